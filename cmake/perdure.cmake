@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The three shapes of target in this tree: a room, a plugin, a test. Sources are whatever lies in the folder.
+
+# The build id of C++ plugins: compiler, standard library, and a hash of the headers they are compiled against.
+file(GLOB _api CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/api/*)
+set(_api_hash "")
+foreach(header ${_api})
+  file(SHA256 ${header} _hash)
+  string(APPEND _api_hash ${_hash})
+endforeach()
+string(SHA256 _api_hash "${_api_hash}")
+string(SUBSTRING ${_api_hash} 0 16 _api_hash)
+set(PERDURE_BUILD_ID "${CMAKE_CXX_COMPILER_ID}-${CMAKE_CXX_COMPILER_VERSION}-libstdc++-${_api_hash}")
+add_compile_definitions(PERDURE_BUILD_ID="${PERDURE_BUILD_ID}")
+
+# perdure_room(graph LINKS perdure_base): the static library perdure_<room> from the current folder.
+function(perdure_room name)
+  cmake_parse_arguments(ROOM "" "" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  add_library(perdure_${name} STATIC ${sources})
+  set_target_properties(perdure_${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_link_libraries(perdure_${name} PUBLIC ${ROOM_LINKS})
+endfunction()
+
+# perdure_plugin(kernels simd OBJECTS objects... LINKS libs...): from one list of objects the loadable module
+# lib/perdure/<kind>.<name>.so and the objects for the programs. Without OBJECTS the folder's *.cpp are the sources.
+# The generated list of linked-in plugins is made by plugins/CMakeLists.txt.
+function(perdure_plugin kind name)
+  cmake_parse_arguments(PLUGIN "" "" "OBJECTS;LINKS" ${ARGN})
+  set(target plugin_${kind}_${name})
+  if(NOT PLUGIN_OBJECTS)
+    file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+    add_library(${target} OBJECT ${sources})
+    target_link_libraries(${target} PRIVATE ${PLUGIN_LINKS})
+    set(PLUGIN_OBJECTS $<TARGET_OBJECTS:${target}>)
+  endif()
+  add_library(${target}_module MODULE ${PLUGIN_OBJECTS})
+  target_link_libraries(${target}_module PRIVATE ${PLUGIN_LINKS})
+  set_target_properties(${target}_module PROPERTIES
+    PREFIX "" OUTPUT_NAME ${kind}.${name} LINKER_LANGUAGE CXX
+    LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/perdure)
+  set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGINS "${kind} ${name}")
+  set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGIN_OBJECTS ${PLUGIN_OBJECTS})
+  set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGIN_LINKS ${PLUGIN_LINKS})
+endfunction()
+
+# perdure_test(graph LINKS perdure_graph): the doctest program bin/test_<name> from the current folder; every TEST_CASE is a
+# ctest.
+function(perdure_test name)
+  cmake_parse_arguments(TEST "" "" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(test_${name} ${sources} $<TARGET_OBJECTS:perdure_test_main>)
+  target_link_libraries(test_${name} PRIVATE ${TEST_LINKS} doctest::doctest)
+  target_compile_definitions(test_${name} PRIVATE
+    PERDURE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" PERDURE_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  doctest_discover_tests(test_${name} TEST_PREFIX "${name}: " PROPERTIES TIMEOUT 600)
+endfunction()

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The effective configuration: built-in defaults < YAML file < --set key=value. Everything is checked on reading;
+// errors name file, line, key and the nearest valid key. No YAML type leaves this room.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/api/options.hpp"
+
+namespace perdure {
+
+// Where a piece of configuration was written: "run.yaml:12" or "--set attention.window".
+struct SourcePlace {
+  std::string text;
+};
+
+// A value of the configuration that only a plugin can check: scalars keep their text and place.
+struct RawOption {
+  std::string text;
+  SourcePlace place;
+  bool quoted = false;  // written as a YAML string: never a number or a bool
+};
+
+// One strategy and its options, as written: `attention:` itself or an entry of `attention.layers`.
+struct StrategyChoice {
+  std::string strategy;                      // empty: chosen by the model (memory if it has one, else full)
+  std::map<std::string, RawOption> options;  // every other key of the map
+  SourcePlace place;
+};
+
+struct LayerOverride {
+  std::vector<int64_t> layers;  // from '0,4-7', ascending, no duplicates
+  StrategyChoice choice;
+};
+
+enum class Activations { kAuto, kF32, kQ8 };
+
+struct Settings {
+  struct {
+    std::string path, tokenizer;
+  } model;
+  struct {
+    StrategyChoice choice;
+    std::vector<LayerOverride> layers;
+    int64_t eval_length = 0;  // attention.eval_length; 0 = not given
+  } attention;
+  struct {
+    std::vector<std::string> prefer{"simd"};
+    std::string isa = "auto";
+    Activations activations = Activations::kAuto;
+    std::map<std::string, std::string> pin;  // operation -> kernel name
+  } kernels;
+  struct {
+    std::string backend = "tbb";
+    int64_t count = 0;  // 0 = auto
+  } threads;
+  struct {
+    std::string kind = "file", path, session = "default";
+    std::string save_every = "turn";  // turn | never
+  } store;
+  struct {
+    double temperature = 0.8;
+    int64_t top_k = 40;
+    double top_p = 0.95, min_p = 0.0, repeat_penalty = 1.0;
+    int64_t seed = 1;
+  } sampling;
+  struct {
+    std::string chat_template = "llama2", system;  // chat.template
+    bool clock = false;
+  } chat;
+  struct {
+    int64_t max_rows = 256;  // step.max_rows: rows of one step
+  } step;
+  struct {
+    std::vector<std::string> load;  // absolute paths
+  } plugins;
+};
+
+// Reads `path` (empty: defaults only), then applies overrides of the form "key.sub=value" in order. Relative paths in
+// the file are relative to it, in overrides to the working directory; "~" is the user's home.
+// Errors: UsageError, one sentence with file:line and the nearest valid key.
+Settings load_settings(const std::string& path, const std::vector<std::string>& overrides);
+// The same from text; `name` stands for the file in messages, `directory` is what relative paths are relative to.
+Settings parse_settings(const std::string& text, const std::string& name, const std::string& directory,
+                        const std::vector<std::string>& overrides = {});
+
+// Checks raw options against a plugin's schema and fills in defaults. `what` names the plugin in messages.
+// Errors: UsageError for unknown (nearest name given), ill-typed or out-of-range options.
+Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema, const std::string& what);
+
+// The effective configuration as YAML that reproduces the run when read back, keys in a fixed order.
+// `resolved`: options of the strategies as filled in by resolve_options, main choice first, then the overrides
+// in order; may be empty, then the options are printed as written.
+std::string dump_settings(const Settings& settings, std::span<const Options> resolved = {});
+
+// The candidate nearest to `word` by edit distance, or "" if none is near.
+std::string nearest(const std::string& word, std::span<const std::string> candidates);
+
+}  // namespace perdure

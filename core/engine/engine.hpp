@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The face of the library: an Engine is a model compiled for one strategy, one set of kernels and one thread pool;
+// a Session is one endless text that it reads. One session or many, prompt or single token: the same call.
+//
+//   Engine engine(load_settings("run.yaml", {}));
+//   Session session = engine.new_session();
+//   engine.feed(session, tokens, logits);       // logits of the last token
+//
+// Thread safety: one thread at a time per engine and its sessions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/api/strategy.hpp"
+#include "core/config/settings.hpp"
+#include "core/engine/sampler.hpp"
+#include "core/model/model.hpp"
+#include "core/model/tokenizer.hpp"
+#include "core/runtime/plugin_host.hpp"
+
+namespace perdure {
+
+class Engine;
+
+// One endless text: 64-bit position, state tensors, token tail, random generator. Movable; must not outlive its
+// engine. Never sees another session's rows.
+class Session {
+ public:
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  int64_t position() const;                       // tokens read so far
+  std::span<const int32_t> tail() const;          // the last tokens read, at most kTailLength
+  RandomState& random();
+  int64_t state_bytes() const;                    // live bytes of all state tensors
+  static constexpr int64_t kTailLength = 64;
+
+  // Names of the state tensors ("blk.0.attn_k", "blk.0.mem_raw").
+  std::vector<std::string> state_names() const;
+  // Copies live logical rows [first, first + count) of a state, F32, [count, columns].
+  // Errors: Error for an unknown name or rows that are not live.
+  std::vector<float> read_state(const std::string& name, int64_t first, int64_t count) const;
+  // Overwrites rows of a fixed state (import of foreign memory files). Errors: as read_state, or a size that differs.
+  void write_state(const std::string& name, int64_t first, std::span<const float> values);
+  // For imports: the position from which the session goes on. Requires: >= 0; growing states must be empty.
+  void set_position(int64_t position);
+
+  // One self-describing blob: identity, tensors, checksums (docs/formats.md). Complete: a restored session continues
+  // bit for bit.
+  std::vector<std::byte> snapshot() const;
+  // Validates everything first; on any Error the session is as it was, bit for bit.
+  // Errors: Error that names the damaged byte range or the part of the identity that differs.
+  void restore(std::span<const std::byte> snapshot);
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  friend class Engine;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Receives logits of one token row: index of the feed, index of the token in that feed, [vocab_size] logits valid
+// during the call.
+using LogitsSink = std::function<void(size_t feed, size_t token, std::span<const float> logits)>;
+
+// Tokens that one session is to read in a call.
+struct Feed {
+  enum class Logits { kNone, kLast, kAll };
+
+  Session* session = nullptr;
+  std::span<const int32_t> tokens;
+  Logits logits = Logits::kNone;
+};
+
+class Engine {
+ public:
+  // Loads plugins and model and compiles everything. `static_plugins`: what the program was linked with.
+  // Errors: UsageError for the configuration, Error for files.
+  Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins);
+  // The same with a model that is already open (and perhaps changed by Model::replace).
+  Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins, Model model);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  const ModelSpec& spec() const;
+  const Model& model() const;
+  const Settings& settings() const;
+  Traits traits() const;  // combined over layers
+  // Options of the strategies as filled in, main choice first, then layer overrides.
+  std::span<const Options> strategy_options() const;
+  // The tokenizer. Errors: Error if the settings name none or it does not fit the model.
+  const Tokenizer& tokenizer() const;
+
+  Session new_session() const;
+
+  // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment boundaries; the
+  // sink gets each session's logits in order. `keep_going`, if given, is asked before every step; false ends the call
+  // after whole steps. Returns tokens read per feed.
+  // Errors: Error for a token outside the vocabulary or a session at its longest, before any row is computed.
+  std::vector<size_t> feed(std::span<const Feed> feeds, const LogitsSink& sink,
+                           const std::function<bool()>& keep_going = {});
+  // One session, logits [vocab_size] of the last token. Allocates nothing.
+  void feed(Session& session, std::span<const int32_t> tokens, std::span<float> last_logits);
+
+  // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
+  const std::string& identity() const;
+
+  // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`: step, init, begin, end.
+  std::string describe_plan(const std::string& graph) const;
+  // The graph as text or as Graphviz DOT.
+  std::string describe_graph(const std::string& graph, bool dot) const;
+  std::vector<std::string> graph_names() const;
+  // Bytes of weights a single-token step reads.
+  int64_t weight_bytes_per_token() const;
+  // Longest position a session can reach; nullopt: no limit.
+  std::optional<int64_t> max_length() const;
+
+  const PluginHost& plugins() const;
+
+  struct Impl;
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace perdure

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From logits to the next token. With top_k 0, min_p 0 and repeat_penalty 1 this is llama2.c's sampler exactly:
+// generator, order of draws, cut-offs (specification of llama2Rnn, section 6).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace perdure {
+
+struct SamplingOptions {
+  double temperature = 0.8;     // 0: the largest logit, lowest id on ties
+  int64_t top_k = 40;           // 0: off
+  double top_p = 0.95;          // outside (0, 1): off
+  double min_p = 0.0;           // 0: off; drops tokens below min_p x the largest probability
+  double repeat_penalty = 1.0;  // 1: off; divides positive and multiplies negative logits of recent tokens
+};
+
+// xorshift64*; its state is part of a session.
+struct RandomState {
+  uint64_t state = 1;
+  uint32_t next_u32();
+  float next_f32();  // [0, 1), 24 bits
+};
+
+// Owns scratch of vocab_size entries; allocates nothing after construction. One thread.
+class Sampler {
+ public:
+  explicit Sampler(int64_t vocab_size);
+
+  // logits [vocab_size] are overwritten. `recent`: token ids the repeat penalty applies to. Draws exactly one number
+  // from `random` unless temperature is 0. NaN logits are never chosen; all-NaN gives id 0.
+  int32_t sample(std::span<float> logits, const SamplingOptions& options, std::span<const int32_t> recent,
+                 RandomState& random);
+
+ private:
+  struct Candidate {
+    float probability;
+    int32_t id;
+  };
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace perdure

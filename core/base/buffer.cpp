@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Memory by mmap for reserved ranges, by aligned allocation for fixed buffers.
+#include "core/base/buffer.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "core/api/error.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr size_t kAlignment = 64;
+// Growth by at least this much keeps the number of mprotect calls small.
+constexpr size_t kCommitBlock = size_t{1} << 20;
+
+// `n` rounded up to a multiple of `unit`, a power of two. Errors: Error on overflow.
+size_t round_up(size_t n, size_t unit) {
+  if (n > std::numeric_limits<size_t>::max() - (unit - 1))
+    throw Error("cannot allocate " + std::to_string(n) + " bytes: no machine has that much");
+  return (n + unit - 1) & ~(unit - 1);
+}
+
+size_t page_size() {
+  static const size_t size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+[[noreturn]] void throw_no_memory(size_t size_bytes) {
+  throw Error("cannot allocate " + std::to_string(size_bytes) +
+              " bytes: not enough memory; use a smaller model, step or context");
+}
+
+}  // namespace
+
+Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
+  if (size_bytes == 0) return;
+  const size_t rounded = round_up(size_bytes, kAlignment);
+  data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  if (data_ == nullptr) throw_no_memory(size_bytes);
+  std::memset(data_, 0, rounded);
+}
+
+Buffer::~Buffer() { std::free(data_); }
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+ReservedBuffer::ReservedBuffer(size_t capacity_bytes) {
+  if (capacity_bytes == 0) return;
+  const size_t rounded = round_up(capacity_bytes, page_size());
+  void* range =
+      mmap(nullptr, rounded, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (range == MAP_FAILED)
+    throw Error("cannot reserve " + std::to_string(capacity_bytes) +
+                " bytes of address space: " + std::strerror(errno));
+  data_ = static_cast<std::byte*>(range);
+  capacity_ = rounded;
+}
+
+ReservedBuffer::~ReservedBuffer() {
+  if (data_ != nullptr) munmap(data_, capacity_);
+}
+
+ReservedBuffer::ReservedBuffer(ReservedBuffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      committed_(std::exchange(other.committed_, 0)),
+      capacity_(std::exchange(other.capacity_, 0)) {}
+
+ReservedBuffer& ReservedBuffer::operator=(ReservedBuffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(committed_, other.committed_);
+  std::swap(capacity_, other.capacity_);
+  return *this;
+}
+
+void ReservedBuffer::commit(size_t size_bytes) {
+  if (size_bytes <= committed_) return;
+  if (size_bytes > capacity_)
+    throw Error("a tensor that grows reached its limit of " + std::to_string(capacity_) +
+                " bytes; start a new session or use a strategy of constant memory");
+  const size_t target = std::min(round_up(size_bytes, kCommitBlock), capacity_);
+  if (mprotect(data_ + committed_, target - committed_, PROT_READ | PROT_WRITE) != 0)
+    throw_no_memory(target);
+  committed_ = target;
+}
+
+}  // namespace perdure

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// core/base: buffers, mapped files, checked sizes, hashes, CPU features.
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <utility>
+
+#include "core/api/error.hpp"
+#include "core/api/types.h"
+#include "core/base/buffer.hpp"
+#include "core/base/checked.hpp"
+#include "core/base/cpu.hpp"
+#include "core/base/hash.hpp"
+#include "core/base/mapped_file.hpp"
+
+namespace fs = std::filesystem;
+using namespace perdure;
+
+namespace {
+
+// A file that goes away with the test.
+struct TemporaryFile {
+  fs::path path;
+  explicit TemporaryFile(const std::string& content) {
+    static int counter = 0;
+    path = fs::temp_directory_path() /
+           ("perdure_base_" + std::to_string(getpid()) + "_" + std::to_string(counter++));
+    std::ofstream(path, std::ios::binary) << content;
+  }
+  ~TemporaryFile() { fs::remove(path); }
+};
+
+bool all_zero(const std::byte* data, size_t size) {
+  for (size_t i = 0; i < size; ++i)
+    if (data[i] != std::byte{0}) return false;
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("a buffer is zeroed, aligned to 64 bytes and exactly as long as asked for") {
+  const Buffer buffer(1001);
+  CHECK(buffer.size() == 1001);
+  CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
+  CHECK(all_zero(buffer.data(), buffer.size()));
+}
+
+TEST_CASE("moving a buffer keeps its address and empties the source") {
+  Buffer a(64);
+  const std::byte* address = a.data();
+  Buffer b(std::move(a));
+  CHECK(b.data() == address);
+  CHECK(a.data() == nullptr);
+  Buffer c;
+  c = std::move(b);
+  CHECK(c.data() == address);
+  CHECK(Buffer(0).data() == nullptr);
+}
+
+TEST_CASE("a buffer that no machine can hold is an error with its size, not a crash") {
+  const size_t huge = std::numeric_limits<size_t>::max() - 10;
+  CHECK_THROWS_WITH_AS(Buffer{huge}, doctest::Contains(std::to_string(huge).c_str()), Error);
+}
+
+TEST_CASE("a reserved buffer grows in place and fresh memory reads as zero") {
+  ReservedBuffer buffer(size_t{1} << 40);
+  const std::byte* address = buffer.data();
+  CHECK(buffer.committed() == 0);
+  buffer.commit(10);
+  CHECK(buffer.committed() >= 10);
+  buffer.data()[9] = std::byte{7};
+  const size_t first = buffer.committed();
+  buffer.commit(first + 1);
+  CHECK(buffer.committed() > first);
+  CHECK(buffer.data() == address);
+  CHECK(buffer.data()[9] == std::byte{7});
+  CHECK(all_zero(buffer.data() + first, buffer.committed() - first));
+  buffer.commit(1);
+  CHECK(buffer.committed() > first);
+}
+
+TEST_CASE("a reserved buffer over its capacity is an error that changes nothing") {
+  ReservedBuffer buffer(4096);
+  buffer.commit(100);
+  const size_t committed = buffer.committed();
+  CHECK_THROWS_AS(buffer.commit(buffer.capacity() + 1), Error);
+  CHECK(buffer.committed() == committed);
+  ReservedBuffer moved(std::move(buffer));
+  CHECK(moved.committed() == committed);
+  CHECK(buffer.data() == nullptr);
+  CHECK_THROWS_AS(ReservedBuffer{std::numeric_limits<size_t>::max() / 2}, Error);
+}
+
+TEST_CASE("a mapped file shows the bytes of the file") {
+  const TemporaryFile file("hello\0world");
+  const MappedFile mapped(file.path.string());
+  CHECK(mapped.bytes().size() == fs::file_size(file.path));
+  CHECK(static_cast<char>(mapped.bytes()[1]) == 'e');
+  CHECK(mapped.path() == file.path.string());
+}
+
+TEST_CASE("an empty file maps to an empty span") {
+  const TemporaryFile file("");
+  CHECK(MappedFile(file.path.string()).bytes().empty());
+}
+
+TEST_CASE("what cannot be mapped is an error that names the path and the reason") {
+  const std::string missing = (fs::temp_directory_path() / "perdure_no_such_file").string();
+  CHECK_THROWS_WITH_AS(MappedFile{missing},
+                       ("cannot read " + missing + ": No such file or directory").c_str(), Error);
+  const std::string folder = fs::temp_directory_path().string();
+  CHECK_THROWS_WITH_AS(MappedFile{folder}, doctest::Contains("directory"), Error);
+  CHECK_THROWS_WITH_AS(MappedFile{"/dev/null"}, doctest::Contains("not a regular file"), Error);
+}
+
+TEST_CASE("sizes that overflow or are negative are refused by name") {
+  const int64_t most = std::numeric_limits<int64_t>::max();
+  CHECK(checked_mul(6, 7, "x") == 42);
+  CHECK(checked_add(most - 1, 1, "x") == most);
+  CHECK_THROWS_WITH_AS(checked_mul(most, 2, "the table"), "the table is too large", Error);
+  CHECK_THROWS_AS(checked_add(most, 1, "x"), Error);
+  CHECK_THROWS_AS(checked_mul(-1, -1, "x"), Error);
+}
+
+TEST_CASE("hashes are XXH3 and do not depend on how the bytes were cut") {
+  CHECK(hash64(std::string_view{}) ==
+        0x2D06800538D394C2u);  // the published value of XXH3_64bits("")
+  const std::string text = "to last, to go on existing";
+  CHECK(hash64(text) == hash64(std::as_bytes(std::span(text))));
+  Hasher whole, parts;
+  CHECK(whole.hex() ==
+        "99aa06d3014798d86001c324468d497f");  // the published value of XXH3_128bits("")
+  whole.add(text);
+  parts.add(std::string_view(text).substr(0, 3));
+  parts.add(std::as_bytes(std::span(text).subspan(3)));
+  CHECK(whole.hex() == parts.hex());
+  CHECK(whole.hex().size() == 32);
+}
+
+TEST_CASE("CPU features have names and AVX-512 extensions imply AVX-512") {
+  CHECK(cpu_feature_names(0).empty());
+  CHECK(cpu_feature_names(PERDURE_CPU_AVX2 | PERDURE_CPU_FMA) == "avx2, fma");
+  const uint64_t bits = cpu_features();
+  if (bits & (PERDURE_CPU_AVX512_VNNI | PERDURE_CPU_AVX512_BF16))
+    CHECK((bits & PERDURE_CPU_AVX512) != 0);
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How the readers of file formats make a Model: the back door that Model keeps closed for everybody else.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/mapped_file.hpp"
+#include "core/model/model.hpp"
+
+namespace perdure {
+
+// Collects spec and weights; take() hands the model out. Weights borrow from bytes that must outlive the model: the
+// file given to keep(), or whatever the caller holds.
+class ModelBuilder {
+ public:
+  ModelSpec& spec() { return model_.spec_; }
+
+  // Requires: no weight of that name yet.
+  void add(const std::string& name, const Weight& weight) { model_.weights_.emplace(name, weight); }
+  // A weight [rows, columns] that is not in the file in this form; the model owns it.
+  void add_owned(const std::string& name, int64_t rows, int64_t columns, std::vector<float> data) {
+    model_.replace(name, rows, columns, std::move(data));
+  }
+  Model take() { return std::move(model_); }
+
+  // Ties the mapping to the model whose weights point into it.
+  static void keep(Model& model, MappedFile file);
+
+ private:
+  Model model_;
+};
+
+}  // namespace perdure

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/graph/graph.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace perdure {
+namespace {
+
+bool touches_state(const Graph& graph, const std::vector<Value>& inputs) {
+  return std::any_of(inputs.begin(), inputs.end(),
+                     [&](Value v) { return graph.info(v).origin == Origin::kState; });
+}
+
+// Equal keys: the same operation on the same inputs with the same attributes, bit for bit.
+std::string pure_key(std::string_view operation, const std::vector<Value>& inputs,
+                     const Attributes& attributes) {
+  std::string key(operation);
+  for (const Value v : inputs) key += "|" + std::to_string(v.id);
+  for (const auto& [name, value] : attributes) {
+    key += "|" + name + "=";
+    if (const auto* i = std::get_if<int64_t>(&value)) {
+      key += std::to_string(*i);
+    } else {
+      uint64_t bits = 0;
+      std::memcpy(&bits, &std::get<double>(value), sizeof bits);
+      key += "r" + std::to_string(bits);
+    }
+  }
+  return key;
+}
+
+ValueType constant_type(const perdure_tensor& t) {
+  return {.kind = ValueKind::kConstant,
+          .dtype = static_cast<perdure_dtype>(t.dtype),
+          .rows = t.shape[0],
+          .columns = t.shape[1],
+          .group_size = t.group_size};
+}
+
+perdure_tensor f32_tensor(int64_t rows, int64_t columns, float* data) {
+  perdure_tensor t{};
+  t.struct_size = sizeof t;
+  t.dtype = PERDURE_F32;
+  t.rank = 2;
+  t.shape[0] = rows;
+  t.shape[1] = columns;
+  t.shape[2] = t.shape[3] = 1;
+  t.row_stride_bytes = columns * static_cast<int64_t>(sizeof(float));
+  t.data = data;
+  return t;
+}
+
+}  // namespace
+
+void Graph::remove_node(size_t index) {
+  const Node node = nodes.at(index);
+  if (node.inputs.empty()) throw Error("node " + std::to_string(index) + " has no input to stand in for it");
+  const Value stand_in = node.inputs[0];
+  if (node.result.valid() && (info(node.result).type.columns != info(stand_in).type.columns ||
+                              info(node.result).type.kind != info(stand_in).type.kind))
+    throw Error("the first input of node " + std::to_string(index) + " has another shape than its result");
+  nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(index));
+  for (Node& n : nodes)
+    for (Value& v : n.inputs)
+      if (v.id == node.result.id) v = stand_in;
+  for (auto& [name, v] : outputs)
+    if (v.id == node.result.id) v = stand_in;
+}
+
+std::vector<size_t> Graph::readers(Value v) const {
+  std::vector<size_t> result;
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (const Value in : nodes[i].inputs)
+      if (in.id == v.id) {
+        result.push_back(i);
+        break;
+      }
+  return result;
+}
+
+Builder::Builder(std::string graph_name, const OperationTable& operations, WeightLookup weights,
+                 const StateTypes& states)
+    : operations_(operations), weights_(std::move(weights)), states_(states) {
+  graph_.name = std::move(graph_name);
+}
+
+Value Builder::add_value(ValueInfo info) {
+  graph_.values.push_back(std::move(info));
+  return {static_cast<int32_t>(graph_.values.size() - 1)};
+}
+
+Value Builder::weight(std::string_view name) {
+  if (const auto it = named_.find(name); it != named_.end()) return it->second;
+  const perdure_tensor* t = weights_(name);
+  if (!t) throw Error("the model has no weight '" + std::string(name) + "'");
+  const Value v = add_value({constant_type(*t), Origin::kWeight, std::string(name), *t});
+  named_.emplace(name, v);
+  return v;
+}
+
+bool Builder::has_weight(std::string_view name) const { return weights_(name) != nullptr; }
+
+Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
+                        std::vector<float> data) {
+  if (static_cast<int64_t>(data.size()) != rows * columns)
+    throw Error("the constant '" + std::string(name) + "' has " + std::to_string(data.size()) +
+                " values, not " + std::to_string(rows) + " x " + std::to_string(columns));
+  if (const auto it = named_.find(name); it != named_.end()) {
+    if (graph_.info(it->second).owned != data)
+      throw Error("two constants are called '" + std::string(name) + "'");
+    return it->second;
+  }
+  ValueInfo info{{}, Origin::kConstant, std::string(name), {}, std::move(data)};
+  // The vector's storage keeps its address when the ValueInfo moves.
+  info.tensor = f32_tensor(rows, columns, info.owned.data());
+  info.type = constant_type(info.tensor);
+  const Value v = add_value(std::move(info));
+  named_.emplace(name, v);
+  return v;
+}
+
+Value Builder::state(std::string_view name) {
+  if (const auto it = named_.find(name); it != named_.end()) return it->second;
+  const auto type = states_.find(name);
+  if (type == states_.end()) throw Error("no strategy declares the state '" + std::string(name) + "'");
+  const Value v = add_value({type->second, Origin::kState, std::string(name), {}});
+  named_.emplace(name, v);
+  return v;
+}
+
+Value Builder::apply(std::string_view operation, const std::vector<Value>& inputs,
+                     Attributes attributes) {
+  const Operation* op = operations_.find(operation);
+  if (!op) throw Error("there is no operation '" + std::string(operation) + "'");
+  std::vector<ValueType> types;
+  for (const Value v : inputs) {
+    if (!v.valid() || static_cast<size_t>(v.id) >= graph_.values.size())
+      throw Error("[" + std::string(operation) + "] was given a value of another graph");
+    types.push_back(type(v));
+  }
+  const auto result = op->result(types, attributes);
+  const bool pure =
+      op->kind == OperationKind::kRowWise && !result.empty() && !touches_state(graph_, inputs);
+  const std::string key = pure ? pure_key(operation, inputs, attributes) : std::string();
+  if (pure)
+    if (const auto it = pure_.find(key); it != pure_.end()) return it->second;
+  Value v;
+  if (!result.empty()) v = add_value({result[0], Origin::kNode, {}, {}});
+  graph_.nodes.push_back({op, inputs, std::move(attributes), v});
+  if (pure) pure_.emplace(key, v);
+  return v;
+}
+
+const ValueType& Builder::type(Value value) const { return graph_.info(value).type; }
+
+void Builder::output(std::string_view name, Value value) {
+  graph_.outputs[std::string(name)] = value;
+}
+
+Graph Builder::finish() {
+  std::vector<bool> needed(graph_.values.size(), false);
+  for (const auto& [name, v] : graph_.outputs) needed[static_cast<size_t>(v.id)] = true;
+  std::vector<Node> kept;
+  for (auto it = graph_.nodes.rbegin(); it != graph_.nodes.rend(); ++it) {
+    const bool writes = !it->operation->writes.empty();
+    if (!writes && !(it->result.valid() && needed[static_cast<size_t>(it->result.id)])) continue;
+    for (const Value in : it->inputs) needed[static_cast<size_t>(in.id)] = true;
+    kept.push_back(std::move(*it));
+  }
+  std::reverse(kept.begin(), kept.end());
+  graph_.nodes = std::move(kept);
+  named_.clear();
+  pure_.clear();
+  return std::move(graph_);
+}
+
+}  // namespace perdure

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A graph: nodes in an order that respects their inputs and the order in which state is read and written. No machine,
+// no model and no strategy in it. Built through GraphBuilder, changed by the passes of passes.hpp, printed, and then
+// compiled to plans by core/runtime.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/api/graph.hpp"
+#include "core/graph/operation_table.hpp"
+
+namespace perdure {
+
+// Where a value comes from.
+enum class Origin { kNode, kWeight, kConstant, kState };
+
+struct ValueInfo {
+  ValueType type;
+  Origin origin = Origin::kNode;
+  std::string name;       // weight, constant or state; empty for results of nodes
+  perdure_tensor tensor;  // weights and constants: the borrowed data
+  std::vector<float> owned = {};  // constants computed by the builder's caller
+};
+
+struct Node {
+  const Operation* operation = nullptr;
+  std::vector<Value> inputs;
+  Attributes attributes;
+  Value result;  // invalid for operations without result
+};
+
+struct Graph {
+  std::string name;
+  std::vector<ValueInfo> values;
+  std::vector<Node> nodes;  // in execution order
+  std::map<std::string, Value> outputs;
+
+  const ValueInfo& info(Value v) const { return values[static_cast<size_t>(v.id)]; }
+
+  // Takes node `index` out; readers of its result read its first input instead.
+  // Errors: Error if the types of the two differ or the node has no input.
+  void remove_node(size_t index);
+
+  // Nodes that read `v`, outputs not counted.
+  std::vector<size_t> readers(Value v) const;
+};
+
+// The state tensors a graph may name, by name.
+using StateTypes = std::map<std::string, ValueType, std::less<>>;
+// A weight by name, or nullptr. The tensor and its data outlive the graph.
+using WeightLookup = std::function<const perdure_tensor*(std::string_view)>;
+
+// Builds one graph. One thread.
+class Builder final : public GraphBuilder {
+ public:
+  // Borrows all three for its life.
+  Builder(std::string graph_name, const OperationTable& operations, WeightLookup weights,
+          const StateTypes& states);
+
+  Value weight(std::string_view name) override;
+  bool has_weight(std::string_view name) const override;
+  Value constant(std::string_view name, int64_t rows, int64_t columns,
+                 std::vector<float> data) override;
+  Value state(std::string_view name) override;
+  Value apply(std::string_view operation, const std::vector<Value>& inputs,
+              Attributes attributes) override;
+  const ValueType& type(Value value) const override;
+  void output(std::string_view name, Value value) override;
+
+  // Nodes nobody needs are dropped. The builder is empty afterwards.
+  Graph finish();
+
+ private:
+  Value add_value(ValueInfo info);
+
+  const OperationTable& operations_;
+  WeightLookup weights_;
+  const StateTypes& states_;
+  Graph graph_;
+  std::map<std::string, Value, std::less<>> named_;  // weights, constants and states in use
+  std::map<std::string, Value> pure_;                // results of nodes that may be shared
+};
+
+}  // namespace perdure

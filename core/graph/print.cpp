@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Graphs for people: text and Graphviz.
+#include <sstream>
+
+#include "core/graph/passes.hpp"
+
+namespace perdure {
+namespace {
+
+const char* dtype_name(perdure_dtype d) {
+  switch (d) {
+    case PERDURE_F32: return "f32";
+    case PERDURE_F16: return "f16";
+    case PERDURE_BF16: return "bf16";
+    case PERDURE_Q80: return "q80";
+    case PERDURE_I64: return "i64";
+  }
+  return "?";
+}
+
+std::string value_name(const Graph& graph, Value v) {
+  const ValueInfo& info = graph.info(v);
+  return info.origin == Origin::kNode ? "%" + std::to_string(v.id) : info.name;
+}
+
+std::string shape(const ValueType& t) {
+  std::string rows = std::to_string(t.rows);
+  if (t.kind == ValueKind::kRows) rows = "rows";
+  if (t.kind == ValueKind::kOutputs) rows = "outputs";
+  return std::string(dtype_name(t.dtype)) + "[" + rows + ", " + std::to_string(t.columns) + "]";
+}
+
+std::string attributes(const Node& node) {
+  std::ostringstream out;
+  for (const auto& [name, value] : node.attributes) {
+    out << (out.tellp() == 0 ? " {" : ", ") << name << ": ";
+    std::visit([&](auto v) { out << v; }, value);
+  }
+  return out.str().empty() ? "" : out.str() + "}";
+}
+
+}  // namespace
+
+std::string to_text(const Graph& graph) {
+  std::ostringstream out;
+  out << "graph " << graph.name << "\n";
+  for (const Node& node : graph.nodes) {
+    out << "  ";
+    if (node.result.valid())
+      out << value_name(graph, node.result) << " " << shape(graph.info(node.result).type) << " = ";
+    out << node.operation->name << "(";
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      out << (i ? ", " : "") << value_name(graph, node.inputs[i]);
+    out << ")" << attributes(node) << "\n";
+  }
+  for (const auto& [name, v] : graph.outputs)
+    out << "  output " << name << " = " << value_name(graph, v) << "\n";
+  return out.str();
+}
+
+std::string to_dot(const Graph& graph) {
+  std::ostringstream out;
+  out << "digraph \"" << graph.name << "\" {\n  node [shape=box, fontname=monospace];\n";
+  std::vector<int64_t> producer(graph.values.size(), -1);
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    const Node& node = graph.nodes[i];
+    out << "  n" << i << " [label=\"" << node.operation->name << "\"];\n";
+    for (const Value v : node.inputs) {
+      const ValueInfo& info = graph.info(v);
+      const std::string label = " [label=\"" + shape(info.type) + "\"];\n";
+      if (info.origin == Origin::kNode) {
+        out << "  n" << producer[static_cast<size_t>(v.id)] << " -> n" << i << label;
+      } else {
+        out << "  v" << v.id << " [label=\"" << info.name << "\", shape=ellipse];\n";
+        out << "  v" << v.id << " -> n" << i << label;
+      }
+    }
+    if (node.result.valid()) producer[static_cast<size_t>(node.result.id)] = static_cast<int64_t>(i);
+    for (const int w : node.operation->writes)
+      out << "  n" << i << " -> v" << node.inputs[static_cast<size_t>(w)].id << " [style=dashed];\n";
+  }
+  for (const auto& [name, v] : graph.outputs) {
+    out << "  \"" << name << "\" [shape=ellipse];\n";
+    if (producer[static_cast<size_t>(v.id)] >= 0)
+      out << "  n" << producer[static_cast<size_t>(v.id)] << " -> \"" << name << "\";\n";
+  }
+  out << "}\n";
+  return out.str();
+}
+
+}  // namespace perdure

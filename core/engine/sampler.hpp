@@ -31,7 +31,8 @@ class Sampler {
   explicit Sampler(int64_t vocab_size);
 
   // logits [vocab_size] are overwritten. `recent`: token ids the repeat penalty applies to. Draws exactly one number
-  // from `random` unless temperature is 0. NaN logits are never chosen; all-NaN gives id 0.
+  // from `random` unless temperature is 0. NaN logits are never chosen; all-NaN gives id 0. min_p and top_k cut first,
+  // top_p then counts the mass they left. Requires: ids of `recent` below vocab_size, temperature >= 0.
   int32_t sample(std::span<float> logits, const SamplingOptions& options, std::span<const int32_t> recent,
                  RandomState& random);
 
@@ -40,6 +41,10 @@ class Sampler {
     float probability;
     int32_t id;
   };
+
+  int32_t draw_among_best(std::span<const float> probabilities, const SamplingOptions& options, float coin,
+                          int32_t best);
+
   std::vector<Candidate> candidates_;
 };
 

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Implements core/engine/sampler.hpp. All arithmetic is F32 in llama2.c's order, so that equal
+// logits and seeds give equal texts.
+#include "core/engine/sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace perdure {
+namespace {
+
+void apply_repeat_penalty(std::span<float> logits, double penalty,
+                          std::span<const int32_t> recent) {
+  if (penalty == 1.0) return;
+  const float divisor = static_cast<float>(penalty);
+  for (size_t i = 0; i < recent.size(); ++i) {
+    const auto earlier = recent.first(i);
+    if (std::find(earlier.begin(), earlier.end(), recent[i]) != earlier.end()) continue;
+    float& x = logits[static_cast<size_t>(recent[i])];
+    x = x > 0 ? x / divisor : x * divisor;
+  }
+}
+
+// The largest logit, lowest id on ties; 0 if all are NaN.
+int32_t argmax(std::span<const float> logits) {
+  size_t best = 0;
+  for (size_t i = 1; i < logits.size(); ++i)
+    if (logits[i] > logits[best] || std::isnan(logits[best])) best = i;
+  return std::isnan(logits[best]) ? 0 : static_cast<int32_t>(best);
+}
+
+// Logits to probabilities in place, NaN to 0. `best` is the argmax and not NaN.
+void softmax(std::span<float> x, float temperature, int32_t best) {
+  const float largest = x[static_cast<size_t>(best)];
+  const float scaled = largest / temperature;
+  // Division first is the original's rounding; where it overflows, the difference comes first.
+  const bool overflows = std::isinf(scaled);
+  float sum = 0;
+  for (float& v : x) {
+    if (std::isnan(v)) {
+      v = 0;
+    } else if (v == largest) {
+      v = 1;
+    } else {
+      v = std::exp(overflows ? (v - largest) / temperature : v / temperature - scaled);
+    }
+    sum += v;
+  }
+  for (float& v : x) v /= sum;
+}
+
+bool cuts_mass(const SamplingOptions& o) {
+  const float top_p = static_cast<float>(o.top_p);
+  return top_p > 0.0f && top_p < 1.0f;
+}
+
+bool cuts_ranks(const SamplingOptions& o) { return o.top_k > 0 || o.min_p > 0.0; }
+
+// The first id whose cumulated probability exceeds coin; rounding may leave a gap at the end, it
+// belongs to `last`.
+int32_t draw(std::span<const float> probabilities, float coin, int32_t last) {
+  float cdf = 0;
+  for (size_t i = 0; i < probabilities.size(); ++i) {
+    cdf += probabilities[i];
+    if (coin < cdf) return static_cast<int32_t>(i);
+  }
+  return last;
+}
+
+}  // namespace
+
+uint32_t RandomState::next_u32() {
+  state ^= state >> 12;
+  state ^= state << 25;
+  state ^= state >> 27;
+  return static_cast<uint32_t>((state * 0x2545F4914F6CDD1Dull) >> 32);
+}
+
+float RandomState::next_f32() { return static_cast<float>(next_u32() >> 8) / 16777216.0f; }
+
+Sampler::Sampler(int64_t vocab_size) { candidates_.reserve(static_cast<size_t>(vocab_size)); }
+
+int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
+                        std::span<const int32_t> recent, RandomState& random) {
+  apply_repeat_penalty(logits, options.repeat_penalty, recent);
+  const int32_t best = argmax(logits);
+  if (options.temperature == 0.0) return best;
+  const float coin = random.next_f32();
+  const float temperature = static_cast<float>(options.temperature);
+  if (temperature == 0.0f || std::isnan(logits[static_cast<size_t>(best)])) return best;
+
+  size_t last = logits.size() - 1;
+  while (std::isnan(logits[last])) --last;
+  softmax(logits, temperature, best);
+
+  if (!cuts_mass(options) && !cuts_ranks(options))
+    return draw(logits, coin, static_cast<int32_t>(last));
+  return draw_among_best(logits, options, coin, best);
+}
+
+int32_t Sampler::draw_among_best(std::span<const float> probabilities,
+                                 const SamplingOptions& options, float coin, int32_t best) {
+  const size_t n = probabilities.size();
+  const float top_p = static_cast<float>(options.top_p);
+  // Without other cuts, tokens below (1 - top_p) / (n - 1) cannot be needed to reach top_p.
+  float lowest = static_cast<float>(options.min_p) * probabilities[static_cast<size_t>(best)];
+  if (!cuts_ranks(options)) lowest = (1.0f - top_p) / static_cast<float>(n - 1);
+  candidates_.clear();
+  for (size_t i = 0; i < n; ++i)
+    if (probabilities[i] >= lowest && probabilities[i] > 0)
+      candidates_.push_back({probabilities[i], static_cast<int32_t>(i)});
+  if (candidates_.empty()) return best;
+
+  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
+    return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
+  });
+  if (options.top_k > 0 && static_cast<uint64_t>(options.top_k) < candidates_.size())
+    candidates_.resize(static_cast<size_t>(options.top_k));
+
+  float limit = top_p;
+  if (cuts_ranks(options)) {
+    float kept = 0;
+    for (const Candidate& c : candidates_) kept += c.probability;
+    limit = top_p * kept;
+  }
+  float mass = 0;
+  size_t count = 0;
+  while (count < candidates_.size()) {
+    mass += candidates_[count++].probability;
+    if (cuts_mass(options) && mass > limit) break;
+  }
+
+  const float r = coin * mass;
+  float cdf = 0;
+  for (size_t i = 0; i < count; ++i) {
+    cdf += candidates_[i].probability;
+    if (r < cdf) return candidates_[i].id;
+  }
+  return candidates_[count - 1].id;
+}
+
+}  // namespace perdure

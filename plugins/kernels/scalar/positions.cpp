@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What a row derives from its position: its place in a state, the keys it sees, its rotation, its
+// logarithmic scale.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "plugins/kernels/scalar/node.hpp"
+
+namespace perdure::scalar {
+namespace {
+
+int64_t* integers(const perdure_value& v, int64_t row) { return row_of<int64_t>(v, row); }
+
+// All but row_index take the row's index as first input.
+bool takes_index(const perdure_node& node, perdure_dtype result) {
+  return node.n_inputs >= 1 && node.n_outputs == 1 && is_rows(node.inputs[0], PERDURE_I64) &&
+         is_rows(node.outputs[0], result);
+}
+
+struct IndexParams {
+  RowParams rows;
+  int64_t modulus, offset, cap;
+};
+
+int prepare_index(const perdure_node* node, void* params) {
+  if (node->n_outputs != 1 || !is_rows(node->outputs[0], PERDURE_I64)) return PERDURE_DECLINED;
+  *static_cast<IndexParams*>(params) = {{false},
+                                        perdure_attribute_int(node, "modulus", 0),
+                                        perdure_attribute_int(node, "offset", 0),
+                                        perdure_attribute_int(node, "cap", 0)};
+  return PERDURE_OK;
+}
+
+void run_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const IndexParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t position = call->step->rows[r].position;
+    const int64_t index = p.offset + (p.modulus != 0 ? position % p.modulus : position);
+    *integers(call->outputs[0], r) = p.cap != 0 ? std::min(index, p.cap) : index;
+  }
+}
+
+struct WindowParams {
+  RowParams rows;
+  int64_t window, lowest, all_from, rebase;
+};
+
+int prepare_window(const perdure_node* node, void* params) {
+  if (!takes_index(*node, PERDURE_I64)) return PERDURE_DECLINED;
+  *static_cast<WindowParams*>(params) = {{false},
+                                         perdure_attribute_int(node, "window", 0),
+                                         perdure_attribute_int(node, "lowest", 0),
+                                         perdure_attribute_int(node, "all_from", -1),
+                                         perdure_attribute_int(node, "rebase", 0)};
+  return PERDURE_OK;
+}
+
+void run_window(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const WindowParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t index = *integers(call->inputs[0], r);
+    const bool sees_all = p.window == 0 || (p.all_from >= 0 && index >= p.all_from);
+    const int64_t stop = index + 1;
+    const int64_t first = std::min(sees_all ? p.lowest : std::max(p.lowest, stop - p.window), stop);
+    int64_t* range = integers(call->outputs[0], r);
+    range[0] = first;
+    range[1] = stop;
+    range[2] = p.rebase != 0 ? p.lowest - first : 0;
+  }
+}
+
+struct SinkParams {
+  RowParams rows;
+  int64_t sinks;
+};
+
+int prepare_sinks(const perdure_node* node, void* params) {
+  if (!takes_index(*node, PERDURE_I64)) return PERDURE_DECLINED;
+  *static_cast<SinkParams*>(params) = {{false}, perdure_attribute_int(node, "sinks", 0)};
+  return PERDURE_OK;
+}
+
+void run_sinks(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const int64_t sinks = static_cast<const SinkParams*>(call->params)->sinks;
+  for (int64_t r = begin; r < end; ++r) {
+    int64_t* range = integers(call->outputs[0], r);
+    range[0] = 0;
+    range[1] = std::min(sinks, *integers(call->inputs[0], r) + 1);
+    range[2] = 0;
+  }
+}
+
+// Below this index an angle is the F32 product of the original programs; beyond, F32 would lose
+// whole turns.
+constexpr int64_t kFirstDoubleAngle = int64_t{1} << 17;
+
+struct AnglesParams {
+  RowParams rows;
+  int64_t n;  // pairs
+  double divisor;
+  double xpos_lambda;
+  int64_t xpos_sign;
+};
+
+int prepare_angles(const perdure_node* node, void* params) {
+  if (!takes_index(*node, PERDURE_F32) || node->n_inputs != 2 ||
+      !is_constant(node->inputs[1], PERDURE_F32) ||
+      columns(node->outputs[0]) != 2 * columns(node->inputs[1]))
+    return PERDURE_DECLINED;
+  *static_cast<AnglesParams*>(params) = {{in_outputs(node->outputs[0])},
+                                         columns(node->inputs[1]),
+                                         perdure_attribute_real(node, "divisor", 1.0),
+                                         perdure_attribute_real(node, "xpos_lambda", 0.0),
+                                         perdure_attribute_int(node, "xpos_sign", 0)};
+  return PERDURE_OK;
+}
+
+float xpos_factor(const AnglesParams& p, int64_t pair, int64_t index) {
+  const double base = (static_cast<double>(pair) / static_cast<double>(p.n) + p.xpos_lambda) /
+                      (1.0 + p.xpos_lambda);
+  return static_cast<float>(std::pow(base, static_cast<double>(p.xpos_sign * index)));
+}
+
+void fill_angles(const AnglesParams& p, int64_t index, const void* frequencies, float* y) {
+  for (int64_t i = 0; i < p.n; ++i) {
+    const float frequency = load_f32(frequencies, i);
+    if (index < kFirstDoubleAngle) {
+      const float angle = static_cast<float>(index) / static_cast<float>(p.divisor) * frequency;
+      y[2 * i] = std::cos(angle);
+      y[2 * i + 1] = std::sin(angle);
+    } else {
+      const double angle = static_cast<double>(index) / p.divisor * double{frequency};
+      y[2 * i] = static_cast<float>(std::cos(angle));
+      y[2 * i + 1] = static_cast<float>(std::sin(angle));
+    }
+    if (p.xpos_sign != 0) {
+      const float factor = xpos_factor(p, i, index);
+      y[2 * i] *= factor;
+      y[2 * i + 1] *= factor;
+    }
+  }
+}
+
+void run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const AnglesParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r)
+    fill_angles(p, *integers(call->inputs[0], r), call->inputs[1].tensor.data,
+                row_of<float>(call->outputs[0], r));
+}
+
+struct RopeParams {
+  RowParams rows;
+  int64_t n;
+  int64_t head_size;
+};
+
+int prepare_rope(const perdure_node* node, void* params) {
+  if (node->n_inputs != 2 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
+      !is_rows(node->inputs[1], PERDURE_F32))
+    return PERDURE_DECLINED;
+  const int64_t head_size = columns(node->inputs[1]);
+  if (head_size % 2 != 0 || columns(node->inputs[0]) % head_size != 0) return PERDURE_DECLINED;
+  *static_cast<RopeParams*>(params) = {
+      {in_outputs(node->outputs[0])}, columns(node->inputs[0]), head_size};
+  return PERDURE_OK;
+}
+
+void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const RopeParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const float* x = row_of<float>(call->inputs[0], r);
+    const float* angles = row_of<float>(call->inputs[1], r);
+    float* y = row_of<float>(call->outputs[0], r);
+    for (int64_t i = 0; i < p.n; i += 2) {
+      const float cosine = angles[i % p.head_size];
+      const float sine = angles[i % p.head_size + 1];
+      const float x0 = x[i], x1 = x[i + 1];
+      y[i] = x0 * cosine - x1 * sine;
+      y[i + 1] = x0 * sine + x1 * cosine;
+    }
+  }
+}
+
+struct LogParams {
+  RowParams rows;
+  double log_length;
+  bool clamp;
+};
+
+int prepare_log(const perdure_node* node, void* params) {
+  const int64_t length = perdure_attribute_int(node, "train_length", 0);
+  if (!takes_index(*node, PERDURE_F32) || length < 2) return PERDURE_DECLINED;
+  *static_cast<LogParams*>(params) = {{in_outputs(node->outputs[0])},
+                                      std::log(static_cast<double>(length)),
+                                      perdure_attribute_int(node, "clamp", 0) != 0};
+  return PERDURE_OK;
+}
+
+void run_log(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const LogParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const double index = static_cast<double>(*integers(call->inputs[0], r));
+    const double factor = std::log(index + 1.0) / p.log_length;
+    *row_of<float>(call->outputs[0], r) =
+        static_cast<float>(p.clamp ? std::max(factor, 1.0) : factor);
+  }
+}
+
+constexpr std::array kKernels = {
+    make_kernel<IndexParams>("row_index_scalar", "row_index", prepare_index, divide_rows,
+                             run_index),
+    make_kernel<WindowParams>("window_range_scalar", "window_range", prepare_window, divide_rows,
+                              run_window),
+    make_kernel<SinkParams>("sink_range_scalar", "sink_range", prepare_sinks, divide_rows,
+                            run_sinks),
+    make_kernel<AnglesParams>("rope_angles_f32_scalar", "rope_angles", prepare_angles, divide_rows,
+                              run_angles),
+    make_kernel<RopeParams>("rope_f32_scalar", "rope", prepare_rope, divide_rows, run_rope),
+    make_kernel<LogParams>("log_n_f32_scalar", "log_n", prepare_log, divide_rows, run_log),
+};
+
+}  // namespace
+
+std::span<const perdure_kernel> position_kernels() { return kKernels; }
+
+}  // namespace perdure::scalar

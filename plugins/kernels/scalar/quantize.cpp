@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Activations to int8 in groups, rounded half away from zero as llama2.c's runq does.
+#include <array>
+#include <cmath>
+
+#include "plugins/kernels/scalar/node.hpp"
+
+namespace perdure::scalar {
+namespace {
+
+struct QuantizeParams {
+  RowParams rows;
+  int64_t n_groups;  // per row
+  int64_t group;
+};
+
+int prepare(const perdure_node* node, void* params) {
+  if (node->n_inputs != 1 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
+      !is_rows(node->outputs[0], PERDURE_Q80))
+    return PERDURE_DECLINED;
+  const int64_t group = node->outputs[0].tensor.group_size;
+  if (group <= 0 || columns(node->inputs[0]) % group != 0) return PERDURE_DECLINED;
+  *static_cast<QuantizeParams*>(params) = {
+      {in_outputs(node->outputs[0])}, columns(node->inputs[0]) / group, group};
+  return PERDURE_OK;
+}
+
+void quantize_group(const float* x, int64_t n, int8_t* q, float* scale) {
+  float largest = 0.0f;
+  for (int64_t i = 0; i < n; ++i)
+    if (std::fabs(x[i]) > largest) largest = std::fabs(x[i]);
+  *scale = largest / 127.0f;
+  // A group of zeros, or of numbers so small that the scale underflows.
+  if (*scale == 0.0f) {
+    std::memset(q, 0, n);
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const float rounded = std::round(x[i] / *scale);
+    // Written so that NaN becomes a number, too.
+    q[i] = static_cast<int8_t>(rounded > -127.0f ? (rounded < 127.0f ? rounded : 127.0f) : -127.0f);
+  }
+}
+
+void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const QuantizeParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const float* x = row_of<float>(call->inputs[0], r);
+    int8_t* q = row_of<int8_t>(call->outputs[0], r);
+    float* scales = scales_of(call->outputs[0], r);
+    for (int64_t g = 0; g < p.n_groups; ++g)
+      quantize_group(x + g * p.group, p.group, q + g * p.group, scales + g);
+  }
+}
+
+constexpr std::array kKernels = {
+    make_kernel<QuantizeParams>("quantize_f32_scalar", "quantize", prepare, divide_rows, run)};
+
+}  // namespace
+
+std::span<const perdure_kernel> quantize_kernels() { return kKernels; }
+
+}  // namespace perdure::scalar

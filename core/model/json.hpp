@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A small JSON tree, so that no Boost.JSON type leaves this room. Stricter than the library below
+// it: a key that occurs twice in one object is an error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace perdure {
+
+// A value and everything below it.
+class Json {
+ public:
+  using List = std::vector<Json>;
+  using Map = std::vector<std::pair<std::string, Json>>;  // in the order of the text
+  using Content = std::variant<std::nullptr_t, bool, int64_t, double, std::string, List, Map>;
+
+  Json() = default;
+  explicit Json(Content content) : content_(std::move(content)) {}
+
+  // Uses up to about 100 times the text's size. Errors: Error "`name`: ... at byte N" for malformed
+  // text, duplicate keys, integers beyond 64 bits.
+  static Json parse(std::string_view text, const std::string& name);
+
+  // Errors of the following five: Error that says what was expected and what is there.
+  bool flag() const;
+  int64_t integer() const;
+  double real() const;  // integers too
+  const std::string& text() const;
+  const List& list() const;
+  const Map& map() const;
+
+  // A member of an object. `find` gives nullptr if there is none; `at` throws Error naming the key.
+  const Json* find(std::string_view key) const;
+  const Json& at(std::string_view key) const;
+
+  // A scalar as text: true, 12, 0.5, the string itself. Errors: Error for lists and maps.
+  std::string scalar_text() const;
+
+ private:
+  Content content_ = nullptr;
+};
+
+}  // namespace perdure

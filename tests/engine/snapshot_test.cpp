@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The bytes of snapshots: what is written comes back, and nothing that was damaged in any way is
+// accepted.
+#include "core/engine/snapshot.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <random>
+
+#include "core/api/error.hpp"
+#include "core/base/hash.hpp"
+
+using namespace perdure;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+SnapshotContents sample(int64_t rows) {
+  SnapshotContents contents;
+  contents.identity = "model: 0123456789abcdef\nstrategy: memory 1\nupdate: segment\n";
+  contents.notes = {{"kernels", "scalar"}, {"saved", "2026-01-01"}};
+  contents.position = (int64_t{1} << 40) + 7;
+  contents.random_state = 0xfedcba9876543210u;
+  contents.tail = {1, 5, -1, 95};
+  contents.tensors = {
+      {"blk.0.attn_k", rows, 16, {}}, {"blk.0.empty", 0, 16, {}}, {"blk.0.mem_raw", 3, 2, {}}};
+  std::mt19937 random(1);
+  for (auto& tensor : contents.tensors) {
+    for (int64_t i = 0; i < tensor.rows * tensor.columns; ++i) {
+      tensor.values.push_back(static_cast<float>(static_cast<int32_t>(random())) / 1024.0f);
+    }
+  }
+  contents.tensors.back().values[0] = std::numeric_limits<float>::quiet_NaN();
+  contents.tensors.back().values[1] = -0.0f;
+  return contents;
+}
+
+void check_equal(const SnapshotContents& a, const SnapshotContents& b) {
+  CHECK(a.identity == b.identity);
+  CHECK(a.notes == b.notes);
+  CHECK(a.position == b.position);
+  CHECK(a.random_state == b.random_state);
+  CHECK(a.tail == b.tail);
+  REQUIRE(a.tensors.size() == b.tensors.size());
+  for (size_t i = 0; i < a.tensors.size(); ++i) {
+    CHECK(a.tensors[i].name == b.tensors[i].name);
+    CHECK(a.tensors[i].rows == b.tensors[i].rows);
+    CHECK(a.tensors[i].columns == b.tensors[i].columns);
+    REQUIRE(a.tensors[i].values.size() == b.tensors[i].values.size());
+    const size_t size = a.tensors[i].values.size() * sizeof(float);
+    CHECK((size == 0 ||
+           std::memcmp(a.tensors[i].values.data(), b.tensors[i].values.data(), size) == 0));
+  }
+}
+
+bool refused(std::span<const std::byte> bytes) {
+  try {
+    decode_snapshot(bytes);
+    return false;
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+std::string message(std::span<const std::byte> bytes) {
+  try {
+    decode_snapshot(bytes);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+template <typename T>
+void put(Bytes& bytes, size_t at, T value) {
+  std::memcpy(bytes.data() + at, &value, sizeof(T));
+}
+
+// Makes the checksums of a one-chunk snapshot right again, as an attacker would.
+void reseal(Bytes& bytes) {
+  const size_t end = bytes.size() - 16;
+  put(bytes, 20, static_cast<uint32_t>(end - 32));
+  const uint64_t checksum = hash64(std::span<const std::byte>(bytes).subspan(16, end - 24));
+  put(bytes, end - 8, checksum);
+  put(bytes, end, static_cast<uint64_t>(bytes.size()));
+  put(bytes, end + 8, hash64(std::as_bytes(std::span(&checksum, 1))));
+}
+
+size_t find(const Bytes& bytes, std::string_view text) {
+  const auto* begin = reinterpret_cast<const char*>(bytes.data());
+  return std::string_view(begin, bytes.size()).find(text);
+}
+
+}  // namespace
+
+TEST_CASE("a snapshot comes back bit for bit, whether it fills a chunk, several or exactly two") {
+  for (int64_t rows : {0, 1, 100, 16383, 16384, 40000}) {
+    const auto contents = sample(rows);
+    check_equal(contents, decode_snapshot(encode_snapshot(contents)));
+  }
+  auto contents = sample(32000);
+  const size_t payload = encode_snapshot(contents).size() - 32 - 2 * 16;
+  contents.notes["pad"] = std::string(2 * ((1u << 20) - 16) - payload - 8 - 3, 'x');
+  const auto full = encode_snapshot(contents);
+  CHECK(full.size() == 32 + (2u << 20));
+  check_equal(contents, decode_snapshot(full));
+}
+
+TEST_CASE("the header alone has everything but the values") {
+  const auto contents = sample(20000);
+  auto header = decode_snapshot_header(encode_snapshot(contents));
+  REQUIRE(header.tensors.size() == 3);
+  CHECK(header.tensors[0].values.empty());
+  for (size_t i = 0; i < 3; ++i) header.tensors[i].values = contents.tensors[i].values;
+  check_equal(contents, header);
+}
+
+TEST_CASE("every flipped bit of the first 4 KiB is detected") {
+  Bytes bytes = encode_snapshot(sample(100));
+  REQUIRE(bytes.size() > 4096);
+  int undetected = 0;
+  for (size_t bit = 0; bit < 4096 * 8; ++bit) {
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    undetected += refused(bytes) ? 0 : 1;
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+  }
+  CHECK(undetected == 0);
+  CHECK_FALSE(refused(bytes));
+}
+
+TEST_CASE("10,000 bits flipped at random beyond the first 4 KiB are all detected") {
+  Bytes bytes = encode_snapshot(sample(17000));
+  REQUIRE(bytes.size() > (1u << 20) + 4096);
+  std::mt19937_64 random(2);
+  int undetected = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const size_t bit = 4096 * 8 + random() % ((bytes.size() - 4096) * 8);
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+    undetected += refused(bytes) ? 0 : 1;
+    bytes[bit / 8] ^= std::byte{1} << (bit % 8);
+  }
+  CHECK(undetected == 0);
+}
+
+TEST_CASE("a snapshot cut at any byte is refused") {
+  const Bytes bytes = encode_snapshot(sample(10));
+  int accepted = 0;
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    // A copy of its own, so that a sanitizer sees every read beyond the cut.
+    accepted += refused(Bytes(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size))) ? 0 : 1;
+  }
+  CHECK(accepted == 0);
+  const Bytes large = encode_snapshot(sample(40000));
+  for (size_t size = 0; size < large.size(); size += 4096)
+    CHECK(refused(std::span(large).first(size)));
+}
+
+TEST_CASE("trailing bytes are refused") {
+  Bytes bytes = encode_snapshot(sample(10));
+  bytes.push_back(std::byte{0});
+  CHECK(refused(bytes));
+  const Bytes once = encode_snapshot(sample(10));
+  Bytes twice = once;
+  twice.insert(twice.end(), once.begin(), once.end());
+  CHECK(refused(twice));
+}
+
+TEST_CASE("chunks of two snapshots in one file are refused although each is valid") {
+  auto contents = sample(40000);
+  Bytes first = encode_snapshot(contents);
+  contents.tensors[0].values[0] += 1;
+  const Bytes second = encode_snapshot(contents);
+  REQUIRE(first.size() == second.size());
+  std::copy(second.begin(), second.begin() + 16 + (1 << 20), first.begin());
+  CHECK(message(first).find("do not belong together") != std::string::npos);
+}
+
+TEST_CASE("another format version is refused by name, foreign bytes as no snapshot") {
+  Bytes bytes = encode_snapshot(sample(10));
+  put(bytes, 8, uint32_t{2});
+  CHECK(message(bytes).find("format version 2 (byte 8)") != std::string::npos);
+  CHECK(message(Bytes(100)).find("no snapshot") != std::string::npos);
+  CHECK(message(Bytes()).find("empty") != std::string::npos);
+}
+
+TEST_CASE("impossible counts under valid checksums are refused before memory is taken for them") {
+  const Bytes good = encode_snapshot(sample(10));
+  const size_t identity = 24;
+  const size_t notes = find(good, "kernels") - 8;
+  const size_t shape = find(good, "blk.0.attn_k") + 12;
+  const size_t tail = find(good, "blk.0.attn_k") - 4 - 4 - 16 - 4;
+  Bytes resealed = good;
+  reseal(resealed);
+  REQUIRE(resealed == good);
+
+  for (size_t at : {identity, notes, notes + 4, tail, tail + 20, tail + 24}) {
+    for (uint32_t count : {0xffffffffu, 0x80000000u, 0x7fffffffu, 0x100001u, 0x10001u, 1000u}) {
+      Bytes bytes = good;
+      put(bytes, at, count);
+      reseal(bytes);
+      CHECK(refused(bytes));
+    }
+  }
+  for (size_t at : {shape, shape + 8}) {
+    for (int64_t size :
+         {int64_t{-1}, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
+          int64_t{1} << 59, int64_t{1} << 61, int64_t{1} << 32, int64_t{9}, int64_t{0}}) {
+      Bytes bytes = good;
+      put(bytes, at, size);
+      reseal(bytes);
+      CHECK(refused(bytes));
+    }
+  }
+}
+
+TEST_CASE("a negative position and names that occur twice are refused") {
+  Bytes bytes = encode_snapshot(sample(10));
+  put(bytes, find(bytes, "blk.0.attn_k") - 4 - 4 - 16 - 4 - 16, int64_t{-1});
+  reseal(bytes);
+  CHECK(message(bytes).find("position is negative") != std::string::npos);
+
+  auto contents = sample(10);
+  contents.tensors[1].name = contents.tensors[0].name;
+  CHECK(message(encode_snapshot(contents)).find("'blk.0.attn_k' occurs twice") !=
+        std::string::npos);
+}
+
+TEST_CASE("contents whose values do not fit their shape cannot be encoded") {
+  auto contents = sample(10);
+  contents.tensors[0].rows = 11;
+  CHECK_THROWS_AS(encode_snapshot(contents), Error);
+  contents.tensors[0].rows = -10;
+  CHECK_THROWS_AS(encode_snapshot(contents), Error);
+}
+
+TEST_CASE("the snapshot of format version 1 in tests/golden loads, and is still what is written") {
+  std::ifstream file(PERDURE_SOURCE_DIR "/tests/golden/snapshots/version1.snapshot",
+                     std::ios::binary);
+  REQUIRE(file.good());
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto bytes = std::as_bytes(std::span(text));
+  SnapshotContents expected;
+  expected.identity =
+      "weights: 00112233445566778899aabbccddeeff\nstrategy: memory 1\nmemory.update: segment\n";
+  expected.notes = {{"kernels", "scalar"}, {"machine", "x86-64"}};
+  expected.position = 4294967301;
+  expected.random_state = 81985529216486895u;
+  expected.tail = {1, 42, 95};
+  expected.tensors = {{"blk.0.attn_k", 2, 3, {1.0f, -2.5f, 0.0f, 3.25f, 1e-30f, 1e30f}},
+                      {"blk.0.mem_raw", 1, 2, {0.5f, -0.5f}}};
+  check_equal(expected, decode_snapshot(bytes));
+  const Bytes written = encode_snapshot(expected);
+  CHECK(std::equal(written.begin(), written.end(), bytes.begin(), bytes.end()));
+}
+
+TEST_CASE("a difference of identities is told line by line, the first one first") {
+  const std::string here = "weights: a\nstrategy: memory 1\nupdate: segment\n";
+  CHECK(describe_identity_difference(here, here).empty());
+  CHECK(describe_identity_difference(here, "weights: b\nstrategy: full 1\nupdate: segment\n") ==
+        "The memory's weights is 'b', here it is 'a'. The memory's strategy is 'full 1', here it "
+        "is 'memory 1'.");
+  CHECK(describe_identity_difference(here, "weights: a\nstrategy: memory 1\n") ==
+        "The memory does not state its update, here it is 'segment'.");
+  CHECK(describe_identity_difference(here, here + "window: 8\n") ==
+        "The memory's window is '8', here there is none.");
+  CHECK_FALSE(
+      describe_identity_difference(here, "strategy: memory 1\nweights: a\nupdate: segment\n")
+          .empty());
+}

@@ -29,6 +29,8 @@ struct OptionSpec {
   double min = -std::numeric_limits<double>::infinity();  // kInt and kReal
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};                  // kText: the valid values; empty = any text
+  // Whether another value gives other numbers: then it is part of a memory's identity. False for mere limits.
+  bool changes_numbers = true;
 };
 
 // Checked option values: every option of the schema has one.

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/runtime/executor.hpp"
+
+#include <algorithm>
+
+namespace perdure {
+namespace {
+
+// More ranges than participants, so that one who is late or slow leaves work to the others.
+constexpr int64_t kRangesPerParticipant = 4;
+// Waiting turns from spinning to sleeping after about this many checks (some tens of microseconds).
+constexpr int kSpins = 2000;
+
+inline void pause_cpu() { __builtin_ia32_pause(); }
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+// How far a node is. On a cache line of its own: every participant writes it.
+struct alignas(64) Executor::NodeProgress {
+  std::atomic<uint32_t> done{0};  // ranges finished
+  uint32_t n_ranges = 0;
+  int64_t n_items = 0;
+  int64_t range_items = 1;
+};
+
+Executor::Executor(Threads& threads, size_t max_nodes, size_t scratch_bytes)
+    : threads_(threads),
+      n_participants_(std::max(1, threads.max_participants())),
+      scratch_stride_((scratch_bytes + 63) / 64 * 64),
+      scratch_(scratch_stride_ * static_cast<size_t>(n_participants_)),
+      progress_(std::make_unique<NodeProgress[]>(max_nodes)),
+      shares_(std::make_unique<std::atomic<uint32_t>[]>(max_nodes * static_cast<size_t>(n_participants_))) {}
+
+Executor::~Executor() = default;
+
+void Executor::run(Plan& plan, const perdure_step& step) noexcept {
+  for (PlanNode& node : plan.nodes()) node.call.step = &step;
+  if (n_participants_ == 1 || !divide(plan, step)) {
+    run_alone(plan, step);
+    return;
+  }
+  plan_ = &plan;
+  current_.store(0, std::memory_order_relaxed);
+  threads_.team([](void* self, int participant) { static_cast<Executor*>(self)->participate(participant); }, this);
+}
+
+void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
+  for (PlanNode& node : plan.nodes()) {
+    perdure_work work{0, 1};
+    node.kernel->divide(node.params.data(), &step, &work);
+    if (work.n_items > 0) node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
+  }
+}
+
+bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {
+  bool any = false;
+  const auto& nodes = plan.nodes();
+  for (size_t n = 0; n < nodes.size(); ++n) {
+    perdure_work work{0, 1};
+    nodes[n].kernel->divide(nodes[n].params.data(), &step, &work);
+    NodeProgress& p = progress_[n];
+    const int64_t smallest = std::max<int64_t>(work.min_items, 1);
+    const int64_t wanted = divide_up(work.n_items, n_participants_ * kRangesPerParticipant);
+    p.n_items = work.n_items;
+    p.range_items = std::max<int64_t>(divide_up(wanted, smallest), 1) * smallest;
+    p.n_ranges = static_cast<uint32_t>(divide_up(work.n_items, p.range_items));
+    p.done.store(0, std::memory_order_relaxed);
+    for (int i = 0; i < n_participants_; ++i)
+      shares_[n * static_cast<size_t>(n_participants_) + static_cast<size_t>(i)].store(0, std::memory_order_relaxed);
+    any = any || p.n_ranges > 1;
+  }
+  return any;
+}
+
+void Executor::participate(int participant) noexcept {
+  const size_t n_nodes = plan_->nodes().size();
+  for (size_t n = current_.load(std::memory_order_acquire); n < n_nodes; ++n) {
+    take_ranges(n, participant);
+    wait_for(n);
+    // Several may write here; none writes less than what is done, and a smaller value only costs a late worker time.
+    current_.store(n + 1, std::memory_order_release);
+  }
+}
+
+void Executor::take_ranges(size_t n, int participant) noexcept {
+  PlanNode& node = plan_->nodes()[n];
+  NodeProgress& p = progress_[n];
+  const auto n_shares = static_cast<uint32_t>(n_participants_);
+  std::byte* scratch = scratch_.data() + scratch_stride_ * static_cast<size_t>(participant);
+  uint32_t finished = 0;
+  for (uint32_t i = 0; i < n_shares; ++i) {
+    const uint32_t share = (static_cast<uint32_t>(participant) + i) % n_shares;
+    const uint32_t first = p.n_ranges * share / n_shares;
+    const uint32_t end = p.n_ranges * (share + 1) / n_shares;
+    std::atomic<uint32_t>& taken = shares_[n * n_shares + share];
+    while (first + taken.load(std::memory_order_relaxed) < end) {
+      const uint32_t range = first + taken.fetch_add(1, std::memory_order_relaxed);
+      if (range >= end) break;
+      const int64_t begin = range * p.range_items;
+      node.kernel->run(&node.call, begin, std::min(begin + p.range_items, p.n_items), scratch);
+      ++finished;
+    }
+  }
+  if (finished == 0) return;
+  if (p.done.fetch_add(finished, std::memory_order_acq_rel) + finished == p.n_ranges) p.done.notify_all();
+}
+
+void Executor::wait_for(size_t n) noexcept {
+  NodeProgress& p = progress_[n];
+  int spins = 0;
+  for (uint32_t done = p.done.load(std::memory_order_acquire); done < p.n_ranges;
+       done = p.done.load(std::memory_order_acquire)) {
+    if (++spins < kSpins)
+      pause_cpu();
+    else
+      p.done.wait(done, std::memory_order_acquire);
+  }
+}
+
+}  // namespace perdure

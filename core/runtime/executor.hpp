@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Runs plans on borrowed threads. Inside a step the participants walk the plan together: each takes ranges of the
+// current node from counters, its own share first; a node is done when its ranges are done, not when everybody has
+// come. A late worker joins at the current node, an absent one costs nothing. With one participant nothing is
+// synchronised. Nothing is looked up, allocated or locked per run.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/api/threads.hpp"
+#include "core/base/buffer.hpp"
+#include "core/runtime/plan.hpp"
+
+namespace perdure {
+
+// One thread at a time.
+class Executor {
+ public:
+  // Borrows `threads` for its life. `max_nodes`, `scratch_bytes`: the largest of the plans that will be run.
+  Executor(Threads& threads, size_t max_nodes, size_t scratch_bytes);
+  ~Executor();
+
+  // Computes all nodes of `plan` for `step`.
+  // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <= plan.max_outputs().
+  void run(Plan& plan, const perdure_step& step) noexcept;
+
+ private:
+  struct NodeProgress;
+  void run_alone(Plan& plan, const perdure_step& step) noexcept;
+  // Divides the nodes into ranges; returns whether any node has more than one.
+  bool divide(Plan& plan, const perdure_step& step) noexcept;
+  void participate(int participant) noexcept;
+  void take_ranges(size_t node, int participant) noexcept;
+  void wait_for(size_t node) noexcept;
+
+  Threads& threads_;
+  int n_participants_;
+  size_t scratch_stride_;
+  Buffer scratch_;
+  std::unique_ptr<NodeProgress[]> progress_;
+  std::unique_ptr<std::atomic<uint32_t>[]> shares_;  // [node][participant]: ranges of that share that are taken
+  Plan* plan_ = nullptr;                             // of the run in progress
+  std::atomic<size_t> current_{0};                   // all nodes before this one are done
+};
+
+}  // namespace perdure

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/runtime/kernel_choice.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/cpu.hpp"
+
+namespace perdure {
+namespace {
+
+std::string describe(const perdure_node& node) {
+  static const char* const kNames[] = {"f32", "f16", "bf16", "q80", "i64"};
+  std::string text = std::string(node.op) + "(";
+  for (uint32_t i = 0; i < node.n_inputs; ++i) {
+    const perdure_tensor& t = node.inputs[i].tensor;
+    text += (i ? ", " : "") + std::string(t.dtype < 5 ? kNames[t.dtype] : "?") + "[" +
+            std::to_string(t.shape[0]) + ", " + std::to_string(t.shape[1]) + "]";
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
+                             std::span<const perdure_kernel> own, const OperationTable& operations,
+                             KernelPolicy policy)
+    : sets_(sets), operations_(operations), policy_(std::move(policy)) {
+  check_policy();
+  std::vector<std::string> order = policy_.prefer;
+  if (std::find(order.begin(), order.end(), "scalar") == order.end()) order.push_back("scalar");
+  size_t preference = 0;
+  for (const auto& name : order) {
+    for (const auto& set : sets_)
+      if (set.plugin == name) add_set(set, preference);
+    ++preference;
+  }
+  for (const perdure_kernel& kernel : own)
+    if ((kernel.cpu_features & ~policy_.cpu_features) == 0)
+      by_operation_[kernel.op].push_back({&kernel, preference});
+  for (auto& [name, candidates] : by_operation_)
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+      return a.preference != b.preference ? a.preference < b.preference
+                                          : a.kernel->rank > b.kernel->rank;
+    });
+}
+
+void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference) {
+  for (const perdure_kernel& kernel : set.kernels)
+    if (may_run(kernel)) by_operation_[kernel.op].push_back({&kernel, preference});
+}
+
+bool KernelChooser::may_run(const perdure_kernel& kernel) const {
+  return (kernel.cpu_features & ~policy_.cpu_features) == 0 &&
+         (policy_.isa == "auto" || policy_.isa == kernel.isa ||
+          !operations_.is_built_in(kernel.op));
+}
+
+void KernelChooser::check_policy() const {
+  std::vector<std::string> plugins, kernels;
+  std::set<std::string> isas;
+  for (const auto& set : sets_) {
+    plugins.push_back(set.plugin);
+    for (const auto& kernel : set.kernels) {
+      if ((kernel.cpu_features & ~policy_.cpu_features) != 0) continue;
+      isas.insert(kernel.isa);
+      kernels.push_back(kernel.name);
+    }
+  }
+  auto join = [](const auto& words) {
+    std::string text;
+    for (const auto& w : words) text += (text.empty() ? "" : ", ") + w;
+    return text;
+  };
+  for (const auto& name : policy_.prefer)
+    if (std::find(plugins.begin(), plugins.end(), name) == plugins.end())
+      throw UsageError("kernels.prefer names '" + name + "', but the loaded kernel plugins are: " + join(plugins));
+  if (policy_.isa != "auto" && !isas.contains(policy_.isa))
+    throw UsageError("kernels.isa is '" + policy_.isa + "', but what kernels have and this CPU can run is: " +
+                     join(isas));
+  for (const auto& [op, name] : policy_.pin)
+    if (std::find(kernels.begin(), kernels.end(), name) == kernels.end())
+      throw UsageError("kernels.pin wants '" + name + "' for " + op +
+                       ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
+}
+
+ChosenKernel KernelChooser::choose(const perdure_node& node) const {
+  auto take = [&](const perdure_kernel& kernel, ChosenKernel& chosen) {
+    chosen.params.assign(std::max<size_t>(kernel.params_bytes, 1), std::byte{0});
+    chosen.kernel = &kernel;
+    return kernel.prepare(&node, chosen.params.data()) == PERDURE_OK;
+  };
+  ChosenKernel chosen;
+  if (const auto pin = policy_.pin.find(node.op); pin != policy_.pin.end()) {
+    for (const auto& set : sets_)
+      for (const auto& kernel : set.kernels)
+        if (pin->second == kernel.name && pin->first == kernel.op && take(kernel, chosen)) return chosen;
+    throw UsageError("kernels.pin wants '" + pin->second + "', but it does not take " + describe(node));
+  }
+  if (const auto it = by_operation_.find(node.op); it != by_operation_.end())
+    for (const Candidate& candidate : it->second)
+      if (take(*candidate.kernel, chosen)) return chosen;
+  if (policy_.isa != "auto")
+    throw UsageError("kernels.isa is '" + policy_.isa + "', but no kernel of it takes " + describe(node) +
+                     "; use 'auto'");
+  throw Error("no loaded kernel takes " + describe(node));
+}
+
+bool KernelChooser::fusion_allowed(std::span<const std::string> parts, const std::string& composite) const {
+  auto preference = [&](const std::string& op) {
+    const auto it = by_operation_.find(op);
+    return it == by_operation_.end() || it->second.empty() ? SIZE_MAX : it->second.front().preference;
+  };
+  const size_t own = preference(composite);
+  if (own == SIZE_MAX) return false;
+  return std::all_of(parts.begin(), parts.end(), [&](const std::string& part) {
+    return !policy_.pin.contains(part) && own <= preference(part);
+  });
+}
+
+}  // namespace perdure

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Which kernel computes a node: the one the user pinned, else the first that takes it among the preferred plugins in
+// order, else `scalar`. Decided once, when a plan is compiled.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/api/kernel.h"
+#include "core/graph/operation_table.hpp"
+#include "core/runtime/plugin_host.hpp"
+
+namespace perdure {
+
+struct KernelPolicy {
+  std::vector<std::string> prefer;         // plugin names; "scalar" follows as the last resort
+  std::string isa = "auto";                // or the one instruction set that may be used
+  std::map<std::string, std::string> pin;  // operation -> kernel name
+  uint64_t cpu_features = 0;               // what may be used here
+};
+
+// The kernel that took a node, with what its `prepare` wrote.
+struct ChosenKernel {
+  const perdure_kernel* kernel = nullptr;
+  std::vector<std::byte> params;
+};
+
+// Immutable; any thread.
+class KernelChooser {
+ public:
+  // `own`: kernels that strategies bring for their own operations. Borrows everything for its life.
+  // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a loaded kernel has and
+  // this CPU can run, or `pin` no kernel that can run here.
+  KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
+                const OperationTable& operations, KernelPolicy policy);
+
+  // Errors: UsageError if a pinned kernel or a forced instruction set does not take the node; Error if nothing does.
+  ChosenKernel choose(const perdure_node& node) const;
+
+  // Whether a composite may stand for its parts: no part is pinned, and no part has a more preferred plugin.
+  bool fusion_allowed(std::span<const std::string> parts, const std::string& composite) const;
+
+ private:
+  struct Candidate {
+    const perdure_kernel* kernel;
+    size_t preference;  // place of its plugin; smaller is preferred
+  };
+  void add_set(const PluginHost::KernelSet& set, size_t preference);
+  void check_policy() const;
+  bool may_run(const perdure_kernel& kernel) const;
+
+  std::map<std::string, std::vector<Candidate>, std::less<>> by_operation_;
+  std::span<const PluginHost::KernelSet> sets_;
+  const OperationTable& operations_;
+  KernelPolicy policy_;
+};
+
+}  // namespace perdure

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/runtime/plan.hpp"
+
+#include <algorithm>
+#include <sstream>
+
+namespace perdure {
+namespace {
+
+constexpr size_t kNotInArena = SIZE_MAX;
+constexpr size_t kAlignment = 64;
+
+size_t aligned(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
+
+int64_t element_bytes(uint32_t dtype) {
+  switch (dtype) {
+    case PERDURE_F16:
+    case PERDURE_BF16: return 2;
+    case PERDURE_Q80: return 1;
+    case PERDURE_I64: return 8;
+    default: return 4;
+  }
+}
+
+int64_t tensor_bytes(const perdure_tensor& t) {
+  const int64_t n = t.shape[0] * t.shape[1];
+  return n * element_bytes(t.dtype) + (t.group_size ? n / t.group_size * 4 : 0);
+}
+
+size_t data_bytes(const perdure_tensor& t) {
+  return aligned(static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+}
+
+uint32_t value_kind(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::kRows: return PERDURE_VALUE_ROWS;
+    case ValueKind::kOutputs: return PERDURE_VALUE_OUTPUTS;
+    case ValueKind::kState: return PERDURE_VALUE_STATE;
+    case ValueKind::kConstant: break;
+  }
+  return PERDURE_VALUE_CONSTANT;
+}
+
+std::vector<perdure_attribute> c_attributes(const Attributes& attributes) {
+  std::vector<perdure_attribute> result;
+  for (const auto& [name, value] : attributes) {
+    const int64_t* i = std::get_if<int64_t>(&value);
+    const double f = i ? static_cast<double>(*i) : std::get<double>(value);
+    result.push_back({name.c_str(), i ? *i : 0, f});
+  }
+  return result;
+}
+
+// First-fit placement: a block is free again after the last node that reads it.
+class ArenaPlanner {
+ public:
+  size_t place(size_t bytes, size_t first_node, size_t last_node) {
+    std::vector<Block> busy;
+    for (const Block& b : blocks_)
+      if (b.first <= last_node && first_node <= b.last) busy.push_back(b);
+    std::sort(busy.begin(), busy.end(), [](const Block& a, const Block& b) { return a.offset < b.offset; });
+    size_t offset = 0;
+    for (const Block& b : busy) {
+      if (offset + bytes <= b.offset) break;
+      offset = std::max(offset, b.offset + b.bytes);
+    }
+    blocks_.push_back({offset, bytes, first_node, last_node});
+    size_ = std::max(size_, offset + bytes);
+    return offset;
+  }
+  size_t size() const { return size_; }
+
+ private:
+  struct Block {
+    size_t offset, bytes, first, last;
+  };
+  std::vector<Block> blocks_;
+  size_t size_ = 0;
+};
+
+}  // namespace
+
+const void* PackedWeights::get(const perdure_kernel& kernel, const perdure_node& node, const void* params,
+                               uint32_t input) {
+  if (!kernel.packed_bytes || node.inputs[input].kind != PERDURE_VALUE_CONSTANT) return nullptr;
+  const size_t bytes = kernel.packed_bytes(&node, params, input);
+  if (bytes == 0) return nullptr;
+  Buffer& buffer = buffers_[{&kernel, node.inputs[input].tensor.data}];
+  if (buffer.size() == 0) {
+    buffer = Buffer(bytes);
+    size_bytes_ += bytes;
+    kernel.pack(&node, params, input, buffer.data());
+  }
+  return buffer.data();
+}
+
+Plan::Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,
+           const StateNumbers& states, PackedWeights& packed)
+    : max_rows_(max_rows), max_outputs_(max_outputs) {
+  for (size_t id = 0; id < graph.values.size(); ++id)
+    values_.push_back(value_of(graph, {static_cast<int32_t>(id)}, states));
+  place(graph);
+  nodes_.reserve(graph.nodes.size());
+  for (const Node& node : graph.nodes) add_node(graph, node, kernels, packed);
+  for (const auto& [name, v] : graph.outputs) output_ids_by_name_[name] = v.id;
+}
+
+perdure_value Plan::value_of(const Graph& graph, Value v, const StateNumbers& states) const {
+  const ValueInfo& info = graph.info(v);
+  perdure_value value{};
+  value.kind = value_kind(info.type.kind);
+  value.tensor = info.tensor;
+  if (info.origin == Origin::kWeight || info.origin == Origin::kConstant) return value;
+  perdure_tensor& t = value.tensor;
+  t.struct_size = sizeof t;
+  t.dtype = info.type.dtype;
+  t.rank = 2;
+  t.shape[0] = info.type.rows;
+  if (info.type.kind == ValueKind::kRows) t.shape[0] = max_rows_;
+  if (info.type.kind == ValueKind::kOutputs) t.shape[0] = max_outputs_;
+  t.shape[1] = info.type.columns;
+  t.shape[2] = t.shape[3] = 1;
+  t.group_size = info.type.group_size;
+  t.row_stride_bytes = t.shape[1] * element_bytes(t.dtype);
+  if (info.origin == Origin::kState) value.state = states.at(info.name);
+  return value;
+}
+
+void Plan::place(const Graph& graph) {
+  const size_t n_nodes = graph.nodes.size();
+  std::vector<size_t> last_use(graph.values.size(), 0);
+  for (size_t i = 0; i < n_nodes; ++i)
+    for (const Value v : graph.nodes[i].inputs) last_use[static_cast<size_t>(v.id)] = i;
+  for (const auto& [name, v] : graph.outputs) last_use[static_cast<size_t>(v.id)] = n_nodes;
+  data_offset_.assign(graph.values.size(), kNotInArena);
+  scales_offset_.assign(graph.values.size(), kNotInArena);
+  ArenaPlanner planner;
+  for (size_t i = 0; i < n_nodes; ++i) {
+    const Value v = graph.nodes[i].result;
+    if (!v.valid()) continue;
+    const auto id = static_cast<size_t>(v.id);
+    const perdure_tensor& t = values_[id].tensor;
+    const size_t data = data_bytes(t);
+    const size_t total = data + aligned(static_cast<size_t>(tensor_bytes(t)) - 
+                                        static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+    data_offset_[id] = planner.place(std::max(total, kAlignment), i, std::max(i, last_use[id]));
+    if (t.group_size) scales_offset_[id] = data_offset_[id] + data;
+  }
+  arena_bytes_ = planner.size();
+}
+
+void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels, PackedWeights& packed) {
+  PlanNode result;
+  result.operation = node.operation->name;
+  std::vector<int32_t> in_ids, out_ids;
+  for (const Value v : node.inputs) {
+    result.inputs.push_back(values_[static_cast<size_t>(v.id)]);
+    in_ids.push_back(v.id);
+  }
+  if (node.result.valid()) {
+    result.outputs.push_back(values_[static_cast<size_t>(node.result.id)]);
+    out_ids.push_back(node.result.id);
+  }
+  const auto attributes = c_attributes(node.attributes);
+  perdure_node c_node{};
+  c_node.struct_size = sizeof c_node;
+  c_node.op = node.operation->name.c_str();
+  c_node.n_inputs = static_cast<uint32_t>(result.inputs.size());
+  c_node.inputs = result.inputs.data();
+  c_node.n_outputs = static_cast<uint32_t>(result.outputs.size());
+  c_node.outputs = result.outputs.data();
+  c_node.n_attributes = static_cast<uint32_t>(attributes.size());
+  c_node.attributes = attributes.data();
+  c_node.max_rows = max_rows_;
+
+  ChosenKernel chosen = kernels.choose(c_node);
+  result.kernel = chosen.kernel;
+  result.params = std::move(chosen.params);
+  for (uint32_t i = 0; i < c_node.n_inputs; ++i) {
+    result.packed.push_back(packed.get(*result.kernel, c_node, result.params.data(), i));
+    if (result.inputs[i].kind == PERDURE_VALUE_CONSTANT && node.operation->name != "row_input")
+      constant_bytes_ += tensor_bytes(result.inputs[i].tensor);
+  }
+  if (result.kernel->scratch_bytes)
+    scratch_bytes_ = std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, result.params.data()));
+  nodes_.push_back(std::move(result));
+  input_ids_.push_back(std::move(in_ids));
+  output_ids_.push_back(std::move(out_ids));
+}
+
+void Plan::bind(std::byte* arena) {
+  for (size_t id = 0; id < values_.size(); ++id) {
+    if (data_offset_[id] == kNotInArena) continue;
+    values_[id].tensor.data = arena + data_offset_[id];
+    if (scales_offset_[id] != kNotInArena) values_[id].tensor.scales = arena + scales_offset_[id];
+  }
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    PlanNode& node = nodes_[n];
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      node.inputs[i] = values_[static_cast<size_t>(input_ids_[n][i])];
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      node.outputs[i] = values_[static_cast<size_t>(output_ids_[n][i])];
+    node.call = {sizeof(perdure_call),  node.params.data(), static_cast<uint32_t>(node.inputs.size()),
+                 node.inputs.data(),    node.packed.data(), node.outputs.data(),
+                 nullptr};
+  }
+  for (const auto& [name, id] : output_ids_by_name_) outputs_[name] = values_[static_cast<size_t>(id)].tensor;
+}
+
+const perdure_tensor& Plan::output(const std::string& name) const { return outputs_.at(name); }
+
+std::string Plan::describe() const {
+  std::ostringstream out;
+  out << "plan for up to " << max_rows_ << " rows: " << nodes_.size() << " nodes, arena " << arena_bytes_
+      << " bytes, scratch " << scratch_bytes_ << " bytes per thread\n";
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    out << "  " << nodes_[n].operation << " by " << nodes_[n].kernel->name;
+    for (const int32_t id : output_ids_[n])
+      out << ", " << tensor_bytes(values_[static_cast<size_t>(id)].tensor) << " bytes at "
+          << data_offset_[static_cast<size_t>(id)];
+    for (const void* p : nodes_[n].packed)
+      if (p) out << ", packed weight";
+    out << "\n";
+  }
+  return out.str();
+}
+
+}  // namespace perdure

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A plan: a graph compiled for at most so many rows. One kernel per node, weights packed, activations placed in an
+// arena by lifetime. Running it looks nothing up and allocates nothing.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/buffer.hpp"
+#include "core/graph/graph.hpp"
+#include "core/runtime/kernel_choice.hpp"
+
+namespace perdure {
+
+// Packed weights, shared by all plans that use the same kernel for the same weight. A kernel's packing depends on the
+// weight only. One thread while plans are compiled; read-only afterwards.
+class PackedWeights {
+ public:
+  // The packed form, made on first use; nullptr if the kernel does not pack that input.
+  const void* get(const perdure_kernel& kernel, const perdure_node& node, const void* params, uint32_t input);
+  size_t size_bytes() const { return size_bytes_; }
+
+ private:
+  std::map<std::pair<const perdure_kernel*, const void*>, Buffer> buffers_;
+  size_t size_bytes_ = 0;
+};
+
+// Number of a state tensor in perdure_session.states, by name.
+using StateNumbers = std::map<std::string, uint32_t, std::less<>>;
+
+struct PlanNode {
+  std::string operation;
+  const perdure_kernel* kernel = nullptr;
+  std::vector<std::byte> params;
+  std::vector<perdure_value> inputs, outputs;
+  std::vector<const void*> packed;
+  perdure_call call{};  // refers to the members above; step is filled per run
+};
+
+class Plan {
+ public:
+  // Borrows the graph (its constants), the chooser's kernels and the packed weights for its life. The arena is the
+  // caller's, given by bind().
+  // Errors: as KernelChooser::choose.
+  Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,
+       const StateNumbers& states, PackedWeights& packed);
+  Plan(Plan&&) = default;
+
+  int64_t max_rows() const { return max_rows_; }
+  int64_t max_outputs() const { return max_outputs_; }
+  size_t arena_bytes() const { return arena_bytes_; }
+  size_t scratch_bytes() const { return scratch_bytes_; }  // per participant
+  // `arena`: arena_bytes(), 64-byte aligned; may be shared by plans that never run at the same time.
+  void bind(std::byte* arena);
+
+  std::vector<PlanNode>& nodes() { return nodes_; }
+  const std::vector<PlanNode>& nodes() const { return nodes_; }
+  // Rows of a named output of the last run, valid until the arena is used again. Requires: bound.
+  const perdure_tensor& output(const std::string& name) const;
+  // Bytes of constants that a run reads once, however many rows it has.
+  int64_t constant_bytes() const { return constant_bytes_; }
+
+  // One line per node: operation, kernel, result's place in the arena.
+  std::string describe() const;
+
+ private:
+  void place(const Graph& graph);
+  void add_node(const Graph& graph, const Node& node, const KernelChooser& kernels, PackedWeights& packed);
+  perdure_value value_of(const Graph& graph, Value v, const StateNumbers& states) const;
+
+  int64_t max_rows_, max_outputs_;
+  size_t arena_bytes_ = 0, scratch_bytes_ = 0;
+  int64_t constant_bytes_ = 0;
+  std::vector<perdure_value> values_;     // by value id
+  std::vector<size_t> data_offset_;       // by value id; kNotInArena for constants and states
+  std::vector<size_t> scales_offset_;
+  std::vector<std::vector<int32_t>> input_ids_, output_ids_;  // by node
+  std::map<std::string, perdure_tensor> outputs_;
+  std::map<std::string, int32_t> output_ids_by_name_;
+  std::vector<PlanNode> nodes_;
+};
+
+}  // namespace perdure

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/runtime/state.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/checked.hpp"
+
+namespace perdure {
+namespace {
+
+// Growing tensors are committed in blocks of this many bytes.
+constexpr int64_t kBlockBytes = int64_t{1} << 20;
+
+int64_t row_bytes(const StateSpec& spec) {
+  return checked_mul(spec.columns, sizeof(float), spec.name.c_str());
+}
+
+int64_t physical_rows(const StateSpec& spec, int64_t max_step_rows) {
+  if (spec.growth != Growth::kRing) return spec.rows;
+  return checked_add(spec.sinks, checked_add(spec.rows, max_step_rows, spec.name.c_str()), spec.name.c_str());
+}
+
+// Logical index of the i-th live row of a ring: sinks first, then the last rows.
+int64_t live_index(const StateSpec& spec, int64_t position, int64_t i) {
+  if (spec.growth != Growth::kRing || i < spec.sinks) return i;
+  return std::max(spec.sinks, position - spec.rows) + (i - spec.sinks);
+}
+
+}  // namespace
+
+StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
+    : specs_(std::move(specs)), max_step_rows_(max_step_rows) {
+  for (size_t i = 0; i < specs_.size(); ++i) {
+    const StateSpec& s = specs_[i];
+    if (s.columns < 1 || s.rows < 1 || s.sinks < 0)
+      throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) + " rows of " +
+                  std::to_string(s.columns) + " values; both must be positive");
+    if (!numbers_.emplace(s.name, i).second) throw Error("two strategies declare the state '" + s.name + "'");
+  }
+}
+
+size_t StateLayout::number(std::string_view name) const {
+  const auto it = numbers_.find(name);
+  if (it == numbers_.end()) throw Error("there is no state '" + std::string(name) + "'");
+  return it->second;
+}
+
+int64_t StateLayout::max_length() const {
+  int64_t length = INT64_MAX;
+  for (const StateSpec& s : specs_)
+    if (s.growth == Growth::kAppended) length = std::min(length, s.rows);
+  return length;
+}
+
+int64_t StateLayout::live_rows(const StateSpec& spec, int64_t position) {
+  switch (spec.growth) {
+    case Growth::kFixed: return spec.rows;
+    case Growth::kAppended: return position;
+    case Growth::kRing: break;
+  }
+  return std::min(position, spec.sinks) + std::clamp<int64_t>(position - spec.sinks, 0, spec.rows);
+}
+
+StateSet::StateSet(const StateLayout& layout) : layout_(&layout) {
+  for (const StateSpec& spec : layout.specs()) {
+    const int64_t rows = physical_rows(spec, layout.max_step_rows());
+    const auto bytes = static_cast<size_t>(checked_mul(rows, row_bytes(spec), spec.name.c_str()));
+    perdure_state_view view{};
+    view.row_bytes = row_bytes(spec);
+    if (spec.growth == Growth::kAppended) {
+      memory_.emplace_back(ReservedBuffer(bytes));
+    } else {
+      memory_.emplace_back(Buffer(bytes));
+      view.n_rows = rows;
+    }
+    if (spec.growth == Growth::kRing) {
+      view.ring_first = spec.sinks;
+      view.ring_rows = rows - spec.sinks;
+    }
+    views_.push_back(view);
+    views_.back().data = reinterpret_cast<char*>(data(views_.size() - 1));
+  }
+}
+
+std::byte* StateSet::data(size_t number) {
+  return std::visit([](auto& memory) { return memory.data(); }, memory_[number]);
+}
+
+void StateSet::reserve(int64_t end) {
+  for (size_t i = 0; i < memory_.size(); ++i) {
+    const StateSpec& spec = layout_->specs()[i];
+    if (spec.growth != Growth::kAppended || end <= views_[i].n_rows) continue;
+    if (end > spec.rows)
+      throw Error("a session can have at most " + std::to_string(spec.rows) + " tokens here, not " +
+                  std::to_string(end) + "; raise attention.max_length or use a strategy of constant memory");
+    auto& buffer = std::get<ReservedBuffer>(memory_[i]);
+    const int64_t wanted = (end * views_[i].row_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    const int64_t bytes = std::min<int64_t>(wanted, static_cast<int64_t>(buffer.capacity()));
+    buffer.commit(static_cast<size_t>(bytes));
+    views_[i].n_rows = bytes / views_[i].row_bytes;
+  }
+}
+
+int64_t StateSet::live_bytes(int64_t position) const {
+  int64_t bytes = 0;
+  for (const StateSpec& spec : layout_->specs()) bytes += StateLayout::live_rows(spec, position) * row_bytes(spec);
+  return bytes;
+}
+
+std::span<float> StateSet::row(size_t number, int64_t index) {
+  const auto columns = static_cast<size_t>(layout_->specs()[number].columns);
+  return {reinterpret_cast<float*>(perdure_state_row(&views_[number], index)), columns};
+}
+
+std::span<const float> StateSet::row(size_t number, int64_t index) const {
+  return const_cast<StateSet*>(this)->row(number, index);
+}
+
+void StateSet::copy_live(size_t number, int64_t position, std::span<float> values) const {
+  const StateSpec& spec = layout_->specs()[number];
+  const auto columns = static_cast<size_t>(spec.columns);
+  for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
+    const auto source = row(number, live_index(spec, position, i));
+    std::copy(source.begin(), source.end(), values.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * columns));
+  }
+}
+
+void StateSet::restore_live(size_t number, int64_t position, std::span<const float> values) {
+  const StateSpec& spec = layout_->specs()[number];
+  const auto columns = static_cast<size_t>(spec.columns);
+  for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
+    const auto source = values.subspan(static_cast<size_t>(i) * columns, columns);
+    std::copy(source.begin(), source.end(), row(number, live_index(spec, position, i)).begin());
+  }
+}
+
+void StateSet::copy_fixed(const StateSet& other) {
+  for (size_t i = 0; i < memory_.size(); ++i)
+    if (layout_->specs()[i].growth == Growth::kFixed)
+      std::memcpy(data(i), other.views_[i].data, static_cast<size_t>(views_[i].n_rows * views_[i].row_bytes));
+}
+
+}  // namespace perdure

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define PERDURE_PLUGIN_NOTE_NAME "perdure"
+#define PERDURE_PLUGIN_NOTE_NAME "perdure.abi"
 #define PERDURE_PLUGIN_NOTE_TYPE 1u
 #define PERDURE_PLUGIN_ABI 1u
 
@@ -27,11 +27,12 @@ typedef struct perdure_plugin_statement {
   char build_id[96];       // empty for kernel plugins
 } perdure_plugin_statement;
 
+// The name's 12 bytes put the statement at an offset that is right for notes of 4 and of 8 bytes alignment.
 typedef struct perdure_plugin_note {
   uint32_t name_size;
   uint32_t statement_size;
   uint32_t type;
-  char name[8];
+  char name[12];
   perdure_plugin_statement statement;
 } perdure_plugin_note;
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Options of a plugin, checked against the schema that the plugin states.
+#include <algorithm>
+
+#include "core/config/map_reader.hpp"
+#include "core/config/settings.hpp"
+
+namespace perdure {
+namespace {
+
+[[noreturn]] void fail(const RawOption& raw, const OptionSpec& spec, const std::string& expected) {
+  throw UsageError(raw.place.text + ": option '" + spec.name + "' must be " + expected +
+                   ", but is '" + raw.text + "'");
+}
+
+OptionValue convert(const RawOption& raw, const OptionSpec& spec) {
+  switch (spec.type) {
+    case OptionType::kBool:
+      if (const auto flag = scalar_to_bool(raw.text, raw.quoted)) return *flag;
+      fail(raw, spec, "true or false");
+    case OptionType::kInt: {
+      const auto number = scalar_to_int(raw.text, raw.quoted);
+      if (number && static_cast<double>(*number) >= spec.min &&
+          static_cast<double>(*number) <= spec.max)
+        return *number;
+      fail(raw, spec, "a whole number" + range_text(spec.min, spec.max));
+    }
+    case OptionType::kReal: {
+      const auto number = scalar_to_real(raw.text, raw.quoted);
+      if (number && *number >= spec.min && *number <= spec.max) return *number;
+      fail(raw, spec, "a number" + range_text(spec.min, spec.max));
+    }
+    case OptionType::kText:
+      break;
+  }
+  const auto& choices = spec.choices;
+  if (!choices.empty() && std::find(choices.begin(), choices.end(), raw.text) == choices.end())
+    throw UsageError(raw.place.text + ": option '" + spec.name + "' cannot be '" + raw.text +
+                     "'; " + suggestion(raw.text, choices));
+  return raw.text;
+}
+
+}  // namespace
+
+Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema,
+                        const std::string& what) {
+  Options options;
+  std::vector<std::string> names;
+  for (const OptionSpec& spec : schema) {
+    options.set(spec.name, spec.default_value);
+    names.push_back(spec.name);
+  }
+  for (const auto& [name, raw] : choice.options) {
+    const auto spec = std::find(names.begin(), names.end(), name);
+    if (spec == names.end()) {
+      const std::string hint = names.empty() ? "it has no options" : suggestion(name, names);
+      throw UsageError(raw.place.text + ": unknown option '" + name + "' of " + what + "; " + hint);
+    }
+    options.set(name, convert(raw, schema[static_cast<size_t>(spec - names.begin())]));
+  }
+  return options;
+}
+
+}  // namespace perdure

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The sections of the configuration: one function each, so that a key stands in one line with its
+// type and range.
+#include "core/config/settings.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "core/config/map_reader.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr int64_t kMaxLayers = 1 << 16;
+
+// The strategy and, as its options, every key that nobody has asked `reader` for.
+StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
+  StrategyChoice choice;
+  choice.place = node.place;
+  reader.text("strategy", choice.strategy);
+  for (const YamlEntry* entry : reader.rest()) {
+    const YamlNode& value = entry->value;
+    if (value.kind != YamlNode::Kind::kScalar)
+      reader.fail(value, entry->key, "must be a single value");
+    choice.options[entry->key] = {value.text, value.place, value.quoted};
+  }
+  return choice;
+}
+
+// One number of a layer list; advances `text`.
+std::optional<int64_t> take_layer(std::string_view& text) {
+  int64_t layer = -1;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
+  if (error != std::errc() || layer < 0 || layer >= kMaxLayers) return std::nullopt;
+  text.remove_prefix(static_cast<size_t>(stop - text.data()));
+  return layer;
+}
+
+// '0,4-7' -> 0, 4, 5, 6, 7. Ranges may come in any order; a layer may stand once in all of
+// attention.layers.
+std::vector<int64_t> read_layers(const YamlEntry& entry, std::set<int64_t>& seen) {
+  const auto fail = [&](const std::string& what) {
+    throw UsageError(entry.place.text + ": attention.layers: '" + entry.key + "' " + what);
+  };
+  std::vector<int64_t> layers;
+  std::string_view text = entry.key;
+  while (true) {
+    const std::optional<int64_t> first = take_layer(text);
+    std::optional<int64_t> last = first;
+    if (first && text.starts_with('-')) {
+      text.remove_prefix(1);
+      last = take_layer(text);
+    }
+    if (!last || *last < *first) fail("is no list of layers; write for example '0,4-7'");
+    for (int64_t layer = *first; layer <= *last; ++layer) {
+      if (!seen.insert(layer).second)
+        fail("names layer " + std::to_string(layer) + " a second time");
+      layers.push_back(layer);
+    }
+    if (text.empty()) break;
+    if (!text.starts_with(',')) fail("is no list of layers; write for example '0,4-7'");
+    text.remove_prefix(1);
+  }
+  std::sort(layers.begin(), layers.end());
+  return layers;
+}
+
+LayerOverride read_override(YamlEntry& entry, std::set<int64_t>& seen) {
+  LayerOverride result;
+  result.layers = read_layers(entry, seen);
+  MapReader reader(entry.value, "attention.layers.'" + entry.key + "'");
+  result.choice = read_choice(reader, entry.value);
+  if (result.choice.strategy.empty())
+    throw UsageError(entry.place.text + ": attention.layers: '" + entry.key +
+                     "' needs a strategy, for example {strategy: full}");
+  return result;
+}
+
+void read_attention(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "attention");
+  reader.integer("eval_length", settings.attention.eval_length, 0, INT64_MAX);
+  YamlNode* layers = reader.take("layers");
+  settings.attention.choice = read_choice(reader, node);
+  if (layers == nullptr) return;
+  MapReader entries(*layers, "attention.layers");
+  std::set<int64_t> seen;
+  for (YamlEntry* entry : entries.rest())
+    settings.attention.layers.push_back(read_override(*entry, seen));
+  const auto first = [](const LayerOverride& o) { return o.layers.front(); };
+  std::sort(settings.attention.layers.begin(), settings.attention.layers.end(),
+            [&](const LayerOverride& a, const LayerOverride& b) { return first(a) < first(b); });
+}
+
+void read_kernels(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "kernels");
+  reader.texts("prefer", settings.kernels.prefer);
+  reader.text("isa", settings.kernels.isa);
+  static const std::string kNames[] = {"auto", "f32", "q8"};
+  std::string activations = "auto";
+  reader.choice("activations", activations, kNames);
+  settings.kernels.activations =
+      static_cast<Activations>(std::find(kNames, kNames + 3, activations) - kNames);
+  if (YamlNode* pin = reader.take("pin")) {
+    MapReader pins(*pin, "kernels.pin");
+    for (const YamlEntry* entry : pins.rest())
+      pins.text(entry->key, settings.kernels.pin[entry->key]);
+  }
+  reader.finish();
+}
+
+void read_threads(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "threads");
+  reader.text("backend", settings.threads.backend);
+  const YamlNode* count = reader.take("count");
+  const bool automatic =
+      count != nullptr && count->kind == YamlNode::Kind::kScalar && count->text == "auto";
+  if (automatic)
+    settings.threads.count = 0;
+  else
+    reader.integer("count", settings.threads.count, 1, 1024);
+  reader.finish();
+}
+
+void read_store(YamlNode& node, Settings& settings, const std::string& directory) {
+  static const std::string kSaveEvery[] = {"turn", "never"};
+  MapReader reader(node, "store");
+  reader.text("kind", settings.store.kind);
+  reader.path("path", settings.store.path, directory);
+  reader.text("session", settings.store.session);
+  reader.choice("save_every", settings.store.save_every, kSaveEvery);
+  reader.finish();
+}
+
+void read_sampling(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "sampling");
+  auto& sampling = settings.sampling;
+  reader.real("temperature", sampling.temperature, 0, 1000);
+  reader.integer("top_k", sampling.top_k, 0, INT64_MAX);
+  reader.real("top_p", sampling.top_p, 0, 1);
+  reader.real("min_p", sampling.min_p, 0, 1);
+  reader.real("repeat_penalty", sampling.repeat_penalty, 0.01, 100);
+  reader.integer("seed", sampling.seed, 1, INT64_MAX);
+  reader.finish();
+}
+
+void read_chat(YamlNode& node, Settings& settings) {
+  static const std::string kTemplates[] = {"llama2"};
+  MapReader reader(node, "chat");
+  reader.choice("template", settings.chat.chat_template, kTemplates);
+  reader.text("system", settings.chat.system);
+  reader.flag("clock", settings.chat.clock);
+  reader.finish();
+}
+
+Settings read_settings(YamlNode& root, const std::string& directory) {
+  Settings settings;
+  YamlNode absent;
+  MapReader reader(root, "");
+  const auto section = [&](const char* name) -> YamlNode& {
+    YamlNode* found = reader.take(name);
+    return found == nullptr ? absent : *found;
+  };
+  {
+    MapReader model(section("model"), "model");
+    model.path("path", settings.model.path, directory);
+    model.path("tokenizer", settings.model.tokenizer, directory);
+    model.finish();
+  }
+  read_attention(section("attention"), settings);
+  read_kernels(section("kernels"), settings);
+  read_threads(section("threads"), settings);
+  read_store(section("store"), settings, directory);
+  read_sampling(section("sampling"), settings);
+  read_chat(section("chat"), settings);
+  {
+    MapReader step(section("step"), "step");
+    step.integer("max_rows", settings.step.max_rows, 1, 65536);
+    step.finish();
+  }
+  {
+    MapReader plugins(section("plugins"), "plugins");
+    plugins.paths("load", settings.plugins.load, directory);
+    plugins.finish();
+  }
+  reader.finish();
+  if (settings.store.path.empty())
+    settings.store.path = absolute_path("~/.local/share/perdure", "");
+  return settings;
+}
+
+}  // namespace
+
+Settings parse_settings(const std::string& text, const std::string& name,
+                        const std::string& directory, const std::vector<std::string>& overrides) {
+  YamlNode root = parse_yaml(text, name);
+  for (const std::string& override_text : overrides) apply_override(root, override_text);
+  return read_settings(root, directory);
+}
+
+Settings load_settings(const std::string& path, const std::vector<std::string>& overrides) {
+  if (path.empty()) return parse_settings("", "defaults", "", overrides);
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxYamlBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad())
+    throw UsageError("cannot read configuration " + path + ": " +
+                     std::strerror(errno ? errno : EIO));
+  text.resize(static_cast<size_t>(file.gcount()));
+  return parse_settings(text, path, std::filesystem::path(path).parent_path().string(), overrides);
+}
+
+}  // namespace perdure

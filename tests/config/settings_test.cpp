@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Settings: what may be written, what is refused and with which sentence, and that a dump reads
+// back.
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "core/config/settings.hpp"
+
+using namespace perdure;
+
+namespace {
+
+Settings parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  return parse_settings(text, "run.yaml", "/base", overrides);
+}
+
+// The message of the UsageError that the text causes; "" if there is none.
+std::string refusal(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    parse(text, overrides);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("an empty configuration gives the defaults and a store in the user's home") {
+  for (const char* text : {"", "# nothing\n", "---\n", "model:\n"}) {
+    const Settings settings = parse(text);
+    CHECK(settings.attention.choice.strategy.empty());
+    CHECK(settings.kernels.prefer == std::vector<std::string>{"simd"});
+    CHECK(settings.sampling.temperature == 0.8);
+    CHECK(settings.threads.count == 0);
+    CHECK(settings.store.path.starts_with('/'));
+    CHECK(settings.store.path.ends_with(".local/share/perdure"));
+  }
+}
+
+TEST_CASE("every key of the design page is read") {
+  const Settings s = parse(R"(
+model:   {path: models/m.bin, tokenizer: /abs/t.bin}
+attention:
+  strategy: memory
+  update: token
+  layers: {'0,4-6': {strategy: full, logn: true}}
+  eval_length: 4096
+kernels: {prefer: [simd, mine], isa: avx2, activations: q8, pin: {mat_mul: mat_mul_f32_avx2}}
+threads: {backend: serial, count: 2}
+store:   {kind: file, path: ../mem, session: alice, save_every: never}
+sampling: {temperature: 0, top_k: 0, top_p: 0.5, min_p: 0.1, repeat_penalty: 1.1, seed: 7}
+chat:    {template: llama2, system: "be kind", clock: true}
+step:    {max_rows: 8}
+plugins: {load: [./libmine.so]}
+)");
+  CHECK(s.model.path == "/base/models/m.bin");
+  CHECK(s.model.tokenizer == "/abs/t.bin");
+  CHECK(s.attention.choice.strategy == "memory");
+  CHECK(s.attention.choice.options.at("update").text == "token");
+  CHECK(s.attention.choice.options.at("update").place.text == "run.yaml:5");
+  CHECK(s.attention.choice.options.size() == 1);
+  REQUIRE(s.attention.layers.size() == 1);
+  CHECK(s.attention.layers[0].layers == std::vector<int64_t>{0, 4, 5, 6});
+  CHECK(s.attention.layers[0].choice.strategy == "full");
+  CHECK(s.attention.layers[0].choice.options.at("logn").text == "true");
+  CHECK(s.attention.eval_length == 4096);
+  CHECK(s.kernels.prefer == std::vector<std::string>{"simd", "mine"});
+  CHECK(s.kernels.isa == "avx2");
+  CHECK(s.kernels.activations == Activations::kQ8);
+  CHECK(s.kernels.pin.at("mat_mul") == "mat_mul_f32_avx2");
+  CHECK(s.threads.backend == "serial");
+  CHECK(s.threads.count == 2);
+  CHECK(s.store.path == "/mem");
+  CHECK(s.store.session == "alice");
+  CHECK(s.store.save_every == "never");
+  CHECK(s.sampling.temperature == 0.0);
+  CHECK(s.sampling.top_k == 0);
+  CHECK(s.sampling.seed == 7);
+  CHECK(s.chat.system == "be kind");
+  CHECK(s.chat.clock);
+  CHECK(s.step.max_rows == 8);
+  CHECK(s.plugins.load == std::vector<std::string>{"/base/libmine.so"});
+}
+
+TEST_CASE("an unknown key is refused with file, line, key and the nearest valid key") {
+  CHECK(refusal("sampling:\n  temprature: 1\n") ==
+        "run.yaml:2: unknown key 'sampling.temprature'; did you mean 'temperature'?");
+  CHECK(refusal("\n\natention: {}\n") ==
+        "run.yaml:3: unknown key 'atention'; did you mean 'attention'?");
+  CHECK(refusal("model: {weights: x}\n") ==
+        "run.yaml:1: unknown key 'model.weights'; valid: path, tokenizer");
+}
+
+TEST_CASE("a key that occurs twice is refused with both places") {
+  CHECK(refusal("chat: {clock: true}\nmodel: {}\nchat: {clock: false}\n") ==
+        "run.yaml:3: key 'chat' occurs twice; it stands already at run.yaml:1");
+  CHECK(refusal("chat:\n  clock: true\n  clock: true\n")
+            .starts_with("run.yaml:3: key 'clock' occurs twice"));
+}
+
+TEST_CASE("wrong types and values out of range are refused with the place and what is right") {
+  CHECK(refusal("sampling:\n  temperature: hot\n") ==
+        "run.yaml:2: sampling.temperature must be a number (between 0 and 1000), but is 'hot'");
+  CHECK(refusal("sampling: {top_p: 1.5}") ==
+        "run.yaml:1: sampling.top_p must be a number (between 0 and 1), but is '1.5'");
+  CHECK(refusal("sampling: {top_k: -1}") ==
+        "run.yaml:1: sampling.top_k must be a whole number (at least 0), but is '-1'");
+  CHECK(refusal("sampling: {top_k: \"4\"}").find("must be a whole number") != std::string::npos);
+  CHECK(refusal("sampling: {temperature: .inf}").find("must be a number") != std::string::npos);
+  CHECK(refusal("sampling: {temperature: nan}").find("must be a number") != std::string::npos);
+  CHECK(refusal("threads: {count: 0}") ==
+        "run.yaml:1: threads.count must be a whole number (between 1 and 1024), but is '0'");
+  CHECK(refusal("chat: {clock: yes}") ==
+        "run.yaml:1: chat.clock must be true or false, but is 'yes'");
+  CHECK(refusal("chat: {template: lama2}") ==
+        "run.yaml:1: chat.template cannot be 'lama2'; did you mean 'llama2'?");
+  CHECK(refusal("kernels: {activations: int8}") ==
+        "run.yaml:1: kernels.activations cannot be 'int8'; valid: auto, f32, q8");
+  CHECK(refusal("model: {path: [a]}") == "run.yaml:1: model.path must be a path, but is a list");
+  CHECK(refusal("model: {path: }") == "run.yaml:1: model.path must be a path, but is nothing");
+  CHECK(refusal("model: here.bin") == "run.yaml:1: 'model' must be a map of keys and values");
+  CHECK(refusal("just words") == "run.yaml:1: a configuration must be a map of keys and values");
+  CHECK(refusal("plugins: {load: {a: b}}") == "run.yaml:1: plugins.load must be a list of texts");
+  CHECK(refusal("attention: {window: [1, 2]}") ==
+        "run.yaml:1: attention.window must be a single value");
+}
+
+TEST_CASE("layer lists are read in any order and refused if malformed or overlapping") {
+  const Settings s = parse("attention: {layers: {'7,2-3': {strategy: a}, '0': {strategy: b}}}");
+  REQUIRE(s.attention.layers.size() == 2);
+  CHECK(s.attention.layers[0].layers == std::vector<int64_t>{0});
+  CHECK(s.attention.layers[1].layers == std::vector<int64_t>{2, 3, 7});
+  for (const char* bad : {"x", "1-", "-1", "3-1", "1,,2", "1 2", "99999999", "0-99999", ""}) {
+    CAPTURE(bad);
+    CHECK(refusal("attention: {layers: {'" + std::string(bad) + "': {strategy: a}}}")
+              .find("is no list of layers") != std::string::npos);
+  }
+  CHECK(refusal("attention:\n  layers:\n    0-3: {strategy: a}\n    3: {strategy: b}\n") ==
+        "run.yaml:4: attention.layers: '3' names layer 3 a second time");
+  CHECK(refusal("attention: {layers: {0: {window: 4}}}").find("needs a strategy") !=
+        std::string::npos);
+}
+
+TEST_CASE("--set overrides the file with YAML values, nested keys included") {
+  const Settings s =
+      parse("attention: {strategy: full}\nthreads: {count: 1}\n",
+            {"attention.strategy=sliding_window", "attention.window=64",
+             "sampling={temperature: 0, seed: 3}", "kernels.prefer=[scalar]",
+             "chat.system=", "threads.count=auto", "kernels.pin.attend=attend_f32_scalar"});
+  CHECK(s.attention.choice.strategy == "sliding_window");
+  CHECK(s.attention.choice.options.at("window").text == "64");
+  CHECK(s.attention.choice.options.at("window").place.text == "--set attention.window");
+  CHECK(s.sampling.temperature == 0.0);
+  CHECK(s.sampling.seed == 3);
+  CHECK(s.kernels.prefer == std::vector<std::string>{"scalar"});
+  CHECK(s.kernels.pin.at("attend") == "attend_f32_scalar");
+  CHECK(s.chat.system.empty());
+  CHECK(s.threads.count == 0);
+}
+
+TEST_CASE("a wrong --set is refused by its key") {
+  CHECK(refusal("", {"sampling.top_q=1"}) ==
+        "--set sampling.top_q: unknown key 'sampling.top_q'; did you mean 'top_k'?");
+  CHECK(refusal("", {"sampling.top_p"}) ==
+        "--set sampling.top_p: no '='; write --set section.key=value");
+  CHECK(refusal("", {"=1"}).find("the key is incomplete") != std::string::npos);
+  CHECK(refusal("", {"a..b=1"}).find("the key is incomplete") != std::string::npos);
+  CHECK(refusal("", {"chat.=1"}).find("the key is incomplete") != std::string::npos);
+  CHECK(refusal("chat: {clock: true}", {"chat.clock.on=1"}) ==
+        "--set chat.clock.on: 'on' cannot be set inside a single value (written at run.yaml:1)");
+  CHECK(refusal("", {"sampling.seed=[1"}).starts_with("--set sampling.seed: not valid YAML: "));
+}
+
+TEST_CASE("paths are relative to the file, in --set to the working directory, and ~ is the home") {
+  const std::string home = std::getenv("HOME") ? std::getenv("HOME") : "";
+  setenv("HOME", "/home/somebody", 1);
+  const Settings s =
+      parse("model: {path: ~/m.bin, tokenizer: ./sub/../t.bin}", {"store.path=here"});
+  CHECK(s.model.path == "/home/somebody/m.bin");
+  CHECK(s.model.tokenizer == "/base/t.bin");
+  CHECK(s.store.path == (std::filesystem::current_path() / "here").string());
+  setenv("HOME", home.c_str(), 1);
+}
+
+TEST_CASE("what is not a plain YAML document is refused with its line") {
+  CHECK(refusal("a: [1,\n").starts_with("run.yaml:"));
+  CHECK(refusal("a: b: c\n").starts_with("run.yaml:1: not valid YAML: "));
+  CHECK(refusal("model: &m {path: x}\n").find("anchors (&name) are not supported") !=
+        std::string::npos);
+  CHECK(refusal("model: {path: &p x, tokenizer: *p}\n").find("not supported") != std::string::npos);
+  CHECK(refusal("model: !mine {path: x}\n").find("tag") != std::string::npos);
+  CHECK(refusal("model: {}\n---\nmodel: {}\n").find("one YAML document") != std::string::npos);
+  CHECK(refusal("? [a, b]\n: c\n").find("a key must be a word") != std::string::npos);
+}
+
+TEST_CASE("deep nesting and endless files are refused before they cost anything") {
+  CHECK(refusal(std::string(100000, '[')).find("nested deeper than 64 levels") !=
+        std::string::npos);
+  CHECK(refusal(std::string(100000, '{')).find("nested deeper than 64 levels") !=
+        std::string::npos);
+  std::string dashes, indented;
+  for (int i = 0; i < 20000; ++i) dashes += "- ";
+  for (int i = 0; i < 300; ++i) indented += std::string(static_cast<size_t>(i), ' ') + "k:\n";
+  CHECK(refusal(dashes + "x").find("nested deeper than 64 levels") != std::string::npos);
+  CHECK(refusal(indented).find("nested deeper than 64 levels") != std::string::npos);
+  CHECK(refusal(std::string((1 << 20) + 1, '#')).find("longer than 1 MiB") != std::string::npos);
+}
+
+TEST_CASE("a dump reads back to the same dump, whatever was written") {
+  const char* texts[] = {
+      "",
+      "model: {path: 'sp ace: \"q\"#.bin'}\nchat: {system: \"line\\nnext \\\\ \\x07 ü\", clock: "
+      "true}\n",
+      "attention: {strategy: memory, update: never, theta: 1e4, word: 'yes', number: '12', flag: "
+      "true, odd: a b}\n",
+      "attention: {eval_length: 9, layers: {'5,0-2': {strategy: full}, 7: {strategy: x, window: "
+      "3}}}\n",
+      "sampling: {temperature: 0.1, top_p: 0.30000000000000004, seed: 9223372036854775807}\n",
+      "kernels: {pin: {mat_mul: k}, prefer: []}\nthreads: {count: 4}\nplugins: {load: [a, 'b "
+      "c']}\n",
+  };
+  for (const char* text : texts) {
+    CAPTURE(text);
+    const std::string dump = dump_settings(parse(text));
+    CHECK(dump_settings(parse_settings(dump, "dump", "/elsewhere")) == dump);
+  }
+}
+
+TEST_CASE("a dump keeps every value") {
+  const Settings s = parse_settings(
+      dump_settings(parse(
+          "chat: {system: \"a\\tb: #\\\"c\"}\nattention: {strategy: s, number: '12', plain: 12}\n"
+          "sampling: {top_p: 0.1}")),
+      "dump", "");
+  CHECK(s.chat.system == "a\tb: #\"c");
+  CHECK(s.attention.choice.options.at("number").quoted);
+  CHECK_FALSE(s.attention.choice.options.at("plain").quoted);
+  CHECK(s.sampling.top_p == 0.1);
+}
+
+TEST_CASE("load_settings reads a file relative to itself and says what cannot be read") {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("perdure_config_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string path = (folder / "run.yaml").string();
+  std::ofstream(path) << "model: {path: m.bin}\n";
+  CHECK(load_settings(path, {"threads.count=3"}).model.path == (folder / "m.bin").string());
+  CHECK(load_settings("", {"threads.count=3"}).threads.count == 3);
+  CHECK_THROWS_WITH_AS(
+      load_settings(path + ".no", {}),
+      ("cannot read configuration " + path + ".no: No such file or directory").c_str(), UsageError);
+  CHECK_THROWS_AS(load_settings(folder.string(), {}), UsageError);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("nearest finds what was meant and nothing that was not") {
+  const std::string words[] = {"temperature", "top_k", "seed"};
+  CHECK(nearest("temprature", words) == "temperature");
+  CHECK(nearest("sed", words) == "seed");
+  CHECK(nearest("elephant", words).empty());
+  CHECK(nearest(std::string(100000, 'x'), words).empty());
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The model object and the choice of reader. Formats are in files of their own.
+// The model object and the choice of reader. Formats are in llama2c.cpp and safetensors_model.cpp.
 #include "core/model/model.hpp"
 
 #include <deque>
@@ -14,6 +14,7 @@
 #include "core/base/mapped_file.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/llama2c.hpp"
+#include "core/model/safetensors_model.hpp"
 
 namespace perdure {
 
@@ -30,9 +31,25 @@ Model::~Model() = default;
 
 void ModelBuilder::keep(Model& model, MappedFile file) { model.storage_->file.emplace(std::move(file)); }
 
+namespace {
+
+constexpr size_t kMostOptionsBytes = size_t{1} << 20;
+
+Model open_safetensors(const MappedFile& file) {
+  const std::string options_path = safetensors_options_path(file.path());
+  const MappedFile options(options_path);
+  if (options.bytes().size() > kMostOptionsBytes)
+    throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
+                ": a model's options take less than 1 MiB");
+  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()), options.bytes().size());
+  return read_safetensors_model(file.bytes(), text, file.path());
+}
+
+}  // namespace
+
 Model Model::open(const std::string& path) {
   MappedFile file(path);
-  Model model = read_llama2c(file.bytes(), path);
+  Model model = path.ends_with(".safetensors") ? open_safetensors(file) : read_llama2c(file.bytes(), path);
   ModelBuilder::keep(model, std::move(file));
   return model;
 }

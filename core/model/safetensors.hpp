@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The safetensors container: u64 length of a JSON header, the header, raw little-endian data. A reader that trusts
+// nothing and a writer that streams. What the tensors mean is said elsewhere.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/mapped_file.hpp"
+
+namespace perdure {
+
+// A tensor of a file; `bytes` are borrowed, row-major and possibly unaligned.
+struct SafetensorsTensor {
+  std::string dtype;  // "F32", "F16", "BF16", "I32" or "I64"
+  std::vector<int64_t> shape;
+  std::span<const std::byte> bytes;
+};
+
+using SafetensorsMap = std::map<std::string, SafetensorsTensor, std::less<>>;
+
+// All tensors of a file's bytes. Sizes must match shapes, and the data must be covered without holes or overlaps.
+// Errors: Error with `path` and byte offset or tensor name.
+SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path);
+
+// A mapped file and its tensors. Movable.
+class SafetensorsFile {
+ public:
+  // Errors: Error as read_safetensors, and if the file cannot be read.
+  explicit SafetensorsFile(const std::string& path) : file_(path), tensors_(read_safetensors(file_.bytes(), path)) {}
+
+  const SafetensorsMap& tensors() const { return tensors_; }
+  // nullptr if there is none of that name.
+  const SafetensorsTensor* find(std::string_view name) const {
+    const auto it = tensors_.find(name);
+    return it == tensors_.end() ? nullptr : &it->second;
+  }
+
+ private:
+  MappedFile file_;
+  SafetensorsMap tensors_;
+};
+
+// Writes tensors whose shapes are known beforehand and whose data comes in pieces. One thread.
+class SafetensorsWriter {
+ public:
+  struct Declared {
+    std::string name;
+    std::string dtype;
+    std::vector<int64_t> shape;
+  };
+
+  // Writes the header. Errors: Error if the file cannot be made or a type is unknown.
+  SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors);
+
+  // The next bytes of the data, tensors in the order declared. Errors: Error if the disk refuses or it is too much.
+  void write(std::span<const std::byte> bytes);
+  // Errors: Error if data is missing or could not be written. Without close() the file is not complete.
+  void close();
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::string path_;
+  std::ofstream file_;
+  int64_t missing_bytes_ = 0;
+};
+
+}  // namespace perdure

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From torch's names to the names of model.hpp, layer by layer, every shape checked against the options.
+#include "core/model/safetensors_model.hpp"
+
+#include <bit>
+#include <cstring>
+
+#include "core/api/error.hpp"
+#include "core/model/builder.hpp"
+#include "core/model/llama2rnn_args.hpp"
+#include "core/model/safetensors.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr std::string_view kExtension = ".safetensors";
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+float half_to_float(uint16_t half) {
+  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
+  const uint32_t exponent = (half >> 10) & 31u, mantissa = half & 1023u;
+  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
+  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
+}
+
+std::vector<float> widened(const SafetensorsTensor& tensor, perdure_dtype dtype) {
+  std::vector<float> values(tensor.bytes.size() / 2);
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, tensor.bytes.data() + 2 * i, 2);
+    values[i] = dtype == PERDURE_F16 ? half_to_float(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
+  return values;
+}
+
+// Takes weights out of a file for a model.
+class Importer {
+ public:
+  Importer(const SafetensorsMap& tensors, const Llama2RnnArgs& args, const std::string& path)
+      : tensors_(tensors), args_(args), path_(path) {}
+
+  Model run() {
+    builder_.spec() = args_.spec();
+    const ModelInfo& info = builder_.spec().info;
+    const int64_t d = info.hidden_size;
+    matrix("tok_embeddings.weight", "token_embd.weight", info.vocab_size, d);
+    norm("norm.weight", "output_norm.weight");
+    if (has("output.weight")) matrix("output.weight", "output.weight", info.vocab_size, d);
+    for (int64_t layer = 0; layer < info.num_hidden_layers; ++layer) import_layer(layer);
+    return builder_.take();
+  }
+
+ private:
+  bool has(const std::string& name) const { return tensors_.find(name) != tensors_.end(); }
+
+  // The tensor if its shape is [rows, columns], with or without leading ones.
+  const SafetensorsTensor& get(const std::string& name, int64_t rows, int64_t columns) const {
+    const auto it = tensors_.find(name);
+    if (it == tensors_.end()) throw Error(path_ + ": the tensor '" + name + "' is missing");
+    std::vector<int64_t> shape = it->second.shape;
+    while (shape.size() > 2 && shape.front() == 1) shape.erase(shape.begin());
+    if (shape.size() == 1) shape.insert(shape.begin(), 1);
+    if (shape != std::vector{rows, columns})
+      throw Error(path_ + ": the tensor '" + name + "' has the shape " + shape_text(it->second.shape) + " but " +
+                  shape_text({rows, columns}) + " is needed");
+    return it->second;
+  }
+
+  perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor) const {
+    if (tensor.dtype == "F32") return PERDURE_F32;
+    if (tensor.dtype == "F16") return PERDURE_F16;
+    if (tensor.dtype == "BF16") return PERDURE_BF16;
+    throw Error(path_ + ": the tensor '" + name + "' has the type " + tensor.dtype + "; weights are F32, F16 or BF16");
+  }
+
+  void matrix(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
+    const SafetensorsTensor& tensor = get(name, rows, columns);
+    builder_.add(as, Weight{.dtype = dtype_of(name, tensor), .rows = rows, .columns = columns,
+                            .data = tensor.bytes.data()});
+  }
+
+  // Norm weights are F32 in every model; small enough to be copied.
+  void norm(const std::string& name, const std::string& as) {
+    const int64_t d = builder_.spec().info.hidden_size;
+    const SafetensorsTensor& tensor = get(name, 1, d);
+    const perdure_dtype dtype = dtype_of(name, tensor);
+    if (dtype == PERDURE_F32) return matrix(name, as, 1, d);
+    builder_.add_owned(as, 1, d, widened(tensor, dtype));
+  }
+
+  // Becomes the initial value of a state, which is F32.
+  void initial(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
+    if (dtype_of(name, get(name, rows, columns)) != PERDURE_F32)
+      throw Error(path_ + ": the tensor '" + name + "' is an initial state and must be F32");
+    matrix(name, as, rows, columns);
+  }
+
+  void feed_forward(const std::string& from, const std::string& to) {
+    const int64_t d = builder_.spec().info.hidden_size, h = builder_.spec().intermediate_size;
+    matrix(from + "w1.weight", to + "gate.weight", h, d);
+    matrix(from + "w2.weight", to + "down.weight", d, h);
+    matrix(from + "w3.weight", to + "up.weight", h, d);
+  }
+
+  void import_layer(int64_t layer) {
+    const std::string from = "layers." + std::to_string(layer) + ".", to = "blk." + std::to_string(layer) + ".";
+    const int64_t d = builder_.spec().info.hidden_size;
+    norm(from + "attention_norm.weight", to + "attn_norm.weight");
+    norm(from + "ffn_norm.weight", to + "ffn_norm.weight");
+    feed_forward(from + "feed_forward.", to + "ffn_");
+    matrix(from + "attention.wo.weight", to + "attn_output.weight", d, d);
+    if (args_.lstm()) return import_lstm(from + "attention.", to);
+    import_attention(from + "attention.", to);
+    if (args_.memory_attention(layer)) import_memory(from + "attention.", to);
+  }
+
+  void import_attention(const std::string& from, const std::string& to) {
+    const ModelInfo& info = builder_.spec().info;
+    const int64_t d = info.hidden_size, kv = info.num_key_value_heads * info.head_size;
+    matrix(from + "wq.weight", to + "attn_q.weight", d, d);
+    matrix(from + "wk.weight", to + "attn_k.weight", kv, d);
+    matrix(from + "wv.weight", to + "attn_v.weight", kv, d);
+  }
+
+  void import_memory(const std::string& from, const std::string& to) {
+    const ModelInfo& info = builder_.spec().info;
+    const int64_t d = info.hidden_size, kv = info.num_key_value_heads * info.head_size;
+    // An untrained initial memory is zero and need not be stored.
+    if (args_.flag("train_orimem") || has(from + "origin_mem"))
+      initial(from + "origin_mem", to + "mem_init", info.mem_len, d);
+    if (args_.flag("do_wm")) matrix(from + "wm.weight", to + "mem_wm.weight", d, d);
+    if (args_.flag("do_memory_ffn")) {
+      norm(from + "ffn_norm.weight", to + "mem_ffn_norm.weight");
+      feed_forward(from + "feed_forward.", to + "mem_ffn_");
+    }
+    if (args_.flag("memory_norm")) norm(from + "memory_norm.weight", to + "mem_norm.weight");
+    if (!args_.flag("reuse_kv")) {
+      matrix(from + "wkm.weight", to + "mem_k.weight", kv, d);
+      matrix(from + "wvm.weight", to + "mem_v.weight", kv, d);
+    }
+  }
+
+  void import_lstm(const std::string& from, const std::string& to) {
+    const int64_t d = builder_.spec().info.hidden_size, m = builder_.spec().info.mem_len;
+    initial(from + "h", to + "lstm_h", m, d);
+    initial(from + "c", to + "lstm_c", m, d);
+    initial(from + "reduce", to + "lstm_reduce", m, m);
+    for (const std::string gate : {"ii", "hi", "if", "hf", "ig", "hg", "io", "ho"})
+      matrix(from + "w" + gate + ".weight", to + "lstm_" + gate + ".weight", d, d);
+  }
+
+  const SafetensorsMap& tensors_;
+  const Llama2RnnArgs& args_;
+  const std::string& path_;
+  ModelBuilder builder_;
+};
+
+}  // namespace
+
+std::string safetensors_options_path(const std::string& path) {
+  return (path.ends_with(kExtension) ? path.substr(0, path.size() - kExtension.size()) : path) + ".json";
+}
+
+Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view options, const std::string& path) {
+  const Llama2RnnArgs args(options, safetensors_options_path(path));
+  return Importer(read_safetensors(bytes, path), args, path).run();
+}
+
+}  // namespace perdure

@@ -6,7 +6,7 @@ set -euo pipefail
 program=$1
 name=$(basename "$program")
 mkdir -p "$2/$name" build/fuzz/found
-seeds=tests/fuzz/corpus/$name
+seeds=tests/fuzz/corpus/${name%_fuzz}
 [ ! -d "$seeds" ] || cp -r "$seeds/." "$2/$name/"
 if "$program" "$2/$name" -max_total_time=20 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
     -artifact_prefix="build/fuzz/found/$name-" >"$2/$name.log" 2>&1; then

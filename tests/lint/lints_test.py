@@ -95,6 +95,26 @@ class SourceRules(LintCase):
         self.assert_finds("source_rules.py", "120 lines")
 
 
+class YamlKeys(LintCase):
+    READ = 'void f() {\n  MapReader reader(node, "store");\n  reader.text("kind", kind);\n}\n'
+
+    def test_a_key_without_documentation_is_found(self):
+        self.write("core/config/settings.cpp", self.READ)
+        self.write("docs/configuration.md", "| `store.path` | path |\n")
+        code, output = self.lint("yaml_keys.py")
+        self.assertEqual(code, 1)
+        self.assertIn("settings.cpp:3: store.kind is not documented", output)
+        self.assertIn("configuration.md:1: store.path is documented but nobody reads it", output)
+
+    def test_an_option_without_documentation_is_found(self):
+        self.write("core/config/settings.cpp", self.READ)
+        self.write("plugins/attention/a/a.cpp", 'OptionSpec o{"window", OptionType::kInt, 1};\n')
+        self.write("docs/configuration.md", "| `store.kind` | name |\n## Options of `b`\n| `window` | integer |\n")
+        self.assert_finds("yaml_keys.py", "option window of a is not documented")
+        self.write("docs/configuration.md", "| `store.kind` | name |\n## Options of `a`\n| `window` | integer |\n")
+        self.assert_passes("yaml_keys.py")
+
+
 class SelfContained(LintCase):
     def test_a_header_that_needs_another_one_is_found(self):
         self.write("core/base/a.hpp", HEADER + "inline std::string f();\n")

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""docs/configuration.md and the sources name the same keys: those that core/config/settings.cpp reads, and the options
+that the strategies of plugins/attention state."""
+
+import re
+
+import tree
+
+DOCUMENT = "docs/configuration.md"
+SETTINGS = "core/config/settings.cpp"
+READER = re.compile(r'MapReader (\w+)\([^;]*?"([\w.]*)"\)|MapReader& (\w+)[,)]')
+PASSED_ON = "attention"  # the one map whose reader is handed to another function
+READ = re.compile(r'\b(\w+)\.(?:text|texts|integer|real|flag|path|paths|choice|take)\("(\w+)"')
+OPTION = re.compile(r'\{\s*"(\w+)",\s*OptionType::k(?:Bool|Int|Real|Text)\b')
+DOCUMENTED = re.compile(r"^\| `([\w.]+)` \|", re.M)
+HEADING = re.compile(r"^## (?:Options of `(\w+)`|.*)$", re.M)
+
+
+def line_of(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
+
+
+def keys_read(text: str):
+    """(key, line) of every key that the settings reader asks for. A reader's prefix holds until its name is reused."""
+    prefixes = {}
+    events = sorted([(m.start(), m) for m in READER.finditer(text)] + [(m.start(), m) for m in READ.finditer(text)],
+                    key=lambda event: event[0])
+    for offset, match in events:
+        if match.re is READER:
+            name, prefix, passed = match.groups()
+            prefixes[name or passed] = PASSED_ON if passed else prefix
+            continue
+        name, word = match.groups()
+        if name in prefixes:
+            yield ".".join(filter(None, [prefixes[name], word])), line_of(text, offset)
+
+
+def options_stated(top):
+    """(strategy, option, path, line) of every option a strategy states; options two strategies share lie above them."""
+    for relative in tree.files(top / "plugins/attention", ".cpp", ".hpp"):
+        path = "plugins/attention/" + str(relative)
+        text = tree.without_comments((top / path).read_text())
+        for match in OPTION.finditer(text):
+            yield relative.parts[0], match.group(1), path, line_of(text, match.start())
+
+
+def documented(text: str):
+    """(section, key, line): the section is a strategy's name, or empty for the keys of the configuration itself."""
+    section, start = "", 0
+    for heading in list(HEADING.finditer(text)) + [None]:
+        end = heading.start() if heading else len(text)
+        for match in DOCUMENTED.finditer(text, start, end):
+            yield section, match.group(1), line_of(text, match.start())
+        if heading:
+            section, start = heading.group(1) or "", heading.end()
+
+
+def violations(top):
+    text = (top / DOCUMENT).read_text()
+    rows = {(section, key): line for section, key, line in documented(text)}
+    known = set()
+    for key, line in keys_read(tree.without_comments((top / SETTINGS).read_text())):
+        known.add(("", key))
+        if ("", key) not in rows:
+            yield SETTINGS, line, f"{key} is not documented in {DOCUMENT}"
+    for strategy, option, path, line in options_stated(top):
+        known.add((strategy, option))
+        if (strategy, option) not in rows:
+            yield path, line, f"option {option} of {strategy} is not documented in {DOCUMENT}"
+    for (section, key), line in rows.items():
+        section_keys = {k for s, k in known if s == section}
+        if key not in section_keys and not any(k.startswith(key + ".") for k in section_keys):
+            yield DOCUMENT, line, f"{key} is documented but nobody reads it"
+
+
+tree.report(list(violations(tree.root())), "configuration keys")

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From a model and its strategies to graphs and plans.
+#include <algorithm>
+#include <cstring>
+#include <thread>
+
+#include "core/base/cpu.hpp"
+#include "core/engine/engine_impl.hpp"
+#include "core/graph/passes.hpp"
+#include "core/model/architecture.hpp"
+
+namespace perdure {
+namespace {
+
+// Logits of one step take at most this much; a step that wants more is cut.
+constexpr int64_t kLogitsBytes = int64_t{8} << 20;
+// Steps of at most so many rows have a plan of their own, between one row and the largest step.
+constexpr int64_t kFewRows = 8;
+
+Model open_model(const Settings& settings) {
+  if (settings.model.path.empty())
+    throw UsageError("no model is given; write model.path in the configuration or use --set model.path=FILE");
+  return Model::open(settings.model.path);
+}
+
+perdure_tensor tensor_of(const Weight& w) {
+  perdure_tensor t{};
+  t.struct_size = sizeof t;
+  t.dtype = w.dtype;
+  t.rank = 2;
+  t.shape[0] = w.rows;
+  t.shape[1] = w.columns;
+  t.shape[2] = t.shape[3] = 1;
+  const int64_t bytes = w.dtype == PERDURE_F32 ? 4 : w.dtype == PERDURE_Q80 ? 1 : 2;
+  t.row_stride_bytes = w.columns * bytes;
+  t.data = const_cast<void*>(w.data);
+  t.scales = const_cast<void*>(w.scales);
+  t.group_size = w.group_size;
+  return t;
+}
+
+int available_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+// What the strategies agree on for a phase; 0 if none has it.
+int64_t common_phase_rows(std::span<const ConfiguredStrategy> strategies, Phase phase, const char* name) {
+  int64_t rows = 0;
+  for (const auto& s : strategies) {
+    const int64_t own = s.strategy ? s.strategy->phase_rows(phase) : 0;
+    if (own != 0 && rows != 0 && own != rows)
+      throw UsageError("the strategies of attention.layers have '" + std::string(name) + "' graphs of " +
+                       std::to_string(rows) + " and " + std::to_string(own) + " rows; they must have as many");
+    rows = std::max(rows, own);
+  }
+  return rows;
+}
+
+}  // namespace
+
+Plan& CompiledGraph::plan_for(int64_t n_rows) {
+  for (Plan& plan : plans)
+    if (n_rows <= plan.max_rows()) return plan;
+  return plans.back();
+}
+
+Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_plugins, std::optional<Model> given)
+    : settings(chosen),
+      plugins(static_plugins, settings.plugins.load),
+      model(given ? std::move(*given) : open_model(settings)) {
+  if (!settings.model.tokenizer.empty())
+    tokenizer = Tokenizer::open(settings.model.tokenizer, model.spec().info.vocab_size);
+  for (const auto& [name, w] : model.weights()) weights.emplace(name, tensor_of(w));
+  strategies = configure_strategies(settings, model, plugins);
+  for (const auto& s : strategies) options.push_back(s.options);
+  traits = combine_traits(strategies);
+  build_graphs();
+  compile();
+  identity = make_identity(strategies, model, tokenizer ? &*tokenizer : nullptr);
+}
+
+void Engine::Impl::build_graphs() {
+  std::vector<StateSpec> specs;
+  std::vector<const AttentionPlugin*> registered;
+  int64_t n_extra = 0;
+  for (const auto& s : strategies) {
+    if (!s.strategy) continue;
+    for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));
+    for (const auto& extra : s.strategy->extra_rows()) {
+      sources.push_back(extra.source);
+      extra_rows.push_back({extra, static_cast<int32_t>(sources.size())});
+      n_extra += extra.count;
+    }
+    if (std::find(registered.begin(), registered.end(), s.plugin) != registered.end()) continue;
+    registered.push_back(s.plugin);
+    for (auto& operation : s.plugin->operations()) operations.add(std::move(operation));
+    for (const auto& kernel : s.plugin->kernels()) own_kernels.push_back(kernel);
+  }
+  init_rows = common_phase_rows(strategies, Phase::kInit, "init");
+  begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
+  end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
+  max_rows = settings.step.max_rows + n_extra;
+  layout.emplace(std::move(specs), max_rows);
+  for (size_t i = 0; i < layout->specs().size(); ++i) {
+    const StateSpec& spec = layout->specs()[i];
+    state_types[spec.name] = {.kind = ValueKind::kState,
+                              .rows = spec.growth == Growth::kFixed ? spec.rows : 0,
+                              .columns = spec.columns};
+    state_numbers[spec.name] = static_cast<uint32_t>(i);
+  }
+  std::vector<AttentionStrategy*> by_layer(static_cast<size_t>(model.spec().info.num_hidden_layers));
+  for (const auto& s : strategies)
+    for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = s.strategy.get();
+  step.graph = build_graph("step", [&](GraphBuilder& g) {
+    build_step(
+        g, model.spec(),
+        [&](GraphBuilder& graph, int64_t layer, Value x) {
+          return by_layer[static_cast<size_t>(layer)]->mix(graph, layer, x);
+        },
+        sources);
+  });
+  auto phase_graph = [&](Phase phase, const char* name, int64_t rows, std::optional<CompiledGraph>& result) {
+    if (rows == 0) return;
+    result.emplace();
+    result->graph = build_graph(name, [&](GraphBuilder& g) {
+      for (const auto& s : strategies)
+        if (s.strategy) s.strategy->contribute(phase, g);
+    });
+  };
+  phase_graph(Phase::kInit, "init", init_rows, init);
+  phase_graph(Phase::kBegin, "begin", begin_rows, begin);
+  phase_graph(Phase::kEnd, "end", end_rows, end);
+}
+
+Graph Engine::Impl::build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const {
+  auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
+    const auto it = weights.find(weight);
+    return it == weights.end() ? nullptr : &it->second;
+  };
+  Builder builder(name, operations, lookup, state_types);
+  fill(builder);
+  Graph graph = builder.finish();
+  if (settings.kernels.activations != Activations::kF32) quantize_activations(graph, operations);
+  return graph;
+}
+
+void Engine::Impl::compile() {
+  KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin, cpu_features()};
+  chooser.emplace(plugins.kernel_sets(), own_kernels, operations, std::move(policy));
+  const int64_t vocab_bytes = model.spec().info.vocab_size * static_cast<int64_t>(sizeof(float));
+  max_outputs = std::clamp<int64_t>(kLogitsBytes / vocab_bytes, 1, max_rows);
+  std::vector<int64_t> classes;
+  for (const int64_t rows : {int64_t{1}, kFewRows, max_rows})
+    if (classes.empty() || rows > classes.back()) classes.push_back(rows);
+  compile_plans(step, classes, max_outputs);
+  auto compile_phase = [&](std::optional<CompiledGraph>& graph, int64_t rows) {
+    const int64_t n = std::max(rows, max_rows / std::max<int64_t>(rows, 1) * rows);
+    if (graph) compile_plans(*graph, std::array{n}, 0);
+  };
+  compile_phase(init, init_rows);
+  compile_phase(begin, begin_rows);
+  compile_phase(end, end_rows);
+
+  const int count = settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
+  threads = plugins.threads(settings.threads.backend).create(count);
+  size_t arena_bytes = 0, scratch_bytes = 0, max_nodes = 0;
+  auto each_plan = [&](auto&& visit) {
+    for (Plan& plan : step.plans) visit(plan);
+    for (auto* graph : {&init, &begin, &end})
+      if (*graph)
+        for (Plan& plan : (*graph)->plans) visit(plan);
+  };
+  each_plan([&](Plan& plan) {
+    arena_bytes = std::max(arena_bytes, plan.arena_bytes());
+    scratch_bytes = std::max(scratch_bytes, plan.scratch_bytes());
+    max_nodes = std::max(max_nodes, plan.nodes().size());
+  });
+  arena = Buffer(arena_bytes);
+  each_plan([&](Plan& plan) { plan.bind(arena.data()); });
+  executor.emplace(*threads, max_nodes, scratch_bytes);
+
+  const auto most_rows = static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows}));
+  rows.reserve(most_rows);
+  output_rows.reserve(most_rows);
+  sessions.reserve(most_rows);
+  parts.reserve(most_rows);
+  due.reserve(most_rows);
+  run_init();
+}
+
+void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes, int64_t outputs) {
+  fuse_composites(graph.graph, operations, [&](const std::vector<std::string>& parts, const std::string& composite) {
+    return chooser->fusion_allowed(parts, composite);
+  });
+  graph.plans.reserve(row_classes.size());
+  for (const int64_t n : row_classes)
+    graph.plans.emplace_back(graph.graph, n, std::min(outputs, n), *chooser, state_numbers, packed);
+}
+
+void Engine::Impl::run_init() {
+  initial_state.emplace(*layout);
+  for (size_t i = 0; i < layout->specs().size(); ++i) {
+    const StateSpec& spec = layout->specs()[i];
+    if (spec.initial != StateSpec::Initial::kWeight) continue;
+    const Weight* w = model.find(spec.initial_weight);
+    if (!w || w->dtype != PERDURE_F32 || w->rows != spec.rows || w->columns != spec.columns)
+      throw Error("the state '" + spec.name + "' starts as '" + spec.initial_weight +
+                  "', but the model has no F32 weight of that name with " + std::to_string(spec.rows) + " x " +
+                  std::to_string(spec.columns) + " values");
+    std::memcpy(initial_state->row(i, 0).data(), w->data, static_cast<size_t>(w->size()) * sizeof(float));
+  }
+  if (!init) return;
+  Session::Impl session(*this, *layout);
+  session.state.copy_fixed(*initial_state);
+  Session::Impl* const one[] = {&session};
+  run_phase(*init, init_rows, one, 0);
+  initial_state->copy_fixed(session.state);
+}
+
+}  // namespace perdure

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The engine's public face: construction and what can be asked about it.
+#include "core/engine/engine.hpp"
+
+#include <algorithm>
+
+#include "core/engine/engine_impl.hpp"
+#include "core/graph/passes.hpp"
+
+namespace perdure {
+namespace {
+
+const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& name) {
+  if (name == "step") return impl.step;
+  for (const auto* graph : {&impl.init, &impl.begin, &impl.end})
+    if (*graph && (*graph)->graph.name == name) return **graph;
+  throw UsageError("this model and strategy have no graph '" + name + "'");
+}
+
+}  // namespace
+
+Engine::Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins)
+    : impl_(std::make_unique<Impl>(settings, static_plugins, std::nullopt)) {}
+
+Engine::Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins, Model model)
+    : impl_(std::make_unique<Impl>(settings, static_plugins, std::move(model))) {}
+
+Engine::~Engine() = default;
+
+const ModelSpec& Engine::spec() const { return impl_->model.spec(); }
+const Model& Engine::model() const { return impl_->model; }
+const Settings& Engine::settings() const { return impl_->settings; }
+Traits Engine::traits() const { return impl_->traits; }
+std::span<const Options> Engine::strategy_options() const { return impl_->options; }
+const std::string& Engine::identity() const { return impl_->identity; }
+const PluginHost& Engine::plugins() const { return impl_->plugins; }
+
+const Tokenizer& Engine::tokenizer() const {
+  if (!impl_->tokenizer)
+    throw UsageError("no tokenizer is given; write model.tokenizer in the configuration or use --set model.tokenizer=FILE");
+  return *impl_->tokenizer;
+}
+
+Session Engine::new_session() const {
+  auto session = std::make_unique<Session::Impl>(*impl_, *impl_->layout);
+  session->state.copy_fixed(*impl_->initial_state);
+  session->random.state = static_cast<uint64_t>(impl_->settings.sampling.seed);
+  return Session(std::move(session));
+}
+
+std::vector<std::string> Engine::graph_names() const {
+  std::vector<std::string> names{"step"};
+  for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end})
+    if (*graph) names.push_back((*graph)->graph.name);
+  return names;
+}
+
+std::string Engine::describe_graph(const std::string& graph, bool dot) const {
+  const Graph& g = graph_by_name(*impl_, graph).graph;
+  return dot ? to_dot(g) : to_text(g);
+}
+
+std::string Engine::describe_plan(const std::string& graph) const {
+  std::string text;
+  for (const Plan& plan : graph_by_name(*impl_, graph).plans) text += plan.describe();
+  return text;
+}
+
+int64_t Engine::weight_bytes_per_token() const {
+  return impl_->step.plans.front().constant_bytes() +
+         impl_->model.spec().info.hidden_size * static_cast<int64_t>(sizeof(float));
+}
+
+std::optional<int64_t> Engine::max_length() const {
+  const int64_t length = impl_->layout->max_length();
+  return length == INT64_MAX ? std::nullopt : std::optional(length);
+}
+
+}  // namespace perdure

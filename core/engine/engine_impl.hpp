@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The engine's parts, shared by the files of this room. Not a public header.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/engine/engine.hpp"
+#include "core/graph/graph.hpp"
+#include "core/runtime/executor.hpp"
+#include "core/runtime/kernel_choice.hpp"
+#include "core/runtime/plan.hpp"
+#include "core/runtime/state.hpp"
+
+namespace perdure {
+
+// A strategy as configured, and the layers it serves.
+struct ConfiguredStrategy {
+  const AttentionPlugin* plugin = nullptr;
+  Options options;
+  std::vector<int64_t> layers;
+  std::unique_ptr<AttentionStrategy> strategy;
+};
+
+// Chooses and creates the strategies of all layers: the main one first, then the overrides in order. Layers are
+// disjoint and cover the model.
+// Errors: UsageError for what the configuration asks in vain.
+std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
+                                                     const PluginHost& plugins);
+
+// Traits of all strategies together. Errors: UsageError for two segment lengths.
+Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
+
+// The identity lines of an engine (see Engine::identity).
+std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,
+                          const Tokenizer* tokenizer);
+
+// A graph and its plans, smallest first.
+struct CompiledGraph {
+  Graph graph;
+  std::vector<Plan> plans;
+
+  // The smallest plan that holds so many rows.
+  Plan& plan_for(int64_t n_rows);
+};
+
+// Rows of extra kinds that surround a segment's tokens, in the order they enter a step.
+struct ExtraRowsPlan {
+  ExtraRows rows;
+  int32_t source = 0;  // number of their source in row_input
+};
+
+struct Session::Impl {
+  Impl(const Engine::Impl& owner, const StateLayout& layout) : engine(&owner), state(layout) {
+    tail.reserve(static_cast<size_t>(kTailLength));
+  }
+
+  const Engine::Impl* engine;
+  StateSet state;
+  int64_t position = 0;
+  std::vector<int32_t> tail;
+  RandomState random;
+
+  void remember(int32_t token);
+};
+
+// One session's part of a step under construction.
+struct StepPart {
+  size_t feed = 0;
+  Session::Impl* session = nullptr;
+  int64_t n_tokens = 0;
+};
+
+struct Engine::Impl {
+  Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins, std::optional<Model> given);
+
+  // Construction, in this order (compile.cpp).
+  void build_graphs();
+  Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
+  void compile();
+  void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes, int64_t max_outputs);
+  void run_init();
+
+  // Feeding (feed.cpp).
+  void check(std::span<const Feed> feeds) const;
+  // Reads everything; `cursors` [feeds] counts tokens read. Allocates nothing.
+  template <class Sink, class KeepGoing>
+  void feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink, const KeepGoing& keep_going);
+  bool fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
+  bool add_part(const Feed& feed, size_t number, size_t cursor);
+  void add_extra_rows(ExtraRows::When when, int64_t position);
+  void add_row(const perdure_row& row, bool wants_logits);
+  void run_phase(CompiledGraph& graph, int64_t rows_per_session, std::span<Session::Impl* const> sessions,
+                 int64_t offset);
+  void run_step(CompiledGraph& graph);
+  void clear_step();
+
+  // Declaration order is destruction order reversed: whoever borrows comes later.
+  Settings settings;
+  PluginHost plugins;
+  Model model;
+  std::optional<Tokenizer> tokenizer;
+  OperationTable operations;
+  std::map<std::string, perdure_tensor, std::less<>> weights;
+  std::vector<ConfiguredStrategy> strategies;
+  std::vector<Options> options;  // of the strategies, same order
+  Traits traits;
+  std::string identity;
+  std::vector<ExtraRowsPlan> extra_rows;
+  std::vector<std::string> sources;
+  int64_t max_rows = 0;     // rows of the largest step, extra rows included
+  int64_t max_outputs = 0;  // rows of a step that may ask for logits
+  int64_t begin_rows = 0, end_rows = 0, init_rows = 0;
+  std::optional<StateLayout> layout;
+  StateTypes state_types;
+  StateNumbers state_numbers;
+  std::vector<perdure_kernel> own_kernels;
+  std::optional<KernelChooser> chooser;
+  PackedWeights packed;
+  CompiledGraph step;
+  std::optional<CompiledGraph> init, begin, end;
+  std::unique_ptr<Threads> threads;
+  Buffer arena;
+  std::optional<Executor> executor;
+  std::optional<StateSet> initial_state;
+
+  // The step under construction; capacity for the largest, so that nothing allocates while feeding.
+  std::vector<perdure_row> rows;
+  std::vector<int64_t> output_rows;
+  std::vector<perdure_session> sessions;
+  std::vector<StepPart> parts;
+  std::vector<Session::Impl*> due;  // sessions at a boundary
+};
+
+}  // namespace perdure

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sessions: what can be read from them, and how they become snapshots and come back.
+#include <algorithm>
+
+#include "core/base/hash.hpp"
+#include "core/engine/engine_impl.hpp"
+#include "core/engine/snapshot.hpp"
+
+namespace perdure {
+namespace {
+
+// Whether logical rows first .. first + count - 1 are live; for rings the sinks and the window count.
+bool is_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
+  if (first < 0 || count < 0) return false;
+  if (spec.growth == Growth::kFixed) return first <= spec.rows && count <= spec.rows - first;
+  if (first > position || count > position - first) return false;
+  if (spec.growth == Growth::kAppended) return true;
+  const int64_t window_first = std::max(spec.sinks, position - spec.rows);
+  return first >= window_first || first + count <= spec.sinks;
+}
+
+void require_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
+  if (!is_live(spec, position, first, count))
+    throw Error("rows " + std::to_string(first) + " to " + std::to_string(first + count) + " of the state '" +
+                spec.name + "' are not live at position " + std::to_string(position));
+}
+
+// Errors: Error if the tensors are not exactly those of the layout at that position.
+void check_tensors(const StateLayout& layout, const SnapshotContents& contents) {
+  const auto& specs = layout.specs();
+  if (contents.tensors.size() != specs.size())
+    throw Error("the snapshot holds " + std::to_string(contents.tensors.size()) + " state tensors, not " +
+                std::to_string(specs.size()));
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const SnapshotTensor& t = contents.tensors[i];
+    const int64_t rows = StateLayout::live_rows(specs[i], contents.position);
+    if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns ||
+        t.values.size() != static_cast<size_t>(rows * specs[i].columns))
+      throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) + " x " +
+                  std::to_string(t.columns) + " where '" + specs[i].name + "' " + std::to_string(rows) + " x " +
+                  std::to_string(specs[i].columns) + " belongs");
+  }
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+Session::~Session() = default;
+
+int64_t Session::position() const { return impl_->position; }
+std::span<const int32_t> Session::tail() const { return impl_->tail; }
+RandomState& Session::random() { return impl_->random; }
+int64_t Session::state_bytes() const { return impl_->state.live_bytes(impl_->position); }
+
+std::vector<std::string> Session::state_names() const {
+  std::vector<std::string> names;
+  for (const StateSpec& spec : impl_->engine->layout->specs()) names.push_back(spec.name);
+  return names;
+}
+
+std::vector<float> Session::read_state(const std::string& name, int64_t first, int64_t count) const {
+  const StateLayout& layout = *impl_->engine->layout;
+  const size_t number = layout.number(name);
+  require_live(layout.specs()[number], impl_->position, first, count);
+  std::vector<float> values;
+  const StateSet& state = impl_->state;
+  for (int64_t i = first; i < first + count; ++i) {
+    const auto row = state.row(number, i);
+    values.insert(values.end(), row.begin(), row.end());
+  }
+  return values;
+}
+
+void Session::write_state(const std::string& name, int64_t first, std::span<const float> values) {
+  const StateLayout& layout = *impl_->engine->layout;
+  const size_t number = layout.number(name);
+  const StateSpec& spec = layout.specs()[number];
+  const auto columns = static_cast<size_t>(spec.columns);
+  if (spec.growth != Growth::kFixed || values.size() % columns != 0)
+    throw Error("the state '" + name + "' takes whole rows of " + std::to_string(columns) +
+                " values and must be of fixed size, got " + std::to_string(values.size()) + " values");
+  const auto count = static_cast<int64_t>(values.size() / columns);
+  require_live(spec, impl_->position, first, count);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto source = values.subspan(static_cast<size_t>(i) * columns, columns);
+    std::copy(source.begin(), source.end(), impl_->state.row(number, first + i).begin());
+  }
+}
+
+void Session::set_position(int64_t position) {
+  const auto& specs = impl_->engine->layout->specs();
+  const bool grows = std::any_of(specs.begin(), specs.end(), [](const StateSpec& s) { return s.growth != Growth::kFixed; });
+  if (position < 0 || grows)
+    throw Error("the position can only be set to 0 or more, and only where all state is of fixed size");
+  impl_->position = position;
+}
+
+std::vector<std::byte> Session::snapshot() const {
+  const Engine::Impl& engine = *impl_->engine;
+  SnapshotContents contents;
+  contents.identity = engine.identity;
+  contents.notes["configuration"] = dump_settings(engine.settings, engine.options);
+  contents.position = impl_->position;
+  contents.random_state = impl_->random.state;
+  contents.tail = impl_->tail;
+  for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
+    const StateSpec& spec = engine.layout->specs()[i];
+    SnapshotTensor t{spec.name, StateLayout::live_rows(spec, impl_->position), spec.columns, {}};
+    t.values.resize(static_cast<size_t>(t.rows * t.columns));
+    impl_->state.copy_live(i, impl_->position, t.values);
+    contents.tensors.push_back(std::move(t));
+  }
+  return encode_snapshot(contents);
+}
+
+void Session::restore(std::span<const std::byte> snapshot) {
+  const SnapshotContents contents = decode_snapshot(snapshot);
+  const Engine::Impl& engine = *impl_->engine;
+  if (contents.identity != engine.identity)
+    throw Error("this memory belongs to another model or configuration: " +
+                describe_identity_difference(engine.identity, contents.identity));
+  const int64_t vocab_size = engine.model.spec().info.vocab_size;
+  if (contents.position < 0 || contents.position > engine.layout->max_length())
+    throw Error("the snapshot's position " + std::to_string(contents.position) + " is over the longest session, " +
+                std::to_string(engine.layout->max_length()) + "; raise attention.max_length");
+  if (contents.tail.size() > static_cast<size_t>(kTailLength) ||
+      std::any_of(contents.tail.begin(), contents.tail.end(), [&](int32_t t) { return t < 0 || t >= vocab_size; }))
+    throw Error("the snapshot's last tokens do not fit the vocabulary");
+  check_tensors(*engine.layout, contents);
+  StateSet state(*engine.layout);
+  state.reserve(contents.position);
+  for (size_t i = 0; i < contents.tensors.size(); ++i)
+    state.restore_live(i, contents.position, contents.tensors[i].values);
+  impl_->state = std::move(state);
+  impl_->position = contents.position;
+  impl_->tail.assign(contents.tail.begin(), contents.tail.end());
+  impl_->random.state = contents.random_state;
+}
+
+}  // namespace perdure

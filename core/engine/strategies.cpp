@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// From `attention:` of the configuration to one strategy per layer.
+#include <algorithm>
+#include <sstream>
+
+#include "core/engine/engine_impl.hpp"
+
+namespace perdure {
+namespace {
+
+// The strategy a model was trained for, where the user names none.
+std::string default_strategy(const Model& model) {
+  if (model.spec().info.mem_len > 0 && model.find("blk.0.mem_init")) return "memory";
+  if (model.find("blk.0.lstm_h")) return "chunk_lstm";
+  return "full";
+}
+
+ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers, const Settings& settings,
+                             const Model& model, const PluginHost& plugins) {
+  if (choice.strategy.empty()) choice.strategy = default_strategy(model);
+  const AttentionPlugin& plugin = plugins.attention(choice.strategy);
+  const auto schema = plugin.options();
+  if (settings.attention.eval_length > 0 &&
+      std::any_of(schema.begin(), schema.end(), [](const OptionSpec& s) { return s.name == "eval_length"; }))
+    choice.options["eval_length"] = {std::to_string(settings.attention.eval_length), {"attention.eval_length"}};
+  ConfiguredStrategy result;
+  result.plugin = &plugin;
+  result.options = resolve_options(choice, schema, "attention." + choice.strategy);
+  result.layers = std::move(layers);
+  if (!result.layers.empty())
+    result.strategy = plugin.create(model.spec().info, result.options, result.layers);
+  return result;
+}
+
+std::string value_text(const OptionValue& value) {
+  std::ostringstream out;
+  out.precision(17);
+  std::visit([&](const auto& v) { out << v; }, value);
+  return out.str();
+}
+
+}  // namespace
+
+std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
+                                                     const PluginHost& plugins) {
+  const int64_t n_layers = model.spec().info.num_hidden_layers;
+  std::vector<bool> taken(static_cast<size_t>(n_layers), false);
+  for (const auto& override : settings.attention.layers)
+    for (const int64_t layer : override.layers) {
+      if (layer >= n_layers)
+        throw UsageError(override.choice.place.text + ": attention.layers names layer " + std::to_string(layer) +
+                         ", but the model has layers 0 to " + std::to_string(n_layers - 1));
+      if (taken[static_cast<size_t>(layer)])
+        throw UsageError(override.choice.place.text + ": attention.layers names layer " + std::to_string(layer) +
+                         " twice");
+      taken[static_cast<size_t>(layer)] = true;
+    }
+  std::vector<int64_t> rest;
+  for (int64_t layer = 0; layer < n_layers; ++layer)
+    if (!taken[static_cast<size_t>(layer)]) rest.push_back(layer);
+  std::vector<ConfiguredStrategy> result;
+  result.push_back(configure(settings.attention.choice, rest, settings, model, plugins));
+  for (const auto& override : settings.attention.layers)
+    result.push_back(configure(override.choice, override.layers, settings, model, plugins));
+  return result;
+}
+
+Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
+  Traits all{.constant_memory = true, .can_rewind = true};
+  for (const auto& s : strategies) {
+    if (!s.strategy) continue;
+    const Traits t = s.strategy->traits();
+    all.constant_memory = all.constant_memory && t.constant_memory;
+    all.can_rewind = all.can_rewind && t.can_rewind;
+    all.needs_trained_weights = all.needs_trained_weights || t.needs_trained_weights;
+    if (t.segment_length != 0 && all.segment_length != 0 && t.segment_length != all.segment_length)
+      throw UsageError("attention.layers combines strategies with segments of " + std::to_string(all.segment_length) +
+                       " and " + std::to_string(t.segment_length) + " tokens; a model can have one segment length");
+    all.segment_length = std::max(all.segment_length, t.segment_length);
+    if (t.max_rows_per_step != 0)
+      all.max_rows_per_step =
+          all.max_rows_per_step == 0 ? t.max_rows_per_step : std::min(all.max_rows_per_step, t.max_rows_per_step);
+  }
+  return all;
+}
+
+std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,
+                          const Tokenizer* tokenizer) {
+  std::ostringstream out;
+  out << "weights: " << model.weights_hash() << "\n";
+  out << "tokenizer: " << (tokenizer ? tokenizer->hash() : "none") << "\n";
+  for (const auto& s : strategies) {
+    if (s.layers.empty()) continue;
+    std::string layers;
+    for (const int64_t layer : s.layers) layers += (layers.empty() ? "" : ",") + std::to_string(layer);
+    const std::string prefix = "layers " + layers + " ";
+    out << prefix << "strategy: " << s.plugin->name() << " version " << s.plugin->version() << "\n";
+    const auto schema = s.plugin->options();
+    for (const auto& option : schema)
+      if (option.changes_numbers)
+        out << prefix << option.name << ": " << value_text(s.options.all().at(option.name)) << "\n";
+  }
+  out << "state: f32\n";
+  return out.str();
+}
+
+}  // namespace perdure

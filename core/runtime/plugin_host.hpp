@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Finds, judges and loads plugins. A library's ELF note is read from the file first; what does not fit (ABI, build id,
-// CPU, permissions) is refused with a sentence before any of its code runs. Loaded libraries stay for ever.
+// Finds, judges and loads plugins. A library's ELF note is read from the file first; what does not
+// fit (ABI, build id, CPU, permissions) is refused with a sentence before any of its code runs.
+// Loaded libraries stay for ever.
 #pragma once
 
 #include <memory>
@@ -29,27 +30,36 @@ struct PluginRecord {
   std::string kind, name;  // "kernels", "simd"; empty if the file states nothing
   std::string origin;      // "built in" or the file's path
   bool loaded = false;
-  std::string reason;      // why not; empty if loaded
+  std::string reason;  // why not; empty if loaded
 };
 
 // Thread safety: const methods may be called by several threads.
 class PluginHost {
  public:
-  // Order: `explicit_paths` (failure to load one is an Error), PERDURE_PLUGIN_PATH, the user's and the system's plugin
-  // folders, then what is linked in. The first plugin of a (kind, name) wins; later ones are recorded as shadowed.
+  // Where plugins come from, in this order; the first of a (kind, name) wins, later ones are
+  // recorded as shadowed:
+  //   1. `explicit_paths` (absolute; failure to load one is an Error),
+  //   2. PERDURE_PLUGIN_PATH: absolute files or folders, separated by colons,
+  //   3. `linked`: what is built in,
+  //   4. $XDG_DATA_HOME/perdure/plugins (~/.local/share/perdure/plugins),
+  //   5. ../lib/perdure beside the program's folder.
+  // So what somebody asks for in this run wins over what is built in, and what merely lies in a
+  // folder does not. Of a folder the *.so in alphabetical order; never the current directory.
+  // Candidates of 2 to 5 that do not fit are recorded and otherwise ignored.
   PluginHost(std::span<const StaticPlugin> linked, std::span<const std::string> explicit_paths);
   ~PluginHost();
 
   const std::vector<PluginRecord>& records() const;
 
-  // Kernel tables by plugin name, in the order found. Names of kernels come with their plugin's name.
+  // Kernel tables by plugin name, in the order found. Names of kernels come with their plugin's
+  // name.
   struct KernelSet {
     std::string plugin;
     std::span<const perdure_kernel> kernels;
   };
   std::span<const KernelSet> kernel_sets() const;
 
-  // Errors: UsageError naming the nearest plugin of that kind.
+  // Errors: UsageError that says why the plugin of that name was refused, or names the nearest one.
   const AttentionPlugin& attention(const std::string& name) const;
   const ThreadsPlugin& threads(const std::string& name) const;
   const StorePlugin& store(const std::string& name) const;

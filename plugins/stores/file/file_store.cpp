@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "plugins/stores/file/file_store.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+#include "core/api/error.hpp"
+
+namespace perdure::file_store {
+namespace {
+
+constexpr int kNever =
+    O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;  // never a link, never into a child, never wait on a fifo
+
+struct EntryName {
+  std::string_view session;
+  uint64_t generation = 0;
+};
+
+bool is_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !name.empty() && name.size() <= 64 && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+// "alice@17" -> alice, 17. Locks, temporaries and whatever else lies in the folder give nothing.
+std::optional<EntryName> parse_entry(std::string_view entry) {
+  const size_t at = entry.find('@');
+  if (at == std::string_view::npos || !is_name(entry.substr(0, at))) return std::nullopt;
+  EntryName name{entry.substr(0, at), 0};
+  const std::string_view digits = entry.substr(at + 1);
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), name.generation);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  if (name.generation == 0 || digits.front() == '0') return std::nullopt;
+  return name;
+}
+
+std::string entry_name(std::string_view name, uint64_t generation) {
+  return std::string(name) + "@" + std::to_string(generation);
+}
+
+std::string describe(const char* verb, std::string_view name, const std::string& path) {
+  return std::string("cannot ") + verb + " memory '" + std::string(name) + "' in " + path;
+}
+
+std::string describe_save(std::string_view name, const std::string& path) {
+  return describe("save", name, path) + " (what was saved before is as it was)";
+}
+
+const char* advice(int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return "free some space and try again";
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return "get access to the folder or set another store.path";
+    case EIO:
+      return "check the disk";
+    case ELOOP:
+      return "replace the symbolic link, a store never follows one";
+    default:
+      return "see to the cause and try again";
+  }
+}
+
+// Deletes the file again unless it was kept.
+class Cleanup {
+ public:
+  Cleanup(FileSystem& system, const Descriptor& folder, std::string name)
+      : system_(system), folder_(folder), name_(std::move(name)) {}
+  ~Cleanup() {
+    if (!name_.empty()) system_.unlink_at(folder_.number(), name_.c_str());
+  }
+  Cleanup(const Cleanup&) = delete;
+  Cleanup& operator=(const Cleanup&) = delete;
+  void keep() { name_.clear(); }
+
+ private:
+  FileSystem& system_;
+  const Descriptor& folder_;
+  std::string name_;
+};
+
+}  // namespace
+
+void fail(const std::string& what, const char* step, int error) {
+  throw Error(what + ": " + step + " failed (" + std::generic_category().message(error) + "); " +
+              advice(error));
+}
+
+void require_name(std::string_view name) {
+  if (is_name(name)) return;
+  std::string shown;
+  for (char c : name.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
+  throw UsageError(
+      "'" + shown +
+      "' is no name for a memory: use 1 to 64 of A-Z a-z 0-9 . _ -, and not . or .. alone");
+}
+
+FileStore::FileStore(std::string path, FileSystem& system)
+    : path_(std::move(path)), system_(system) {}
+
+uint64_t FileStore::put(std::string_view name, std::span<const std::byte> snapshot) {
+  require_name(name);
+  const std::string what = describe_save(name, path_);
+  const Descriptor folder = make_folder();
+  const std::vector<uint64_t> old = generations(folder, name);
+  const uint64_t generation = old.empty() ? 1 : old.back() + 1;
+  if (generation == 0)
+    throw Error(what + ": its generations are used up; export and remove it first");
+
+  const std::string temporary = std::string(name) + "@tmp";
+  const Descriptor file = create_temporary(folder, std::string(name));
+  Cleanup temporary_cleanup(system_, folder, temporary);
+  write_all(file, snapshot, what);
+  sync(file, what, "syncing the file");
+  const std::string entry = entry_name(name, generation);
+  if (system_.rename_at(folder.number(), temporary.c_str(), entry.c_str()) != 0)
+    fail(what, "renaming", errno);
+  temporary_cleanup.keep();
+  // If the folder cannot be synced nobody knows which memory a restart finds; the new one is taken
+  // back.
+  Cleanup entry_cleanup(system_, folder, entry);
+  sync(folder, what, "syncing the folder");
+  entry_cleanup.keep();
+
+  // One that cannot be deleted now is deleted by the next save.
+  for (size_t i = 0; i + 1 < old.size(); ++i) {
+    system_.unlink_at(folder.number(), entry_name(name, old[i]).c_str());
+  }
+  return generation;
+}
+
+std::vector<std::byte> FileStore::get(std::string_view name, uint64_t generation) {
+  require_name(name);
+  const std::string what = describe("read", name, path_);
+  const Descriptor folder = open_folder();
+  if (generation == 0 && folder) {
+    const std::vector<uint64_t> all = generations(folder, name);
+    generation = all.empty() ? 0 : all.back();
+  }
+  if (!folder || generation == 0)
+    throw Error(what + ": there is none; `perdure memory list` shows what there is");
+  const Descriptor file(open_at(folder, entry_name(name, generation), O_RDONLY | kNever));
+  if (!file && errno == ENOENT)
+    throw Error(what + ": there is no generation " + std::to_string(generation));
+  if (!file) fail(what, "opening", errno);
+  return read_all(file, what);
+}
+
+std::vector<StoredSnapshot> FileStore::list() {
+  std::vector<StoredSnapshot> found;
+  const Descriptor folder = open_folder();
+  if (!folder) return found;
+  for (const std::string& entry : entries(folder)) {
+    const auto parsed = parse_entry(entry);
+    struct stat status;
+    if (!parsed || ::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
+    if (!S_ISREG(status.st_mode)) continue;
+    found.push_back({std::string(parsed->session), parsed->generation,
+                     static_cast<uint64_t>(status.st_size), status.st_mtime});
+  }
+  std::sort(found.begin(), found.end(), [](const StoredSnapshot& a, const StoredSnapshot& b) {
+    return a.name != b.name ? a.name < b.name : a.generation > b.generation;
+  });
+  return found;
+}
+
+void FileStore::remove(std::string_view name) {
+  require_name(name);
+  const std::string what = describe("remove", name, path_);
+  const Descriptor folder = open_folder();
+  const std::vector<uint64_t> all = folder ? generations(folder, name) : std::vector<uint64_t>();
+  if (all.empty()) throw Error(what + ": there is none; `perdure memory list` shows what there is");
+  // A save that was cut short holds the same secrets.
+  remove_stale(folder, std::string(name) + "@tmp", what);
+  // Oldest first: a removal that is cut short must not make an old memory the newest.
+  for (uint64_t generation : all) {
+    if (system_.unlink_at(folder.number(), entry_name(name, generation).c_str()) != 0 &&
+        errno != ENOENT) {
+      fail(what, "deleting", errno);
+    }
+  }
+  sync(folder, what, "syncing the folder");
+}
+
+std::unique_ptr<StoreLock> FileStore::lock(std::string_view name) {
+  require_name(name);
+  return take_lock(system_, make_folder(), std::string(name) + "@lock",
+                   describe("use", name, path_));
+}
+
+// ---- the folder
+
+Descriptor FileStore::open_folder() const {
+  Descriptor folder(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder && errno != ENOENT)
+    fail("cannot use the store " + path_, "opening the folder", errno);
+  return folder;
+}
+
+Descriptor FileStore::make_folder() const {
+  Descriptor folder = open_folder();
+  if (folder) return folder;
+  const std::string what = "cannot use the store " + path_;
+  for (size_t end = path_.find('/', 1);; end = path_.find('/', end + 1)) {
+    const std::string part = path_.substr(0, end);
+    if (::mkdir(part.c_str(), 0700) == 0) {
+      // A new folder lasts once its parent is synced.
+      const size_t slash = part.find_last_of('/');
+      const Descriptor parent(::open(slash == 0 ? "/" : part.substr(0, slash).c_str(),
+                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!parent) fail(what, "opening its parent", errno);
+      sync(parent, what, "syncing its parent");
+    } else if (errno != EEXIST) {
+      fail(what, "making the folder", errno);
+    }
+    if (end == std::string::npos) break;
+  }
+  folder = open_folder();
+  if (!folder) fail(what, "opening the folder", ENOENT);
+  return folder;
+}
+
+std::vector<std::string> FileStore::entries(const Descriptor& folder) const {
+  const std::string what = "cannot read the store " + path_;
+  const int copy = ::openat(folder.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (copy < 0) fail(what, "opening the folder", errno);
+  DIR* stream = ::fdopendir(copy);
+  if (stream == nullptr) fail(what, "opening the folder", errno);
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream)) names.emplace_back(entry->d_name);
+  const int error = errno;
+  ::closedir(stream);
+  if (error != 0) fail(what, "reading the folder", error);
+  return names;
+}
+
+std::vector<uint64_t> FileStore::generations(const Descriptor& folder,
+                                             std::string_view name) const {
+  std::vector<uint64_t> found;
+  for (const std::string& entry : entries(folder)) {
+    const auto parsed = parse_entry(entry);
+    if (parsed && parsed->session == name) found.push_back(parsed->generation);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// ---- files
+
+int FileStore::open_at(const Descriptor& folder, const std::string& name, int flags) const {
+  int file = -1;
+  do {
+    file = system_.open_at(folder.number(), name.c_str(), flags, 0600);
+  } while (file < 0 && errno == EINTR);
+  return file;
+}
+
+// A writer holds a lock on its temporary, so one without a holder was left by a process that died.
+Descriptor FileStore::create_temporary(const Descriptor& folder, const std::string& name) const {
+  const std::string what = describe_save(name, path_);
+  const std::string temporary = name + "@tmp";
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Descriptor file(open_at(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | kNever));
+    if (file) {
+      // Between the two calls another process may have taken it for stale.
+      if (::flock(file.number(), LOCK_EX | LOCK_NB) == 0 &&
+          is_same_file(folder, temporary.c_str(), file))
+        return file;
+      break;
+    }
+    if (errno != EEXIST) fail(what, "creating a file", errno);
+    remove_stale(folder, temporary, what);
+  }
+  throw Error(what + ": another process is saving it; try again");
+}
+
+void FileStore::remove_stale(const Descriptor& folder, const std::string& temporary,
+                             const std::string& what) const {
+  const Descriptor stale(open_at(folder, temporary, O_RDONLY | kNever));
+  if (!stale && errno == ENOENT) return;
+  if (!stale && errno != ELOOP) fail(what, "opening a left-over file", errno);
+  if (stale && ::flock(stale.number(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(what + ": another process is saving it; try again");
+  }
+  if (system_.unlink_at(folder.number(), temporary.c_str()) != 0)
+    fail(what, "deleting a left-over file", errno);
+}
+
+void FileStore::write_all(const Descriptor& file, std::span<const std::byte> bytes,
+                          const std::string& what) const {
+  while (!bytes.empty()) {
+    const ssize_t written = system_.write(file.number(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) fail(what, "writing", written < 0 ? errno : EIO);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+  }
+}
+
+std::vector<std::byte> FileStore::read_all(const Descriptor& file, const std::string& what) const {
+  struct stat status;
+  if (::fstat(file.number(), &status) != 0) fail(what, "reading", errno);
+  if (!S_ISREG(status.st_mode)) throw Error(what + ": it is not a regular file; move it away");
+  std::vector<std::byte> bytes;
+  try {
+    bytes.resize(static_cast<size_t>(status.st_size));
+  } catch (const std::exception&) {
+    throw Error(what + ": its " + std::to_string(status.st_size) + " bytes do not fit into memory");
+  }
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t part = system_.read(file.number(), bytes.data() + at, bytes.size() - at);
+    if (part < 0 && errno == EINTR) continue;
+    if (part <= 0) fail(what, "reading", part < 0 ? errno : EIO);
+    at += static_cast<size_t>(part);
+  }
+  return bytes;
+}
+
+// Once only: after a failed fsync the kernel has marked the pages clean, and a second one would
+// "succeed".
+void FileStore::sync(const Descriptor& file, const std::string& what, const char* step) const {
+  if (system_.sync(file.number()) != 0) fail(what, step, errno);
+}
+
+}  // namespace perdure::file_store

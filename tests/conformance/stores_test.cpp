@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What every memory store promises (core/api/store.hpp). A store joins by being linked in: the
+// cases run for each. Below them, what the `file` store promises about the files of its folder.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <functional>
+
+#include "core/api/error.hpp"
+#include "core/api/store.hpp"
+#include "plugins/linked_plugins.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace perdure;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+using Open = std::function<std::unique_ptr<MemoryStore>()>;
+
+const StorePlugin& plugin_of(const StaticPlugin& linked) {
+  return *static_cast<const StorePlugin*>(linked.entry());
+}
+
+// Runs `check` for every store plugin, each in a place of its own that does not exist yet.
+void for_each_store(const std::function<void(const Open&)>& check) {
+  int stores = 0;
+  for (const StaticPlugin& linked : linked_plugins()) {
+    if (std::string_view(linked.kind) != "stores") continue;
+    CAPTURE(linked.name);
+    const test::TemporaryFolder folder;
+    check([&] { return plugin_of(linked).open(folder / "deep/place"); });
+    ++stores;
+  }
+  CHECK(stores > 0);
+}
+
+Bytes blob(size_t size, int seed) {
+  Bytes bytes(size);
+  for (size_t i = 0; i < size; ++i)
+    bytes[i] = static_cast<std::byte>((i * 131 + static_cast<size_t>(seed)) & 255);
+  return bytes;
+}
+
+std::string failure(const std::function<void()>& action) {
+  try {
+    action();
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+// Runs `body` in a process of its own; its result is the exit status.
+int in_child(const std::function<int()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+const char* const kBadNames[] = {"",    ".",   "..",          "../x", "a/b", "/etc/passwd",
+                                 "a b", "a@1", "caf\xc3\xa9", "a\nb", "*"};
+
+std::unique_ptr<MemoryStore> file_store(const std::string& path) {
+  for (const StaticPlugin& linked : linked_plugins()) {
+    if (std::string_view(linked.kind) == "stores" && std::string_view(linked.name) == "file") {
+      return plugin_of(linked).open(path);
+    }
+  }
+  throw Error("the file store is not linked in");
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("a store gives back what was put, of any size, also to a later store object") {
+  for_each_store([](const Open& open) {
+    for (size_t size : {size_t{0}, size_t{1}, size_t{4096}, size_t{3000001}}) {
+      const Bytes bytes = blob(size, 7);
+      const uint64_t generation = open()->put("alice", bytes);
+      CHECK(open()->get("alice") == bytes);
+      CHECK(open()->get("alice", generation) == bytes);
+    }
+  });
+}
+
+TEST_CASE("generations rise by one, the previous one stays readable, older ones go") {
+  for_each_store([](const Open& open) {
+    for (int i = 1; i <= 12; ++i)
+      CHECK(open()->put("alice", blob(100, i)) == static_cast<uint64_t>(i));
+    CHECK(open()->get("alice") == blob(100, 12));
+    CHECK(open()->get("alice", 11) == blob(100, 11));
+    CHECK(contains(failure([&] { open()->get("alice", 13); }), "generation 13"));
+    const auto all = open()->list();
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].generation == 12);
+    CHECK(all[1].generation == 11);
+  });
+}
+
+TEST_CASE("a store lists by name, newest generation first, with sizes and times") {
+  for_each_store([](const Open& open) {
+    CHECK(open()->list().empty());
+    auto store = open();
+    store->put("bob", blob(10, 1));
+    store->put("alice", blob(20, 1));
+    store->put("bob", blob(30, 2));
+    const auto all = store->list();
+    REQUIRE(all.size() == 3);
+    CHECK(all[0].name == "alice");
+    CHECK(all[0].size_bytes == 20);
+    CHECK(all[1].name == "bob");
+    CHECK(all[1].generation == 2);
+    CHECK(all[1].size_bytes == 30);
+    CHECK(all[2].generation == 1);
+    CHECK(std::abs(all[0].saved_at - static_cast<int64_t>(::time(nullptr))) < 60);
+  });
+}
+
+TEST_CASE("reading or removing what is not there is one sentence and creates nothing") {
+  for_each_store([](const Open& open) {
+    CHECK(contains(failure([&] { open()->get("alice"); }), "'alice'"));
+    CHECK(contains(failure([&] { open()->remove("alice"); }), "'alice'"));
+    CHECK(open()->list().empty());
+  });
+}
+
+TEST_CASE("remove takes all generations of its name and no other") {
+  for_each_store([](const Open& open) {
+    auto store = open();
+    for (const char* name : {"a", "a.1", "ab", "a-1"}) {
+      store->put(name, blob(10, 1));
+      store->put(name, blob(10, 2));
+    }
+    store->remove("a");
+    CHECK(store->list().size() == 6);
+    CHECK_THROWS_AS(store->get("a"), Error);
+    CHECK(store->get("a.1") == blob(10, 2));
+    CHECK(store->put("a", blob(10, 3)) >= 1);
+    CHECK(store->get("a") == blob(10, 3));
+  });
+}
+
+TEST_CASE(
+    "names that climb out, are empty, too long or hold other characters are refused everywhere") {
+  for_each_store([](const Open& open) {
+    auto store = open();
+    std::vector<std::string> names(std::begin(kBadNames), std::end(kBadNames));
+    names.push_back(std::string(65, 'a'));
+    names.push_back(std::string("a\0b", 3));
+    for (const std::string& name : names) {
+      CAPTURE(name);
+      CHECK_THROWS_AS(store->put(name, blob(1, 1)), UsageError);
+      CHECK_THROWS_AS(store->get(name), UsageError);
+      CHECK_THROWS_AS(store->remove(name), UsageError);
+      CHECK_THROWS_AS(store->lock(name), UsageError);
+    }
+    CHECK(store->list().empty());
+    for (const std::string& name :
+         {std::string(64, 'a'), std::string("..."), std::string("-.A_9")}) {
+      store->put(name, blob(1, 1));
+      CHECK(store->get(name) == blob(1, 1));
+    }
+  });
+}
+
+TEST_CASE("a second owner is refused and told who holds the session, until the first lets go") {
+  for_each_store([](const Open& open) {
+    auto lock = open()->lock("alice");
+    const std::string message = failure([&] { open()->lock("alice"); });
+    CHECK(contains(message, "process " + std::to_string(::getpid()) + " on "));
+    CHECK(contains(message, "'alice'"));
+    CHECK(open()->lock("bob") != nullptr);
+    CHECK(in_child([&] { return failure([&] { open()->lock("alice"); }) == message ? 0 : 1; }) ==
+          0);
+    lock.reset();
+    CHECK(open()->lock("alice") != nullptr);
+    CHECK(open()->lock("alice") != nullptr);
+  });
+}
+
+TEST_CASE("the owner of a lock may save, and a forked child that exits does not release it") {
+  for_each_store([](const Open& open) {
+    auto store = open();
+    auto lock = store->lock("alice");
+    CHECK(store->put("alice", blob(10, 1)) == 1);
+    CHECK(in_child([&] {
+            lock.reset();
+            return 0;
+          }) == 0);
+    CHECK_FALSE(failure([&] { open()->lock("alice"); }).empty());
+  });
+}
+
+TEST_CASE("a lock dies with its owner, killed or not") {
+  for_each_store([](const Open& open) {
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const auto lock = open()->lock("alice");
+      [[maybe_unused]] const ssize_t told = ::write(ready[1], "x", 1);
+      for (;;) ::pause();
+    }
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    CHECK(contains(failure([&] { open()->lock("alice"); }), "process " + std::to_string(child)));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    CHECK(open()->lock("alice") != nullptr);
+    ::close(ready[0]);
+    ::close(ready[1]);
+  });
+}
+
+TEST_CASE("of many processes that want one lock at once exactly one holds it at any time") {
+  for_each_store([](const Open& open) {
+    const test::TemporaryFolder folder;
+    const std::string witness = folder / "held";
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        for (int held = 0; held < 25;) {
+          std::unique_ptr<StoreLock> lock;
+          if (!failure([&] { lock = open()->lock("alice"); }).empty()) continue;
+          const int file = ::open(witness.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600);
+          if (file < 0) ::_exit(1);
+          ::close(file);
+          ::unlink(witness.c_str());
+          ++held;
+        }
+        ::_exit(0);
+      }
+      children.push_back(child);
+    }
+    for (pid_t child : children) {
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      CHECK(status == 0);
+    }
+  });
+}
+
+TEST_CASE(
+    "file store: folders are private, files are private, and a save leaves the snapshot alone") {
+  const test::TemporaryFolder folder;
+  auto store = file_store(folder / "deep/place");
+  store->put("alice", blob(10, 1));
+  CHECK(files_in(folder / "deep/place") == std::vector<std::string>{"alice@1"});
+  struct stat status;
+  REQUIRE(::stat((folder / "deep/place").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0700);
+  REQUIRE(::stat((folder / "deep").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0700);
+  REQUIRE(::stat((folder / "deep/place/alice@1").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
+  {
+    const auto lock = store->lock("alice");
+    CHECK(files_in(folder / "deep/place") == std::vector<std::string>{"alice@1", "alice@lock"});
+    REQUIRE(::stat((folder / "deep/place/alice@lock").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+  }
+  CHECK(files_in(folder / "deep/place") == std::vector<std::string>{"alice@1"});
+}
+
+TEST_CASE("file store: symbolic links in the folder are never followed") {
+  const test::TemporaryFolder folder;
+  const std::string place = folder / "place";
+  const std::string outside = folder / "outside";
+  std::ofstream(outside) << "precious";
+  auto store = file_store(place);
+  store->put("alice", blob(10, 1));
+  for (const char* link : {"alice@2", "alice@lock", "alice@tmp", "bob@1"}) {
+    fs::create_symlink(outside, place + "/" + link);
+  }
+  CHECK(contains(failure([&] { store->get("alice"); }), "symbolic link"));
+  CHECK(contains(failure([&] { store->get("bob"); }), "symbolic link"));
+  CHECK(contains(failure([&] { store->lock("alice"); }), "symbolic link"));
+  CHECK(store->list().size() == 1);
+  CHECK(store->put("alice", blob(10, 3)) == 3);
+  CHECK(store->get("alice") == blob(10, 3));
+  CHECK(fs::is_symlink(place + "/alice@2"));
+  std::string text;
+  std::ifstream(outside) >> text;
+  CHECK(text == "precious");
+  CHECK(fs::file_size(outside) == 8);
+}
+
+TEST_CASE(
+    "file store: folders, fifos and unreadable things in the place of a memory are refused, not "
+    "waited for") {
+  const test::TemporaryFolder folder;
+  auto store = file_store(folder.path());
+  fs::create_directory(folder / "alice@1");
+  REQUIRE(::mkfifo((folder / "bob@1").c_str(), 0600) == 0);
+  CHECK(contains(failure([&] { store->get("alice"); }), "not a regular file"));
+  CHECK(contains(failure([&] { store->get("bob"); }), "not a regular file"));
+  CHECK(store->list().empty());
+  CHECK(store->put("alice", blob(10, 1)) == 2);
+  CHECK(fs::is_directory(folder / "alice@1"));
+  std::ofstream(folder / "eve@18446744073709551615") << "x";
+  CHECK(contains(failure([&] { store->put("eve", blob(1, 1)); }), "used up"));
+}
+
+TEST_CASE(
+    "file store: a temporary without a living owner is removed by the next save, one with an owner "
+    "is respected") {
+  const test::TemporaryFolder folder;
+  auto store = file_store(folder.path());
+  std::ofstream(folder / "alice@tmp") << "half a memory";
+  CHECK(store->put("alice", blob(10, 1)) == 1);
+  CHECK(files_in(folder.path()) == std::vector<std::string>{"alice@1"});
+
+  const int other = ::open((folder / "alice@tmp").c_str(), O_CREAT | O_WRONLY, 0600);
+  REQUIRE(::flock(other, LOCK_EX) == 0);
+  CHECK(contains(failure([&] { store->put("alice", blob(10, 2)); }), "another process is saving"));
+  CHECK(contains(failure([&] { store->remove("alice"); }), "another process is saving"));
+  CHECK(fs::exists(folder / "alice@tmp"));
+  ::close(other);
+  CHECK(store->put("alice", blob(10, 2)) == 2);
+}
+
+TEST_CASE(
+    "file store: a folder that may not be written is one sentence, and what it holds stays "
+    "readable") {
+  const test::TemporaryFolder folder;
+  const std::string place = folder / "place";
+  file_store(place)->put("alice", blob(10, 1));
+  ::chmod(folder.path().c_str(), 0755);
+  ::chmod(place.c_str(), 0555);
+  ::chmod((place + "/alice@1").c_str(), 0444);
+  const int result = in_child([&] {
+    if (::getuid() == 0 && (::setgid(65534) != 0 || ::setuid(65534) != 0)) return 9;
+    auto store = file_store(place);
+    if (!contains(failure([&] { store->put("alice", blob(10, 2)); }), "Permission denied"))
+      return 1;
+    if (!contains(failure([&] { store->lock("alice"); }), "Permission denied")) return 2;
+    if (!contains(failure([&] { store->remove("alice"); }), "Permission denied")) return 3;
+    if (store->get("alice") != blob(10, 1)) return 4;
+    if (!contains(failure([&] { file_store(place + "/new")->put("alice", blob(1, 1)); }),
+                  "Permission denied")) {
+      return 5;
+    }
+    return 0;
+  });
+  CHECK(result == 0);
+  ::chmod(place.c_str(), 0755);
+  CHECK(files_in(place) == std::vector<std::string>{"alice@1"});
+}
+
+TEST_CASE("file store: a file in the place of the folder is one sentence") {
+  const test::TemporaryFolder folder;
+  std::ofstream(folder / "place") << "x";
+  for (const std::string& place : {folder / "place", folder / "place/below"}) {
+    auto store = file_store(place);
+    CHECK(contains(failure([&] { store->put("alice", blob(1, 1)); }), place));
+    CHECK(contains(failure([&] { store->lock("alice"); }), place));
+    CHECK(contains(failure([&] { store->list(); }), place));
+  }
+}

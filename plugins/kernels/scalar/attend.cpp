@@ -6,78 +6,12 @@
 #include <array>
 #include <cmath>
 
-#include "plugins/kernels/scalar/node.hpp"
+#include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
 namespace {
 
-constexpr int64_t kMaxRanges = 8;
 constexpr int64_t kKeptScores = 4096;  // scores beyond these are computed again each time
-
-struct RangeParams {
-  uint32_t input;  // of keys, values and range: input, input + 1, input + 2
-  uint32_t query;
-  int64_t group;
-  bool rotate;
-};
-
-struct AttendParams {
-  RowParams rows;
-  int64_t n_heads;
-  int64_t heads_per_kv;
-  int64_t head_size;
-  int64_t n_ranges;
-  uint32_t angles;  // input, if a range rotates
-  RangeParams ranges[kMaxRanges];
-};
-
-int prepare_range(const perdure_node& node, int64_t r, AttendParams& p) {
-  const auto attribute = [&](const char* stem, int64_t otherwise) {
-    const char name[] = {static_cast<char>('0' + r), '\0'};
-    char full[16] = {};
-    std::strcat(std::strcat(std::strcat(full, stem), "."), name);
-    return perdure_attribute_int(&node, full, otherwise);
-  };
-  const int64_t n_queries = perdure_attribute_int(&node, "n_queries", 1);
-  RangeParams& range = p.ranges[r];
-  range.input = static_cast<uint32_t>(n_queries + 3 * r);
-  range.query = static_cast<uint32_t>(attribute("query", 0));
-  range.group = attribute("group", 1);
-  range.rotate = attribute("rotate", 0) != 0;
-  const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
-  const perdure_value* in = node.inputs + range.input;
-  const bool fits = is_state(in[0]) && is_state(in[1]) && is_rows(in[2], PERDURE_I64) &&
-                    columns(in[0]) == kv_columns && columns(in[1]) == kv_columns &&
-                    columns(in[2]) == 3 && range.query < n_queries && range.group >= 1;
-  if (!fits) return PERDURE_DECLINED;
-  if (!range.rotate) return PERDURE_OK;
-  return p.angles < node.n_inputs && p.head_size % 2 == 0 &&
-                 is_constant(node.inputs[p.angles], PERDURE_F32) &&
-                 columns(node.inputs[p.angles]) == p.head_size
-             ? PERDURE_OK
-             : PERDURE_DECLINED;
-}
-
-int prepare(const perdure_node* node, void* params) {
-  auto& p = *static_cast<AttendParams*>(params);
-  p.n_heads = perdure_attribute_int(node, "n_heads", 0);
-  const int64_t n_kv_heads = perdure_attribute_int(node, "n_kv_heads", 0);
-  const int64_t n_queries = perdure_attribute_int(node, "n_queries", 1);
-  p.n_ranges = perdure_attribute_int(node, "n_ranges", 1);
-  if (p.n_heads < 1 || n_kv_heads < 1 || p.n_heads % n_kv_heads != 0 || n_queries < 1 ||
-      p.n_ranges < 1 || p.n_ranges > kMaxRanges || node->n_outputs != 1 ||
-      node->n_inputs < n_queries + 3 * p.n_ranges)
-    return PERDURE_DECLINED;
-  for (int64_t q = 0; q < n_queries; ++q)
-    if (!is_rows(node->inputs[q], PERDURE_F32) || columns(node->inputs[q]) % p.n_heads != 0)
-      return PERDURE_DECLINED;
-  p.heads_per_kv = p.n_heads / n_kv_heads;
-  p.head_size = columns(node->inputs[0]) / p.n_heads;
-  p.angles = static_cast<uint32_t>(n_queries + 3 * p.n_ranges);
-  for (int64_t r = 0; r < p.n_ranges; ++r)
-    if (prepare_range(*node, r, p) != PERDURE_OK) return PERDURE_DECLINED;
-  return PERDURE_OK;
-}
 
 size_t scratch_bytes(const perdure_node*, const void*) { return kKeptScores * sizeof(float); }
 
@@ -103,7 +37,7 @@ struct Head {
   }
 
   float score(int64_t r, int64_t key) const {
-    const RangeParams& range_params = p.ranges[r];
+    const KeyRangeParams& range_params = p.ranges[r];
     const float* q = row_of<float>(call.inputs[range_params.query], row) + head * p.head_size;
     const float* k = state(range_params.input, key);
     float sum = 0.0f;
@@ -162,7 +96,7 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
 
 constexpr perdure_kernel attend_kernel() {
   perdure_kernel kernel =
-      make_kernel<AttendParams>("attend_f32_scalar", "attend", prepare, divide, run);
+      make_kernel<AttendParams>("attend_f32_scalar", "attend", prepare_attend, divide, run);
   kernel.scratch_bytes = scratch_bytes;
   return kernel;
 }

@@ -5,38 +5,15 @@
 // added group by group.
 #include <array>
 
-#include "plugins/kernels/scalar/weights.hpp"
+#include "plugins/kernels/common/weights.hpp"
+#include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
 namespace {
 
-struct MatMulParams {
-  RowParams rows;
-  int64_t n;  // rows of the weight, columns of the result
-  int64_t k;  // columns of both factors
-};
-
-bool fits(const perdure_node& node, perdure_dtype x_type, perdure_dtype w_type) {
-  return node.n_inputs == 2 && node.n_outputs == 1 && is_rows(node.inputs[0], x_type) &&
-         is_constant(node.inputs[1], w_type) && is_rows(node.outputs[0], PERDURE_F32) &&
-         columns(node.inputs[0]) == columns(node.inputs[1]);
-}
-
-int fill_params(const perdure_node& node, void* params) {
-  *static_cast<MatMulParams*>(params) = {
-      {in_outputs(node.outputs[0])}, rows(node.inputs[1]), columns(node.inputs[1])};
-  return PERDURE_OK;
-}
-
 // Items are the columns of the result: each weight row is read once, for all rows of the step.
 void divide(const void* params, const perdure_step*, perdure_work* work) {
   *work = {static_cast<const MatMulParams*>(params)->n, 16};
-}
-
-template <typename Read>
-int prepare(const perdure_node* node, void* params) {
-  if (!fits(*node, PERDURE_F32, Read::kType)) return PERDURE_DECLINED;
-  return fill_params(*node, params);
 }
 
 template <typename Read>
@@ -52,14 +29,6 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
       row_of<float>(call->outputs[0], r)[column] = sum;
     }
   }
-}
-
-int prepare_q80(const perdure_node* node, void* params) {
-  if (!fits(*node, PERDURE_Q80, PERDURE_Q80)) return PERDURE_DECLINED;
-  const int64_t group = node->inputs[1].tensor.group_size;
-  if (node->inputs[0].tensor.group_size != group || columns(node->inputs[1]) % group != 0)
-    return PERDURE_DECLINED;
-  return fill_params(*node, params);
 }
 
 float dot_q80(const int8_t* x, const float* x_scales, const int8_t* w, const char* w_scales,
@@ -88,17 +57,17 @@ void run_q80(const perdure_call* call, int64_t begin, int64_t end, void*) {
   }
 }
 
-template <typename Read>
-constexpr perdure_kernel mat_mul_kernel(const char* name) {
-  return make_kernel<MatMulParams>(name, "mat_mul", prepare<Read>, divide, run<Read>);
-}
-
 constexpr std::array kKernels = {
-    mat_mul_kernel<ReadF32>("mat_mul_f32_scalar"),
-    mat_mul_kernel<ReadF16>("mat_mul_f16_scalar"),
-    mat_mul_kernel<ReadBf16>("mat_mul_bf16_scalar"),
-    mat_mul_kernel<ReadQ80>("mat_mul_f32_q80_scalar"),
-    make_kernel<MatMulParams>("mat_mul_q80_scalar", "mat_mul", prepare_q80, divide, run_q80),
+    make_kernel<MatMulParams>("mat_mul_f32_scalar", "mat_mul", prepare_mat_mul_f32, divide,
+                              run<ReadF32>),
+    make_kernel<MatMulParams>("mat_mul_f16_scalar", "mat_mul", prepare_mat_mul_f16, divide,
+                              run<ReadF16>),
+    make_kernel<MatMulParams>("mat_mul_bf16_scalar", "mat_mul", prepare_mat_mul_bf16, divide,
+                              run<ReadBf16>),
+    make_kernel<MatMulParams>("mat_mul_f32_q80_scalar", "mat_mul", prepare_mat_mul_f32_q80, divide,
+                              run<ReadQ80>),
+    make_kernel<MatMulParams>("mat_mul_q80_scalar", "mat_mul", prepare_mat_mul_q80, divide,
+                              run_q80),
 };
 
 }  // namespace

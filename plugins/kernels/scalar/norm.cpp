@@ -5,38 +5,11 @@
 #include <array>
 #include <cmath>
 
-#include "plugins/kernels/scalar/weights.hpp"
+#include "plugins/kernels/common/weights.hpp"
+#include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
 namespace {
-
-struct NormParams {
-  RowParams rows;
-  int64_t n;
-  int64_t group;
-  float eps;
-  bool weighted;
-};
-
-int prepare(const perdure_node* node, void* params) {
-  if (node->n_inputs < 1 || node->n_inputs > 2 || node->n_outputs != 1 ||
-      !is_rows(node->inputs[0], PERDURE_F32) || !is_rows(node->outputs[0], PERDURE_F32))
-    return PERDURE_DECLINED;
-  const int64_t n = columns(node->inputs[0]);
-  const bool weighted = node->n_inputs == 2;
-  if (weighted && (node->inputs[1].kind != PERDURE_VALUE_CONSTANT ||
-                   !is_weight_type(node->inputs[1].tensor.dtype) || columns(node->inputs[1]) != n))
-    return PERDURE_DECLINED;
-  int64_t group = perdure_attribute_int(node, "group", 0);
-  if (group == 0) group = n;
-  if (group < 0 || n % group != 0) return PERDURE_DECLINED;
-  *static_cast<NormParams*>(params) = {{in_outputs(node->outputs[0])},
-                                       n,
-                                       group,
-                                       static_cast<float>(perdure_attribute_real(node, "eps", 0.0)),
-                                       weighted};
-  return PERDURE_OK;
-}
 
 float inverse_rms(const float* x, int64_t n, float eps) {
   float sum = 0.0f;
@@ -60,7 +33,7 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
 }
 
 constexpr std::array kKernels = {
-    make_kernel<NormParams>("rms_norm_f32_scalar", "rms_norm", prepare, divide_rows, run)};
+    make_kernel<NormParams>("rms_norm_f32_scalar", "rms_norm", prepare_norm, divide_rows, run)};
 
 }  // namespace
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/api/plugin.h"
-#include "plugins/kernels/scalar/node.hpp"
+#include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
 namespace {

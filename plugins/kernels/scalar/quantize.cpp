@@ -3,28 +3,12 @@
 // Activations to int8 in groups, rounded half away from zero as llama2.c's runq does.
 #include <array>
 #include <cmath>
+#include <cstring>
 
-#include "plugins/kernels/scalar/node.hpp"
+#include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
 namespace {
-
-struct QuantizeParams {
-  RowParams rows;
-  int64_t n_groups;  // per row
-  int64_t group;
-};
-
-int prepare(const perdure_node* node, void* params) {
-  if (node->n_inputs != 1 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
-      !is_rows(node->outputs[0], PERDURE_Q80))
-    return PERDURE_DECLINED;
-  const int64_t group = node->outputs[0].tensor.group_size;
-  if (group <= 0 || columns(node->inputs[0]) % group != 0) return PERDURE_DECLINED;
-  *static_cast<QuantizeParams*>(params) = {
-      {in_outputs(node->outputs[0])}, columns(node->inputs[0]) / group, group};
-  return PERDURE_OK;
-}
 
 void quantize_group(const float* x, int64_t n, int8_t* q, float* scale) {
   float largest = 0.0f;
@@ -54,8 +38,8 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
   }
 }
 
-constexpr std::array kKernels = {
-    make_kernel<QuantizeParams>("quantize_f32_scalar", "quantize", prepare, divide_rows, run)};
+constexpr std::array kKernels = {make_kernel<QuantizeParams>("quantize_f32_scalar", "quantize",
+                                                             prepare_quantize, divide_rows, run)};
 
 }  // namespace
 

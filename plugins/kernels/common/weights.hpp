@@ -6,10 +6,11 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
-#include "plugins/kernels/scalar/node.hpp"
+#include "plugins/kernels/common/prepare.hpp"
 
-namespace perdure::scalar {
+namespace perdure::kernels {
 
 inline float half_to_float(uint16_t half) {
   const float sign = half & 0x8000 ? -1.0f : 1.0f;
@@ -50,11 +51,6 @@ struct ReadQ80 {
   }
 };
 
-inline bool is_weight_type(uint32_t dtype) {
-  return dtype == PERDURE_F32 || dtype == PERDURE_F16 || dtype == PERDURE_BF16 ||
-         dtype == PERDURE_Q80;
-}
-
 // Element `i` of a weight whose type is known only now. For rows, not for products.
 inline float read_weight(const perdure_tensor& w, int64_t i) {
   if (w.dtype == PERDURE_F32) return ReadF32::at(w, i);
@@ -63,4 +59,4 @@ inline float read_weight(const perdure_tensor& w, int64_t i) {
   return ReadQ80::at(w, i);
 }
 
-}  // namespace perdure::scalar
+}  // namespace perdure::kernels

@@ -6,9 +6,9 @@
 #include <array>
 #include <cmath>
 
-#include "plugins/kernels/scalar/node.hpp"
+#include "plugins/kernels/common/prepare.hpp"
 
-namespace perdure::scalar {
+namespace perdure::kernels {
 namespace {
 
 int64_t* integers(const perdure_value& v, int64_t row) { return row_of<int64_t>(v, row); }
@@ -150,39 +150,6 @@ void run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
                 row_of<float>(call->outputs[0], r));
 }
 
-struct RopeParams {
-  RowParams rows;
-  int64_t n;
-  int64_t head_size;
-};
-
-int prepare_rope(const perdure_node* node, void* params) {
-  if (node->n_inputs != 2 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
-      !is_rows(node->inputs[1], PERDURE_F32))
-    return PERDURE_DECLINED;
-  const int64_t head_size = columns(node->inputs[1]);
-  if (head_size % 2 != 0 || columns(node->inputs[0]) % head_size != 0) return PERDURE_DECLINED;
-  *static_cast<RopeParams*>(params) = {
-      {in_outputs(node->outputs[0])}, columns(node->inputs[0]), head_size};
-  return PERDURE_OK;
-}
-
-void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const RopeParams*>(call->params);
-  for (int64_t r = begin; r < end; ++r) {
-    const float* x = row_of<float>(call->inputs[0], r);
-    const float* angles = row_of<float>(call->inputs[1], r);
-    float* y = row_of<float>(call->outputs[0], r);
-    for (int64_t i = 0; i < p.n; i += 2) {
-      const float cosine = angles[i % p.head_size];
-      const float sine = angles[i % p.head_size + 1];
-      const float x0 = x[i], x1 = x[i + 1];
-      y[i] = x0 * cosine - x1 * sine;
-      y[i + 1] = x0 * sine + x1 * cosine;
-    }
-  }
-}
-
 struct LogParams {
   RowParams rows;
   double log_length;
@@ -217,7 +184,6 @@ constexpr std::array kKernels = {
                             run_sinks),
     make_kernel<AnglesParams>("rope_angles_f32_scalar", "rope_angles", prepare_angles, divide_rows,
                               run_angles),
-    make_kernel<RopeParams>("rope_f32_scalar", "rope", prepare_rope, divide_rows, run_rope),
     make_kernel<LogParams>("log_n_f32_scalar", "log_n", prepare_log, divide_rows, run_log),
 };
 
@@ -225,4 +191,4 @@ constexpr std::array kKernels = {
 
 std::span<const perdure_kernel> position_kernels() { return kKernels; }
 
-}  // namespace perdure::scalar
+}  // namespace perdure::kernels

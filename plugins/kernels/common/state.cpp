@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Rows that enter a step from tables and states, and rows that leave it into states.
+// Rows that enter a step from tables and states, rows that leave it into states, and the choice of
+// those that asked for logits.
 #include <array>
+#include <cstring>
 
-#include "plugins/kernels/scalar/weights.hpp"
+#include "plugins/kernels/common/weights.hpp"
 
-namespace perdure::scalar {
+namespace perdure::kernels {
 namespace {
 
 struct StateParams {
@@ -20,8 +22,7 @@ int prepare_input(const perdure_node* node, void* params) {
   const int64_t n = columns(node->outputs[0]);
   for (uint32_t i = 0; i < node->n_inputs; ++i) {
     const perdure_value& source = node->inputs[i];
-    const bool table = source.kind == PERDURE_VALUE_CONSTANT && is_weight_type(source.tensor.dtype);
-    if ((!table && !is_state(source)) || columns(source) != n) return PERDURE_DECLINED;
+    if ((!is_weight(source) && !is_state(source)) || columns(source) != n) return PERDURE_DECLINED;
   }
   *static_cast<StateParams*>(params) = {{false}, n, 0};
   return PERDURE_OK;
@@ -85,6 +86,21 @@ void run_write(const perdure_call* call, int64_t begin, int64_t end, void*) {
   }
 }
 
+int prepare_select(const perdure_node* node, void* params) {
+  if (node->n_inputs != 1 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
+      !in_outputs(node->outputs[0]) || columns(node->inputs[0]) != columns(node->outputs[0]))
+    return PERDURE_DECLINED;
+  *static_cast<StateParams*>(params) = {{true}, columns(node->outputs[0]), 0};
+  return PERDURE_OK;
+}
+
+void run_select(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const int64_t n = static_cast<const StateParams*>(call->params)->n;
+  for (int64_t r = begin; r < end; ++r)
+    std::memcpy(row_of<float>(call->outputs[0], r),
+                row_of<float>(call->inputs[0], call->step->output_rows[r]), n * sizeof(float));
+}
+
 constexpr std::array kKernels = {
     make_kernel<StateParams>("row_input_scalar", "row_input", prepare_input, divide_rows,
                              run_input),
@@ -92,10 +108,12 @@ constexpr std::array kKernels = {
                              run_read),
     make_kernel<StateParams>("state_write_f32_scalar", "state_write", prepare_write, divide_columns,
                              run_write),
+    make_kernel<StateParams>("select_outputs_f32_scalar", "select_outputs", prepare_select,
+                             divide_rows, run_select),
 };
 
 }  // namespace
 
 std::span<const perdure_kernel> state_kernels() { return kKernels; }
 
-}  // namespace perdure::scalar
+}  // namespace perdure::kernels

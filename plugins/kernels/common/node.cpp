@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The nodes that the operations' kernels take, and what they keep of them.
+#include <string>
+
+#include "plugins/kernels/common/prepare.hpp"
+
+namespace perdure::kernels {
+namespace {
+
+// n_inputs row values of F32 that make one of F32.
+bool maps_rows(const perdure_node& node, uint32_t n_inputs) {
+  if (node.n_inputs != n_inputs || node.n_outputs != 1 || !is_rows(node.outputs[0], PERDURE_F32))
+    return false;
+  for (uint32_t i = 0; i < n_inputs; ++i)
+    if (!is_rows(node.inputs[i], PERDURE_F32)) return false;
+  return true;
+}
+
+int prepare_elementwise(const perdure_node& node, uint32_t n_inputs, void* params) {
+  if (!maps_rows(node, n_inputs)) return PERDURE_DECLINED;
+  const int64_t n = columns(node.outputs[0]);
+  for (uint32_t i = 0; i < n_inputs; ++i)
+    if (columns(node.inputs[i]) != n) return PERDURE_DECLINED;
+  *static_cast<ElementwiseParams*>(params) = {{in_outputs(node.outputs[0])}, n};
+  return PERDURE_OK;
+}
+
+int prepare_mat_mul(const perdure_node& node, perdure_dtype x, perdure_dtype w, void* params) {
+  if (node.n_inputs != 2 || node.n_outputs != 1 || !is_rows(node.inputs[0], x) ||
+      !is_constant(node.inputs[1], w) || !is_rows(node.outputs[0], PERDURE_F32) ||
+      columns(node.inputs[0]) != columns(node.inputs[1]))
+    return PERDURE_DECLINED;
+  *static_cast<MatMulParams*>(params) = {{in_outputs(node.outputs[0])},
+                                         rows(node.inputs[1]),
+                                         columns(node.inputs[1]),
+                                         node.inputs[1].tensor.group_size};
+  return PERDURE_OK;
+}
+
+bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendParams& p) {
+  const auto attribute = [&](const char* stem, int64_t otherwise) {
+    return perdure_attribute_int(&node, (stem + std::to_string(r)).c_str(), otherwise);
+  };
+  KeyRangeParams& range = p.ranges[r];
+  range.input = static_cast<uint32_t>(n_queries + 3 * r);
+  range.query = static_cast<uint32_t>(attribute("query.", 0));
+  range.group = attribute("group.", 1);
+  range.rotate = attribute("rotate.", 0) != 0;
+  const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
+  const perdure_value* in = node.inputs + range.input;
+  return is_state(in[0]) && is_state(in[1]) && is_rows(in[2], PERDURE_I64) &&
+         columns(in[0]) == kv_columns && columns(in[1]) == kv_columns && columns(in[2]) == 3 &&
+         range.query < n_queries && range.group >= 1;
+}
+
+bool angles_fit(const perdure_node& node, const AttendParams& p) {
+  return p.angles < node.n_inputs && p.head_size % 2 == 0 &&
+         is_constant(node.inputs[p.angles], PERDURE_F32) &&
+         columns(node.inputs[p.angles]) == p.head_size;
+}
+
+}  // namespace
+
+int prepare_unary(const perdure_node* node, void* params) {
+  return prepare_elementwise(*node, 1, params);
+}
+
+int prepare_binary(const perdure_node* node, void* params) {
+  return prepare_elementwise(*node, 2, params);
+}
+
+int prepare_scale_rows(const perdure_node* node, void* params) {
+  if (!maps_rows(*node, 2) || columns(node->inputs[1]) != 1) return PERDURE_DECLINED;
+  *static_cast<ElementwiseParams*>(params) = {{in_outputs(node->outputs[0])},
+                                              columns(node->outputs[0])};
+  return PERDURE_OK;
+}
+
+int prepare_norm(const perdure_node* node, void* params) {
+  const bool weighted = node->n_inputs == 2;
+  if (node->n_inputs < 1 || node->n_inputs > 2 || node->n_outputs != 1 ||
+      !is_rows(node->inputs[0], PERDURE_F32) || !is_rows(node->outputs[0], PERDURE_F32))
+    return PERDURE_DECLINED;
+  const int64_t n = columns(node->inputs[0]);
+  if (weighted && (!is_weight(node->inputs[1]) || columns(node->inputs[1]) != n))
+    return PERDURE_DECLINED;
+  int64_t group = perdure_attribute_int(node, "group", 0);
+  if (group == 0) group = n;
+  if (group < 0 || n % group != 0) return PERDURE_DECLINED;
+  *static_cast<NormParams*>(params) = {{in_outputs(node->outputs[0])},
+                                       n,
+                                       group,
+                                       static_cast<float>(perdure_attribute_real(node, "eps", 0.0)),
+                                       weighted};
+  return PERDURE_OK;
+}
+
+int prepare_rope(const perdure_node* node, void* params) {
+  if (!maps_rows(*node, 2)) return PERDURE_DECLINED;
+  const int64_t n = columns(node->inputs[0]), head_size = columns(node->inputs[1]);
+  if (head_size < 2 || head_size % 2 != 0 || n % head_size != 0) return PERDURE_DECLINED;
+  *static_cast<RopeParams*>(params) = {{in_outputs(node->outputs[0])}, n, head_size};
+  return PERDURE_OK;
+}
+
+int prepare_quantize(const perdure_node* node, void* params) {
+  if (node->n_inputs != 1 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
+      !is_rows(node->outputs[0], PERDURE_Q80))
+    return PERDURE_DECLINED;
+  const int64_t group = node->outputs[0].tensor.group_size;
+  if (group <= 0 || columns(node->inputs[0]) % group != 0) return PERDURE_DECLINED;
+  *static_cast<QuantizeParams*>(params) = {
+      {in_outputs(node->outputs[0])}, columns(node->inputs[0]) / group, group};
+  return PERDURE_OK;
+}
+
+int prepare_mat_mul_f32(const perdure_node* node, void* params) {
+  return prepare_mat_mul(*node, PERDURE_F32, PERDURE_F32, params);
+}
+
+int prepare_mat_mul_f16(const perdure_node* node, void* params) {
+  return prepare_mat_mul(*node, PERDURE_F32, PERDURE_F16, params);
+}
+
+int prepare_mat_mul_bf16(const perdure_node* node, void* params) {
+  return prepare_mat_mul(*node, PERDURE_F32, PERDURE_BF16, params);
+}
+
+int prepare_mat_mul_f32_q80(const perdure_node* node, void* params) {
+  return prepare_mat_mul(*node, PERDURE_F32, PERDURE_Q80, params);
+}
+
+int prepare_mat_mul_q80(const perdure_node* node, void* params) {
+  const int status = prepare_mat_mul(*node, PERDURE_Q80, PERDURE_Q80, params);
+  if (status != PERDURE_OK) return status;
+  const auto& p = *static_cast<const MatMulParams*>(params);
+  return node->inputs[0].tensor.group_size == p.group && p.k % p.group == 0 ? PERDURE_OK
+                                                                            : PERDURE_DECLINED;
+}
+
+int prepare_attend(const perdure_node* node, void* params) {
+  auto& p = *static_cast<AttendParams*>(params);
+  p.n_heads = perdure_attribute_int(node, "n_heads", 0);
+  const int64_t n_kv_heads = perdure_attribute_int(node, "n_kv_heads", 0);
+  const int64_t n_queries = perdure_attribute_int(node, "n_queries", 1);
+  p.n_ranges = perdure_attribute_int(node, "n_ranges", 1);
+  if (p.n_heads < 1 || n_kv_heads < 1 || p.n_heads % n_kv_heads != 0 || n_queries < 1 ||
+      p.n_ranges < 1 || p.n_ranges > kMaxKeyRanges || node->n_outputs != 1 ||
+      node->n_inputs < n_queries + 3 * p.n_ranges)
+    return PERDURE_DECLINED;
+  for (int64_t q = 0; q < n_queries; ++q)
+    if (!is_rows(node->inputs[q], PERDURE_F32) ||
+        columns(node->inputs[q]) != columns(node->outputs[0]))
+      return PERDURE_DECLINED;
+  if (columns(node->inputs[0]) % p.n_heads != 0) return PERDURE_DECLINED;
+  p.heads_per_kv = p.n_heads / n_kv_heads;
+  p.head_size = columns(node->inputs[0]) / p.n_heads;
+  p.angles = static_cast<uint32_t>(n_queries + 3 * p.n_ranges);
+  for (int64_t r = 0; r < p.n_ranges; ++r)
+    if (!fill_range(*node, r, n_queries, p) || (p.ranges[r].rotate && !angles_fit(*node, p)))
+      return PERDURE_DECLINED;
+  return PERDURE_OK;
+}
+
+void divide_rows(const void* params, const perdure_step* step, perdure_work* work) {
+  *work = {count_rows(*static_cast<const RowParams*>(params), *step), 1};
+}
+
+}  // namespace perdure::kernels

@@ -11,6 +11,10 @@
 namespace perdure {
 namespace {
 
+// The engine hands this key of `attention` to every strategy that has an option of that name: it is
+// printed once.
+constexpr const char* kEvalLength = "eval_length";
+
 std::string quote(const std::string& text) {
   static constexpr char kHex[] = "0123456789abcdef";
   std::string result = "\"";
@@ -81,7 +85,8 @@ std::string dump_choice(const StrategyChoice& choice, const Options* resolved,
   };
   if (!choice.strategy.empty()) line("strategy", dump_text(choice.strategy));
   if (resolved != nullptr) {
-    for (const auto& [name, value] : resolved->all()) line(name, dump_option(value));
+    for (const auto& [name, value] : resolved->all())
+      if (name != kEvalLength) line(name, dump_option(value));
   } else {
     for (const auto& [name, raw] : choice.options) line(name, dump_raw(raw));
   }
@@ -105,7 +110,8 @@ std::string dump_attention(const Settings& settings, std::span<const Options> re
   const auto options = [&](size_t i) { return i < resolved.size() ? &resolved[i] : nullptr; };
   std::string result = dump_choice(settings.attention.choice, options(0), "  ");
   if (settings.attention.eval_length != 0)
-    result += "  eval_length: " + std::to_string(settings.attention.eval_length) + "\n";
+    result += std::string("  ") + kEvalLength + ": " +
+              std::to_string(settings.attention.eval_length) + "\n";
   if (!settings.attention.layers.empty()) result += "  layers:\n";
   for (size_t i = 0; i < settings.attention.layers.size(); ++i) {
     const LayerOverride& layer = settings.attention.layers[i];

@@ -90,3 +90,14 @@ TEST_CASE("a dump with resolved options reproduces them when read back") {
   CHECK(resolve_options(again.attention.choice, kSchema, "s").all() == resolved[0].all());
   CHECK(resolve_options(again.attention.layers[0].choice, kSchema, "s").all() == resolved[1].all());
 }
+
+TEST_CASE("a dump names the evaluated length once, where a strategy has an option of that name") {
+  const Settings settings = parse_settings(
+      "attention: {strategy: s, eval_length: 512, layers: {1: {strategy: s}}}", "run.yaml", "");
+  Options options;
+  options.set("eval_length", int64_t{512});
+  const Options resolved[] = {options, options};
+  const std::string dump = dump_settings(settings, resolved);
+  CHECK(dump_settings(parse_settings(dump, "dump", "")) == dump);
+  CHECK(parse_settings(dump, "dump", "").attention.eval_length == 512);
+}

@@ -3,13 +3,11 @@
 // From torch's names to the names of model.hpp, layer by layer, every shape checked against the options.
 #include "core/model/safetensors_model.hpp"
 
-#include <bit>
-#include <cstring>
-
 #include "core/api/error.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/llama2rnn_args.hpp"
 #include "core/model/safetensors.hpp"
+#include "core/model/weight_values.hpp"
 
 namespace perdure {
 namespace {
@@ -20,27 +18,6 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
   for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
   return "[" + text + "]";
-}
-
-float half_to_float(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 31u, mantissa = half & 1023u;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign ? -magnitude : magnitude;
-  }
-  const uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
-}
-
-std::vector<float> widened(const SafetensorsTensor& tensor, perdure_dtype dtype) {
-  std::vector<float> values(tensor.bytes.size() / 2);
-  for (size_t i = 0; i < values.size(); ++i) {
-    uint16_t bits = 0;
-    std::memcpy(&bits, tensor.bytes.data() + 2 * i, 2);
-    values[i] = dtype == PERDURE_F16 ? half_to_float(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
-  }
-  return values;
 }
 
 // Takes weights out of a file for a model.
@@ -83,24 +60,26 @@ class Importer {
     throw Error(path_ + ": the tensor '" + name + "' has the type " + tensor.dtype + "; weights are F32, F16 or BF16");
   }
 
-  void matrix(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
+  Weight weight(const std::string& name, int64_t rows, int64_t columns) const {
     const SafetensorsTensor& tensor = get(name, rows, columns);
-    builder_.add(as, Weight{.dtype = dtype_of(name, tensor), .rows = rows, .columns = columns,
-                            .data = tensor.bytes.data()});
+    return {.dtype = dtype_of(name, tensor), .rows = rows, .columns = columns, .data = tensor.bytes.data()};
+  }
+
+  void matrix(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
+    builder_.add(as, weight(name, rows, columns));
   }
 
   // Norm weights are F32 in every model; small enough to be copied.
   void norm(const std::string& name, const std::string& as) {
     const int64_t d = builder_.spec().info.hidden_size;
-    const SafetensorsTensor& tensor = get(name, 1, d);
-    const perdure_dtype dtype = dtype_of(name, tensor);
-    if (dtype == PERDURE_F32) return matrix(name, as, 1, d);
-    builder_.add_owned(as, 1, d, widened(tensor, dtype));
+    const Weight norm = weight(name, 1, d);
+    if (norm.dtype == PERDURE_F32) return builder_.add(as, norm);
+    builder_.add_owned(as, 1, d, weight_values(norm));
   }
 
   // Becomes the initial value of a state, which is F32.
   void initial(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
-    if (dtype_of(name, get(name, rows, columns)) != PERDURE_F32)
+    if (weight(name, rows, columns).dtype != PERDURE_F32)
       throw Error(path_ + ": the tensor '" + name + "' is an initial state and must be F32");
     matrix(name, as, rows, columns);
   }

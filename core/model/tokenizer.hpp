@@ -4,6 +4,7 @@
 // section 5 of the specification, without the original's limits and defects.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -22,6 +23,8 @@ class Tokenizer {
   // `vocab_size` comes from the model (the file does not store it).
   // Errors: Error with path and byte offset if the file is malformed, truncated, or of another vocabulary size.
   static Tokenizer open(const std::string& path, int64_t vocab_size);
+  // The same from bytes that outlive the tokenizer; `path` only stands in messages.
+  static Tokenizer read(std::span<const std::byte> bytes, const std::string& path, int64_t vocab_size);
 
   // Ids of a text of any length, O(n log n). With `bos`, BOS first; with `eos`, EOS last; a dummy " " piece goes before non-empty text
   // where the vocabulary has one. Invalid UTF-8 is encoded as byte pieces.

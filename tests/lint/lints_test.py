@@ -108,7 +108,7 @@ class YamlKeys(LintCase):
 
     def test_an_option_without_documentation_is_found(self):
         self.write("core/config/settings.cpp", self.READ)
-        self.write("plugins/attention/a/a.cpp", 'OptionSpec o{"window", OptionType::kInt, 1};\n')
+        self.write("plugins/attention/a/a.cpp", 'OptionSpec o{.name = "window", .type = OptionType::kInt};\n')
         self.write("docs/configuration.md", "| `store.kind` | name |\n## Options of `b`\n| `window` | integer |\n")
         self.assert_finds("yaml_keys.py", "option window of a is not documented")
         self.write("docs/configuration.md", "| `store.kind` | name |\n## Options of `a`\n| `window` | integer |\n")

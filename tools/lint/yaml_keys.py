@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/configuration.md and the sources name the same keys: those that core/config/settings.cpp reads, and the options
-that the strategies of plugins/attention state."""
+that strategies state, those they share (core/api) and their own (plugins/attention)."""
 
 import re
 
@@ -12,9 +12,10 @@ SETTINGS = "core/config/settings.cpp"
 READER = re.compile(r'MapReader (\w+)\([^;]*?"([\w.]*)"\)|MapReader& (\w+)[,)]')
 PASSED_ON = "attention"  # the one map whose reader is handed to another function
 READ = re.compile(r'\b(\w+)\.(?:text|texts|integer|real|flag|path|paths|choice|take)\("(\w+)"')
-OPTION = re.compile(r'\{\s*"(\w+)",\s*OptionType::k(?:Bool|Int|Real|Text)\b')
+OPTION = re.compile(r'\{\s*\.name = "(\w+)",\s*\.type = OptionType::')
 DOCUMENTED = re.compile(r"^\| `([\w.]+)` \|", re.M)
-HEADING = re.compile(r"^## (?:Options of `(\w+)`|.*)$", re.M)
+HEADING = re.compile(r"^## (?:Options of `(\w+)`|(Options that strategies share)|.*)$", re.M)
+SHARED = "Options that strategies share"
 
 
 def line_of(text: str, offset: int) -> int:
@@ -37,23 +38,25 @@ def keys_read(text: str):
 
 
 def options_stated(top):
-    """(strategy, option, path, line) of every option a strategy states; options two strategies share lie above them."""
-    for relative in tree.files(top / "plugins/attention", ".cpp", ".hpp"):
-        path = "plugins/attention/" + str(relative)
-        text = tree.without_comments((top / path).read_text())
-        for match in OPTION.finditer(text):
-            yield relative.parts[0], match.group(1), path, line_of(text, match.start())
+    """(strategy, option, path, line) of every option a strategy states, or SHARED for those of core/api."""
+    for folder in ("core/api", "plugins/attention"):
+        for relative in tree.files(top / folder, ".cpp", ".hpp"):
+            path = f"{folder}/{relative}"
+            text = tree.without_comments((top / path).read_text())
+            for match in OPTION.finditer(text):
+                owner = SHARED if folder == "core/api" else relative.parts[0]
+                yield owner, match.group(1), path, line_of(text, match.start())
 
 
 def documented(text: str):
-    """(section, key, line): the section is a strategy's name, or empty for the keys of the configuration itself."""
+    """(section, key, line): the section is a strategy's name, SHARED, or empty for the keys of the configuration itself."""
     section, start = "", 0
     for heading in list(HEADING.finditer(text)) + [None]:
         end = heading.start() if heading else len(text)
         for match in DOCUMENTED.finditer(text, start, end):
             yield section, match.group(1), line_of(text, match.start())
         if heading:
-            section, start = heading.group(1) or "", heading.end()
+            section, start = heading.group(1) or heading.group(2) or "", heading.end()
 
 
 def violations(top):
@@ -66,7 +69,7 @@ def violations(top):
             yield SETTINGS, line, f"{key} is not documented in {DOCUMENT}"
     for strategy, option, path, line in options_stated(top):
         known.add((strategy, option))
-        if (strategy, option) not in rows:
+        if (strategy, option) not in rows and ("", f"attention.{option}") not in rows:
             yield path, line, f"option {option} of {strategy} is not documented in {DOCUMENT}"
     for (section, key), line in rows.items():
         section_keys = {k for s, k in known if s == section}

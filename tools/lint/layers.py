@@ -17,6 +17,7 @@ BELOW = {
     "core/runtime": ["core/api", "core/base", "core/config", "core/graph"],
     "core/engine": ["core/api", "core/base", "core/config", "core/graph", "core/model", "core/runtime"],
     "core/eval": ["core/api", "core/base", "core/config", "core/graph", "core/model", "core/runtime", "core/engine"],
+    "plugins/kernels": ["core/api", "plugins/kernels/common"],
     "plugins": ["core/api"],
     "apps": ["core", "plugins/linked_plugins.hpp"],
     "bench": ["core", "plugins/linked_plugins.hpp", "tests/support"],

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The plugin host, fed with the small libraries of tests/runtime/plugins.
+#include "core/runtime/plugin_host.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "core/api/error.hpp"
+
+using namespace perdure;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Sets an environment variable, or removes it, for the life of the object.
+class Environment {
+ public:
+  Environment(const char* name, const std::optional<std::string>& value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    set(value);
+  }
+  ~Environment() { set(old_); }
+
+ private:
+  void set(const std::optional<std::string>& value) {
+    value ? setenv(name_, value->c_str(), 1) : unsetenv(name_);
+  }
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+// A folder of this test alone, and a host that finds nothing but what the test names.
+struct Fixture {
+  Fixture() {
+    folder =
+        fs::canonical(fs::temp_directory_path()) / ("perdure_plugins_" + std::to_string(getpid()));
+    fs::remove_all(folder);
+    fs::create_directory(folder);
+    fs::permissions(folder, fs::perms::owner_all);
+    unsetenv("PERDURE_TEST_RAN");
+  }
+  ~Fixture() { fs::remove_all(folder); }
+
+  // A copy of a test plugin that only its owner may write to.
+  std::string copy(const std::string& name, const std::string& as = "") {
+    const fs::path to = folder / ((as.empty() ? name : as) + ".so");
+    fs::copy_file(fs::path(PERDURE_BINARY_DIR) / "tests/plugins" / (name + ".so"), to);
+    fs::permissions(to, fs::perms::owner_all);
+    return to;
+  }
+
+  // Why the host does not load the file, when it comes by PERDURE_PLUGIN_PATH.
+  std::string refusal(const std::string& path) {
+    const Environment environment("PERDURE_PLUGIN_PATH", path);
+    const PluginHost host({}, {});
+    for (const auto& record : host.records())
+      if (record.origin == path) return record.loaded ? "loaded" : record.reason;
+    return "not recorded";
+  }
+
+  fs::path folder;
+  Environment path{"PERDURE_PLUGIN_PATH", std::nullopt};
+  Environment data{"XDG_DATA_HOME", "/nonexistent"};
+};
+
+const PluginRecord& record_of(const PluginHost& host, const std::string& origin) {
+  for (const auto& record : host.records())
+    if (record.origin == origin) return record;
+  FAIL("no record of " << origin);
+  return host.records().front();
+}
+
+bool holds(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return true;
+  MESSAGE("'" << text << "' lacks '" << part << "'");
+  return false;
+}
+
+std::string error_of(auto&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+const void* linked_good_entry() {
+  static const perdure_kernel kernel = [] {
+    perdure_kernel k{};
+    k.struct_size = sizeof k;
+    k.name = "linked_f32_scalar";
+    k.op = "linked";
+    k.isa = "scalar";
+    k.prepare = [](const perdure_node*, void*) -> int { return PERDURE_DECLINED; };
+    k.divide = [](const void*, const perdure_step*, perdure_work*) {};
+    k.run = [](const perdure_call*, int64_t, int64_t, void*) {};
+    return k;
+  }();
+  static const perdure_kernel_plugin plugin = {sizeof plugin, PERDURE_KERNEL_ABI, 1, &kernel};
+  return &plugin;
+}
+const StaticPlugin kLinkedGood[] = {{"kernels", "good", linked_good_entry}};
+
+std::string kernel_of(const PluginHost& host, const std::string& plugin) {
+  for (const auto& set : host.kernel_sets())
+    if (set.plugin == plugin) return set.kernels.front().name;
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a plugin in C and one in C++ load by explicit path") {
+  const std::string paths[] = {copy("good_kernel"), copy("good_threads")};
+  const PluginHost host({}, paths);
+  CHECK(record_of(host, paths[0]).loaded);
+  CHECK(record_of(host, paths[0]).kind == "kernels");
+  CHECK(record_of(host, paths[0]).name == "good");
+  CHECK(kernel_of(host, "good") == "test_op_f32_scalar");
+  CHECK(host.threads("good").create(4)->max_participants() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an unsuitable library is refused before its code runs") {
+  CHECK(holds(refusal(copy("wrong_abi")), "plugin ABI 2"));
+  CHECK(
+      holds(refusal(copy("wrong_build_id")), "'Other-1.0-libother-0000', but this program's is '"));
+  CHECK(holds(refusal(copy("needs_feature")), "this CPU or its operating system does not offer"));
+  CHECK(holds(refusal(copy("two_plugins")), "states 2 plugins"));
+  CHECK(holds(refusal(copy("not_a_plugin")), "does not state that it is a perdure plugin"));
+  CHECK(holds(refusal(copy("unknown_kind")), "unknown kind 'samplers'"));
+  CHECK(std::getenv("PERDURE_TEST_RAN") == nullptr);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a library that cannot be used is refused with its reason") {
+  CHECK(holds(refusal(copy("undefined_symbol")), "perdure_test_function_of_no_library"));
+  CHECK(holds(refusal(copy("missing_entry")), "'perdure_entry_that_is_not_there'"));
+  CHECK(holds(refusal(copy("returns_nothing")), "returned nothing"));
+  CHECK(holds(refusal(copy("throws")), "no threads left in the shop"));
+  CHECK(holds(refusal(copy("wrong_table")), "its kernel table has ABI 2"));
+  CHECK(holds(refusal(copy("short_table")), "8 bytes"));
+  CHECK(holds(refusal(copy("duplicate_names")),
+              "two of its kernels are called 'test_op_f32_scalar'"));
+  CHECK(holds(refusal(copy("empty_op")), "says no operation"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file or folder that everybody may write to is refused") {
+  const std::string file = copy("good_kernel");
+  fs::permissions(file, fs::perms::others_write, fs::perm_options::add);
+  CHECK(holds(refusal(file), "everybody may write to the file"));
+  fs::permissions(file, fs::perms::others_write, fs::perm_options::remove);
+  CHECK(refusal(file) == "loaded");
+
+  fs::permissions(folder, fs::perms::others_write, fs::perm_options::add);
+  CHECK(holds(refusal(file), "everybody may write to its folder"));
+  fs::permissions(folder, fs::perms::others_write, fs::perm_options::remove);
+
+  const fs::path below = folder / "below";
+  fs::create_directory(below);
+  fs::permissions(below, fs::perms::owner_all);
+  fs::rename(file, below / "good_kernel.so");
+  fs::permissions(folder, fs::perms::others_write, fs::perm_options::add);
+  CHECK(holds(refusal(below / "good_kernel.so"), "everybody may replace its folder"));
+  fs::permissions(folder, fs::perms::sticky_bit, fs::perm_options::add);
+  CHECK(refusal(below / "good_kernel.so") == "loaded");
+}
+
+TEST_CASE_FIXTURE(Fixture, "a symbolic link does not hide that its target is open to everybody") {
+  const std::string file = copy("good_kernel");
+  fs::permissions(file, fs::perms::others_write, fs::perm_options::add);
+  fs::create_directory(folder / "links");
+  fs::permissions(folder / "links", fs::perms::owner_all);
+  fs::create_symlink(file, folder / "links/good.so");
+  CHECK(holds(refusal(folder / "links/good.so"), "everybody may write to the file"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is not a library is refused") {
+  CHECK(holds(refusal(folder / "absent.so"), "no such file"));
+  REQUIRE(mkfifo((folder / "pipe.so").c_str(), 0600) == 0);
+  CHECK(holds(refusal(folder / "pipe.so"), "not a regular file"));
+  std::ofstream(folder / "text.so") << "hello";
+  fs::permissions(folder / "text.so", fs::perms::owner_all);
+  CHECK(holds(refusal(folder / "text.so"), "not a shared library"));
+  std::ofstream(folder / "empty.so");
+  fs::permissions(folder / "empty.so", fs::perms::owner_all);
+  CHECK(holds(refusal(folder / "empty.so"), "not a shared library"));
+  const std::string cut = copy("good_kernel", "cut");
+  fs::resize_file(cut, 1000);
+  CHECK(refusal(cut) != "loaded");
+}
+
+TEST_CASE_FIXTURE(Fixture, "an explicit plugin that is refused is an error") {
+  const std::string bad[] = {copy("throws")};
+  CHECK(holds(error_of([&] { PluginHost({}, bad); }), "cannot load the plugin " + bad[0] + ": "));
+  const std::string absent[] = {folder / "absent.so"};
+  CHECK(holds(error_of([&] { PluginHost({}, absent); }), "no such file"));
+  const std::string directory[] = {folder};
+  CHECK(holds(error_of([&] { PluginHost({}, directory); }), "not a regular file"));
+  const std::string twice[] = {copy("good_kernel"), copy("good_kernel", "same_name")};
+  CHECK(holds(error_of([&] { PluginHost({}, twice); }), "shadowed"));
+  const std::string again[] = {twice[0], twice[0]};
+  CHECK(PluginHost({}, again).kernel_sets().front().plugin == "good");
+}
+
+TEST_CASE_FIXTURE(Fixture, "nothing is loaded from the current directory") {
+  copy("good_kernel");
+  const fs::path before = fs::current_path();
+  fs::current_path(folder);
+  const std::string relative[] = {"good_kernel.so"};
+  CHECK(holds(error_of([&] { PluginHost({}, relative); }), "absolute path"));
+  for (const char* place : {"good_kernel.so", "./good_kernel.so", ".", "./"})
+    CHECK(holds(refusal(place), "relative path"));
+  const Environment empty("PERDURE_PLUGIN_PATH", "::");
+  CHECK(kernel_of(PluginHost({}, {}), "good") == "none");
+  fs::current_path(before);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "what is asked for wins over what is built in, what lies in a folder does not") {
+  const std::string file = copy("good_kernel");
+  const std::string asked[] = {file};
+  CHECK(kernel_of(PluginHost(kLinkedGood, asked), "good") == "test_op_f32_scalar");
+  {
+    const Environment environment("PERDURE_PLUGIN_PATH", "/nonexistent:" + folder.string());
+    const PluginHost host(kLinkedGood, {});
+    CHECK(kernel_of(host, "good") == "test_op_f32_scalar");
+    CHECK(holds(record_of(host, "built in").reason,
+                "shadowed by the plugin of the same name that came first: " + file));
+    CHECK_FALSE(record_of(host, "/nonexistent").loaded);
+    CHECK(host.kernel_sets().front().plugin == "good");
+  }
+  fs::create_directories(folder / "perdure");
+  fs::permissions(folder / "perdure", fs::perms::owner_all);
+  fs::create_directory(folder / "perdure/plugins");
+  fs::permissions(folder / "perdure/plugins", fs::perms::owner_all);
+  const std::string lying = folder / "perdure/plugins/good_kernel.so";
+  fs::rename(file, lying);
+  const Environment environment("XDG_DATA_HOME", folder);
+  CHECK(kernel_of(PluginHost({}, {}), "good") == "test_op_f32_scalar");
+  const PluginHost host(kLinkedGood, {});
+  CHECK(kernel_of(host, "good") == "linked_f32_scalar");
+  CHECK(holds(record_of(host, lying).reason,
+              "shadowed by the plugin of the same name that came first: built in"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "asking for a plugin that is not there says what is") {
+  const std::string path = copy("throws");
+  const Environment environment("PERDURE_PLUGIN_PATH", path + ":" + copy("good_threads"));
+  const PluginHost host({}, {});
+  CHECK(holds(error_of([&] { host.threads("god"); }), "did you mean 'good'?"));
+  CHECK(holds(error_of([&] { host.threads("throws"); }), "(" + path + ") was refused: "));
+  CHECK_THROWS_AS(host.store("none"), UsageError);
+  CHECK_THROWS_AS(host.attention("none"), UsageError);
+}

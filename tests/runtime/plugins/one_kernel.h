@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The smallest kernel that the host lets in; it declines every node. Test plugins spoil parts of
+// it.
+#pragma once
+
+#include "core/api/kernel.h"
+#include "core/api/plugin.h"
+
+static int decline(const perdure_node* node, void* params) {
+  (void)node, (void)params;
+  return PERDURE_DECLINED;
+}
+
+static void divide_nothing(const void* params, const perdure_step* step, perdure_work* work) {
+  (void)params, (void)step;
+  work->n_items = 0;
+  work->min_items = 1;
+}
+
+static void run_nothing(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+  (void)call, (void)begin, (void)end, (void)scratch;
+}
+
+#define ONE_KERNEL(name_, op_)                                                            \
+  {sizeof(perdure_kernel), name_,      op_, "scalar", 0, 0, 0, decline, NULL, NULL, NULL, \
+   divide_nothing,         run_nothing}

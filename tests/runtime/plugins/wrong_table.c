@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A kernel table of the next kernel ABI.
+#include "one_kernel.h"
+
+static const perdure_kernel kernels[] = {ONE_KERNEL("test_op_f32_scalar", "test_op")};
+static const perdure_kernel_plugin plugin = {sizeof plugin, PERDURE_KERNEL_ABI + 1, 1, kernels};
+
+PERDURE_PLUGIN(kernels, wrong_table, "", 0) { return &plugin; }

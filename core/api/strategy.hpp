@@ -97,6 +97,10 @@ class AttentionStrategy {
   virtual void contribute(Phase, GraphBuilder&) {}
 
   virtual std::vector<ExtraRows> extra_rows() const { return {}; }
+
+  // Nodes behind the last layer in the step graph, for memory that has passed through the whole model. x: the residual
+  // stream [rows, hidden_size] before the output norm, extra rows included.
+  virtual void finish(GraphBuilder&, Value x) { static_cast<void>(x); }
 };
 
 // The plugin: makes strategies from options. Lives for ever; const methods may be called by several threads.

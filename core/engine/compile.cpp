@@ -116,7 +116,11 @@ void Engine::Impl::build_graphs() {
         [&](GraphBuilder& graph, int64_t layer, Value x) {
           return by_layer[static_cast<size_t>(layer)]->mix(graph, layer, x);
         },
-        sources);
+        sources,
+        [&](GraphBuilder& graph, Value x) {
+          for (const auto& s : strategies)
+            if (s.strategy) s.strategy->finish(graph, x);
+        });
   });
   auto phase_graph = [&](Phase phase, const char* name, int64_t rows, std::optional<CompiledGraph>& result) {
     if (rows == 0) return;

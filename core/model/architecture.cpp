@@ -19,7 +19,8 @@ Value feed_forward(GraphBuilder& g, const std::string& block, double eps, Value 
   return op::mat_mul(g, op::mul(g, gate, up), g.weight(block + "ffn_down.weight"));
 }
 
-void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, const std::vector<Value>& sources) {
+void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, const std::vector<Value>& sources,
+                 const FinishRows& finish) {
   const double eps = spec.info.rms_norm_eps;
   const Value embedding = g.weight("token_embd.weight");
   Value x = op::row_input(g, embedding, sources);
@@ -29,6 +30,7 @@ void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, co
     x = op::add(g, x, mix(g, layer, normed));
     x = op::add(g, x, feed_forward(g, block, eps, x));
   }
+  if (finish) finish(g, x);
   // Selecting first spares the norm and the classifier the rows that nobody asked for.
   x = op::rms_norm(g, op::select_outputs(g, x), g.weight("output_norm.weight"), eps);
   const Value classifier = g.has_weight("output.weight") ? g.weight("output.weight") : embedding;
@@ -37,13 +39,14 @@ void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, co
 
 }  // namespace
 
-void build_step(GraphBuilder& graph, const ModelSpec& spec, const MixLayer& mix, std::span<const std::string> sources) {
+void build_step(GraphBuilder& graph, const ModelSpec& spec, const MixLayer& mix, std::span<const std::string> sources,
+                const FinishRows& finish) {
   std::vector<Value> rows;
   for (const std::string& name : sources)
     rows.push_back(graph.has_weight(name) ? graph.weight(name) : graph.state(name));
   if (spec.architecture != "llama")
     throw Error("the architecture '" + spec.architecture + "' is unknown; known is llama");
-  build_llama(graph, spec, mix, rows);
+  build_llama(graph, spec, mix, rows, finish);
 }
 
 }  // namespace perdure

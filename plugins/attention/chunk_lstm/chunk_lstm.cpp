@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// attention.chunk_lstm: llama2Rnn's ChunkLSTM (specification, section 3.3): an LSTM whose state has a row for every
-// place in a chunk of M tokens, and whose candidate g mixes the chunk's rows. Row r of a chunk needs of the previous
-// chunk rows r of h and c, and of its own chunk the un-mixed candidates u of rows 0 .. r: the gates are row-wise and
-// `reduce` is lower triangular. So it runs token by token, chunks may be cut anywhere, and nothing happens at a chunk's
-// end; the segments only keep rows of two chunks out of one step.
+// attention.chunk_lstm: llama2Rnn's ChunkLSTM (specification, section 3.3): an LSTM whose state has
+// a row for every place in a chunk of M tokens, and whose candidate g mixes the chunk's rows. Row r
+// of a chunk needs of the previous chunk rows r of h and c, and of its own chunk the un-mixed
+// candidates u of rows 0 .. r: the gates are row-wise and `reduce` is lower triangular. So it runs
+// token by token, chunks may be cut anywhere, and nothing happens at a chunk's end; the segments
+// only keep rows of two chunks out of one step.
 //
-// States of layer N: blk.N.lstm_h and lstm_c [M, d], row r of the latest token with place r; blk.N.lstm_u [M, d].
+// States of layer N: blk.N.lstm_h and lstm_c [M, d], row r of the latest token with place r;
+// blk.N.lstm_u [M, d].
 #include <string>
 
 #include "core/api/plugin.h"
@@ -21,13 +23,13 @@ class ChunkLstm final : public AttentionStrategy {
   ChunkLstm(const ModelInfo& model, std::span<const int64_t> layers)
       : model_(model), layers_(layers.begin(), layers.end()) {
     if (model.mem_len == 0)
-      throw UsageError("attention.strategy: chunk_lstm needs a model with LSTM weights, which this one has not");
+      throw UsageError(
+          "attention.strategy: chunk_lstm needs a model with LSTM weights, which this one has not");
   }
 
   Traits traits() const override {
-    return {.constant_memory = true,
-            .needs_trained_weights = true,
-            .segment_length = model_.mem_len};
+    return {
+        .constant_memory = true, .needs_trained_weights = true, .segment_length = model_.mem_len};
   }
 
   std::vector<StateSpec> states() const override {

@@ -68,8 +68,7 @@ std::vector<ValueType> result(const std::vector<ValueType>& in, const Attributes
                     in[1].kind == ValueKind::kConstant && in[1].rows == in[0].rows &&
                     in[1].columns == in[0].rows && in[2].kind == ValueKind::kRows &&
                     in[2].dtype == PERDURE_I64;
-  if (!fits)
-    throw Error("[mix_rows] needs a state [m, d], a weight [m, m] and an index [rows, 1]");
+  if (!fits) throw Error("[mix_rows] needs a state [m, d], a weight [m, m] and an index [rows, 1]");
   return {{.kind = ValueKind::kRows, .dtype = PERDURE_F32, .rows = 0, .columns = in[0].columns}};
 }
 

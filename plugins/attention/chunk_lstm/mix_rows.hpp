@@ -10,8 +10,9 @@
 
 namespace perdure {
 
-// Per row i with r = index_i: sum over s = 0 .. r of mix[r, s] * rows_state[s], summed in that order. What stands right
-// of the diagonal of mix is never read. rows_state [m, d], mix a constant [m, m] F32, index [rows, 1]; result [rows, d].
+// Per row i with r = index_i: sum over s = 0 .. r of mix[r, s] * rows_state[s], summed in that
+// order. What stands right of the diagonal of mix is never read. rows_state [m, d], mix a constant
+// [m, m] F32, index [rows, 1]; result [rows, d].
 Value mix_rows(GraphBuilder& g, Value rows_state, Value mix, Value index);
 
 Operation mix_rows_operation();

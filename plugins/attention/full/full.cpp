@@ -107,7 +107,8 @@ class FullPlugin final : public AttentionPlugin {
                      .default_value = int64_t{1048576},
                      .help = "Most tokens of a session; address space is reserved for them.",
                      .min = 1,
-                     .max = 1e12});
+                     .max = 1e12,
+                     .changes_numbers = false});
     return specs;
   }
 

@@ -126,6 +126,7 @@ class MemoryAttention final : public AttentionStrategy {
   }
 
   void contribute(Phase phase, GraphBuilder& g) override {
+    if (phase_rows(phase) == 0) return;
     for (const int64_t layer : layers_) refresh(g, layer, phase);
   }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// attention.sliding_window: each token sees the first `sinks` tokens of the session and the last `window` others, so
-// memory is constant. Positions are absolute (keys are kept rotated), or those inside the window, as StreamingLLM counts
-// them (Xiao et al. 2023, section 3.2): keys are kept un-rotated, key and query are rotated by their places among the
-// visible keys, and no rotation ever exceeds sinks + window places however long the session is.
+// attention.sliding_window: each token sees the first `sinks` tokens of the session and the last
+// `window` others, so memory is constant. Positions are absolute (keys are kept rotated), or those
+// inside the window, as StreamingLLM counts them (Xiao et al. 2023, section 3.2): keys are kept
+// un-rotated, key and query are rotated by their places among the visible keys, and no rotation
+// ever exceeds sinks + window places however long the session is.
 #include "core/api/plugin.h"
 #include "core/api/rotary_attention.hpp"
 
@@ -49,8 +50,8 @@ class SlidingWindow final : public AttentionStrategy {
     // The newest key is the last of the visible ones, and the query sits where it sits.
     const Value query_place = reindexed_ ? op::row_index(g, 0, 0, sinks_ + window_ - 1) : place;
     const Value q = projections_.query(g, layer, x, query_place);
-    const Value k = reindexed_ ? projections_.unrotated_key(g, wk, x)
-                               : projections_.key(g, wk, x, place);
+    const Value k =
+        reindexed_ ? projections_.unrotated_key(g, wk, x) : projections_.key(g, wk, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     op::state_write(g, k, keys, place);
     op::state_write(g, v, values, place);

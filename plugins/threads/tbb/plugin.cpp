@@ -25,7 +25,6 @@ class TbbThreads final : public Threads {
   explicit TbbThreads(int count);
   // A task_group's destructor may throw only with tasks running; team() waits for all of them.
   ~TbbThreads() noexcept override = default;
-  ~TbbThreads() noexcept override = default;
   int max_participants() const override { return count_; }
   void team(void (*fn)(void* context, int participant), void* context) noexcept override;
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the tests of this room share: golden files, scratch files, the sentence of an Error, the peak of the heap.
+#pragma once
+
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/api/error.hpp"
+#include "core/model/llama2c_layout.hpp"
+
+namespace perdure::test {
+
+using Bytes = std::vector<std::byte>;
+
+inline std::string golden(const std::string& name) {
+  return std::string(PERDURE_SOURCE_DIR) + "/tests/golden/llama2rnn/" + name;
+}
+
+// Models and tokenizers of the mission that are not in this repository; may be absent.
+inline std::string shared_data(const std::string& name) {
+  return std::string(PERDURE_SOURCE_DIR) + "/../shared/data/" + name;
+}
+
+inline Bytes read_bytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  Bytes bytes(text.size());
+  std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+inline std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+inline Bytes as_bytes(std::string_view text) {
+  Bytes bytes(text.size());
+  std::memcpy(bytes.data(), text.data(), text.size());
+  return bytes;
+}
+
+// A folder that goes with the test.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    static int count = 0;
+    path_ = std::filesystem::temp_directory_path() /
+            ("perdure_model_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
+    std::filesystem::create_directories(path_);
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  std::string file(const std::string& name) const { return (path_ / name).string(); }
+  std::string write(const std::string& name, std::string_view text) const {
+    std::ofstream(file(name), std::ios::binary) << text;
+    return file(name);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// The sentence of the Error that `action` throws; empty if it throws none.
+inline std::string error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+// A llama2.c file of zeros with `header`'s sizes; invalid sizes are written as they are, data as far as
+// the layout of `layout_of` goes.
+Bytes llama2c_file(const Llama2cHeader& header, const Llama2cHeader& layout_of);
+inline Bytes llama2c_file(const Llama2cHeader& header) { return llama2c_file(header, header); }
+// A small valid header of a kind.
+Llama2cHeader small_header(Llama2cKind kind);
+
+// The bytes of a safetensors file from its JSON header and as many zero bytes.
+Bytes safetensors_file(std::string_view header, size_t data_bytes);
+
+// The most bytes of heap that were in use at once while `action` ran, above what was in use before.
+size_t heap_peak_of(const std::function<void()>& action);
+
+}  // namespace perdure::test

@@ -4,6 +4,7 @@
 #include "core/runtime/plugin_host.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>

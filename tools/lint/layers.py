@@ -80,8 +80,6 @@ def own_folder(path: str) -> str:
 
 def own_include_problem(path: str, header: str) -> str:
     below = BELOW[place(path)]
-    if path.startswith("plugins/"):
-        below = below + ["/".join(path.split("/")[:2] + ["common"])]
     if path == "plugins/linked_plugins.hpp":
         below = ["core/runtime"]
     allowed = [own_folder(path)] + below

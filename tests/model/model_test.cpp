@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/model/model.hpp"
+
+#include <doctest/doctest.h>
+
+#include "core/model/weight_values.hpp"
+#include "tests/model/model_files.hpp"
+
+using namespace perdure;
+using namespace perdure::test;
+
+TEST_CASE("a model that is missing, empty or a folder is one sentence with its path") {
+  const ScratchFolder scratch;
+  CHECK(contains(error_of([&] { Model::open(scratch.file("none.bin")); }), "none.bin"));
+  CHECK(contains(error_of([&] { Model::open(scratch.file(".")); }), scratch.file(".")));
+  scratch.write("empty.bin", "");
+  CHECK(contains(error_of([&] { Model::open(scratch.file("empty.bin")); }), "empty.bin: byte offset 0"));
+}
+
+TEST_CASE("weights stay valid when the model is moved") {
+  Model first = Model::open(golden("models/llama.v0.bin"));
+  const std::vector<float> before = weight_values(*first.find("output_norm.weight"));
+  const Model second = std::move(first);
+  CHECK(weight_values(*second.find("output_norm.weight")) == before);
+}
+
+TEST_CASE("replacing a weight changes its values and the hash of the weights, and replacing it back restores both") {
+  Model model = Model::open(golden("models/llama.v0.bin"));
+  const std::string hash = model.weights_hash();
+  CHECK(hash.size() == 32);
+  const std::vector<float> original = weight_values(*model.find("output_norm.weight"));
+  std::vector<float> other = original;
+  other[3] += 1.0f;
+  model.replace("output_norm.weight", 1, 64, other);
+  CHECK(weight_values(*model.find("output_norm.weight")) == other);
+  CHECK(model.weights_hash() != hash);
+  model.replace("output_norm.weight", 1, 64, original);
+  CHECK(model.weights_hash() == hash);
+  model.replace("blk.0.mem_init", 2, 64, std::vector<float>(128));
+  CHECK(model.find("blk.0.mem_init")->rows == 2);
+  CHECK(model.weights_hash() != hash);
+}
+
+TEST_CASE("a weight of another size than its values is refused") {
+  Model model = Model::open(golden("models/llama.v0.bin"));
+  CHECK(error_of([&] { model.replace("w", 2, 3, std::vector<float>(5)); }) == "weight w [2, 3] was given 5 values");
+}
+
+TEST_CASE("opening a model takes no memory for its weights") {
+  const size_t peak = heap_peak_of([] { Model::open(golden("models/llama.v0.bin")); });
+  CHECK(peak < size_t{32} << 10);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // States a plugin but exports no entry function.
-#include "one_kernel.h"
+#include "tests/runtime/plugins/one_kernel.h"
 
 __attribute__((section(".note.perdure"), used,
                aligned(4))) static const perdure_plugin_note note = {

@@ -3,7 +3,7 @@
 // Needs a CPU feature that no machine has. Its constructor tells whether its code was run.
 #include <stdlib.h>
 
-#include "one_kernel.h"
+#include "tests/runtime/plugins/one_kernel.h"
 
 __attribute__((constructor)) static void leave_a_trace(void) { setenv("PERDURE_TEST_RAN", "1", 1); }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A kernel table whose structure is shorter than ours.
-#include "one_kernel.h"
+#include "tests/runtime/plugins/one_kernel.h"
 
 static const perdure_kernel_plugin plugin = {8, PERDURE_KERNEL_ABI, 0, NULL};
 

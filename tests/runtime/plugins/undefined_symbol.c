@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Uses a function that no library has.
-#include "one_kernel.h"
+#include "tests/runtime/plugins/one_kernel.h"
 
 const void* perdure_test_function_of_no_library(void);
 

@@ -3,7 +3,7 @@
 // A plugin of the next plugin ABI. Its constructor tells whether its code was run.
 #include <stdlib.h>
 
-#include "one_kernel.h"
+#include "tests/runtime/plugins/one_kernel.h"
 
 #undef PERDURE_PLUGIN_ABI
 #define PERDURE_PLUGIN_ABI 2u

@@ -35,6 +35,8 @@ THIRD_PARTY = {
     "oneapi/": ["plugins/threads/tbb"],
     "xsimd/": ["plugins/kernels/simd"],
     "immintrin.h": ["plugins/kernels/simd", "core/base"],
+    "boost/program_options": ["apps"],
+    "fmt/": ["apps"],
     "histedit.h": ["apps"],
     "editline/": ["apps"],
     "doctest/": ["tests"],

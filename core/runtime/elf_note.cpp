@@ -70,12 +70,17 @@ perdure_plugin_statement read_statement(std::span<const std::byte> description, 
   return statement;
 }
 
+// Errors: Error if the segment ends beyond the file. The loader itself does not look: a library cut
+// short would end the process by a bus error.
+void check_range(std::span<const std::byte> file, const Elf64_Phdr& segment) {
+  if (segment.p_offset > file.size() || segment.p_filesz > file.size() - segment.p_offset)
+    damaged("a segment", segment.p_offset);
+}
+
 // Notes of one segment: name size, description size, type, name, description; the latter two are
 // padded to the segment's alignment.
 void read_notes(std::span<const std::byte> file, const Elf64_Phdr& segment,
                 std::vector<perdure_plugin_statement>& statements) {
-  if (segment.p_offset > file.size() || segment.p_filesz > file.size() - segment.p_offset)
-    damaged("a segment of notes", segment.p_offset);
   const uint64_t end = segment.p_offset + segment.p_filesz;
   const uint64_t alignment = segment.p_align == 8 ? 8 : 4;
   const auto notes = file.first(end);
@@ -106,6 +111,7 @@ std::vector<perdure_plugin_statement> read_plugin_statements(std::span<const std
     const uint64_t skip = i * sizeof(Elf64_Phdr);
     if (header.e_phoff > file.size()) damaged("the table of segments", header.e_phoff);
     const auto segment = read_at<Elf64_Phdr>(file, header.e_phoff + skip, "the table of segments");
+    if (segment.p_type == PT_LOAD || segment.p_type == PT_NOTE) check_range(file, segment);
     if (segment.p_type == PT_NOTE) read_notes(file, segment, statements);
   }
   return statements;

@@ -24,7 +24,7 @@ class TbbThreads final : public Threads {
   // Errors: Error if TBB cannot be started.
   explicit TbbThreads(int count);
   // A task_group's destructor may throw only with tasks running; team() waits for all of them.
-  ~TbbThreads() noexcept override = default;
+  ~TbbThreads() noexcept override {}
   int max_participants() const override { return count_; }
   void team(void (*fn)(void* context, int participant), void* context) noexcept override;
 

@@ -128,9 +128,9 @@ double Json::real() const {
   if (const int64_t* i = std::get_if<int64_t>(&content_)) return static_cast<double>(*i);
   return expect<double>(content_);
 }
-const std::string& Json::text() const { return expect<std::string>(content_); }
-const Json::List& Json::list() const { return expect<List>(content_); }
-const Json::Map& Json::map() const { return expect<Map>(content_); }
+const std::string& Json::text() const& { return expect<std::string>(content_); }
+const Json::List& Json::list() const& { return expect<List>(content_); }
+const Json::Map& Json::map() const& { return expect<Map>(content_); }
 
 const Json* Json::find(std::string_view key) const {
   for (const auto& [name, value] : map())

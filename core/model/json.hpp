@@ -27,13 +27,17 @@ class Json {
   // text, duplicate keys, integers beyond 64 bits.
   static Json parse(std::string_view text, const std::string& name);
 
-  // Errors of the following five: Error that says what was expected and what is there.
+  // Errors of the following: Error that says what was expected and what is there.
   bool flag() const;
   int64_t integer() const;
   double real() const;  // integers too
-  const std::string& text() const;
-  const List& list() const;
-  const Map& map() const;
+  const std::string& text() const&;
+  const List& list() const&;
+  const Map& map() const&;
+  // What they return would not outlive a temporary.
+  const std::string& text() && = delete;
+  const List& list() && = delete;
+  const Map& map() && = delete;
 
   // A member of an object. `find` gives nullptr if there is none; `at` throws Error naming the key.
   const Json* find(std::string_view key) const;

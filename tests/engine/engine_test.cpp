@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/engine/engine.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "tests/support/engine_fixture.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+constexpr const char* kMemoryModel = "memA.q80.bin";
+
+// What a session has been given and has answered.
+struct Reader {
+  Session session;
+  std::vector<int32_t> tokens;
+  size_t read = 0;
+  std::vector<float> logits;
+};
+
+}  // namespace
+
+TEST_CASE("reading token by token equals reading the whole prompt, bit for bit") {
+  for (const char* strategy : {"memory", "full"}) {
+    CAPTURE(strategy);
+    Engine engine(golden_settings(kMemoryModel, {std::string("attention.strategy=") + strategy}), linked_plugins());
+    const auto tokens = random_tokens(77, engine.spec().info.vocab_size, 3);
+    Session whole = engine.new_session(), single = engine.new_session();
+    CHECK(all_logits(engine, whole, tokens) == logits_token_by_token(engine, single, tokens));
+    CHECK(whole.position() == 77);
+  }
+}
+
+TEST_CASE("five sessions in any phase share 10,000 steps and each equals itself alone, bit for bit") {
+  Engine engine(golden_settings(kMemoryModel, {"step.max_rows=16"}), linked_plugins());
+  const int64_t segment = engine.traits().segment_length;
+  const int64_t vocab_size = engine.spec().info.vocab_size;
+  REQUIRE(segment == 8);
+  constexpr size_t kSteps = 10000;
+  std::mt19937 random(11);
+  std::vector<Reader> readers;
+  const int64_t starts[] = {0, 1, segment - 1, segment / 2, 0};
+  for (size_t i = 0; i < 5; ++i) {
+    readers.push_back({engine.new_session(), random_tokens(3 * kSteps, vocab_size, static_cast<uint32_t>(i)), 0, {}});
+    // Bring it to its phase; the fifth is in the middle of a long prompt all the time.
+    const auto n = static_cast<size_t>(starts[i]);
+    const Feed one[] = {{&readers[i].session, std::span(readers[i].tokens).first(n), Feed::Logits::kNone}};
+    engine.feed(one, {});
+    readers[i].read = n;
+  }
+  for (size_t step = 0; step < kSteps; ++step) {
+    std::vector<Feed> feeds;
+    std::vector<size_t> who;
+    for (size_t i = 0; i < 5; ++i) {
+      if (random() % 3 == 0) continue;
+      const size_t n = i == 4 ? 1 + random() % 11 : 1;
+      const size_t left = readers[i].tokens.size() - readers[i].read;
+      if (left < n) continue;
+      feeds.push_back({&readers[i].session, std::span(readers[i].tokens).subspan(readers[i].read, n),
+                       Feed::Logits::kLast});
+      who.push_back(i);
+      readers[i].read += n;
+    }
+    engine.feed(feeds, [&](size_t feed, size_t, std::span<const float> l) {
+      auto& logits = readers[who[feed]].logits;
+      logits.insert(logits.end(), {l[0], l[l.size() / 2], l[l.size() - 1]});
+    });
+  }
+  for (size_t i = 0; i < 5; ++i) {
+    CAPTURE(i);
+    Session alone = engine.new_session();
+    std::vector<float> last(static_cast<size_t>(vocab_size));
+    engine.feed(alone, std::span(readers[i].tokens).first(readers[i].read), last);
+    CHECK(alone.position() == readers[i].session.position());
+    CHECK(last[0] == readers[i].logits[readers[i].logits.size() - 3]);
+    for (const std::string& name : alone.state_names()) {
+      CAPTURE(name);
+      const int64_t rows = name.find("mem_raw") != std::string::npos ? segment : 2 * segment;
+      CHECK(alone.read_state(name, 0, rows) == readers[i].session.read_state(name, 0, rows));
+    }
+  }
+}
+
+TEST_CASE("tokens outside the vocabulary are refused before anything is computed") {
+  Engine engine(golden_settings(kMemoryModel), linked_plugins());
+  Session session = engine.new_session();
+  const std::vector<int32_t> tokens{1, 2, 96};
+  std::vector<float> logits(static_cast<size_t>(engine.spec().info.vocab_size));
+  CHECK_THROWS_WITH_AS(engine.feed(session, tokens, logits),
+                       "token 2 is 96, but the vocabulary has ids 0 to 95", Error);
+  CHECK(session.position() == 0);
+}
+
+TEST_CASE("a session at its longest says so before anything is computed") {
+  Engine engine(golden_settings("llama.v0.bin", {"attention.strategy=full", "attention.max_length=20"}),
+                linked_plugins());
+  REQUIRE(engine.max_length() == 20);
+  Session session = engine.new_session();
+  const auto tokens = random_tokens(21, engine.spec().info.vocab_size, 1);
+  std::vector<float> logits(static_cast<size_t>(engine.spec().info.vocab_size));
+  CHECK_THROWS_AS(engine.feed(session, tokens, logits), Error);
+  CHECK(session.position() == 0);
+  engine.feed(session, std::span(tokens).first(20), logits);
+  CHECK(session.position() == 20);
+}
+
+TEST_CASE("a session cannot be fed to another engine, nor twice in one call") {
+  Engine a(golden_settings(kMemoryModel), linked_plugins()), b(golden_settings(kMemoryModel), linked_plugins());
+  Session session = a.new_session();
+  const std::vector<int32_t> tokens{1};
+  const Feed one[] = {{&session, tokens, Feed::Logits::kNone}, {&session, tokens, Feed::Logits::kNone}};
+  CHECK_THROWS_AS(b.feed(std::span(one).first(1), {}), Error);
+  CHECK_THROWS_AS(a.feed(one, {}), Error);
+}
+
+TEST_CASE("a call that is told to stop ends after whole steps and can be continued") {
+  Engine engine(golden_settings(kMemoryModel, {"step.max_rows=4"}), linked_plugins());
+  const auto tokens = random_tokens(40, engine.spec().info.vocab_size, 5);
+  Session stopped = engine.new_session(), whole = engine.new_session();
+  int asked = 0;
+  const Feed one[] = {{&stopped, tokens, Feed::Logits::kNone}};
+  const auto read = engine.feed(one, {}, [&] { return ++asked <= 3; });
+  REQUIRE(read[0] == 12);
+  CHECK(stopped.position() == 12);
+  std::vector<float> a(static_cast<size_t>(engine.spec().info.vocab_size)), b = a;
+  engine.feed(stopped, std::span(tokens).subspan(12), a);
+  engine.feed(whole, tokens, b);
+  CHECK(a == b);
+}
+
+TEST_CASE("settings that ask for what cannot be are refused") {
+  auto fails = [](const std::string& override) {
+    CAPTURE(override);
+    CHECK_THROWS_AS(Engine(golden_settings(kMemoryModel, {override}), linked_plugins()), UsageError);
+  };
+  fails("attention.strategy=memry");
+  fails("attention.no_such_option=1");
+  fails("kernels.prefer=[no_such_plugin]");
+  fails("kernels.isa=avx1024");
+  fails("kernels.pin={mat_mul: no_such_kernel}");
+  fails("threads.backend=no_such_threads");
+  fails("attention.layers={'7': {strategy: full}}");
+  fails("model.path=");
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/graph/graph.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "core/api/operations.hpp"
+#include "core/graph/passes.hpp"
+
+using namespace perdure;
+
+namespace {
+
+// Weights that exist only as shapes; no test here computes anything.
+struct FakeWeights {
+  std::map<std::string, perdure_tensor, std::less<>> tensors;
+
+  void add(const std::string& name, int64_t rows, int64_t columns, perdure_dtype dtype = PERDURE_F32,
+           int64_t group_size = 0) {
+    perdure_tensor t{};
+    t.struct_size = sizeof t;
+    t.dtype = dtype;
+    t.rank = 2;
+    t.shape[0] = rows;
+    t.shape[1] = columns;
+    t.group_size = group_size;
+    tensors[name] = t;
+  }
+  WeightLookup lookup() const {
+    return [this](std::string_view name) -> const perdure_tensor* {
+      const auto it = tensors.find(name);
+      return it == tensors.end() ? nullptr : &it->second;
+    };
+  }
+};
+
+size_t count(const Graph& graph, const std::string& operation) {
+  return static_cast<size_t>(
+      std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                    [&](const Node& n) { return n.operation->name == operation; }));
+}
+
+struct Fixture {
+  FakeWeights weights;
+  OperationTable operations;
+  StateTypes states;
+
+  Fixture() {
+    weights.add("table", 10, 8);
+    weights.add("w", 6, 8);
+    weights.add("wq", 6, 8, PERDURE_Q80, 4);
+    weights.add("wq2", 5, 8, PERDURE_Q80, 4);
+    states["cache"] = {.kind = ValueKind::kState, .rows = 4, .columns = 8};
+  }
+  Builder builder() { return Builder("test", operations, weights.lookup(), states); }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a graph knows the shapes of its values") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  CHECK(b.type(x).columns == 8);
+  const Value y = op::mat_mul(b, x, b.weight("w"));
+  CHECK(b.type(y).columns == 6);
+  CHECK(b.type(op::select_outputs(b, y)).kind == ValueKind::kOutputs);
+}
+
+TEST_CASE_FIXTURE(Fixture, "shapes that do not fit are refused with the operation and the shapes") {
+  Builder b = builder();
+  const Value x = op::mat_mul(b, op::row_input(b, b.weight("table")), b.weight("w"));
+  CHECK_THROWS_WITH_AS(op::mat_mul(b, x, b.weight("w")),
+                       "[mat_mul] needs x [*, k] and w [n, k], got [rows, 6], [6, 8]", Error);
+  CHECK_THROWS_AS(b.weight("nothing"), Error);
+  CHECK_THROWS_AS(b.state("nothing"), Error);
+  CHECK_THROWS_AS(b.apply("no_such_operation", {x}, {}), Error);
+  CHECK_THROWS_AS(b.apply("add", {Value{99}, x}, {}), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "equal row-wise nodes are computed once, reads of state are not shared") {
+  Builder b = builder();
+  const Value i = op::row_index(b, 4);
+  CHECK(op::row_index(b, 4).id == i.id);
+  CHECK(op::row_index(b, 5).id != i.id);
+  const Value first = op::state_read(b, b.state("cache"), i);
+  CHECK(op::state_read(b, b.state("cache"), i).id != first.id);
+}
+
+TEST_CASE_FIXTURE(Fixture, "nodes that nobody needs are dropped, writes of state are kept") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  op::silu(b, x);
+  op::state_write(b, x, b.state("cache"), op::row_index(b, 4));
+  b.output("logits", op::mat_mul(b, x, b.weight("w")));
+  const Graph g = b.finish();
+  CHECK(count(g, "silu") == 0);
+  CHECK(count(g, "state_write") == 1);
+  CHECK(count(g, "mat_mul") == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "products of one input share its quantised form") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  b.output("a", op::mat_mul(b, x, b.weight("wq")));
+  b.output("b", op::mat_mul(b, x, b.weight("wq2")));
+  b.output("c", op::mat_mul(b, x, b.weight("w")));
+  Graph g = b.finish();
+  quantize_activations(g, operations);
+  CHECK(count(g, "quantize") == 1);
+  CHECK(g.info(g.nodes.back().inputs[0]).type.dtype == PERDURE_F32);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a composite replaces its parts only where it may and nothing else reads them") {
+  auto graph = [&](bool second_reader) {
+    Builder b = builder();
+    const Value x = op::row_input(b, b.weight("table"));
+    const Value s = op::silu(b, op::add(b, x, x));
+    b.output("out", op::mul(b, s, x));
+    if (second_reader) b.output("silu", op::add(b, s, x));
+    return b.finish();
+  };
+  auto always = [](const auto&, const auto&) { return true; };
+  Graph fused = graph(false);
+  fuse_composites(fused, operations, always);
+  CHECK(count(fused, "silu_mul") == 1);
+  CHECK(count(fused, "silu") + count(fused, "mul") == 0);
+  Graph forbidden = graph(false);
+  fuse_composites(forbidden, operations, [](const auto&, const auto&) { return false; });
+  CHECK(count(forbidden, "silu_mul") == 0);
+  Graph shared = graph(true);
+  fuse_composites(shared, operations, always);
+  CHECK(count(shared, "silu_mul") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node that is taken out hands its readers its first input") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  b.output("out", op::silu(b, op::silu(b, x)));
+  Graph g = b.finish();
+  const size_t n = g.nodes.size();
+  g.remove_node(n - 1);
+  CHECK(g.nodes.size() == n - 1);
+  CHECK(g.outputs.at("out").id == g.nodes.back().result.id);
+  CHECK_THROWS_AS(g.remove_node(99), std::exception);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a graph prints as text and as DOT") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  b.output("logits", op::mat_mul(b, x, b.weight("w")));
+  const Graph g = b.finish();
+  CHECK(to_text(g).find("mat_mul(%1, w)") != std::string::npos);
+  CHECK(to_dot(g).find("digraph") == 0);
+}

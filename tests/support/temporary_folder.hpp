@@ -14,8 +14,9 @@ namespace perdure::test {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "perdure-XXXXXX").string();
+  explicit TemporaryFolder(
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string pattern = (parent / "perdure-XXXXXX").string();
     if (::mkdtemp(pattern.data()) == nullptr) throw Error("no folder for the test: " + pattern);
     path_ = pattern;
   }

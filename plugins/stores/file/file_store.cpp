@@ -189,8 +189,10 @@ void FileStore::remove(std::string_view name) {
   if (all.empty()) throw Error(what + ": there is none; `perdure memory list` shows what there is");
   // A save that was cut short holds the same secrets.
   remove_stale(folder, std::string(name) + "@tmp", what);
-  // Oldest first: a removal that is cut short must not make an old memory the newest.
+  // Oldest first, and synced before the newest goes: a removal that is cut short must not make an
+  // old memory the newest.
   for (uint64_t generation : all) {
+    if (generation == all.back()) sync(folder, what, "syncing the folder");
     if (system_.unlink_at(folder.number(), entry_name(name, generation).c_str()) != 0 &&
         errno != ENOENT) {
       fail(what, "deleting", errno);

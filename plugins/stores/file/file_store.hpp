@@ -21,7 +21,7 @@ class FileStore final : public MemoryStore {
   FileStore(std::string path, FileSystem& system);
 
   uint64_t put(std::string_view name, std::span<const std::byte> snapshot) override;
-  std::vector<std::byte> get(std::string_view name, uint64_t generation) override;
+  std::vector<std::byte> get(std::string_view name, uint64_t generation = 0) override;
   std::vector<StoredSnapshot> list() override;
   void remove(std::string_view name) override;
   std::unique_ptr<StoreLock> lock(std::string_view name) override;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Saving under kill -9: a child saves one memory after the other and acknowledges each; the parent
+// kills it at random moments, hundreds of times, in one folder. Whatever the moment, what the child
+// acknowledged last or a later save must be the newest memory, and nothing in the folder may be
+// unreadable.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "core/engine/snapshot.hpp"
+#include "plugins/stores/file/file_store.hpp"
+#include "tests/support/sanitized.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace perdure;
+using file_store::FileStore;
+using file_store::real_file_system;
+
+namespace {
+
+constexpr int kKills = test::kSanitized ? 100 : 500;
+
+// A memory that says which save it is; sizes vary from 1 KiB to 2 MiB so that kills fall into every
+// step.
+std::vector<std::byte> memory_of_save(int64_t save) {
+  SnapshotContents contents;
+  contents.identity = "test: crash\n";
+  contents.position = save;
+  const int64_t rows = 1 + save * 37 % 512;
+  contents.tensors = {
+      {"state", rows, 1024, std::vector<float>(static_cast<size_t>(rows * 1024), 0.5f)}};
+  return encode_snapshot(contents);
+}
+
+[[noreturn]] void save_for_ever(const std::string& place, int64_t first, int acknowledge) {
+  FileStore store(place, real_file_system());
+  const auto lock = store.lock("alice");
+  for (int64_t save = first;; ++save) {
+    store.put("alice", memory_of_save(save));
+    if (::write(acknowledge, &save, sizeof(save)) != sizeof(save)) ::_exit(1);
+  }
+}
+
+// Kills a saving child after `microseconds`; returns the last save it acknowledged, or `before`.
+int64_t kill_while_saving(const std::string& place, int64_t before, int microseconds) {
+  int channel[2];
+  REQUIRE(::pipe(channel) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(channel[0]);
+    save_for_ever(place, before + 1, channel[1]);
+  }
+  ::close(channel[1]);
+  ::usleep(static_cast<useconds_t>(microseconds));
+  ::kill(child, SIGKILL);
+  int64_t last = before;
+  int64_t save = 0;
+  while (::read(channel[0], &save, sizeof(save)) == sizeof(save)) last = save;
+  ::close(channel[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFSIGNALED(status));
+  return last;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "after hundreds of kill -9 while saving, nothing is unreadable and nothing acknowledged is "
+    "lost") {
+  const test::TemporaryFolder folder;
+  const std::string place = folder / "place";
+  FileStore store(place, real_file_system());
+  std::mt19937 random(20);
+  int64_t saved = 0;
+  int between_open_and_rename = 0;
+  int unacknowledged = 0;
+  int64_t acknowledged = 0;
+  for (int kill = 0; kill < kKills; ++kill) {
+    const int64_t before = saved;
+    const int64_t last = kill_while_saving(place, before, static_cast<int>(random() % 12000));
+    acknowledged += last - before;
+    between_open_and_rename += std::filesystem::exists(place + "/alice@tmp") ? 1 : 0;
+    for (const StoredSnapshot& stored : store.list()) {
+      CHECK_NOTHROW(decode_snapshot(store.get(stored.name, stored.generation)));
+    }
+    if (last == 0 && store.list().empty()) continue;
+    saved = decode_snapshot(store.get("alice")).position;
+    CHECK(saved >= last);
+    CHECK(saved <= last + 1);
+    unacknowledged += saved > last ? 1 : 0;
+  }
+  MESSAGE(kKills << " kills, " << acknowledged << " acknowledged saves; " << between_open_and_rename
+                 << " kills fell between open and rename, " << unacknowledged
+                 << " between rename and acknowledgement");
+  CHECK(between_open_and_rename > 0);
+
+  const auto lock = store.lock("alice");
+  store.put("alice", memory_of_save(saved + 1));
+  CHECK_FALSE(std::filesystem::exists(place + "/alice@tmp"));
+  CHECK(store.list().size() == 2);
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Whether this build runs under a sanitizer: tests that repeat one thing hundreds of times then
+// repeat it less often.
+#pragma once
+
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+
+namespace perdure::test {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+}  // namespace perdure::test

@@ -23,8 +23,9 @@ std::vector<std::byte> library_bytes() {
 }
 
 void append(std::vector<std::byte>& bytes, const void* data, size_t size) {
-  const auto* begin = static_cast<const std::byte*>(data);
-  bytes.insert(bytes.end(), begin, begin + size);
+  const size_t old_size = bytes.size();
+  bytes.resize(old_size + size);
+  std::memcpy(bytes.data() + old_size, data, size);
 }
 
 // A library of nothing but one segment of notes: a foreign one, then the plugin's.

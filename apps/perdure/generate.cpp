@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure generate: the prompt, then what the model makes of it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "apps/perdure/command_line.hpp"
+#include "apps/perdure/commands.hpp"
+#include "apps/perdure/files.hpp"
+#include "apps/perdure/generator.hpp"
+#include "apps/perdure/interrupt.hpp"
+#include "apps/perdure/output.hpp"
+#include "apps/perdure/stored_session.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+struct Request {
+  std::string prompt, file, session;
+  StopRule stop;
+};
+
+// The prompt as tokens. A session that goes on gets no BOS; there the tokenizer's own leading space
+// stands for the prompt's.
+std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt,
+                                   bool resumed) {
+  if (!resumed) return tokenizer.encode(prompt, true, false);
+  if (prompt.starts_with(' ') && prompt.size() > 1) prompt.remove_prefix(1);
+  return tokenizer.encode(prompt, false, false);
+}
+
+void report(const Generator& generator, const Session& session, Stop stop, bool quiet) {
+  if (stop == Stop::kFull)
+    note(fmt::format("stopped: this session can have no more than {} tokens; use a strategy of "
+                     "constant memory",
+                     session.position()),
+         quiet);
+  note(fmt::format("read {} tokens at {:.1f} tokens/s, wrote {} at {:.1f} tokens/s; state {}",
+                   grouped(generator.reading().tokens), generator.reading().per_second(),
+                   grouped(generator.writing().tokens), generator.writing().per_second(),
+                   bytes_text(static_cast<double>(session.state_bytes()))),
+       quiet);
+}
+
+void generate(Engine& engine, Session& session, const Request& request, bool quiet) {
+  const bool resumed = session.position() > 0;
+  const std::string prompt = request.file.empty() ? request.prompt : read_file(request.file);
+  if (resumed && prompt.empty())
+    throw UsageError("memory '" + request.session +
+                     "' goes on from a prompt; give one with -p or -f");
+  const Tokenizer& tokenizer = engine.tokenizer();
+  const std::vector<int32_t> tokens = encode_prompt(tokenizer, prompt, resumed);
+  catch_interrupts();
+  print(prompt);
+  flush();
+  Generator generator(engine, session);
+  Stop stop = Stop::kInterrupted;
+  if (generator.read(tokens, "reading", quiet)) {
+    TokenPrinter printer(tokenizer, tokens.back());
+    stop = generator.write(request.stop, [&](int32_t token) { printer.print(token); });
+    printer.finish();
+  }
+  if (isatty(STDOUT_FILENO) != 0) print("\n");
+  flush();
+  report(generator, session, stop, quiet);
+}
+
+}  // namespace
+
+int run_generate(const Arguments& arguments) {
+  Request request;
+  CommandLine line(
+      "generate [-p TEXT | -f FILE] [-n N] [--session NAME]",
+      "Prints the prompt and then its continuation; nothing else goes to standard output.\n"
+      "Without a prompt the text starts from nothing (BOS).");
+  line.add("prompt,p", &request.prompt, "the text to go on with")
+      .add("file,f", &request.file,
+           "read the prompt from a file of any length; - is standard input")
+      .add("tokens,n", &request.stop.max_tokens, "write at most N tokens (256)")
+      .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
+      .add("session", &request.session,
+           "go on from this memory of the store, and save it at the end");
+  if (!line.parse(arguments)) return 0;
+  require_at_least("--tokens", request.stop.max_tokens, 0);
+  if (line.given("prompt") && line.given("file"))
+    throw UsageError("-p and -f both give a prompt; use one of them");
+  Engine engine(line.settings(), linked_plugins());
+  if (!line.given("session")) {
+    Session session = engine.new_session();
+    generate(engine, session, request, line.quiet());
+    return 0;
+  }
+  request.stop.read_last = true;
+  StoredSession stored(engine, request.session);
+  generate(engine, stored.session(), request, line.quiet());
+  stored.save();
+  note(fmt::format("saved memory '{}' at token {}", stored.name(),
+                   grouped(stored.session().position())),
+       line.quiet());
+  return 0;
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Reading and writing with one session: the loop that generate, chat and bench share.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/engine/engine.hpp"
+
+namespace perdure::app {
+
+// When a text ends.
+struct StopRule {
+  int64_t max_tokens = 256;
+  bool ignore_eos = false;  // BOS and EOS are tokens like others
+  bool read_last = false;   // the model also reads the last token: the session will go on later
+};
+
+enum class Stop { kLimit, kEndToken, kInterrupted, kFull };
+
+// True for BOS and EOS unless the rule ignores them.
+bool ends_text(int32_t token, const StopRule& rule);
+
+// What reading and writing took so far.
+struct Speed {
+  int64_t tokens = 0;
+  double seconds = 0;
+  double per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+};
+
+// Borrows engine and session. One thread.
+class Generator {
+ public:
+  Generator(Engine& engine, Session& session);
+
+  // Reads tokens with a progress bar called `what`. False if Ctrl-C stopped it after whole steps.
+  // Errors: Error if the session is full, before anything is read.
+  bool read(std::span<const int32_t> tokens, const std::string& what, bool quiet);
+
+  // Writes until the rule, Ctrl-C or the longest session ends it; `emit` gets every token but the
+  // end token. Requires: the last read() read at least one token.
+  Stop write(const StopRule& rule, const std::function<void(int32_t)>& emit);
+
+  const Speed& reading() const { return reading_; }
+  const Speed& writing() const { return writing_; }
+
+ private:
+  bool is_full() const;
+  int32_t sample();
+  void feed(int32_t token);
+
+  Engine& engine_;
+  Session& session_;
+  Sampler sampler_;
+  SamplingOptions sampling_;
+  std::vector<float> logits_;
+  Speed reading_, writing_;
+};
+
+// The options of the sampler as configured.
+SamplingOptions sampling_options(const Settings& settings);
+
+}  // namespace perdure::app

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Ctrl-C as a question instead of an end: from catch_interrupts() on it only sets a mark, which the
+// loops of the program look at. System calls return EINTR.
+#pragma once
+
+namespace perdure::app {
+
+void catch_interrupts();
+bool interrupted();
+void clear_interrupt();
+
+}  // namespace perdure::app

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Lines from the user: edited and remembered on a terminal, plain elsewhere.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace perdure::app {
+
+class LineInput {
+ public:
+  enum class Result { kLine, kInterrupted, kEnd };
+
+  virtual ~LineInput() = default;
+
+  // Shows the prompt and waits for a line, which comes without its end. kInterrupted: Ctrl-C (see
+  // interrupt.hpp). A last line without an end is a line.
+  virtual Result read(const std::string& prompt, std::string& line) = 0;
+};
+
+// Line editing with history if standard input and output are terminals; otherwise lines as they
+// come, written behind the prompt so that the output is a transcript. `history`: a file, made where
+// it is missing.
+std::unique_ptr<LineInput> open_line_input(const std::string& history);
+
+// perdure/history below $XDG_STATE_HOME or ~/.local/state. Empty if there is no home.
+std::string history_path();
+
+}  // namespace perdure::app

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/output.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include "core/api/error.hpp"
+
+namespace perdure::app {
+namespace {
+
+[[noreturn]] void throw_output_error() {
+  throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_output_error();
+}
+
+void flush() {
+  if (std::fflush(stdout) != 0) throw_output_error();
+}
+
+void note(std::string_view line, bool quiet) {
+  if (!quiet) fmt::print(stderr, "{}\n", line);
+}
+
+void TokenPrinter::print(int32_t token) {
+  app::print(stream_.push(tokenizer_.decode(previous_, token)));
+  previous_ = token;
+  flush();
+}
+
+void TokenPrinter::finish() {
+  app::print(stream_.flush());
+  flush();
+}
+
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  const size_t first = text.starts_with('-') ? 1 : 0;
+  for (size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
+  return text;
+}
+
+std::string bytes_text(double size_bytes) {
+  static constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  while (size_bytes >= 999.5 && unit + 1 < kUnits.size()) {
+    size_bytes /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f} B", size_bytes)
+                   : fmt::format("{:.3g} {}", size_bytes, kUnits[unit]);
+}
+
+std::string time_text(int64_t seconds_since_1970) {
+  const std::time_t time = seconds_since_1970;
+  std::tm local = {};
+  localtime_r(&time, &local);
+  std::array<char, 32> text = {};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  return text.data();
+}
+
+}  // namespace perdure::app

@@ -71,6 +71,7 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
     tokenizer = Tokenizer::open(settings.model.tokenizer, model.spec().info.vocab_size);
   for (const auto& [name, w] : model.weights()) weights.emplace(name, tensor_of(w));
   strategies = configure_strategies(settings, model, plugins);
+  settings.attention.choice.strategy = strategies.front().plugin->name();  // a dump names what was chosen
   for (const auto& s : strategies) options.push_back(s.options);
   traits = combine_traits(strategies);
   build_graphs();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A small JSON tree, so that no Boost.JSON type leaves this room. Stricter than the library below
-// it: a key that occurs twice in one object is an error.
+// A small JSON tree for files of our own, so that no Boost.JSON type leaves this room. For text of
+// any size that nobody vouches for there is json_walk.hpp.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,9 @@ class Json {
   Json() = default;
   explicit Json(Content content) : content_(std::move(content)) {}
 
-  // Uses up to about 100 times the text's size. Errors: Error "`name`: ... at byte N" for malformed
-  // text, duplicate keys, integers beyond 64 bits.
+  // Uses up to about 100 times the text's size.
+  // Errors: Error with `name` and byte offset or key for malformed text, duplicate keys, numbers
+  // that do not fit 64 bits, and more than eight levels.
   static Json parse(std::string_view text, const std::string& name);
 
   // Errors of the following: Error that says what was expected and what is there.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Boost.JSON's incremental parser with a handler that keeps the way to the current value and the keys seen.
+// Boost.JSON's incremental parser with a handler that keeps the way to the current value and the
+// keys seen.
 #include "core/model/json_walk.hpp"
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -57,7 +58,9 @@ class Walker {
   bool on_int64(int64_t, Text part, error_code&) { return scalar(JsonKind::kInteger, part); }
   bool on_uint64(uint64_t, Text part, error_code&) { return scalar(JsonKind::kInteger, part); }
   bool on_double(double, Text part, error_code&) { return scalar(JsonKind::kReal, part); }
-  bool on_bool(bool value, error_code&) { return scalar(JsonKind::kBool, value ? "true" : "false"); }
+  bool on_bool(bool value, error_code&) {
+    return scalar(JsonKind::kBool, value ? "true" : "false");
+  }
   bool on_null(error_code&) { return scalar(JsonKind::kNull, "null"); }
   bool on_comment_part(Text, error_code&) { return true; }
   bool on_comment(Text, error_code&) { return true; }
@@ -100,18 +103,19 @@ class Walker {
 
 }  // namespace
 
-void walk_json(std::string_view text, const std::string& path, int64_t first_byte, const JsonVisit& visit) {
+void walk_json(std::string_view text, const std::string& path, int64_t first_byte,
+               const JsonVisit& visit) {
   json::parse_options options;
   options.max_depth = 8;
   json::basic_parser<Walker> parser(options, path, visit);
   const auto fail = [&](size_t at, const std::string& what) {
-    throw Error(path + ": byte offset " + std::to_string(first_byte + static_cast<int64_t>(at)) + ": " + what);
+    throw Error(path + ": byte offset " + std::to_string(first_byte + static_cast<int64_t>(at)) +
+                ": " + what);
   };
-  if (text.empty() || text.front() != '{') fail(0, "a JSON object must begin here with '{'");
   error_code error;
   const size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (error) fail(used, "the JSON cannot be read: " + error.message());
-  if (used < text.size()) fail(used, "something follows the end of the JSON object");
+  if (used < text.size()) fail(used, "something follows the end of the JSON");
 }
 
 }  // namespace perdure

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Strict JSON as a walk over its values, for headers of files that nobody vouches for: no document is built, duplicate
-// keys and deep nesting are refused (a document parser would silently take the last of two equal keys).
+// Strict JSON as a walk over its values, for headers of files that nobody vouches for: no document
+// is built, duplicate keys and deep nesting are refused (a document parser would silently take the
+// last of two equal keys).
 #pragma once
 
 #include <cstdint>
@@ -14,15 +15,18 @@ namespace perdure {
 
 enum class JsonKind { kObject, kArray, kString, kInteger, kReal, kBool, kNull };
 
-// Called for every value in order, containers before what they hold. `keys` leads from the outermost object to the
-// value; elements of arrays stand under "[]". `text`: strings unescaped, other scalars as written; empty for containers.
-using JsonVisit = std::function<void(const std::vector<std::string>& keys, JsonKind kind, std::string_view text)>;
+// Called for every value in order, containers before what they hold. `keys` leads from the
+// outermost object to the value; elements of arrays stand under "[]". `text`: strings unescaped,
+// other scalars as written; empty for containers.
+using JsonVisit =
+    std::function<void(const std::vector<std::string>& keys, JsonKind kind, std::string_view text)>;
 
 // "args.n_heads": how messages name a value.
 std::string json_key(const std::vector<std::string>& keys);
 
-// Walks one object and white space. `first_byte` is where `text` starts in the file `path`, for messages.
+// Walks one value and white space. `first_byte` is where `text` starts in the file `path`.
 // Errors: Error with path and byte offset or key; what `visit` throws.
-void walk_json(std::string_view text, const std::string& path, int64_t first_byte, const JsonVisit& visit);
+void walk_json(std::string_view text, const std::string& path, int64_t first_byte,
+               const JsonVisit& visit);
 
 }  // namespace perdure

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Reading: header -> entries -> the layout of the data is checked as a whole -> views. Writing: the same header.
+// Reading: header -> entries -> the layout of the data is checked as a whole -> views. Writing: the
+// same header.
 #include "core/model/safetensors.hpp"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ class HeaderVisitor {
     if (keys.empty()) return;
     if (keys[0] == "__metadata__") return check_metadata(keys, kind);
     if (keys.size() == 1) {
-      if (kind != JsonKind::kObject) fail(keys, "must be an object with dtype, shape and data_offsets");
+      if (kind != JsonKind::kObject)
+        fail(keys, "must be an object with dtype, shape and data_offsets");
       entries_.emplace(keys[0], Entry{});
       return;
     }
@@ -69,12 +71,13 @@ class HeaderVisitor {
   }
 
   void check_metadata(const std::vector<std::string>& keys, JsonKind kind) const {
-    if (kind != (keys.size() == 1 ? JsonKind::kObject : JsonKind::kString)) fail(keys, "must map strings to strings");
+    if (kind != (keys.size() == 1 ? JsonKind::kObject : JsonKind::kString))
+      fail(keys, "must map strings to strings");
   }
 
   // [2, 3]: an array at two keys, its elements at three.
-  void list(const std::vector<std::string>& keys, JsonKind kind, std::string_view text, std::vector<int64_t>& values,
-            bool& seen) const {
+  void list(const std::vector<std::string>& keys, JsonKind kind, std::string_view text,
+            std::vector<int64_t>& values, bool& seen) const {
     if (keys.size() == 2 && kind == JsonKind::kArray) {
       seen = true;
       return;
@@ -84,7 +87,8 @@ class HeaderVisitor {
     const bool whole = status == std::errc() && end == text.data() + text.size();
     if (keys.size() != 3 || kind != JsonKind::kInteger || !whole || value < 0)
       fail({keys.begin(), keys.begin() + 2}, "must be a list of integers that are not negative");
-    if (values.size() == kMostDimensions) fail({keys.begin(), keys.begin() + 2}, "has more than 8 entries");
+    if (values.size() == kMostDimensions)
+      fail({keys.begin(), keys.begin() + 2}, "has more than 8 entries");
     values.push_back(value);
   }
 
@@ -93,9 +97,11 @@ class HeaderVisitor {
 };
 
 // Bytes that dtype and shape ask for. Errors: Error that begins with `where`.
-int64_t tensor_bytes(const std::string& where, const std::string& dtype, const std::vector<int64_t>& shape) {
+int64_t tensor_bytes(const std::string& where, const std::string& dtype,
+                     const std::vector<int64_t>& shape) {
   int64_t bytes = dtype_bytes(dtype);
-  if (bytes == 0) throw Error(where + "the type '" + dtype + "' cannot be read; F32, F16, BF16, I32 and I64 can");
+  if (bytes == 0)
+    throw Error(where + "the type '" + dtype + "' cannot be read; F32, F16, BF16, I32 and I64 can");
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   for (const int64_t n : shape) bytes = checked_mul(bytes, n, (where + "the shape").c_str());
   return bytes;
@@ -104,12 +110,13 @@ int64_t tensor_bytes(const std::string& where, const std::string& dtype, const s
 void check_entry(const std::string& where, const Entry& entry, int64_t data_bytes) {
   if (entry.dtype.empty()) throw Error(where + "dtype is missing");
   if (!entry.has_shape) throw Error(where + "shape is missing");
-  if (!entry.has_offsets || entry.offsets.size() != 2) throw Error(where + "data_offsets must be [begin, end]");
+  if (!entry.has_offsets || entry.offsets.size() != 2)
+    throw Error(where + "data_offsets must be [begin, end]");
   const int64_t begin = entry.offsets[0], end = entry.offsets[1];
   const std::string range = "[" + std::to_string(begin) + ", " + std::to_string(end) + "]";
   if (begin > end || end > data_bytes)
-    throw Error(where + "data_offsets " + range + " do not lie in the data of " + std::to_string(data_bytes) +
-                " bytes");
+    throw Error(where + "data_offsets " + range + " do not lie in the data of " +
+                std::to_string(data_bytes) + " bytes");
   const int64_t needed = tensor_bytes(where, entry.dtype, entry.shape);
   if (end - begin != needed)
     throw Error(where + "data_offsets " + range + " hold " + std::to_string(end - begin) +
@@ -117,7 +124,8 @@ void check_entry(const std::string& where, const Entry& entry, int64_t data_byte
 }
 
 // Each tensor must begin where the one before ended, the last must end with the data.
-void check_cover(const std::string& path, const Entries& entries, int64_t data_start, int64_t data_bytes) {
+void check_cover(const std::string& path, const Entries& entries, int64_t data_start,
+                 int64_t data_bytes) {
   std::vector<const Entries::value_type*> order;
   order.reserve(entries.size());
   for (const auto& entry : entries) order.push_back(&entry);
@@ -139,11 +147,14 @@ void check_cover(const std::string& path, const Entries& entries, int64_t data_s
 // The JSON text between the length and the data.
 std::string_view header_text(std::span<const std::byte> bytes, const std::string& path) {
   uint64_t length = 0;
-  if (bytes.size() < sizeof length) throw Error(path + ": byte offset 0: the file ends inside the header's length");
+  if (bytes.size() < sizeof length)
+    throw Error(path + ": byte offset 0: the file ends inside the header's length");
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kMostHeaderBytes || length > bytes.size() - sizeof length)
     throw Error(path + ": byte offset 0: the header's length " + std::to_string(length) +
                 " is more than 100000000 or than the file holds");
+  if (length == 0 || bytes[sizeof length] != std::byte{'{'})
+    throw Error(path + ": byte offset 8: the header must begin here with '{'");
   return {reinterpret_cast<const char*>(bytes.data()) + sizeof length, static_cast<size_t>(length)};
 }
 
@@ -156,11 +167,13 @@ SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::str
   walk_json(header, path, sizeof(uint64_t), HeaderVisitor(path, entries));
   for (const auto& [name, entry] : entries)
     check_entry(path + ": tensor '" + name + "': ", entry, static_cast<int64_t>(data.size()));
-  check_cover(path, entries, static_cast<int64_t>(bytes.size() - data.size()), static_cast<int64_t>(data.size()));
+  check_cover(path, entries, static_cast<int64_t>(bytes.size() - data.size()),
+              static_cast<int64_t>(data.size()));
 
   SafetensorsMap tensors;
   for (auto& [name, entry] : entries) {
-    const auto begin = static_cast<size_t>(entry.offsets[0]), end = static_cast<size_t>(entry.offsets[1]);
+    const auto begin = static_cast<size_t>(entry.offsets[0]),
+               end = static_cast<size_t>(entry.offsets[1]);
     tensors.emplace(name, SafetensorsTensor{std::move(entry.dtype), std::move(entry.shape),
                                             data.subspan(begin, end - begin)});
   }
@@ -189,12 +202,14 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   missing_bytes_ -= static_cast<int64_t>(bytes.size());
   if (missing_bytes_ < 0) fail("more data was given than its tensors hold");
-  file_.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  file_.write(reinterpret_cast<const char*>(bytes.data()),
+              static_cast<std::streamsize>(bytes.size()));
   if (!file_) fail(std::string("cannot be written: ") + std::strerror(errno));
 }
 
 void SafetensorsWriter::close() {
-  if (missing_bytes_ != 0) fail(std::to_string(missing_bytes_) + " bytes of its tensors were not given");
+  if (missing_bytes_ != 0)
+    fail(std::to_string(missing_bytes_) + " bytes of its tensors were not given");
   file_.close();
   if (!file_) fail(std::string("cannot be written: ") + std::strerror(errno));
 }

@@ -27,13 +27,13 @@ TEST_CASE("a JSON text is read as the tree it writes") {
 }
 
 TEST_CASE("JSON that cannot be trusted is refused with the byte where it ends") {
-  CHECK_THROWS_WITH_AS(Json::parse(R"({"a":1,"a":2})", "t"),
-                       "t: the key \"a\" occurs twice at byte 12", Error);
+  CHECK_THROWS_WITH_AS(Json::parse(R"({"a":1,"a":2})", "t"), "t: the key 'a' stands there twice",
+                       Error);
   CHECK_THROWS_AS(Json::parse("[1] x", "t"), Error);
   CHECK_THROWS_AS(Json::parse("18446744073709551615", "t"), Error);
+  CHECK_THROWS_AS(Json::parse("1e999", "t"), Error);
   CHECK_THROWS_AS(Json::parse(R"({"a":Infinity})", "t"), Error);
   CHECK_THROWS_AS(Json::parse("[1,]", "t"), Error);
   for (const char* text : {"", "[1,", "{\"a\"", "\"x", "tru"})
-    CHECK_THROWS_WITH_AS(Json::parse(text, "t"), doctest::Contains("t: malformed JSON at byte"),
-                         Error);
+    CHECK_THROWS_WITH_AS(Json::parse(text, "t"), doctest::Contains("t: byte offset "), Error);
 }

@@ -19,7 +19,9 @@ std::string refusal(const Bytes& bytes) {
   return error_of([&] { read_safetensors(bytes, "x"); });
 }
 
-std::string refusal(std::string_view header, size_t data_bytes) { return refusal(safetensors_file(header, data_bytes)); }
+std::string refusal(std::string_view header, size_t data_bytes) {
+  return refusal(safetensors_file(header, data_bytes));
+}
 
 // One tensor "a" described by `rest`.
 std::string refusal_of_tensor(const std::string& rest, size_t data_bytes) {
@@ -64,15 +66,16 @@ TEST_CASE("scalars, tensors without values, metadata and padding are accepted") 
 TEST_CASE("a file cut anywhere is refused") {
   const Bytes bytes = safetensors_file(kTwo, 28);
   for (size_t size = 0; size < bytes.size(); ++size)
-    REQUIRE(contains(refusal(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))), "x: "));
+    REQUIRE(contains(
+        refusal(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size))), "x: "));
 }
 
 TEST_CASE("a header that is too long, not an object, or not JSON is refused with its byte offset") {
   Bytes bytes = safetensors_file(kTwo, 28);
   bytes[7] = std::byte{0x7F};
   CHECK(contains(refusal(bytes), "x: byte offset 0: the header's length"));
-  CHECK(refusal("[]", 0) == "x: byte offset 8: a JSON object must begin here with '{'");
-  CHECK(refusal("", 0) == "x: byte offset 8: a JSON object must begin here with '{'");
+  CHECK(refusal("[]", 0) == "x: byte offset 8: the header must begin here with '{'");
+  CHECK(refusal("", 0) == "x: byte offset 8: the header must begin here with '{'");
   CHECK(contains(refusal(R"({"a":)", 0), "x: byte offset 13: the JSON cannot be read: incomplete"));
   CHECK(contains(refusal(R"({"a" 1})", 0), "x: byte offset 13: the JSON cannot be read: syntax"));
   CHECK(contains(refusal("{} {}", 0), "x: byte offset 11: something follows"));
@@ -82,15 +85,18 @@ TEST_CASE("a header that is too long, not an object, or not JSON is refused with
 TEST_CASE("duplicate names and keys are refused, on every level") {
   const std::string a = R"("a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
   CHECK(contains(refusal("{" + a + "," + a + "}", 4), "the key 'a' stands there twice"));
-  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4])", 4),
-                 "the key 'a.dtype' stands there twice"));
+  CHECK(contains(
+      refusal_of_tensor(R"("dtype":"F32","dtype":"F32","shape":[1],"data_offsets":[0,4])", 4),
+      "the key 'a.dtype' stands there twice"));
 }
 
 TEST_CASE("deep nesting, endless keys and endless shapes are refused without using memory") {
   const size_t peak = heap_peak_of([] {
     const std::string nested = R"({"a":)" + std::string(1'000'000, '[');
     CHECK(contains(refusal(nested, 0), "header key 'a' must be an object"));
-    CHECK(contains(error_of([&] { walk_json(nested, "x", 0, [](const auto&, JsonKind, std::string_view) {}); }),
+    CHECK(contains(error_of([&] {
+                     walk_json(nested, "x", 0, [](const auto&, JsonKind, std::string_view) {});
+                   }),
                    "the JSON cannot be read: too deep"));
     CHECK(contains(refusal("{\"" + std::string(1'000'000, 'k') + "\":1}", 0), "key too large"));
     std::string many = "[0";
@@ -111,24 +117,32 @@ TEST_CASE("the header's walk stays within the memory promised however many tenso
 
 TEST_CASE("what a tensor's description lacks or has wrong is named") {
   CHECK(contains(refusal(R"({"a":1})", 0), "header key 'a' must be an object"));
-  CHECK(contains(refusal(R"({"__metadata__":{"a":1}})", 0), "'__metadata__.a' must map strings to strings"));
-  CHECK(contains(refusal_of_tensor(R"("shape":[1],"data_offsets":[0,4])", 4), "tensor 'a': dtype is missing"));
-  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","data_offsets":[0,4])", 4), "tensor 'a': shape is missing"));
-  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","shape":[1])", 4), "data_offsets must be [begin, end]"));
-  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","shape":[1],"data_offsets":[0])", 4), "must be [begin, end]"));
-  CHECK(contains(refusal_of_tensor(R"("dtype":"F7","shape":[1],"data_offsets":[0,4])", 4), "the type 'F7'"));
+  CHECK(contains(refusal(R"({"__metadata__":{"a":1}})", 0),
+                 "'__metadata__.a' must map strings to strings"));
+  CHECK(contains(refusal_of_tensor(R"("shape":[1],"data_offsets":[0,4])", 4),
+                 "tensor 'a': dtype is missing"));
+  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","data_offsets":[0,4])", 4),
+                 "tensor 'a': shape is missing"));
+  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","shape":[1])", 4),
+                 "data_offsets must be [begin, end]"));
+  CHECK(contains(refusal_of_tensor(R"("dtype":"F32","shape":[1],"data_offsets":[0])", 4),
+                 "must be [begin, end]"));
+  CHECK(contains(refusal_of_tensor(R"("dtype":"F7","shape":[1],"data_offsets":[0,4])", 4),
+                 "the type 'F7'"));
   CHECK(contains(refusal_of_tensor(R"("dtype":4)", 4), "'a.dtype' is not a part"));
   CHECK(contains(refusal_of_tensor(R"("color":"red")", 4), "'a.color' is not a part"));
   CHECK(contains(refusal_of_tensor(R"("shape":[-1])", 4), "'a.shape' must be a list of integers"));
   CHECK(contains(refusal_of_tensor(R"("shape":[1.5])", 4), "'a.shape' must be a list of integers"));
   CHECK(contains(refusal_of_tensor(R"("shape":[[1]])", 4), "'a.shape' must be a list of integers"));
   CHECK(contains(refusal_of_tensor(R"("shape":7)", 4), "'a.shape' must be a list of integers"));
-  CHECK(contains(refusal_of_tensor(R"("shape":[18446744073709551615])", 4), "'a.shape' must be a list of integers"));
+  CHECK(contains(refusal_of_tensor(R"("shape":[18446744073709551615])", 4),
+                 "'a.shape' must be a list of integers"));
 }
 
 TEST_CASE("offsets must fit the shape, the data and each other") {
   const auto one = [](const char* shape, const char* offsets) {
-    return refusal_of_tensor(std::string(R"("dtype":"F32","shape":)") + shape + R"(,"data_offsets":)" + offsets, 8);
+    return refusal_of_tensor(
+        std::string(R"("dtype":"F32","shape":)") + shape + R"(,"data_offsets":)" + offsets, 8);
   };
   CHECK(contains(one("[2]", "[0,4]"), "hold 4 bytes but type and shape need 8"));
   CHECK(contains(one("[3]", "[0,12]"), "do not lie in the data of 8 bytes"));
@@ -166,12 +180,13 @@ TEST_CASE("the writer refuses too much data, too little, and files that cannot b
   SafetensorsWriter writer(path, {{"a", "F32", {2}}});
   CHECK(contains(error_of([&] { writer.close(); }), "8 bytes of its tensors were not given"));
   CHECK(contains(error_of([&] { writer.write(Bytes(12)); }), "more data was given"));
-  CHECK(contains(error_of([&] { SafetensorsWriter(scratch.file("no/x"), {}); }), "No such file or directory"));
+  CHECK(contains(error_of([&] { SafetensorsWriter(scratch.file("no/x"), {}); }),
+                 "No such file or directory"));
   if (std::filesystem::exists("/dev/full"))
     CHECK(contains(error_of([] {
-            SafetensorsWriter full("/dev/full", {{"a", "F32", {2}}});
-            full.write(Bytes(8));
-            full.close();
-          }),
+                     SafetensorsWriter full("/dev/full", {{"a", "F32", {2}}});
+                     full.write(Bytes(8));
+                     full.close();
+                   }),
                    "/dev/full: cannot be written: No space left on device"));
 }

@@ -33,7 +33,8 @@ struct ConfiguredStrategy {
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
                                                      const PluginHost& plugins);
 
-// Traits of all strategies together. Errors: UsageError for two segment lengths.
+// Traits of all strategies together. Errors: UsageError for two segment lengths, or extra rows beside
+// another strategy.
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
 // The identity lines of an engine (see Engine::identity).

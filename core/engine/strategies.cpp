@@ -40,6 +40,16 @@ std::string value_text(const OptionValue& value) {
   return out.str();
 }
 
+// Extra rows pass through every layer, and only the strategy that asked for them knows what they see there.
+void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
+  const auto serves = [](const ConfiguredStrategy& s) { return s.strategy != nullptr; };
+  if (std::count_if(strategies.begin(), strategies.end(), serves) < 2) return;
+  for (const auto& s : strategies)
+    if (serves(s) && !s.strategy->extra_rows().empty())
+      throw UsageError("attention.layers: " + std::string(s.plugin->name()) +
+                       " sends rows of its own through all layers and cannot share a model with another strategy");
+}
+
 }  // namespace
 
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
@@ -67,6 +77,7 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
 }
 
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
+  check_extra_rows(strategies);
   Traits all{.constant_memory = true, .can_rewind = true};
   for (const auto& s : strategies) {
     if (!s.strategy) continue;

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the attention plugins state before anything runs: traits, states, and refusals of options
+// that contradict each other or the model. What they compute is checked in tests/conformance and by
+// the golden cases.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+
+#include "core/api/rotary_attention.hpp"
+#include "core/runtime/plugin_host.hpp"
+#include "plugins/linked_plugins.hpp"
+
+using namespace perdure;
+
+namespace {
+
+const PluginHost& host() {
+  static const PluginHost plugins(linked_plugins(), {});
+  return plugins;
+}
+
+ModelInfo small_model() {
+  return {.hidden_size = 32,
+          .num_hidden_layers = 3,
+          .num_attention_heads = 4,
+          .num_key_value_heads = 2,
+          .head_size = 8,
+          .vocab_size = 40,
+          .train_length = 64,
+          .mem_len = 8};
+}
+
+using Changes = std::map<std::string, OptionValue>;
+
+Options options_of(const std::string& strategy, const Changes& changes) {
+  Options options;
+  for (const OptionSpec& spec : host().attention(strategy).options())
+    options.set(spec.name, spec.default_value);
+  for (const auto& [name, value] : changes) {
+    REQUIRE(options.all().contains(name));
+    options.set(name, value);
+  }
+  return options;
+}
+
+std::unique_ptr<AttentionStrategy> create(const std::string& strategy, const Changes& changes = {},
+                                          const ModelInfo& model = small_model(),
+                                          std::vector<int64_t> layers = {0, 2}) {
+  return host().attention(strategy).create(model, options_of(strategy, changes), layers);
+}
+
+// The refusal's sentence, or "" if the strategy is created.
+std::string refusal(const std::string& strategy, const Changes& changes,
+                    const ModelInfo& model = small_model()) {
+  try {
+    create(strategy, changes, model);
+  } catch (const UsageError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+void check_refused(const std::string& strategy, const Changes& changes, const std::string& word,
+                   const ModelInfo& model = small_model()) {
+  const std::string sentence = refusal(strategy, changes, model);
+  CAPTURE(strategy);
+  CAPTURE(sentence);
+  CHECK(sentence.find(word) != std::string::npos);
+  CHECK(sentence.find("attention.") != std::string::npos);
+}
+
+const StateSpec& state(const std::vector<StateSpec>& states, const std::string& name) {
+  const auto it =
+      std::find_if(states.begin(), states.end(), [&](const auto& s) { return s.name == name; });
+  REQUIRE_MESSAGE(it != states.end(), name);
+  return *it;
+}
+
+const std::string kText[] = {"full", "sliding_window", "memory", "chunk_lstm"};
+
+}  // namespace
+
+TEST_CASE(
+    "every option of a strategy has a sentence, a default of its type and a name of its own") {
+  for (const std::string& strategy : kText) {
+    CAPTURE(strategy);
+    std::set<std::string> names;
+    for (const OptionSpec& spec : host().attention(strategy).options()) {
+      CAPTURE(spec.name);
+      CHECK(names.insert(spec.name).second);
+      CHECK(spec.help.size() > 10);
+      CHECK(spec.help.ends_with("."));
+      CHECK(spec.default_value.index() == static_cast<size_t>(spec.type));
+      if (!spec.choices.empty())
+        CHECK(std::find(spec.choices.begin(), spec.choices.end(),
+                        std::get<std::string>(spec.default_value)) != spec.choices.end());
+    }
+    CHECK(names.contains("eval_length"));
+  }
+}
+
+TEST_CASE("states carry their layer, so strategies of other layers cannot collide") {
+  std::set<std::string> names;
+  for (const std::string& strategy : kText)
+    for (const StateSpec& spec : create(strategy, {}, small_model(), {1})->states())
+      CHECK(spec.name.starts_with("blk.1."));
+  for (const int64_t layer : {0, 1, 2})
+    for (const StateSpec& spec :
+         create(layer == 1 ? "full" : "memory", {}, small_model(), {layer})->states())
+      CHECK(names.insert(spec.name).second);
+}
+
+TEST_CASE("full keeps one key and value row per token and can rewind") {
+  const auto strategy = create("full", {{"max_length", int64_t{100}}});
+  const Traits traits = strategy->traits();
+  CHECK_FALSE(traits.constant_memory);
+  CHECK(traits.can_rewind);
+  CHECK_FALSE(traits.needs_trained_weights);
+  CHECK(traits.segment_length == 0);
+  const auto states = strategy->states();
+  CHECK(states.size() == 4);
+  const StateSpec& keys = state(states, "blk.2.attn_k");
+  CHECK(keys.growth == Growth::kAppended);
+  CHECK(keys.rows == 100);
+  CHECK(keys.columns == 16);
+}
+
+TEST_CASE(
+    "sliding_window keeps sinks and window in a ring, by default the training length in all") {
+  const auto strategy = create("sliding_window", {{"sinks", int64_t{4}}});
+  CHECK(strategy->traits().constant_memory);
+  CHECK_FALSE(strategy->traits().can_rewind);
+  const StateSpec& keys = state(strategy->states(), "blk.0.attn_k");
+  CHECK(keys.growth == Growth::kRing);
+  CHECK(keys.rows == 60);
+  CHECK(keys.sinks == 4);
+}
+
+TEST_CASE("memory has segments of its length, and its states are fixed") {
+  const auto strategy = create("memory", {{"ema", 0.6}});
+  const Traits traits = strategy->traits();
+  CHECK(traits.constant_memory);
+  CHECK(traits.needs_trained_weights);
+  CHECK(traits.segment_length == 8);
+  CHECK(strategy->phase_rows(Phase::kInit) == 8);
+  CHECK(strategy->phase_rows(Phase::kBegin) == 0);
+  CHECK(strategy->phase_rows(Phase::kEnd) == 8);
+  const auto states = strategy->states();
+  CHECK(std::all_of(states.begin(), states.end(),
+                    [](const StateSpec& s) { return s.growth == Growth::kFixed; }));
+  CHECK(state(states, "blk.0.mem_raw").initial_weight == "blk.0.mem_init");
+  CHECK(state(states, "blk.0.mem_ema").rows == 8);
+  CHECK(state(states, "blk.0.attn_k").rows == 16);
+  CHECK(state(states, "blk.0.attn_k").columns == 16);
+  CHECK(state(states, "blk.0.attn_v").initial == StateSpec::Initial::kInit);
+}
+
+TEST_CASE("memory updated by token has one row per step, never updated has no end graph") {
+  const auto by_token = create("memory", {{"update", std::string("token")}});
+  CHECK(by_token->traits().segment_length == 1);
+  CHECK(by_token->traits().max_rows_per_step == 1);
+  CHECK(by_token->phase_rows(Phase::kEnd) == 1);
+  CHECK(by_token->phase_rows(Phase::kInit) == 8);
+  const auto never = create("memory", {{"update", std::string("never")}});
+  CHECK(never->traits().segment_length == 8);
+  CHECK(never->phase_rows(Phase::kEnd) == 0);
+}
+
+TEST_CASE("memory of a model without one starts at zero and has the length that was asked for") {
+  ModelInfo model = small_model();
+  model.mem_len = 0;
+  check_refused("memory", {}, "needs a model with memory", model);
+  check_refused("memory", {{"mem_len", int64_t{4}}}, "initial: zero", model);
+  const auto strategy =
+      create("memory", {{"mem_len", int64_t{4}}, {"initial", std::string("zero")}}, model);
+  CHECK(strategy->traits().segment_length == 4);
+  CHECK(state(strategy->states(), "blk.0.mem_raw").initial == StateSpec::Initial::kZero);
+}
+
+TEST_CASE(
+    "memory refuses a length that differs from its trained memory, and blends that cannot be") {
+  check_refused("memory", {{"mem_len", int64_t{4}}}, "has 8 rows");
+  check_refused("memory", {{"ema_every", int64_t{16}}}, "acts only with attention.ema");
+  check_refused("memory", {{"ema", 0.5}, {"ema_every", int64_t{12}}}, "multiple");
+  check_refused("memory", {{"ema", 0.5}, {"update", std::string("token")}}, "update: segment");
+}
+
+TEST_CASE("linear scaling takes its factor from the lengths, and says so where there are none") {
+  check_refused("full", {{"rope_scaling", std::string("linear")}}, "eval_length");
+  check_refused("full", {{"factor", 2.0}}, "rope_scaling");
+  const Options options =
+      options_of("full", {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}});
+  CHECK(read_rotary_options(small_model(), options).divisor == 0.5);
+  const Options given = options_of(
+      "full",
+      {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}, {"factor", 3.0}});
+  CHECK(read_rotary_options(small_model(), given).divisor == 3.0);
+}
+
+TEST_CASE("log_n needs a training length and its clamp needs log_n") {
+  ModelInfo model = small_model();
+  model.train_length = 0;
+  check_refused("full", {{"log_n", true}}, "training length", model);
+  check_refused("memory", {{"log_n_clamp", false}}, "log_n: true");
+}
+
+TEST_CASE(
+    "full refuses a tail without window or without the text's length, and xpos beyond its range") {
+  check_refused("full", {{"full_tail", int64_t{8}}, {"eval_length", int64_t{64}}}, "window");
+  check_refused("full", {{"full_tail", int64_t{8}}, {"window", int64_t{16}}}, "eval_length");
+  check_refused("full", {{"xpos", 32.0}}, "max_length");
+  CHECK(refusal("full", {{"xpos", 32.0}, {"max_length", int64_t{2000}}}).empty());
+}
+
+TEST_CASE("sliding_window refuses what an endless session cannot keep") {
+  const OptionValue reindexed = std::string("reindexed");
+  check_refused("sliding_window", {{"xpos", 32.0}}, "strategy: full");
+  check_refused("sliding_window", {{"log_n", true}, {"positions", reindexed}}, "log_n");
+  check_refused("sliding_window", {{"sinks", int64_t{64}}}, "set attention.window");
+  check_refused("sliding_window", {{"window", int64_t{1}}, {"positions", reindexed}}, "visible");
+  check_refused("sliding_window", {{"window", int64_t{1} << 18}, {"positions", reindexed}},
+                "visible");
+  CHECK(refusal("sliding_window", {{"window", int64_t{1}}}).empty());
+}
+
+TEST_CASE("chunk_lstm has a row of state for every place of its chunk and needs a model with one") {
+  const auto strategy = create("chunk_lstm");
+  CHECK(strategy->traits().segment_length == 8);
+  CHECK(strategy->phase_rows(Phase::kEnd) == 0);
+  const auto states = strategy->states();
+  CHECK(state(states, "blk.2.lstm_u").initial == StateSpec::Initial::kZero);
+  CHECK(state(states, "blk.2.lstm_h").initial_weight == "blk.2.lstm_h");
+  CHECK(state(states, "blk.2.lstm_c").rows == 8);
+  ModelInfo model = small_model();
+  model.mem_len = 0;
+  check_refused("chunk_lstm", {}, "LSTM", model);
+}

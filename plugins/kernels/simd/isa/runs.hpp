@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The functions of one instruction set, as its files define them and its table collects them.
+#pragma once
+
+#include "plugins/kernels/simd/isa/table.hpp"
+
+namespace perdure::simd::PERDURE_ISA {
+
+void run_add(const perdure_call*, int64_t, int64_t, void*);
+void run_mul(const perdure_call*, int64_t, int64_t, void*);
+void run_scale_rows(const perdure_call*, int64_t, int64_t, void*);
+void run_sigmoid(const perdure_call*, int64_t, int64_t, void*);
+void run_silu(const perdure_call*, int64_t, int64_t, void*);
+void run_silu_mul(const perdure_call*, int64_t, int64_t, void*);
+void run_tanh(const perdure_call*, int64_t, int64_t, void*);
+void run_rms_norm(const perdure_call*, int64_t, int64_t, void*);
+void run_rope(const perdure_call*, int64_t, int64_t, void*);
+void run_quantize(const perdure_call*, int64_t, int64_t, void*);
+void run_attend(const perdure_call*, int64_t, int64_t, void*);
+void run_mat_mul_f32(const perdure_call*, int64_t, int64_t, void*);
+void run_mat_mul_f16(const perdure_call*, int64_t, int64_t, void*);
+void run_mat_mul_bf16(const perdure_call*, int64_t, int64_t, void*);
+void run_mat_mul_f32_q80(const perdure_call*, int64_t, int64_t, void*);
+void run_mat_mul_q80(const perdure_call*, int64_t, int64_t, void*);
+
+}  // namespace perdure::simd::PERDURE_ISA

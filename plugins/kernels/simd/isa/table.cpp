@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The table of one instruction set.
+#include "plugins/kernels/simd/isa/runs.hpp"
+
+namespace perdure::simd::PERDURE_ISA {
+
+const IsaTable kTable = {
+    .add = run_add,
+    .mul = run_mul,
+    .scale_rows = run_scale_rows,
+    .sigmoid = run_sigmoid,
+    .silu = run_silu,
+    .silu_mul = run_silu_mul,
+    .tanh = run_tanh,
+    .rms_norm = run_rms_norm,
+    .rope = run_rope,
+    .quantize = run_quantize,
+    .attend = run_attend,
+    .mat_mul_f32 = run_mat_mul_f32,
+    .mat_mul_f16 = run_mat_mul_f16,
+    .mat_mul_bf16 = run_mat_mul_bf16,
+    .mat_mul_f32_q80 = run_mat_mul_f32_q80,
+    .mat_mul_q80 = run_mat_mul_q80,
+};
+
+}  // namespace perdure::simd::PERDURE_ISA

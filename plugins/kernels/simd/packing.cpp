@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Weights in the layouts that the kernels read.
+#include <cstring>
+
+#include "plugins/kernels/common/weights.hpp"
+#include "plugins/kernels/simd/isa/q80_layout.hpp"
+#include "plugins/kernels/simd/simd.hpp"
+
+namespace perdure::simd {
+namespace {
+
+// Four consecutive values of k, `count` of them real; `flip` turns value into value + 128.
+uint32_t quad_of(const char* values, int64_t count, uint32_t flip) {
+  uint32_t four = 0;
+  std::memcpy(&four, values, static_cast<size_t>(count));
+  return four ^ flip;
+}
+
+struct Q80Source {
+  const char* values;
+  const char* scales;
+  int64_t n, k, group;
+};
+
+// Group g of the panel that begins at `column`.
+void pack_group(const Q80Source& w, const Q80Layout& layout, int64_t column, int64_t g,
+                uint32_t flip, char* to) {
+  for (int64_t q = 0; q < layout.quads; ++q) {
+    const int64_t rest = w.group - 4 * q;
+    for (int64_t c = 0; c < kPanelColumns; ++c, to += 4) {
+      const char* from = w.values + (column + c) * w.k + g * w.group + 4 * q;
+      const uint32_t four = column + c < w.n ? quad_of(from, rest < 4 ? rest : 4, flip) : flip;
+      std::memcpy(to, &four, sizeof four);
+    }
+  }
+  for (int64_t c = 0; c < kPanelColumns; ++c, to += 4) {
+    const float scale =
+        column + c < w.n ? load_f32(w.scales, (column + c) * layout.n_groups + g) : 0.0f;
+    std::memcpy(to, &scale, sizeof scale);
+  }
+}
+
+void pack_q80(const perdure_node& node, const void* params, uint32_t flip, void* packed) {
+  const auto& p = *static_cast<const MatMulParams*>(params);
+  const perdure_tensor& w = node.inputs[1].tensor;
+  const Q80Source source = {static_cast<const char*>(w.data), static_cast<const char*>(w.scales),
+                            p.n, p.k, p.group};
+  const Q80Layout layout = q80_layout(p.k, p.group);
+  char* to = static_cast<char*>(packed);
+  for (int64_t panel = 0; panel < q80_panels(p.n); ++panel)
+    for (int64_t g = 0; g < layout.n_groups; ++g, to += layout.group_bytes)
+      pack_group(source, layout, panel * kPanelColumns, g, flip, to);
+}
+
+}  // namespace
+
+size_t q80_packed_bytes(const perdure_node*, const void* params, uint32_t input) {
+  if (input != 1) return 0;
+  const auto& p = *static_cast<const MatMulParams*>(params);
+  return static_cast<size_t>(q80_panels(p.n) * q80_layout(p.k, p.group).panel_bytes);
+}
+
+void pack_q80_signed(const perdure_node* node, const void* params, uint32_t, void* packed) {
+  pack_q80(*node, params, 0, packed);
+}
+
+void pack_q80_unsigned(const perdure_node* node, const void* params, uint32_t, void* packed) {
+  pack_q80(*node, params, 0x80808080u, packed);
+}
+
+size_t norm_packed_bytes(const perdure_node*, const void* params, uint32_t input) {
+  const auto& p = *static_cast<const NormParams*>(params);
+  return input == 1 && p.weighted ? static_cast<size_t>(p.n) * sizeof(float) : 0;
+}
+
+void pack_norm(const perdure_node* node, const void* params, uint32_t input, void* packed) {
+  const auto& p = *static_cast<const NormParams*>(params);
+  for (int64_t i = 0; i < p.n; ++i)
+    static_cast<float*>(packed)[i] = read_weight(node->inputs[input].tensor, i);
+}
+
+}  // namespace perdure::simd

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The plugin kernels.simd: every built-in operation for every instruction set it was compiled for.
+// What an instruction set does not compute itself it takes from a lower one or, where nothing is
+// computed, from kernels/common, under its own name: a plan may be held to one instruction set.
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "core/api/plugin.h"
+#include "plugins/kernels/simd/isa/table.hpp"
+#include "plugins/kernels/simd/simd.hpp"
+
+namespace perdure::simd {
+namespace {
+
+struct InstructionSet {
+  const char* name;
+  uint64_t cpu_features;
+  int32_t rank;
+  const IsaTable& table;
+  Run mat_mul_q80;
+  void (*pack_q80)(const perdure_node*, const void*, uint32_t, void*);
+};
+
+constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
+constexpr uint64_t kAvx512 = kAvx2 | PERDURE_CPU_AVX512;
+
+// The kernels of one operation, apart from their names and what they are ranked.
+template <typename Params>
+perdure_kernel kernel(const char* stem, const char* op, decltype(perdure_kernel::prepare) prepare,
+                      decltype(perdure_kernel::divide) divide, Run run) {
+  return make_kernel<Params>(stem, op, prepare, divide, run);
+}
+
+std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
+  const IsaTable& t = isa.table;
+  using E = ElementwiseParams;
+  using M = MatMulParams;
+  std::vector<perdure_kernel> all = {
+      kernel<E>("add_f32", "add", prepare_binary, divide_elements, t.add),
+      kernel<E>("mul_f32", "mul", prepare_binary, divide_elements, t.mul),
+      kernel<E>("silu_mul_f32", "silu_mul", prepare_binary, divide_elements, t.silu_mul),
+      kernel<E>("sigmoid_f32", "sigmoid", prepare_unary, divide_elements, t.sigmoid),
+      kernel<E>("silu_f32", "silu", prepare_unary, divide_elements, t.silu),
+      kernel<E>("tanh_f32", "tanh", prepare_unary, divide_elements, t.tanh),
+      kernel<E>("scale_rows_f32", "scale_rows", prepare_scale_rows, divide_elements, t.scale_rows),
+      kernel<RopeParams>("rope_f32", "rope", prepare_rope, divide_rows, t.rope),
+      kernel<QuantizeParams>("quantize_f32", "quantize", prepare_quantize, divide_rows, t.quantize),
+      kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32),
+      kernel<M>("mat_mul_f16", "mat_mul", prepare_mat_mul_f16, divide_mat_mul, t.mat_mul_f16),
+      kernel<M>("mat_mul_bf16", "mat_mul", prepare_mat_mul_bf16, divide_mat_mul, t.mat_mul_bf16),
+  };
+  auto norm = kernel<NormParams>("rms_norm_f32", "rms_norm", prepare_norm, divide_rows, t.rms_norm);
+  norm.packed_bytes = norm_packed_bytes;
+  norm.pack = pack_norm;
+  all.push_back(norm);
+  auto dequantised = kernel<M>("mat_mul_f32_q80", "mat_mul", prepare_mat_mul_f32_q80,
+                               divide_mat_mul, t.mat_mul_f32_q80);
+  dequantised.scratch_bytes = dequantised_scratch;
+  all.push_back(dequantised);
+  auto quantised =
+      kernel<M>("mat_mul_q80", "mat_mul", prepare_mat_mul_q80, divide_mat_mul, isa.mat_mul_q80);
+  quantised.scratch_bytes = q80_scratch;
+  quantised.packed_bytes = q80_packed_bytes;
+  quantised.pack = isa.pack_q80;
+  all.push_back(quantised);
+  auto attend =
+      kernel<AttendParams>("attend_f32", "attend", prepare_attend, divide_attend, t.attend);
+  attend.scratch_bytes = attend_scratch;
+  all.push_back(attend);
+  return all;
+}
+
+// Adds the kernels of one instruction set; names live in `names`.
+void add_kernels(const InstructionSet& isa, std::deque<std::string>& names,
+                 std::vector<perdure_kernel>& all) {
+  std::vector<perdure_kernel> kernels = computing_kernels(isa);
+  for (const auto moving : {position_kernels(), state_kernels()})
+    kernels.insert(kernels.end(), moving.begin(), moving.end());
+  for (perdure_kernel& k : kernels) {
+    std::string stem = k.name;
+    if (stem.ends_with("_scalar")) stem.resize(stem.size() - std::string("_scalar").size());
+    names.push_back(stem + "_" + isa.name);
+    k.name = names.back().c_str();
+    k.isa = isa.name;
+    k.cpu_features = isa.cpu_features;
+    k.rank = isa.rank;
+    all.push_back(k);
+  }
+}
+
+std::vector<perdure_kernel> all_kernels() {
+  static std::deque<std::string> names;
+  const InstructionSet sets[] = {
+      {"avx512vnni", kAvx512 | PERDURE_CPU_AVX512_VNNI, 3, avx512::kTable,
+       avx512vnni::run_mat_mul_q80, pack_q80_unsigned},
+      {"avx512", kAvx512, 2, avx512::kTable, avx512::kTable.mat_mul_q80, pack_q80_signed},
+      {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed},
+  };
+  std::vector<perdure_kernel> all;
+  for (const InstructionSet& isa : sets) add_kernels(isa, names, all);
+  return all;
+}
+
+}  // namespace
+}  // namespace perdure::simd
+
+PERDURE_PLUGIN(kernels, simd, "", 0) {
+  static const std::vector<perdure_kernel> kernels = perdure::simd::all_kernels();
+  static const perdure_kernel_plugin plugin = {sizeof(perdure_kernel_plugin), PERDURE_KERNEL_ABI,
+                                               static_cast<uint32_t>(kernels.size()),
+                                               kernels.data()};
+  return &plugin;
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How the work of a node divides, and the scratch it needs.
+#include <algorithm>
+
+#include "plugins/kernels/simd/isa/q80_layout.hpp"
+#include "plugins/kernels/simd/isa/table.hpp"
+#include "plugins/kernels/simd/simd.hpp"
+
+namespace perdure::simd {
+namespace {
+
+// A range of fewer multiply-adds, or elements, costs more to hand out than to compute.
+constexpr int64_t kSmallestProduct = 16384;
+constexpr int64_t kSmallestElements = 2048;
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+void divide_elements(const void* params, const perdure_step* step, perdure_work* work) {
+  const auto& p = *static_cast<const ElementwiseParams*>(params);
+  *work = {count_rows(p.rows, *step), divide_up(kSmallestElements, std::max<int64_t>(p.n, 1))};
+}
+
+void divide_mat_mul(const void* params, const perdure_step*, perdure_work* work) {
+  const auto& p = *static_cast<const MatMulParams*>(params);
+  // Two panels of packed weights.
+  constexpr int64_t kColumns = 2 * kPanelColumns;
+  const int64_t columns = divide_up(kSmallestProduct, std::max<int64_t>(p.k, 1));
+  *work = {p.n, divide_up(columns, kColumns) * kColumns};
+}
+
+size_t dequantised_scratch(const perdure_node*, const void* params) {
+  return static_cast<size_t>(kDequantisedRows * static_cast<const MatMulParams*>(params)->k) *
+         sizeof(float);
+}
+
+size_t q80_scratch(const perdure_node*, const void* params) {
+  const auto& p = *static_cast<const MatMulParams*>(params);
+  return static_cast<size_t>(q80_scratch_bytes(q80_layout(p.k, p.group)));
+}
+
+void divide_attend(const void* params, const perdure_step* step, perdure_work* work) {
+  const auto& p = *static_cast<const AttendParams*>(params);
+  *work = {step->n_rows * (p.n_heads / p.heads_per_kv), 1};
+}
+
+size_t attend_scratch(const perdure_node*, const void* params) {
+  const auto& p = *static_cast<const AttendParams*>(params);
+  return static_cast<size_t>(attend_scratch_floats(p.head_size, p.heads_per_kv)) * sizeof(float);
+}
+
+}  // namespace perdure::simd

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The kernel plugins of this tree in the suite that every kernel plugin joins, and what only ours
+// promise.
+#include "tests/support/kernel_suite.hpp"
+
+#include <set>
+
+extern "C" const void* perdure_entry_kernels_simd(void);
+
+using namespace perdure::test;
+
+namespace {
+
+const perdure_kernel_plugin& simd_plugin() {
+  return *static_cast<const perdure_kernel_plugin*>(perdure_entry_kernels_simd());
+}
+
+const perdure_kernel& simd_kernel(const std::string& name) {
+  for (uint32_t i = 0; i < simd_plugin().n_kernels; ++i)
+    if (name == simd_plugin().kernels[i].name) return simd_plugin().kernels[i];
+  FAIL("no kernel ", name);
+  return simd_plugin().kernels[0];
+}
+
+}  // namespace
+
+TEST_CASE("kernels.scalar agrees with itself however the work is cut") {
+  check_kernel_plugin(&scalar_plugin());
+}
+
+TEST_CASE(
+    "kernels.simd agrees with the scalar definition and gives a row the same bits in any step") {
+  check_kernel_plugin(&simd_plugin());
+}
+
+TEST_CASE("every instruction set of kernels.simd has every kernel that kernels.scalar has") {
+  std::map<std::string, std::set<std::string>> stems;
+  for (uint32_t i = 0; i < simd_plugin().n_kernels; ++i) {
+    const perdure_kernel& k = simd_plugin().kernels[i];
+    stems[k.isa].insert(std::string(k.name, std::strlen(k.name) - std::strlen(k.isa) - 1));
+  }
+  CHECK(stems.size() == 3);
+  for (uint32_t i = 0; i < scalar_plugin().n_kernels; ++i) {
+    const std::string name = scalar_plugin().kernels[i].name;
+    for (const auto& [isa, names] : stems) {
+      INFO(name, " for ", isa);
+      CHECK(names.contains(name.substr(0, name.size() - std::strlen("_scalar"))));
+    }
+  }
+}
+
+TEST_CASE("products of quantised rows have the scalar definition's bits on every instruction set") {
+  for (const char* isa : {"avx2", "avx512", "avx512vnni"}) {
+    const perdure_kernel& kernel = simd_kernel(std::string("mat_mul_q80_") + isa);
+    if (!runs_here(kernel)) continue;
+    for (uint64_t seed = 100; seed < 140; ++seed) {
+      INFO(isa, ", seed ", seed);
+      const KernelCase test = mat_mul_case(PERDURE_Q80, true, seed);
+      PreparedKernel prepared(kernel, test);
+      REQUIRE(prepared.accepted());
+      prepared.run();
+      CHECK(prepared.result().data == scalar_result(test).data);
+    }
+  }
+}
+
+TEST_CASE("activations are within four units in the last place of the scalar definition") {
+  constexpr double kUnit = 1.2e-7;
+  for (const char* isa : {"avx2", "avx512"}) {
+    for (const char* op : {"silu", "sigmoid", "tanh"}) {
+      const perdure_kernel& kernel = simd_kernel(std::string(op) + "_f32_" + isa);
+      if (!runs_here(kernel)) continue;
+      KernelCase test{.op = op};
+      test.add_session(0, 1);
+      std::vector<float> x;
+      for (float v = -86.0f; v < 86.0f; v += 0.0137f) x.push_back(v);
+      test.add_rows(static_cast<int64_t>(x.size()), x);
+      test.set_output(static_cast<int64_t>(x.size()));
+      PreparedKernel prepared(kernel, test);
+      prepared.run();
+      INFO(kernel.name);
+      CHECK(elementwise_difference(prepared.result().floats(), scalar_result(test).floats()) <=
+            4 * kUnit);
+    }
+  }
+}
+
+TEST_CASE("attend gives zeros to a row without keys") {
+  for (const char* isa : {"avx2", "avx512"}) {
+    const perdure_kernel& kernel = simd_kernel(std::string("attend_f32_") + isa);
+    if (!runs_here(kernel)) continue;
+    KernelCase test = causal_attend_case(3, 5, 1);
+    test.inputs[3].data = bytes_of(std::vector<int64_t>{0, 6, 0, 4, 4, 0, 0, 8, 0});
+    PreparedKernel prepared(kernel, test);
+    prepared.run();
+    const std::vector<float> y = prepared.result().floats();
+    const auto row = y.begin() + static_cast<int64_t>(y.size() / 3);
+    CHECK(std::all_of(row, row + static_cast<int64_t>(y.size() / 3),
+                      [](float v) { return v == 0.0f; }));
+    CHECK(relative_difference(y, scalar_result(test).floats()) < 4e-6);
+  }
+}

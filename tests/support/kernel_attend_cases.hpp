@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Nodes for `attend`: several ranges and queries, rotation on reading, rings, empty ranges, keys of
+// several blocks.
+#pragma once
+
+#include "tests/support/kernel_cases.hpp"
+
+namespace perdure::test {
+
+struct AttendShape {
+  int64_t head_size, heads_per_kv, n_kv_heads, n_queries, n_ranges, ring_rows, last_key;
+  bool rotate;
+
+  int64_t n_heads() const { return heads_per_kv * n_kv_heads; }
+  int64_t kv_columns() const { return n_kv_heads * head_size; }
+};
+
+inline AttendShape random_attend_shape(Numbers& numbers) {
+  AttendShape s{};
+  s.head_size = numbers.pick({2, 8, 20, 48, 64, 80, 128});
+  s.heads_per_kv = numbers.pick({1, 1, 2, 3});
+  s.n_kv_heads = numbers.pick({1, 2, 3});
+  s.n_queries = numbers.pick({1, 2});
+  s.n_ranges = numbers.pick({1, 2, 3});
+  s.ring_rows = numbers.pick({0, 0, 40, 150});
+  s.last_key = numbers.pick({3, 63, 64, 70, 200, 300});
+  s.rotate = numbers.between(0, 1) != 0;
+  return s;
+}
+
+// A range of keys that the state holds: with a ring of R rows behind two fixed ones, at most the
+// last R.
+inline void add_range(std::vector<int64_t>& ranges, const AttendShape& s, Numbers& numbers) {
+  const int64_t end = numbers.between(0, s.last_key + 1);
+  const int64_t held = s.ring_rows == 0 ? end : std::min(end, s.ring_rows);
+  const int64_t first = numbers.between(0, 5) == 0 ? end : end - numbers.between(0, held);
+  ranges.insert(ranges.end(), {first, end, numbers.pick({0, 0, 3})});
+}
+
+inline KernelCase attend_case(uint64_t seed) {
+  Numbers numbers(seed);
+  const AttendShape s = random_attend_shape(numbers);
+  KernelCase test{.op = "attend"};
+  add_some_rows(test, numbers);
+  for (int64_t q = 0; q < s.n_queries; ++q)
+    test.add_rows(s.n_heads() * s.head_size,
+                  numbers.normals(n_rows(test) * s.n_heads() * s.head_size));
+  test.attributes = {{"n_heads", static_cast<double>(s.n_heads())},
+                     {"n_kv_heads", static_cast<double>(s.n_kv_heads)},
+                     {"n_queries", static_cast<double>(s.n_queries)},
+                     {"n_ranges", static_cast<double>(s.n_ranges)}};
+  const int64_t physical = s.ring_rows == 0 ? s.last_key + 1 : 2 + s.ring_rows;
+  for (int64_t r = 0; r < s.n_ranges; ++r) {
+    for (int part = 0; part < 2; ++part) {
+      test.states.push_back({.columns = s.kv_columns(), .ring_first = 2, .ring_rows = s.ring_rows});
+      for (int32_t i = 0; i <= test.rows.back().session; ++i)
+        test.states.back().sessions.push_back(numbers.normals(physical * s.kv_columns()));
+      test.add_state(static_cast<uint32_t>(test.states.size() - 1));
+    }
+    std::vector<int64_t> ranges;
+    for (int64_t row = 0; row < n_rows(test); ++row) add_range(ranges, s, numbers);
+    test.add_integers(3, ranges);
+    const std::string n = std::to_string(r);
+    test.attributes.emplace_back("query." + n, numbers.between(0, s.n_queries - 1));
+    test.attributes.emplace_back("rotate." + n, s.rotate && r != 1);
+    test.attributes.emplace_back("group." + n, numbers.pick({1, 1, 3}));
+  }
+  if (s.rotate) {
+    HarnessValue angles{.kind = PERDURE_VALUE_CONSTANT, .rows = 310, .columns = s.head_size};
+    angles.data = bytes_of(numbers.normals(310 * s.head_size, 0.7f));
+    test.inputs.push_back(angles);
+  }
+  test.set_output(s.n_heads() * s.head_size);
+  return test;
+}
+
+// Causal attention of a prompt over one state: rows share keys, block after block.
+inline KernelCase causal_attend_case(int64_t n_rows_of_step, int64_t first_position,
+                                     uint64_t seed) {
+  Numbers numbers(seed);
+  const int64_t head_size = 48, n_heads = 2;
+  KernelCase test{.op = "attend"};
+  test.add_session(first_position, n_rows_of_step);
+  test.add_rows(n_heads * head_size, numbers.normals(n_rows_of_step * n_heads * head_size));
+  for (int part = 0; part < 2; ++part) {
+    test.states.push_back({.columns = n_heads * head_size});
+    test.states.back().sessions.push_back(
+        numbers.normals((first_position + n_rows_of_step) * n_heads * head_size));
+    test.add_state(static_cast<uint32_t>(part));
+  }
+  std::vector<int64_t> ranges;
+  for (const perdure_row& row : test.rows) ranges.insert(ranges.end(), {0, row.position + 1, 0});
+  test.add_integers(3, ranges);
+  test.attributes = {
+      {"n_heads", n_heads}, {"n_kv_heads", n_heads}, {"n_queries", 1}, {"n_ranges", 1}};
+  test.set_output(n_heads * head_size);
+  return test;
+}
+
+}  // namespace perdure::test

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Nodes on which every kernel is compared with the scalar definition: odd sizes, tails, unaligned
+// and extreme weights, steps of one and of several sessions. Cases come from fixed seeds.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <random>
+
+#include "tests/support/kernel_harness.hpp"
+
+namespace perdure::test {
+
+// Random numbers of one case.
+class Numbers {
+ public:
+  explicit Numbers(uint64_t seed) : engine_(seed) {}
+
+  int64_t between(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(engine_);
+  }
+
+  int64_t pick(std::initializer_list<int64_t> choices) {
+    return choices.begin()[between(0, static_cast<int64_t>(choices.size()) - 1)];
+  }
+
+  // Mostly lengths around powers of two, up to 257.
+  int64_t size() {
+    return pick({1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100, 127, 128, 129, 257});
+  }
+
+  float normal(float scale = 1.0f) { return scale * std::normal_distribution<float>()(engine_); }
+
+  std::vector<float> normals(int64_t n, float scale = 1.0f) {
+    std::vector<float> values(static_cast<size_t>(n));
+    for (float& v : values) v = normal(scale);
+    return values;
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+inline void add_some_rows(KernelCase& test, Numbers& numbers) {
+  const int64_t n_sessions = numbers.pick({1, 1, 2, 3});
+  for (int64_t s = 0; s < n_sessions; ++s)
+    test.add_session(numbers.between(0, 300), numbers.pick({1, 1, 2, 3, 4, 5, 7, 11}));
+}
+
+inline int64_t n_rows(const KernelCase& test) { return static_cast<int64_t>(test.rows.size()); }
+
+// Numbers at which activations misbehave.
+inline void add_special_values(std::vector<float>& values, Numbers& numbers) {
+  constexpr float kSpecial[] = {0.0f,   -0.0f, 1e-40f, -1e-40f, 1e-7f,   0.62f, -0.63f, 88.0f,
+                                -88.0f, 90.0f, -90.0f, 110.0f,  -110.0f, 1e30f, -1e30f};
+  for (float& v : values)
+    if (numbers.between(0, 3) == 0) v = kSpecial[numbers.between(0, std::size(kSpecial) - 1)];
+}
+
+inline KernelCase elementwise_case(const std::string& op, int n_inputs, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = op};
+  add_some_rows(test, numbers);
+  const int64_t n = numbers.size();
+  for (int i = 0; i < n_inputs; ++i) {
+    std::vector<float> values = numbers.normals(n_rows(test) * n, 3.0f);
+    // Products of two extremes would only test infinity.
+    if (i == 0) add_special_values(values, numbers);
+    test.add_rows(n, values);
+  }
+  test.set_output(n);
+  return test;
+}
+
+inline KernelCase scale_rows_case(uint64_t seed) {
+  KernelCase test = elementwise_case("scale_rows", 1, seed);
+  Numbers numbers(seed + 1);
+  test.add_rows(1, numbers.normals(n_rows(test)));
+  return test;
+}
+
+// Any bits that are a finite number of a 16-bit type, subnormals included.
+inline uint16_t random_16_bits(perdure_dtype dtype, Numbers& numbers) {
+  if (dtype == PERDURE_BF16) {
+    if (numbers.between(0, 7) == 0) return static_cast<uint16_t>(numbers.between(0, 127));
+    return static_cast<uint16_t>(std::bit_cast<uint32_t>(numbers.normal(0.1f)) >> 16);
+  }
+  const uint16_t sign = numbers.between(0, 1) ? 0x8000 : 0;
+  if (numbers.between(0, 7) == 0) return sign | static_cast<uint16_t>(numbers.between(0, 1023));
+  return sign | static_cast<uint16_t>(numbers.between(1, 15) << 10 | numbers.between(0, 1023));
+}
+
+// int8 values with extremes and zeros, and their scales.
+inline void fill_q80(HarnessValue& v, int64_t n_values, Numbers& numbers) {
+  const int64_t n_groups = (n_values + v.group_size - 1) / v.group_size;
+  std::vector<float> scales;
+  for (int64_t g = 0; g < n_groups; ++g) scales.push_back(std::fabs(numbers.normal(0.01f)));
+  for (int64_t i = 0; i < n_values; ++i) {
+    const int64_t kind = (i / v.group_size) % 5;
+    const int64_t value = kind == 0   ? numbers.pick({-127, 127})
+                          : kind == 1 ? 0
+                                      : numbers.between(-127, 127);
+    v.data.push_back(static_cast<char>(value));
+    if (kind == 1) scales[i / v.group_size] = 0.0f;
+  }
+  v.scales = bytes_of(scales);
+}
+
+inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, int64_t group,
+                           Numbers& numbers) {
+  HarnessValue v{.kind = PERDURE_VALUE_CONSTANT, .dtype = dtype, .rows = rows, .columns = columns};
+  v.misalignment = static_cast<size_t>(numbers.pick({0, 0, 1, 2, 3, 28}));
+  if (dtype == PERDURE_F32) v.data = bytes_of(numbers.normals(rows * columns, 0.1f));
+  if (dtype == PERDURE_F16 || dtype == PERDURE_BF16) {
+    std::vector<uint16_t> values(static_cast<size_t>(rows * columns));
+    for (uint16_t& bits : values) bits = random_16_bits(dtype, numbers);
+    v.data = bytes_of(values);
+  }
+  if (dtype == PERDURE_Q80) {
+    v.group_size = group;
+    fill_q80(v, rows * columns, numbers);
+  }
+  return v;
+}
+
+// `quantised`: rows and weights Q80; else F32 rows and weights of type `dtype`.
+inline KernelCase mat_mul_case(perdure_dtype dtype, bool quantised, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "mat_mul"};
+  add_some_rows(test, numbers);
+  int64_t k = numbers.size(), group = 0;
+  if (dtype == PERDURE_Q80) {
+    group = numbers.pick({1, 2, 3, 5, 6, 16, 32, 32, 64, 64, 96});
+    if (quantised) k = group * numbers.between(1, 5);
+  }
+  if (quantised) {
+    HarnessValue x{.dtype = PERDURE_Q80, .columns = k, .group_size = group};
+    fill_q80(x, n_rows(test) * k, numbers);
+    test.inputs.push_back(x);
+  } else {
+    test.add_rows(k, numbers.normals(n_rows(test) * k));
+  }
+  const int64_t n = numbers.size();
+  test.inputs.push_back(weight(dtype, n, k, group, numbers));
+  test.set_output(n);
+  return test;
+}
+
+// The rows that asked for logits only.
+inline KernelCase output_mat_mul_case(uint64_t seed) {
+  KernelCase test = mat_mul_case(PERDURE_F32, false, seed);
+  for (int64_t r = n_rows(test) - 1; r >= 0; r -= 2)
+    test.output_rows.insert(test.output_rows.begin(), r);
+  test.inputs[0].kind = test.outputs[0].kind = PERDURE_VALUE_OUTPUTS;
+  test.inputs[0].data.resize(test.output_rows.size() * test.inputs[0].columns * sizeof(float));
+  return test;
+}
+
+inline KernelCase norm_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "rms_norm"};
+  add_some_rows(test, numbers);
+  int64_t n = numbers.size();
+  const bool grouped = numbers.between(0, 2) == 0;
+  test.attributes = {{"eps", 1e-5}, {"group", grouped ? static_cast<double>(n) : 0.0}};
+  if (grouped) n *= numbers.between(1, 4);
+  test.add_rows(n, numbers.normals(n_rows(test) * n));
+  if (numbers.between(0, 2) > 0) {
+    const int64_t type = numbers.pick({PERDURE_F32, PERDURE_F32, PERDURE_F16, PERDURE_BF16});
+    test.inputs.push_back(weight(static_cast<perdure_dtype>(type), 1, n, 0, numbers));
+  }
+  test.set_output(n);
+  return test;
+}
+
+inline KernelCase quantize_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "quantize"};
+  add_some_rows(test, numbers);
+  const int64_t group = numbers.pick({1, 3, 8, 31, 32, 64, 100});
+  const int64_t n = group * numbers.between(1, 5);
+  std::vector<float> x = numbers.normals(n_rows(test) * n);
+  for (int64_t i = 0; i < static_cast<int64_t>(x.size()); ++i) {
+    if (i / group % 4 == 1) x[i] = 0.0f;     // a group of zeros
+    if (i / group % 4 == 2) x[i] *= 1e-41f;  // scales at the end of the range
+    if (i / group % 4 == 3)                  // exact halves: scale 1
+      x[i] = i % group == 0 ? 127.0f : static_cast<float>(numbers.between(-127, 126)) + 0.5f;
+  }
+  test.add_rows(n, x);
+  test.attributes = {{"group_size", static_cast<double>(group)}};
+  test.set_output(n, PERDURE_Q80, group);
+  return test;
+}
+
+inline KernelCase row_input_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "row_input"};
+  add_some_rows(test, numbers);
+  const int64_t n = numbers.size(), n_table = 11;
+  const int64_t type = numbers.pick({PERDURE_F32, PERDURE_F16, PERDURE_BF16, PERDURE_Q80});
+  test.inputs.push_back(
+      weight(static_cast<perdure_dtype>(type), n_table, n, numbers.pick({1, 7, 32}), numbers));
+  test.states.push_back({.columns = n});
+  for (int32_t s = 0; s <= test.rows.back().session; ++s)
+    test.states[0].sessions.push_back(numbers.normals(5 * n));
+  test.add_state(0);
+  for (perdure_row& row : test.rows) {
+    row.source = static_cast<int32_t>(numbers.between(0, 1));
+    row.role = row.source;
+    row.index = numbers.between(0, row.source == 0 ? n_table - 1 : 4);
+  }
+  test.set_output(n);
+  return test;
+}
+
+inline std::vector<int64_t> some_indices(const KernelCase& test, int64_t highest,
+                                         Numbers& numbers) {
+  std::vector<int64_t> indices;
+  for (int64_t r = 0; r < n_rows(test); ++r) indices.push_back(numbers.between(0, highest));
+  return indices;
+}
+
+// state_read, or state_write with rows that share a place and rows of a role that is not written.
+inline KernelCase state_case(bool write, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = write ? "state_write" : "state_read"};
+  add_some_rows(test, numbers);
+  const int64_t n = numbers.pick({1, 17, 64, 300});
+  test.states.push_back({.columns = n, .ring_first = 2, .ring_rows = numbers.pick({0, 3})});
+  const int64_t physical = test.states[0].ring_rows == 0 ? 8 : 5;
+  for (int32_t s = 0; s <= test.rows.back().session; ++s)
+    test.states[0].sessions.push_back(numbers.normals(physical * n));
+  for (perdure_row& row : test.rows) row.role = static_cast<int32_t>(numbers.between(0, 1));
+  const auto indices = some_indices(test, 7, numbers);
+  if (write) test.add_rows(n, numbers.normals(n_rows(test) * n));
+  test.add_state(0);
+  test.add_integers(1, indices);
+  if (write)
+    test.attributes = {{"roles", static_cast<double>(numbers.between(1, 3))}};
+  else
+    test.set_output(n);
+  return test;
+}
+
+inline KernelCase row_index_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "row_index"};
+  add_some_rows(test, numbers);
+  test.attributes = {{"modulus", static_cast<double>(numbers.pick({0, 1, 7, 32}))},
+                     {"offset", static_cast<double>(numbers.pick({0, 32}))},
+                     {"cap", static_cast<double>(numbers.pick({0, 40}))}};
+  test.set_output(1, PERDURE_I64);
+  return test;
+}
+
+inline KernelCase range_case(bool sinks, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = sinks ? "sink_range" : "window_range"};
+  add_some_rows(test, numbers);
+  test.add_integers(1, some_indices(test, 100, numbers));
+  if (sinks)
+    test.attributes = {{"sinks", 4}};
+  else
+    test.attributes = {{"window", static_cast<double>(numbers.pick({0, 1, 16}))},
+                       {"lowest", static_cast<double>(numbers.pick({0, 4, 50}))},
+                       {"all_from", static_cast<double>(numbers.pick({-1, 60}))},
+                       {"rebase", static_cast<double>(numbers.pick({0, 1}))}};
+  test.set_output(3, PERDURE_I64);
+  return test;
+}
+
+inline KernelCase angles_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "rope_angles"};
+  add_some_rows(test, numbers);
+  const int64_t n = numbers.pick({1, 4, 24, 32, 33});
+  test.add_integers(1, some_indices(test, numbers.pick({10, 1000, 1 << 18}), numbers));
+  HarnessValue frequencies{.kind = PERDURE_VALUE_CONSTANT, .rows = 1, .columns = n};
+  std::vector<float> values;
+  for (int64_t i = 0; i < n; ++i)
+    values.push_back(std::pow(10000.0f, -static_cast<float>(i) / static_cast<float>(n)));
+  frequencies.data = bytes_of(values);
+  test.inputs.push_back(frequencies);
+  const double sign = static_cast<double>(numbers.pick({0, 0, 1, -1}));
+  test.attributes = {{"divisor", static_cast<double>(numbers.pick({1, 4}))},
+                     {"xpos_lambda", sign == 0 ? 0.0 : 1024.0},
+                     {"xpos_sign", sign}};
+  test.set_output(2 * n);
+  return test;
+}
+
+inline KernelCase rope_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "rope"};
+  add_some_rows(test, numbers);
+  const int64_t head_size = numbers.pick({2, 8, 20, 48, 64, 66, 128});
+  const int64_t n = head_size * numbers.between(1, 4);
+  test.add_rows(n, numbers.normals(n_rows(test) * n));
+  std::vector<float> angles;
+  for (int64_t i = 0; i < n_rows(test) * head_size / 2; ++i) {
+    const float angle = numbers.normal(3.0f);
+    angles.insert(angles.end(), {std::cos(angle), std::sin(angle)});
+  }
+  test.add_rows(head_size, angles);
+  test.set_output(n);
+  return test;
+}
+
+inline KernelCase log_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "log_n"};
+  add_some_rows(test, numbers);
+  test.add_integers(1, some_indices(test, 1000, numbers));
+  test.attributes = {{"train_length", 256}, {"clamp", static_cast<double>(seed % 2)}};
+  test.set_output(1);
+  return test;
+}
+
+inline KernelCase select_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "select_outputs"};
+  add_some_rows(test, numbers);
+  const int64_t n = numbers.size();
+  for (int64_t r = 0; r < n_rows(test); ++r)
+    if (numbers.between(0, 1)) test.output_rows.push_back(r);
+  test.add_rows(n, numbers.normals(n_rows(test) * n));
+  test.set_output(n);
+  test.outputs[0].kind = PERDURE_VALUE_OUTPUTS;
+  return test;
+}
+
+}  // namespace perdure::test

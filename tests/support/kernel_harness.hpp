@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Runs one kernel on one node built by hand, through the C ABI alone: no graph, no plan, no
+// executor. Every buffer is a heap block of exactly the size the contract names, so that a
+// sanitizer sees any step beyond it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/api/kernel.h"
+
+namespace perdure::test {
+
+using Bytes = std::vector<char>;
+
+template <typename T>
+Bytes bytes_of(const std::vector<T>& values) {
+  const char* first = reinterpret_cast<const char*>(values.data());
+  return Bytes(first, first + values.size() * sizeof(T));
+}
+
+// A tensor of a node: its contents and how it is described to the kernel.
+struct HarnessValue {
+  uint32_t kind = PERDURE_VALUE_ROWS;
+  perdure_dtype dtype = PERDURE_F32;
+  int64_t rows = 0;  // 0: as many as the step has (rows, outputs)
+  int64_t columns = 0;
+  int64_t group_size = 0;
+  Bytes data;
+  Bytes scales;
+  uint32_t state = 0;       // PERDURE_VALUE_STATE
+  size_t misalignment = 0;  // bytes by which a constant lies off its natural alignment
+};
+
+// A state tensor: physical rows of `columns` floats for every session.
+struct HarnessState {
+  int64_t columns = 0;
+  int64_t ring_first = 0;
+  int64_t ring_rows = 0;
+  std::vector<std::vector<float>> sessions;
+};
+
+inline int64_t element_bytes(perdure_dtype dtype) {
+  constexpr int64_t kBytes[] = {4, 2, 2, 1, 8};
+  return kBytes[dtype];
+}
+
+// What a kernel leaves behind.
+struct KernelResult {
+  Bytes data, scales;
+  std::vector<HarnessState> states;
+
+  std::vector<float> floats() const {
+    std::vector<float> values(data.size() / sizeof(float));
+    std::memcpy(values.data(), data.data(), data.size());
+    return values;
+  }
+};
+
+// How a test cuts the items of a node into ranges.
+enum class Cut { kWhole, kSmallest, kSmallestBackwards };
+
+// A node, its inputs and a step.
+struct KernelCase {
+  std::string op;
+  std::vector<std::pair<std::string, double>> attributes;
+  std::vector<HarnessValue> inputs;
+  std::vector<HarnessValue> outputs;
+  std::vector<HarnessState> states;
+  std::vector<perdure_row> rows;  // sessions in ascending order
+  std::vector<int64_t> output_rows;
+
+  // `n` rows of one session from position `first` on.
+  void add_session(int64_t first, int64_t n) {
+    const int32_t session = rows.empty() ? 0 : rows.back().session + 1;
+    for (int64_t r = 0; r < n; ++r) rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session});
+  }
+
+  void add_rows(int64_t columns, const std::vector<float>& values) {
+    inputs.push_back({.columns = columns, .data = bytes_of(values)});
+  }
+
+  void add_integers(int64_t columns, const std::vector<int64_t>& values) {
+    inputs.push_back({.dtype = PERDURE_I64, .columns = columns, .data = bytes_of(values)});
+  }
+
+  void add_state(uint32_t state) {
+    inputs.push_back(
+        {.kind = PERDURE_VALUE_STATE, .columns = states[state].columns, .state = state});
+  }
+
+  void set_output(int64_t columns, perdure_dtype dtype = PERDURE_F32, int64_t group_size = 0) {
+    outputs = {{.dtype = dtype, .columns = columns, .group_size = group_size}};
+  }
+
+  // The same node in a step of row `row` alone.
+  KernelCase only_row(int64_t row) const {
+    KernelCase alone = *this;
+    const auto cut = [&](Bytes& bytes) {
+      const size_t size = bytes.size() / rows.size();
+      bytes = Bytes(bytes.begin() + row * size, bytes.begin() + (row + 1) * size);
+    };
+    for (HarnessValue& v : alone.inputs) {
+      if (v.kind != PERDURE_VALUE_ROWS) continue;
+      cut(v.data);
+      cut(v.scales);
+    }
+    for (HarnessState& s : alone.states) s.sessions = {s.sessions[rows[row].session]};
+    alone.rows = {rows[row]};
+    alone.rows[0].session = 0;
+    return alone;
+  }
+};
+
+// A kernel prepared for a case; runs it as often as asked.
+class PreparedKernel {
+ public:
+  PreparedKernel(const perdure_kernel& kernel, const KernelCase& test)
+      : kernel_(kernel), case_(test), params_(aligned(kernel.params_bytes)) {
+    describe();
+    std::memset(params_.get(), 0, kernel.params_bytes);
+    accepted_ = kernel_.prepare(&node_, params_.get()) == PERDURE_OK;
+    if (!accepted_) return;
+    if (kernel_.scratch_bytes) scratch_ = aligned(kernel_.scratch_bytes(&node_, params_.get()));
+    pack();
+  }
+  PreparedKernel(const PreparedKernel&) = delete;
+
+  bool accepted() const { return accepted_; }
+  size_t packed_bytes() const { return packed_bytes_; }
+
+  // Computes everything, in ranges as `cut` says. Requires: accepted().
+  void run(Cut cut = Cut::kWhole) {
+    const perdure_call call = {
+        sizeof(perdure_call), params_.get(),   node_.n_inputs, inputs_.data(),
+        packed_.data(),       outputs_.data(), &step_};
+    perdure_work work{};
+    kernel_.divide(params_.get(), &step_, &work);
+    const int64_t size = cut == Cut::kWhole ? std::max<int64_t>(work.n_items, 1) : work.min_items;
+    const int64_t n_ranges = (work.n_items + size - 1) / size;
+    for (int64_t i = 0; i < n_ranges; ++i) {
+      const int64_t range = cut == Cut::kSmallestBackwards ? n_ranges - 1 - i : i;
+      kernel_.run(&call, range * size, std::min(work.n_items, (range + 1) * size), scratch_.get());
+    }
+  }
+
+  KernelResult result() const {
+    KernelResult result{{}, {}, case_.states};
+    if (!case_.outputs.empty()) result.data = case_.outputs[0].data;
+    if (!case_.outputs.empty()) result.scales = case_.outputs[0].scales;
+    return result;
+  }
+
+ private:
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+  using Memory = std::unique_ptr<char, Free>;
+
+  static Memory aligned(size_t size) {
+    return Memory(
+        static_cast<char*>(std::aligned_alloc(64, std::max<size_t>(1, (size + 63) / 64) * 64)));
+  }
+
+  int64_t count(const HarnessValue& v) const {
+    if (v.kind == PERDURE_VALUE_OUTPUTS) return static_cast<int64_t>(case_.output_rows.size());
+    return v.kind == PERDURE_VALUE_ROWS ? static_cast<int64_t>(case_.rows.size()) : v.rows;
+  }
+
+  perdure_value describe_value(HarnessValue& v) {
+    perdure_value value{};
+    value.kind = v.kind;
+    value.state = v.state;
+    perdure_tensor& t = value.tensor;
+    t.struct_size = sizeof(perdure_tensor);
+    t.dtype = v.dtype;
+    t.rank = 2;
+    t.shape[0] = count(v);
+    t.shape[1] = v.columns;
+    t.shape[2] = t.shape[3] = 1;
+    t.row_stride_bytes = v.columns * element_bytes(v.dtype);
+    t.group_size = v.group_size;
+    t.data = place(v.data, v.misalignment);
+    t.scales = v.scales.empty() ? nullptr : place(v.scales, v.misalignment);
+    return value;
+  }
+
+  // Where the contents are read: in place, or a copy that lies `misalignment` bytes off.
+  void* place(Bytes& bytes, size_t misalignment) {
+    if (misalignment == 0) return bytes.data();
+    shifted_.push_back(Bytes(misalignment));
+    shifted_.back().insert(shifted_.back().end(), bytes.begin(), bytes.end());
+    return shifted_.back().data() + misalignment;
+  }
+
+  void describe_step() {
+    const int64_t n_sessions = case_.rows.empty() ? 0 : case_.rows.back().session + 1;
+    views_.resize(static_cast<size_t>(n_sessions));
+    sessions_.resize(static_cast<size_t>(n_sessions));
+    for (int64_t s = 0; s < n_sessions; ++s) {
+      for (HarnessState& state : case_.states) {
+        std::vector<float>& data = state.sessions[s];
+        const int64_t row_bytes = state.columns * static_cast<int64_t>(sizeof(float));
+        views_[s].push_back({reinterpret_cast<char*>(data.data()), row_bytes,
+                             static_cast<int64_t>(data.size()) / state.columns, state.ring_first,
+                             state.ring_rows});
+      }
+      sessions_[s].states = views_[s].data();
+    }
+    for (size_t r = case_.rows.size(); r-- > 0;) {
+      perdure_session& session = sessions_[case_.rows[r].session];
+      session.first_row = static_cast<int64_t>(r);
+      ++session.n_rows;
+    }
+    step_ = {sizeof(perdure_step),     static_cast<int64_t>(case_.rows.size()),
+             case_.rows.data(),        static_cast<int64_t>(case_.output_rows.size()),
+             case_.output_rows.data(), n_sessions,
+             sessions_.data()};
+  }
+
+  void describe() {
+    for (HarnessValue& v : case_.outputs) {
+      v.data.assign(static_cast<size_t>(count(v) * v.columns * element_bytes(v.dtype)), '\x55');
+      if (v.group_size > 0)
+        v.scales.assign(static_cast<size_t>(count(v) * v.columns / v.group_size) * sizeof(float),
+                        '\x55');
+    }
+    for (HarnessValue& v : case_.inputs) inputs_.push_back(describe_value(v));
+    for (HarnessValue& v : case_.outputs) outputs_.push_back(describe_value(v));
+    for (const auto& [name, value] : case_.attributes)
+      attributes_.push_back({name.c_str(), static_cast<int64_t>(value), value});
+    describe_step();
+    node_ = {sizeof(perdure_node),
+             case_.op.c_str(),
+             static_cast<uint32_t>(inputs_.size()),
+             inputs_.data(),
+             static_cast<uint32_t>(outputs_.size()),
+             outputs_.data(),
+             static_cast<uint32_t>(attributes_.size()),
+             attributes_.data(),
+             static_cast<int64_t>(case_.rows.size())};
+  }
+
+  void pack() {
+    packed_.resize(inputs_.size(), nullptr);
+    if (!kernel_.packed_bytes) return;
+    for (uint32_t i = 0; i < inputs_.size(); ++i) {
+      const size_t size = kernel_.packed_bytes(&node_, params_.get(), i);
+      if (size == 0) continue;
+      packed_memory_.push_back(aligned(size));
+      kernel_.pack(&node_, params_.get(), i, packed_memory_.back().get());
+      packed_[i] = packed_memory_.back().get();
+      packed_bytes_ += size;
+    }
+  }
+
+  const perdure_kernel& kernel_;
+  KernelCase case_;
+  Memory params_, scratch_;
+  bool accepted_ = false;
+  size_t packed_bytes_ = 0;
+  std::vector<Bytes> shifted_;
+  std::vector<perdure_value> inputs_, outputs_;
+  std::vector<perdure_attribute> attributes_;
+  std::vector<std::vector<perdure_state_view>> views_;
+  std::vector<perdure_session> sessions_;
+  std::vector<Memory> packed_memory_;
+  std::vector<const void*> packed_;
+  perdure_step step_{};
+  perdure_node node_{};
+};
+
+}  // namespace perdure::test

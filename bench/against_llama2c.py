@@ -47,13 +47,13 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for shape in arguments.shapes.split(","):
-            files = [os.path.join(folder, f"{shape}.{end}") for end in ("v0.bin", "v2.bin", "tokenizer.bin")]
+            files = [os.path.join(folder, f"{shape}.{end}") for end in ("v0.bin", "v2.bin", "v2mem.bin", "tokenizer.bin")]
             subprocess.run([os.path.join(binaries, "bench_random_model"), shape, *files], check=True)
             for kind, program, model in (("f32", arguments.run, files[0]), ("q80", arguments.runq, files[1])):
                 for threads in map(int, arguments.threads.split(",")):
                     theirs, decode, prefill, bandwidth, read = [], [], [], [], 0
                     for _ in range(arguments.rounds):
-                        theirs.append(llama2c(program, model, files[2], threads, arguments.steps))
+                        theirs.append(llama2c(program, model, files[3], threads, arguments.steps))
                         ours = perdure(os.path.join(binaries, "perdure"), model, threads, 256, arguments.steps)
                         decode.append(ours["decode_tokens_per_second"]["median"])
                         prefill.append(ours["prefill_tokens_per_second"]["median"])

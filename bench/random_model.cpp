@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Writes llama2.c models of well-known shapes with random weights, and a tokenizer for them, to be timed:
-//   bench_random_model 15m OUT.v0.bin OUT.v2.bin OUT.tokenizer.bin
+//   bench_random_model 15m OUT.v0.bin OUT.v2.bin OUT.v2mem.bin OUT.tokenizer.bin
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -62,6 +62,34 @@ void write_v0(const Shape& s, const std::string& path) {
   matrix(s.vocab_size, d);
 }
 
+// A version 2 file with memory (section 1.1): q80 groups of 32, `mem_len` rows of initial memory.
+void write_v2_mem(const Shape& s, int32_t mem_len, const std::string& path) {
+  constexpr int32_t kGroup = 32;
+  std::ofstream file(path, std::ios::binary);
+  for (const uint32_t field : {0x616B3432u, 2u}) put(file, field);
+  for (const int32_t field : {s.dim, s.hidden_dim, s.n_layers, s.n_heads, s.n_kv_heads, s.vocab_size, s.seq_len, mem_len})
+    put(file, field);
+  put(file, uint8_t{0});
+  put(file, kGroup);
+  file.seekp(256);
+  std::mt19937 random(2);
+  const int64_t l = s.n_layers, d = s.dim, h = s.hidden_dim, kv = d / s.n_heads * s.n_kv_heads;
+  auto reals = [&](int64_t n, float scale) {
+    for (int64_t i = 0; i < n; ++i) put(file, scale == 0.0f ? 1.0f : scale * (static_cast<float>(random() % 2001) - 1000.0f));
+  };
+  auto quantised = [&](int64_t n) {
+    for (int64_t i = 0; i < n; ++i) put(file, static_cast<int8_t>(static_cast<int>(random() % 255) - 127));
+    for (int64_t i = 0; i < n / kGroup; ++i) put(file, 0.0004f);
+  };
+  reals(4 * l * d, 0.0f);
+  reals(l * mem_len * d, 0.001f);
+  reals(d, 0.0f);
+  quantised(s.vocab_size * d);
+  for (const int64_t n : {d * d, kv * d, kv * d, d * d, h * d, d * h, h * d, h * d, d * h, h * d})
+    for (int64_t i = 0; i < l; ++i) quantised(n);
+  quantised(s.vocab_size * d);
+}
+
 void write_tokenizer(const Shape& s, const std::string& path) {
   std::ofstream file(path, std::ios::binary);
   put(file, int32_t{16});
@@ -81,13 +109,14 @@ void write_tokenizer(const Shape& s, const std::string& path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5 || !kShapes.contains(argv[1])) {
-    std::fprintf(stderr, "usage: bench_random_model 15m|42m|110m V0_FILE V2_FILE TOKENIZER_FILE\n");
+  if (argc != 6 || !kShapes.contains(argv[1])) {
+    std::fprintf(stderr, "usage: bench_random_model 15m|42m|110m V0_FILE V2_FILE V2MEM_FILE TOKENIZER_FILE\n");
     return 2;
   }
   const Shape& shape = kShapes.at(argv[1]);
   write_v0(shape, argv[2]);
   perdure::write_llama2c(perdure::Model::open(argv[2]), perdure::Llama2cKind::kV2, 64, argv[3]);
-  write_tokenizer(shape, argv[4]);
+  write_v2_mem(shape, 64, argv[4]);
+  write_tokenizer(shape, argv[5]);
   return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Whether time per token and memory stay flat over an endless text: reads N tokens one by one, takes the median time
-// of every 1,000, and fits a line through them (least squares, 95 % interval), and one through the resident memory.
+// Whether time per token and memory stay flat over an endless text: reads N tokens one by one,
+// takes the median time of every 1,000, and fits a line through them (least squares, 95 %
+// interval), and one through the resident memory.
 //   bench_endless MODEL N [key=value ...]
 #include <algorithm>
 #include <chrono>
@@ -71,7 +72,9 @@ int main(int argc, char** argv) {
     const int32_t token[] = {static_cast<int32_t>((random >> 8) % logits.size())};
     const auto start = std::chrono::steady_clock::now();
     engine.feed(session, token, logits);
-    times.push_back(std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
+    times.push_back(
+        std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+            .count());
     if (times.size() < kWindow) continue;
     std::nth_element(times.begin(), times.begin() + kWindow / 2, times.end());
     medians.push_back(times[kWindow / 2]);
@@ -79,12 +82,14 @@ int main(int argc, char** argv) {
     times.clear();
   }
   const Line time = fit(medians), memory = fit(resident);
-  std::printf("tokens %zu, state %lld bytes\n", n_tokens, static_cast<long long>(session.state_bytes()));
-  std::printf("time per token: mean of medians %.1f us, change over the run %+.2f %% +- %.2f %%\n", time.mean,
-              time.change_percent, time.interval_percent);
-  std::printf("resident memory: mean %.1f MB, change over the run %+.3f %% +- %.3f %%\n", memory.mean / 1e6,
-              memory.change_percent, memory.interval_percent);
-  const bool finite = std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); });
+  std::printf("tokens %zu, state %lld bytes\n", n_tokens,
+              static_cast<long long>(session.state_bytes()));
+  std::printf("time per token: mean of medians %.1f us, change over the run %+.2f %% +- %.2f %%\n",
+              time.mean, time.change_percent, time.interval_percent);
+  std::printf("resident memory: mean %.1f MB, change over the run %+.3f %% +- %.3f %%\n",
+              memory.mean / 1e6, memory.change_percent, memory.interval_percent);
+  const bool finite =
+      std::all_of(logits.begin(), logits.end(), [](float v) { return std::isfinite(v); });
   std::printf("last logits %s\n", finite ? "finite" : "NOT finite");
   return finite ? 0 : 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Writes llama2.c models of well-known shapes with random weights, and a tokenizer for them, to be timed:
+// Writes llama2.c models of well-known shapes with random weights, and a tokenizer for them, to be
+// timed:
 //   bench_random_model 15m OUT.v0.bin OUT.v2.bin OUT.v2mem.bin OUT.tokenizer.bin
 #include <cstdint>
 #include <cstdio>
@@ -40,13 +41,15 @@ void write_v0(const Shape& s, const std::string& path) {
     std::vector<float> values(static_cast<size_t>(columns));
     for (int64_t r = 0; r < rows; ++r) {
       for (float& v : values) v = normal(random);
-      file.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * 4));
+      file.write(reinterpret_cast<const char*>(values.data()),
+                 static_cast<std::streamsize>(values.size() * 4));
     }
   };
   auto ones = [&](int64_t n) {
     for (int64_t i = 0; i < n; ++i) put(file, 1.0f);
   };
-  const int64_t l = s.n_layers, d = s.dim, h = s.hidden_dim, head_size = d / s.n_heads, kv = head_size * s.n_kv_heads;
+  const int64_t l = s.n_layers, d = s.dim, h = s.hidden_dim, head_size = d / s.n_heads,
+                kv = head_size * s.n_kv_heads;
   matrix(s.vocab_size, d);
   ones(l * d);
   matrix(l * d, d);
@@ -67,7 +70,8 @@ void write_v2_mem(const Shape& s, int32_t mem_len, const std::string& path) {
   constexpr int32_t kGroup = 32;
   std::ofstream file(path, std::ios::binary);
   for (const uint32_t field : {0x616B3432u, 2u}) put(file, field);
-  for (const int32_t field : {s.dim, s.hidden_dim, s.n_layers, s.n_heads, s.n_kv_heads, s.vocab_size, s.seq_len, mem_len})
+  for (const int32_t field :
+       {s.dim, s.hidden_dim, s.n_layers, s.n_heads, s.n_kv_heads, s.vocab_size, s.seq_len, mem_len})
     put(file, field);
   put(file, uint8_t{0});
   put(file, kGroup);
@@ -75,10 +79,12 @@ void write_v2_mem(const Shape& s, int32_t mem_len, const std::string& path) {
   std::mt19937 random(2);
   const int64_t l = s.n_layers, d = s.dim, h = s.hidden_dim, kv = d / s.n_heads * s.n_kv_heads;
   auto reals = [&](int64_t n, float scale) {
-    for (int64_t i = 0; i < n; ++i) put(file, scale == 0.0f ? 1.0f : scale * (static_cast<float>(random() % 2001) - 1000.0f));
+    for (int64_t i = 0; i < n; ++i)
+      put(file, scale == 0.0f ? 1.0f : scale * (static_cast<float>(random() % 2001) - 1000.0f));
   };
   auto quantised = [&](int64_t n) {
-    for (int64_t i = 0; i < n; ++i) put(file, static_cast<int8_t>(static_cast<int>(random() % 255) - 127));
+    for (int64_t i = 0; i < n; ++i)
+      put(file, static_cast<int8_t>(static_cast<int>(random() % 255) - 127));
     for (int64_t i = 0; i < n / kGroup; ++i) put(file, 0.0004f);
   };
   reals(4 * l * d, 0.0f);
@@ -98,7 +104,8 @@ void write_tokenizer(const Shape& s, const std::string& path) {
     char byte[8];
     std::snprintf(byte, sizeof byte, "<0x%02X>", static_cast<unsigned>(id - 3) & 0xff);
     if (id >= 3 && id < 259) piece = byte;
-    if (id < 3) piece = std::vector<std::string>{"<unk>", "\n<s>\n", "\n</s>\n"}[static_cast<size_t>(id)];
+    if (id < 3)
+      piece = std::vector<std::string>{"<unk>", "\n<s>\n", "\n</s>\n"}[static_cast<size_t>(id)];
     if (id == 259) piece = " ";
     put(file, 0.0f);
     put(file, static_cast<int32_t>(piece.size()));
@@ -110,7 +117,9 @@ void write_tokenizer(const Shape& s, const std::string& path) {
 
 int main(int argc, char** argv) {
   if (argc != 6 || !kShapes.contains(argv[1])) {
-    std::fprintf(stderr, "usage: bench_random_model 15m|42m|110m V0_FILE V2_FILE V2MEM_FILE TOKENIZER_FILE\n");
+    std::fprintf(
+        stderr,
+        "usage: bench_random_model 15m|42m|110m V0_FILE V2_FILE V2MEM_FILE TOKENIZER_FILE\n");
     return 2;
   }
   const Shape& shape = kShapes.at(argv[1]);

@@ -20,7 +20,8 @@ constexpr int64_t kFewRows = 8;
 
 Model open_model(const Settings& settings) {
   if (settings.model.path.empty())
-    throw UsageError("no model is given; write model.path in the configuration or use --set model.path=FILE");
+    throw UsageError(
+        "no model is given; write model.path in the configuration or use --set model.path=FILE");
   return Model::open(settings.model.path);
 }
 
@@ -40,16 +41,20 @@ perdure_tensor tensor_of(const Weight& w) {
   return t;
 }
 
-int available_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int available_threads() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 // What the strategies agree on for a phase; 0 if none has it.
-int64_t common_phase_rows(std::span<const ConfiguredStrategy> strategies, Phase phase, const char* name) {
+int64_t common_phase_rows(std::span<const ConfiguredStrategy> strategies, Phase phase,
+                          const char* name) {
   int64_t rows = 0;
   for (const auto& s : strategies) {
     const int64_t own = s.strategy ? s.strategy->phase_rows(phase) : 0;
     if (own != 0 && rows != 0 && own != rows)
-      throw UsageError("the strategies of attention.layers have '" + std::string(name) + "' graphs of " +
-                       std::to_string(rows) + " and " + std::to_string(own) + " rows; they must have as many");
+      throw UsageError("the strategies of attention.layers have '" + std::string(name) +
+                       "' graphs of " + std::to_string(rows) + " and " + std::to_string(own) +
+                       " rows; they must have as many");
     rows = std::max(rows, own);
   }
   return rows;
@@ -63,7 +68,8 @@ Plan& CompiledGraph::plan_for(int64_t n_rows) {
   return plans.back();
 }
 
-Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_plugins, std::optional<Model> given)
+Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_plugins,
+                   std::optional<Model> given)
     : settings(chosen),
       plugins(static_plugins, settings.plugins.load),
       model(given ? std::move(*given) : open_model(settings)) {
@@ -71,7 +77,8 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
     tokenizer = Tokenizer::open(settings.model.tokenizer, model.spec().info.vocab_size);
   for (const auto& [name, w] : model.weights()) weights.emplace(name, tensor_of(w));
   strategies = configure_strategies(settings, model, plugins);
-  settings.attention.choice.strategy = strategies.front().plugin->name();  // a dump names what was chosen
+  settings.attention.choice.strategy =
+      strategies.front().plugin->name();  // a dump names what was chosen
   for (const auto& s : strategies) options.push_back(s.options);
   traits = combine_traits(strategies);
   build_graphs();
@@ -108,7 +115,8 @@ void Engine::Impl::build_graphs() {
                               .columns = spec.columns};
     state_numbers[spec.name] = static_cast<uint32_t>(i);
   }
-  std::vector<AttentionStrategy*> by_layer(static_cast<size_t>(model.spec().info.num_hidden_layers));
+  std::vector<AttentionStrategy*> by_layer(
+      static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)
     for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = s.strategy.get();
   step.graph = build_graph("step", [&](GraphBuilder& g) {
@@ -123,7 +131,8 @@ void Engine::Impl::build_graphs() {
             if (s.strategy) s.strategy->finish(graph, x);
         });
   });
-  auto phase_graph = [&](Phase phase, const char* name, int64_t rows, std::optional<CompiledGraph>& result) {
+  auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
+                         std::optional<CompiledGraph>& result) {
     if (rows == 0) return;
     result.emplace();
     result->graph = build_graph(name, [&](GraphBuilder& g) {
@@ -136,7 +145,8 @@ void Engine::Impl::build_graphs() {
   phase_graph(Phase::kEnd, "end", end_rows, end);
 }
 
-Graph Engine::Impl::build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const {
+Graph Engine::Impl::build_graph(const std::string& name,
+                                const std::function<void(GraphBuilder&)>& fill) const {
   auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
     const auto it = weights.find(weight);
     return it == weights.end() ? nullptr : &it->second;
@@ -149,7 +159,8 @@ Graph Engine::Impl::build_graph(const std::string& name, const std::function<voi
 }
 
 void Engine::Impl::compile() {
-  KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin, cpu_features()};
+  KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin,
+                      cpu_features()};
   chooser.emplace(plugins.kernel_sets(), own_kernels, operations, std::move(policy));
   const int64_t vocab_bytes = model.spec().info.vocab_size * static_cast<int64_t>(sizeof(float));
   max_outputs = std::clamp<int64_t>(kLogitsBytes / vocab_bytes, 1, max_rows);
@@ -165,7 +176,8 @@ void Engine::Impl::compile() {
   compile_phase(begin, begin_rows);
   compile_phase(end, end_rows);
 
-  const int count = settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
+  const int count =
+      settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
   threads = plugins.threads(settings.threads.backend).create(count);
   size_t arena_bytes = 0, scratch_bytes = 0, max_nodes = 0;
   auto each_plan = [&](auto&& visit) {
@@ -192,10 +204,12 @@ void Engine::Impl::compile() {
   run_init();
 }
 
-void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes, int64_t outputs) {
-  fuse_composites(graph.graph, operations, [&](const std::vector<std::string>& parts, const std::string& composite) {
-    return chooser->fusion_allowed(parts, composite);
-  });
+void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
+                                 int64_t outputs) {
+  fuse_composites(graph.graph, operations,
+                  [&](const std::vector<std::string>& parts, const std::string& composite) {
+                    return chooser->fusion_allowed(parts, composite);
+                  });
   graph.plans.reserve(row_classes.size());
   for (const int64_t n : row_classes)
     graph.plans.emplace_back(graph.graph, n, std::min(outputs, n), *chooser, state_numbers, packed);
@@ -209,9 +223,10 @@ void Engine::Impl::run_init() {
     const Weight* w = model.find(spec.initial_weight);
     if (!w || w->dtype != PERDURE_F32 || w->rows != spec.rows || w->columns != spec.columns)
       throw Error("the state '" + spec.name + "' starts as '" + spec.initial_weight +
-                  "', but the model has no F32 weight of that name with " + std::to_string(spec.rows) + " x " +
-                  std::to_string(spec.columns) + " values");
-    std::memcpy(initial_state->row(i, 0).data(), w->data, static_cast<size_t>(w->size()) * sizeof(float));
+                  "', but the model has no F32 weight of that name with " +
+                  std::to_string(spec.rows) + " x " + std::to_string(spec.columns) + " values");
+    std::memcpy(initial_state->row(i, 0).data(), w->data,
+                static_cast<size_t>(w->size()) * sizeof(float));
   }
   if (!init) return;
   Session::Impl session(*this, *layout);

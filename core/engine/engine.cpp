@@ -38,7 +38,9 @@ const PluginHost& Engine::plugins() const { return impl_->plugins; }
 
 const Tokenizer& Engine::tokenizer() const {
   if (!impl_->tokenizer)
-    throw UsageError("no tokenizer is given; write model.tokenizer in the configuration or use --set model.tokenizer=FILE");
+    throw UsageError(
+        "no tokenizer is given; write model.tokenizer in the configuration or use --set "
+        "model.tokenizer=FILE");
   return *impl_->tokenizer;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The face of the library: an Engine is a model compiled for one strategy, one set of kernels and one thread pool;
-// a Session is one endless text that it reads. One session or many, prompt or single token: the same call.
+// The face of the library: an Engine is a model compiled for one strategy, one set of kernels and
+// one thread pool; a Session is one endless text that it reads. One session or many, prompt or
+// single token: the same call.
 //
 //   Engine engine(load_settings("run.yaml", {}));
 //   Session session = engine.new_session();
@@ -29,18 +30,18 @@ namespace perdure {
 
 class Engine;
 
-// One endless text: 64-bit position, state tensors, token tail, random generator. Movable; must not outlive its
-// engine. Never sees another session's rows.
+// One endless text: 64-bit position, state tensors, token tail, random generator. Movable; must not
+// outlive its engine. Never sees another session's rows.
 class Session {
  public:
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  int64_t position() const;                       // tokens read so far
-  std::span<const int32_t> tail() const;          // the last tokens read, at most kTailLength
+  int64_t position() const;               // tokens read so far
+  std::span<const int32_t> tail() const;  // the last tokens read, at most kTailLength
   RandomState& random();
-  int64_t state_bytes() const;                    // live bytes of all state tensors
+  int64_t state_bytes() const;  // live bytes of all state tensors
   static constexpr int64_t kTailLength = 64;
 
   // Names of the state tensors ("blk.0.attn_k", "blk.0.mem_raw").
@@ -48,13 +49,15 @@ class Session {
   // Copies live logical rows [first, first + count) of a state, F32, [count, columns].
   // Errors: Error for an unknown name or rows that are not live.
   std::vector<float> read_state(const std::string& name, int64_t first, int64_t count) const;
-  // Overwrites rows of a fixed state (import of foreign memory files). Errors: as read_state, or a size that differs.
+  // Overwrites rows of a fixed state (import of foreign memory files). Errors: as read_state, or a
+  // size that differs.
   void write_state(const std::string& name, int64_t first, std::span<const float> values);
-  // For imports: the position from which the session goes on. Requires: >= 0; growing states must be empty.
+  // For imports: the position from which the session goes on. Requires: >= 0; growing states must
+  // be empty.
   void set_position(int64_t position);
 
-  // One self-describing blob: identity, tensors, checksums (docs/formats.md). Complete: a restored session continues
-  // bit for bit.
+  // One self-describing blob: identity, tensors, checksums (docs/formats.md). Complete: a restored
+  // session continues bit for bit.
   std::vector<std::byte> snapshot() const;
   // Validates everything first; on any Error the session is as it was, bit for bit.
   // Errors: Error that names the damaged byte range or the part of the identity that differs.
@@ -70,8 +73,8 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-// Receives logits of one token row: index of the feed, index of the token in that feed, [vocab_size] logits valid
-// during the call.
+// Receives logits of one token row: index of the feed, index of the token in that feed,
+// [vocab_size] logits valid during the call.
 using LogitsSink = std::function<void(size_t feed, size_t token, std::span<const float> logits)>;
 
 // Tokens that one session is to read in a call.
@@ -85,8 +88,8 @@ struct Feed {
 
 class Engine {
  public:
-  // Loads plugins and model and compiles everything. `static_plugins`: what the program was linked with.
-  // Errors: UsageError for the configuration, Error for files.
+  // Loads plugins and model and compiles everything. `static_plugins`: what the program was linked
+  // with. Errors: UsageError for the configuration, Error for files.
   Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins);
   // The same with a model that is already open (and perhaps changed by Model::replace).
   Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins, Model model);
@@ -105,10 +108,11 @@ class Engine {
 
   Session new_session() const;
 
-  // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment boundaries; the
-  // sink gets each session's logits in order. `keep_going`, if given, is asked before every step; false ends the call
-  // after whole steps. Returns tokens read per feed.
-  // Errors: Error for a token outside the vocabulary or a session at its longest, before any row is computed.
+  // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment
+  // boundaries; the sink gets each session's logits in order. `keep_going`, if given, is asked
+  // before every step; false ends the call after whole steps. Returns tokens read per feed. Errors:
+  // Error for a token outside the vocabulary or a session at its longest, before any row is
+  // computed.
   std::vector<size_t> feed(std::span<const Feed> feeds, const LogitsSink& sink,
                            const std::function<bool()>& keep_going = {});
   // One session, logits [vocab_size] of the last token. Allocates nothing.
@@ -117,7 +121,8 @@ class Engine {
   // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
   const std::string& identity() const;
 
-  // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`: step, init, begin, end.
+  // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`:
+  // step, init, begin, end.
   std::string describe_plan(const std::string& graph) const;
   // The graph as text or as Graphviz DOT.
   std::string describe_graph(const std::string& graph, bool dot) const;

@@ -27,14 +27,14 @@ struct ConfiguredStrategy {
   std::unique_ptr<AttentionStrategy> strategy;
 };
 
-// Chooses and creates the strategies of all layers: the main one first, then the overrides in order. Layers are
-// disjoint and cover the model.
-// Errors: UsageError for what the configuration asks in vain.
+// Chooses and creates the strategies of all layers: the main one first, then the overrides in
+// order. Layers are disjoint and cover the model. Errors: UsageError for what the configuration
+// asks in vain.
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
                                                      const PluginHost& plugins);
 
-// Traits of all strategies together. Errors: UsageError for two segment lengths, or extra rows beside
-// another strategy.
+// Traits of all strategies together. Errors: UsageError for two segment lengths, or extra rows
+// beside another strategy.
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
 // The identity lines of an engine (see Engine::identity).
@@ -78,26 +78,29 @@ struct StepPart {
 };
 
 struct Engine::Impl {
-  Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins, std::optional<Model> given);
+  Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins,
+       std::optional<Model> given);
 
   // Construction, in this order (compile.cpp).
   void build_graphs();
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
   void compile();
-  void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes, int64_t max_outputs);
+  void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
+                     int64_t max_outputs);
   void run_init();
 
   // Feeding (feed.cpp).
   void check(std::span<const Feed> feeds) const;
   // Reads everything; `cursors` [feeds] counts tokens read. Allocates nothing.
   template <class Sink, class KeepGoing>
-  void feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink, const KeepGoing& keep_going);
+  void feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
+            const KeepGoing& keep_going);
   bool fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
   bool add_part(const Feed& feed, size_t number, size_t cursor);
   void add_extra_rows(ExtraRows::When when, int64_t position);
   void add_row(const perdure_row& row, bool wants_logits);
-  void run_phase(CompiledGraph& graph, int64_t rows_per_session, std::span<Session::Impl* const> sessions,
-                 int64_t offset);
+  void run_phase(CompiledGraph& graph, int64_t rows_per_session,
+                 std::span<Session::Impl* const> sessions, int64_t offset);
   void run_step(CompiledGraph& graph);
   void clear_step();
 

@@ -25,17 +25,20 @@ void Engine::Impl::check(std::span<const Feed> feeds) const {
   const int64_t longest = layout->max_length();
   for (size_t f = 0; f < feeds.size(); ++f) {
     const Feed& feed = feeds[f];
-    if (feed.session->impl().engine != this) throw Error("a session was fed to an engine that did not make it");
+    if (feed.session->impl().engine != this)
+      throw Error("a session was fed to an engine that did not make it");
     for (size_t other = 0; other < f; ++other)
-      if (feeds[other].session == feed.session) throw Error("a session was named twice in one call");
+      if (feeds[other].session == feed.session)
+        throw Error("a session was named twice in one call");
     for (size_t t = 0; t < feed.tokens.size(); ++t)
       if (feed.tokens[t] < 0 || feed.tokens[t] >= vocab_size)
         throw Error("token " + std::to_string(t) + " is " + std::to_string(feed.tokens[t]) +
                     ", but the vocabulary has ids 0 to " + std::to_string(vocab_size - 1));
     const int64_t position = feed.session->position();
     if (static_cast<int64_t>(feed.tokens.size()) > longest - position)
-      throw Error("a session can have at most " + std::to_string(longest) + " tokens here; it has " +
-                  std::to_string(position) + " and was given " + std::to_string(feed.tokens.size()) +
+      throw Error("a session can have at most " + std::to_string(longest) +
+                  " tokens here; it has " + std::to_string(position) + " and was given " +
+                  std::to_string(feed.tokens.size()) +
                   " more; raise attention.max_length or use a strategy of constant memory");
   }
 }
@@ -56,7 +59,8 @@ void Engine::Impl::add_extra_rows(ExtraRows::When when, int64_t position) {
   for (const ExtraRowsPlan& extra : extra_rows)
     if (extra.rows.when == when)
       for (int64_t i = 0; i < extra.rows.count; ++i)
-        add_row({position, i, extra.source, extra.rows.role, static_cast<int32_t>(sessions.size())}, false);
+        add_row({position, i, extra.source, extra.rows.role, static_cast<int32_t>(sessions.size())},
+                false);
 }
 
 // Adds as many tokens of one feed as fit: up to its boundary, the step's rows and its logits.
@@ -72,7 +76,8 @@ bool Engine::Impl::add_part(const Feed& feed, size_t number, size_t cursor) {
   if (traits.max_rows_per_step) n = std::min(n, traits.max_rows_per_step);
   if (feed.logits == Feed::Logits::kAll)
     n = std::min(n, max_outputs - static_cast<int64_t>(output_rows.size()));
-  if (feed.logits == Feed::Logits::kLast && static_cast<int64_t>(output_rows.size()) == max_outputs &&
+  if (feed.logits == Feed::Logits::kLast &&
+      static_cast<int64_t>(output_rows.size()) == max_outputs &&
       cursor + static_cast<size_t>(n) == feed.tokens.size())
     --n;
   if (n <= 0) return false;
@@ -84,9 +89,11 @@ bool Engine::Impl::add_part(const Feed& feed, size_t number, size_t cursor) {
              static_cast<int32_t>(sessions.size())},
             wants_logits(feed, token));
   }
-  if (segment && in_segment + n == segment) add_extra_rows(ExtraRows::When::kEnd, session.position + n);
+  if (segment && in_segment + n == segment)
+    add_extra_rows(ExtraRows::When::kEnd, session.position + n);
   session.state.reserve(session.position + n);
-  sessions.push_back({first_row, static_cast<int64_t>(rows.size()) - first_row, session.state.views()});
+  sessions.push_back(
+      {first_row, static_cast<int64_t>(rows.size()) - first_row, session.state.views()});
   parts.push_back({number, &session, n});
   return true;
 }
@@ -99,27 +106,25 @@ bool Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t
 }
 
 void Engine::Impl::run_step(CompiledGraph& graph) {
-  const perdure_step c_step{sizeof(perdure_step),
-                            static_cast<int64_t>(rows.size()),
-                            rows.data(),
-                            static_cast<int64_t>(output_rows.size()),
-                            output_rows.data(),
-                            static_cast<int64_t>(sessions.size()),
+  const perdure_step c_step{sizeof(perdure_step), static_cast<int64_t>(rows.size()),
+                            rows.data(),          static_cast<int64_t>(output_rows.size()),
+                            output_rows.data(),   static_cast<int64_t>(sessions.size()),
                             sessions.data()};
   executor->run(graph.plan_for(c_step.n_rows), c_step);
 }
 
-// Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a session has
-// position (its position - offset) + r.
-void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session, std::span<Session::Impl* const> who,
-                             int64_t offset) {
+// Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a
+// session has position (its position - offset) + r.
+void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session,
+                             std::span<Session::Impl* const> who, int64_t offset) {
   const auto at_once = static_cast<size_t>(graph.plans.back().max_rows() / rows_per_session);
   for (size_t first = 0; first < who.size(); first += at_once) {
     clear_step();
     for (Session::Impl* session : who.subspan(first, std::min(at_once, who.size() - first))) {
       const auto first_row = static_cast<int64_t>(rows.size());
       for (int64_t r = 0; r < rows_per_session; ++r)
-        add_row({session->position - offset + r, r, 0, PERDURE_ROLE_TOKEN, static_cast<int32_t>(sessions.size())},
+        add_row({session->position - offset + r, r, 0, PERDURE_ROLE_TOKEN,
+                 static_cast<int32_t>(sessions.size())},
                 false);
       sessions.push_back({first_row, rows_per_session, session->state.views()});
     }
@@ -141,7 +146,8 @@ void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, 
       fill_step(feeds, cursors);  // run_phase used the step's buffers; the same parts come again
     }
     run_step(step);
-    const perdure_tensor& logits = step.plan_for(static_cast<int64_t>(rows.size())).output("logits");
+    const perdure_tensor& logits =
+        step.plan_for(static_cast<int64_t>(rows.size())).output("logits");
     const auto vocab_size = static_cast<size_t>(logits.shape[1]);
     size_t output = 0;
     for (const StepPart& part : parts)
@@ -153,7 +159,8 @@ void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, 
       }
     due.clear();
     for (const StepPart& part : parts) {
-      for (int64_t i = 0; i < part.n_tokens; ++i) part.session->remember(feeds[part.feed].tokens[cursors[part.feed]++]);
+      for (int64_t i = 0; i < part.n_tokens; ++i)
+        part.session->remember(feeds[part.feed].tokens[cursors[part.feed]++]);
       part.session->position += part.n_tokens;
       if (segment && part.session->position % segment == 0) due.push_back(part.session);
     }
@@ -172,13 +179,15 @@ std::vector<size_t> Engine::feed(std::span<const Feed> feeds, const LogitsSink& 
 void Engine::feed(Session& session, std::span<const int32_t> tokens, std::span<float> last_logits) {
   const Feed one[] = {{&session, tokens, Feed::Logits::kLast}};
   if (static_cast<int64_t>(last_logits.size()) != spec().info.vocab_size)
-    throw Error("the buffer for logits has " + std::to_string(last_logits.size()) + " values, not " +
-                std::to_string(spec().info.vocab_size));
+    throw Error("the buffer for logits has " + std::to_string(last_logits.size()) +
+                " values, not " + std::to_string(spec().info.vocab_size));
   impl_->check(one);
   size_t cursor[] = {0};
   impl_->feed(
       one, cursor,
-      [&](size_t, size_t, std::span<const float> logits) { std::copy(logits.begin(), logits.end(), last_logits.begin()); },
+      [&](size_t, size_t, std::span<const float> logits) {
+        std::copy(logits.begin(), logits.end(), last_logits.begin());
+      },
       [] { return true; });
 }
 

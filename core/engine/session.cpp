@@ -10,7 +10,8 @@
 namespace perdure {
 namespace {
 
-// Whether logical rows first .. first + count - 1 are live; for rings the sinks and the window count.
+// Whether logical rows first .. first + count - 1 are live; for rings the sinks and the window
+// count.
 bool is_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
   if (first < 0 || count < 0) return false;
   if (spec.growth == Growth::kFixed) return first <= spec.rows && count <= spec.rows - first;
@@ -22,24 +23,25 @@ bool is_live(const StateSpec& spec, int64_t position, int64_t first, int64_t cou
 
 void require_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
   if (!is_live(spec, position, first, count))
-    throw Error("rows " + std::to_string(first) + " to " + std::to_string(first + count) + " of the state '" +
-                spec.name + "' are not live at position " + std::to_string(position));
+    throw Error("rows " + std::to_string(first) + " to " + std::to_string(first + count) +
+                " of the state '" + spec.name + "' are not live at position " +
+                std::to_string(position));
 }
 
 // Errors: Error if the tensors are not exactly those of the layout at that position.
 void check_tensors(const StateLayout& layout, const SnapshotContents& contents) {
   const auto& specs = layout.specs();
   if (contents.tensors.size() != specs.size())
-    throw Error("the snapshot holds " + std::to_string(contents.tensors.size()) + " state tensors, not " +
-                std::to_string(specs.size()));
+    throw Error("the snapshot holds " + std::to_string(contents.tensors.size()) +
+                " state tensors, not " + std::to_string(specs.size()));
   for (size_t i = 0; i < specs.size(); ++i) {
     const SnapshotTensor& t = contents.tensors[i];
     const int64_t rows = StateLayout::live_rows(specs[i], contents.position);
     if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns ||
         t.values.size() != static_cast<size_t>(rows * specs[i].columns))
-      throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) + " x " +
-                  std::to_string(t.columns) + " where '" + specs[i].name + "' " + std::to_string(rows) + " x " +
-                  std::to_string(specs[i].columns) + " belongs");
+      throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) +
+                  " x " + std::to_string(t.columns) + " where '" + specs[i].name + "' " +
+                  std::to_string(rows) + " x " + std::to_string(specs[i].columns) + " belongs");
   }
 }
 
@@ -61,7 +63,8 @@ std::vector<std::string> Session::state_names() const {
   return names;
 }
 
-std::vector<float> Session::read_state(const std::string& name, int64_t first, int64_t count) const {
+std::vector<float> Session::read_state(const std::string& name, int64_t first,
+                                       int64_t count) const {
   const StateLayout& layout = *impl_->engine->layout;
   const size_t number = layout.number(name);
   require_live(layout.specs()[number], impl_->position, first, count);
@@ -81,7 +84,8 @@ void Session::write_state(const std::string& name, int64_t first, std::span<cons
   const auto columns = static_cast<size_t>(spec.columns);
   if (spec.growth != Growth::kFixed || values.size() % columns != 0)
     throw Error("the state '" + name + "' takes whole rows of " + std::to_string(columns) +
-                " values and must be of fixed size, got " + std::to_string(values.size()) + " values");
+                " values and must be of fixed size, got " + std::to_string(values.size()) +
+                " values");
   const auto count = static_cast<int64_t>(values.size() / columns);
   require_live(spec, impl_->position, first, count);
   for (int64_t i = 0; i < count; ++i) {
@@ -92,9 +96,11 @@ void Session::write_state(const std::string& name, int64_t first, std::span<cons
 
 void Session::set_position(int64_t position) {
   const auto& specs = impl_->engine->layout->specs();
-  const bool grows = std::any_of(specs.begin(), specs.end(), [](const StateSpec& s) { return s.growth != Growth::kFixed; });
+  const bool grows = std::any_of(specs.begin(), specs.end(),
+                                 [](const StateSpec& s) { return s.growth != Growth::kFixed; });
   if (position < 0 || grows)
-    throw Error("the position can only be set to 0 or more, and only where all state is of fixed size");
+    throw Error(
+        "the position can only be set to 0 or more, and only where all state is of fixed size");
   impl_->position = position;
 }
 
@@ -124,10 +130,12 @@ void Session::restore(std::span<const std::byte> snapshot) {
                 describe_identity_difference(engine.identity, contents.identity));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;
   if (contents.position < 0 || contents.position > engine.layout->max_length())
-    throw Error("the snapshot's position " + std::to_string(contents.position) + " is over the longest session, " +
-                std::to_string(engine.layout->max_length()) + "; raise attention.max_length");
+    throw Error("the snapshot's position " + std::to_string(contents.position) +
+                " is over the longest session, " + std::to_string(engine.layout->max_length()) +
+                "; raise attention.max_length");
   if (contents.tail.size() > static_cast<size_t>(kTailLength) ||
-      std::any_of(contents.tail.begin(), contents.tail.end(), [&](int32_t t) { return t < 0 || t >= vocab_size; }))
+      std::any_of(contents.tail.begin(), contents.tail.end(),
+                  [&](int32_t t) { return t < 0 || t >= vocab_size; }))
     throw Error("the snapshot's last tokens do not fit the vocabulary");
   check_tensors(*engine.layout, contents);
   StateSet state(*engine.layout);

@@ -16,14 +16,17 @@ std::string default_strategy(const Model& model) {
   return "full";
 }
 
-ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers, const Settings& settings,
-                             const Model& model, const PluginHost& plugins) {
+ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
+                             const Settings& settings, const Model& model,
+                             const PluginHost& plugins) {
   if (choice.strategy.empty()) choice.strategy = default_strategy(model);
   const AttentionPlugin& plugin = plugins.attention(choice.strategy);
   const auto schema = plugin.options();
   if (settings.attention.eval_length > 0 &&
-      std::any_of(schema.begin(), schema.end(), [](const OptionSpec& s) { return s.name == "eval_length"; }))
-    choice.options["eval_length"] = {std::to_string(settings.attention.eval_length), {"attention.eval_length"}};
+      std::any_of(schema.begin(), schema.end(),
+                  [](const OptionSpec& s) { return s.name == "eval_length"; }))
+    choice.options["eval_length"] = {std::to_string(settings.attention.eval_length),
+                                     {"attention.eval_length"}};
   ConfiguredStrategy result;
   result.plugin = &plugin;
   result.options = resolve_options(choice, schema, "attention." + choice.strategy);
@@ -40,14 +43,16 @@ std::string value_text(const OptionValue& value) {
   return out.str();
 }
 
-// Extra rows pass through every layer, and only the strategy that asked for them knows what they see there.
+// Extra rows pass through every layer, and only the strategy that asked for them knows what they
+// see there.
 void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
   const auto serves = [](const ConfiguredStrategy& s) { return s.strategy != nullptr; };
   if (std::count_if(strategies.begin(), strategies.end(), serves) < 2) return;
   for (const auto& s : strategies)
     if (serves(s) && !s.strategy->extra_rows().empty())
       throw UsageError("attention.layers: " + std::string(s.plugin->name()) +
-                       " sends rows of its own through all layers and cannot share a model with another strategy");
+                       " sends rows of its own through all layers and cannot share a model with "
+                       "another strategy");
 }
 
 }  // namespace
@@ -59,11 +64,12 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
   for (const auto& override : settings.attention.layers)
     for (const int64_t layer : override.layers) {
       if (layer >= n_layers)
-        throw UsageError(override.choice.place.text + ": attention.layers names layer " + std::to_string(layer) +
-                         ", but the model has layers 0 to " + std::to_string(n_layers - 1));
+        throw UsageError(override.choice.place.text + ": attention.layers names layer " +
+                         std::to_string(layer) + ", but the model has layers 0 to " +
+                         std::to_string(n_layers - 1));
       if (taken[static_cast<size_t>(layer)])
-        throw UsageError(override.choice.place.text + ": attention.layers names layer " + std::to_string(layer) +
-                         " twice");
+        throw UsageError(override.choice.place.text + ": attention.layers names layer " +
+                         std::to_string(layer) + " twice");
       taken[static_cast<size_t>(layer)] = true;
     }
   std::vector<int64_t> rest;
@@ -86,12 +92,15 @@ Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
     all.can_rewind = all.can_rewind && t.can_rewind;
     all.needs_trained_weights = all.needs_trained_weights || t.needs_trained_weights;
     if (t.segment_length != 0 && all.segment_length != 0 && t.segment_length != all.segment_length)
-      throw UsageError("attention.layers combines strategies with segments of " + std::to_string(all.segment_length) +
-                       " and " + std::to_string(t.segment_length) + " tokens; a model can have one segment length");
+      throw UsageError("attention.layers combines strategies with segments of " +
+                       std::to_string(all.segment_length) + " and " +
+                       std::to_string(t.segment_length) +
+                       " tokens; a model can have one segment length");
     all.segment_length = std::max(all.segment_length, t.segment_length);
     if (t.max_rows_per_step != 0)
-      all.max_rows_per_step =
-          all.max_rows_per_step == 0 ? t.max_rows_per_step : std::min(all.max_rows_per_step, t.max_rows_per_step);
+      all.max_rows_per_step = all.max_rows_per_step == 0
+                                  ? t.max_rows_per_step
+                                  : std::min(all.max_rows_per_step, t.max_rows_per_step);
   }
   return all;
 }
@@ -104,7 +113,8 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
   for (const auto& s : strategies) {
     if (s.layers.empty()) continue;
     std::string layers;
-    for (const int64_t layer : s.layers) layers += (layers.empty() ? "" : ",") + std::to_string(layer);
+    for (const int64_t layer : s.layers)
+      layers += (layers.empty() ? "" : ",") + std::to_string(layer);
     const std::string prefix = "layers " + layers + " ";
     out << prefix << "strategy: " << s.plugin->name() << " version " << s.plugin->version() << "\n";
     const auto schema = s.plugin->options();

@@ -56,11 +56,13 @@ perdure_tensor f32_tensor(int64_t rows, int64_t columns, float* data) {
 
 void Graph::remove_node(size_t index) {
   const Node node = nodes.at(index);
-  if (node.inputs.empty()) throw Error("node " + std::to_string(index) + " has no input to stand in for it");
+  if (node.inputs.empty())
+    throw Error("node " + std::to_string(index) + " has no input to stand in for it");
   const Value stand_in = node.inputs[0];
   if (node.result.valid() && (info(node.result).type.columns != info(stand_in).type.columns ||
                               info(node.result).type.kind != info(stand_in).type.kind))
-    throw Error("the first input of node " + std::to_string(index) + " has another shape than its result");
+    throw Error("the first input of node " + std::to_string(index) +
+                " has another shape than its result");
   nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(index));
   for (Node& n : nodes)
     for (Value& v : n.inputs)
@@ -124,7 +126,8 @@ Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
 Value Builder::state(std::string_view name) {
   if (const auto it = named_.find(name); it != named_.end()) return it->second;
   const auto type = states_.find(name);
-  if (type == states_.end()) throw Error("no strategy declares the state '" + std::string(name) + "'");
+  if (type == states_.end())
+    throw Error("no strategy declares the state '" + std::string(name) + "'");
   const Value v = add_value({type->second, Origin::kState, std::string(name), {}});
   named_.emplace(name, v);
   return v;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A graph: nodes in an order that respects their inputs and the order in which state is read and written. No machine,
-// no model and no strategy in it. Built through GraphBuilder, changed by the passes of passes.hpp, printed, and then
-// compiled to plans by core/runtime.
+// A graph: nodes in an order that respects their inputs and the order in which state is read and
+// written. No machine, no model and no strategy in it. Built through GraphBuilder, changed by the
+// passes of passes.hpp, printed, and then compiled to plans by core/runtime.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ enum class Origin { kNode, kWeight, kConstant, kState };
 struct ValueInfo {
   ValueType type;
   Origin origin = Origin::kNode;
-  std::string name;       // weight, constant or state; empty for results of nodes
-  perdure_tensor tensor;  // weights and constants: the borrowed data
+  std::string name;               // weight, constant or state; empty for results of nodes
+  perdure_tensor tensor;          // weights and constants: the borrowed data
   std::vector<float> owned = {};  // constants computed by the builder's caller
 };
 

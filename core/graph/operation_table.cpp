@@ -126,8 +126,8 @@ Types rope_angles(const Types& in, const Attributes&) {
 }
 
 Types rope(const Types& in, const Attributes&) {
-  if (in.size() != 2 || !is_real_rows(in[0]) || !is_real_rows(in[1]) ||
-      in[0].kind != in[1].kind || in[1].columns == 0 || in[0].columns % in[1].columns != 0)
+  if (in.size() != 2 || !is_real_rows(in[0]) || !is_real_rows(in[1]) || in[0].kind != in[1].kind ||
+      in[1].columns == 0 || in[0].columns % in[1].columns != 0)
     fail("rope", "needs x [*, heads * head_size] and angles [*, head_size]", in);
   return {in[0]};
 }
@@ -154,8 +154,7 @@ Types attend(const Types& in, const Attributes& attributes) {
   if (n_queries < 1 || n_queries > 2 || n_ranges < 1 || in.size() < n_fixed ||
       in.size() > n_fixed + 1)
     fail("attend", "needs one or two queries and keys, values and range of every stretch", in);
-  if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads != 0 ||
-      in[0].columns % n_heads != 0)
+  if (n_heads < 1 || n_kv_heads < 1 || n_heads % n_kv_heads != 0 || in[0].columns % n_heads != 0)
     fail("attend", "needs heads that divide the query and key heads that divide the heads", in);
   const int64_t head_size = in[0].columns / n_heads;
   for (int64_t q = 0; q < n_queries; ++q)
@@ -187,16 +186,17 @@ OperationTable::OperationTable() {
   add({"mat_mul", kRow, mat_mul});
   add({"quantize", kRow, quantize});
   for (const char* name : {"add", "mul", "silu_mul"})
-    add({name, kRow, [name](const Types& in, const Attributes&) { return element_wise(name, 2, in); }});
+    add({name, kRow,
+         [name](const Types& in, const Attributes&) { return element_wise(name, 2, in); }});
   for (const char* name : {"sigmoid", "tanh", "silu"})
-    add({name, kRow, [name](const Types& in, const Attributes&) { return element_wise(name, 1, in); }});
+    add({name, kRow,
+         [name](const Types& in, const Attributes&) { return element_wise(name, 1, in); }});
   add({"scale_rows", kRow, scale_rows});
   add({"row_index", kRow, row_index});
   add({"rope_angles", kRow, rope_angles});
   add({"rope", kRow, rope});
-  add({"log_n", kRow, [](const Types& in, const Attributes&) {
-         return index_to("log_n", 1, PERDURE_F32, in);
-       }});
+  add({"log_n", kRow,
+       [](const Types& in, const Attributes&) { return index_to("log_n", 1, PERDURE_F32, in); }});
   for (const char* name : {"window_range", "sink_range"})
     add({name, kRow, [name](const Types& in, const Attributes&) {
            return index_to(name, 3, PERDURE_I64, in);

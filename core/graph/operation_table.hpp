@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The operations a graph may use: the built-in ones of core/api/operations.hpp and those that plugins bring.
+// The operations a graph may use: the built-in ones of core/api/operations.hpp and those that
+// plugins bring.
 #pragma once
 
 #include <map>

@@ -10,11 +10,16 @@ namespace {
 
 const char* dtype_name(perdure_dtype d) {
   switch (d) {
-    case PERDURE_F32: return "f32";
-    case PERDURE_F16: return "f16";
-    case PERDURE_BF16: return "bf16";
-    case PERDURE_Q80: return "q80";
-    case PERDURE_I64: return "i64";
+    case PERDURE_F32:
+      return "f32";
+    case PERDURE_F16:
+      return "f16";
+    case PERDURE_BF16:
+      return "bf16";
+    case PERDURE_Q80:
+      return "q80";
+    case PERDURE_I64:
+      return "i64";
   }
   return "?";
 }
@@ -76,9 +81,11 @@ std::string to_dot(const Graph& graph) {
         out << "  v" << v.id << " -> n" << i << label;
       }
     }
-    if (node.result.valid()) producer[static_cast<size_t>(node.result.id)] = static_cast<int64_t>(i);
+    if (node.result.valid())
+      producer[static_cast<size_t>(node.result.id)] = static_cast<int64_t>(i);
     for (const int w : node.operation->writes)
-      out << "  n" << i << " -> v" << node.inputs[static_cast<size_t>(w)].id << " [style=dashed];\n";
+      out << "  n" << i << " -> v" << node.inputs[static_cast<size_t>(w)].id
+          << " [style=dashed];\n";
   }
   for (const auto& [name, v] : graph.outputs) {
     out << "  \"" << name << "\" [shape=ellipse];\n";

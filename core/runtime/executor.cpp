@@ -32,7 +32,8 @@ Executor::Executor(Threads& threads, size_t max_nodes, size_t scratch_bytes)
       scratch_stride_((scratch_bytes + 63) / 64 * 64),
       scratch_(scratch_stride_ * static_cast<size_t>(n_participants_)),
       progress_(std::make_unique<NodeProgress[]>(max_nodes)),
-      shares_(std::make_unique<std::atomic<uint32_t>[]>(max_nodes * static_cast<size_t>(n_participants_))) {}
+      shares_(std::make_unique<std::atomic<uint32_t>[]>(max_nodes *
+                                                        static_cast<size_t>(n_participants_))) {}
 
 Executor::~Executor() = default;
 
@@ -44,7 +45,9 @@ void Executor::run(Plan& plan, const perdure_step& step) noexcept {
   }
   plan_ = &plan;
   current_.store(0, std::memory_order_relaxed);
-  threads_.team([](void* self, int participant) { static_cast<Executor*>(self)->participate(participant); }, this);
+  threads_.team(
+      [](void* self, int participant) { static_cast<Executor*>(self)->participate(participant); },
+      this);
 }
 
 void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
@@ -69,7 +72,8 @@ bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {
     p.n_ranges = static_cast<uint32_t>(divide_up(work.n_items, p.range_items));
     p.done.store(0, std::memory_order_relaxed);
     for (int i = 0; i < n_participants_; ++i)
-      shares_[n * static_cast<size_t>(n_participants_) + static_cast<size_t>(i)].store(0, std::memory_order_relaxed);
+      shares_[n * static_cast<size_t>(n_participants_) + static_cast<size_t>(i)].store(
+          0, std::memory_order_relaxed);
     any = any || p.n_ranges > 1;
   }
   return any;
@@ -80,7 +84,8 @@ void Executor::participate(int participant) noexcept {
   for (size_t n = current_.load(std::memory_order_acquire); n < n_nodes; ++n) {
     take_ranges(n, participant);
     wait_for(n);
-    // Several may write here; none writes less than what is done, and a smaller value only costs a late worker time.
+    // Several may write here; none writes less than what is done, and a smaller value only costs a
+    // late worker time.
     current_.store(n + 1, std::memory_order_release);
   }
 }
@@ -105,7 +110,8 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
     }
   }
   if (finished == 0) return;
-  if (p.done.fetch_add(finished, std::memory_order_acq_rel) + finished == p.n_ranges) p.done.notify_all();
+  if (p.done.fetch_add(finished, std::memory_order_acq_rel) + finished == p.n_ranges)
+    p.done.notify_all();
 }
 
 void Executor::wait_for(size_t n) noexcept {

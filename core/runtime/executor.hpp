@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Runs plans on borrowed threads. Inside a step the participants walk the plan together: each takes ranges of the
-// current node from counters, its own share first; a node is done when its ranges are done, not when everybody has
-// come. A late worker joins at the current node, an absent one costs nothing. With one participant nothing is
-// synchronised. Nothing is looked up, allocated or locked per run.
+// Runs plans on borrowed threads. Inside a step the participants walk the plan together: each takes
+// ranges of the current node from counters, its own share first; a node is done when its ranges are
+// done, not when everybody has come. A late worker joins at the current node, an absent one costs
+// nothing. With one participant nothing is synchronised. Nothing is looked up, allocated or locked
+// per run.
 #pragma once
 
 #include <atomic>
@@ -20,12 +21,14 @@ namespace perdure {
 // One thread at a time.
 class Executor {
  public:
-  // Borrows `threads` for its life. `max_nodes`, `scratch_bytes`: the largest of the plans that will be run.
+  // Borrows `threads` for its life. `max_nodes`, `scratch_bytes`: the largest of the plans that
+  // will be run.
   Executor(Threads& threads, size_t max_nodes, size_t scratch_bytes);
   ~Executor();
 
   // Computes all nodes of `plan` for `step`.
-  // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <= plan.max_outputs().
+  // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <=
+  // plan.max_outputs().
   void run(Plan& plan, const perdure_step& step) noexcept;
 
  private:
@@ -42,9 +45,10 @@ class Executor {
   size_t scratch_stride_;
   Buffer scratch_;
   std::unique_ptr<NodeProgress[]> progress_;
-  std::unique_ptr<std::atomic<uint32_t>[]> shares_;  // [node][participant]: ranges of that share that are taken
-  Plan* plan_ = nullptr;                             // of the run in progress
-  std::atomic<size_t> current_{0};                   // all nodes before this one are done
+  std::unique_ptr<std::atomic<uint32_t>[]>
+      shares_;                      // [node][participant]: ranges of that share that are taken
+  Plan* plan_ = nullptr;            // of the run in progress
+  std::atomic<size_t> current_{0};  // all nodes before this one are done
 };
 
 }  // namespace perdure

@@ -40,10 +40,11 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
     if ((kernel.cpu_features & ~policy_.cpu_features) == 0)
       by_operation_[kernel.op].push_back({&kernel, preference});
   for (auto& [name, candidates] : by_operation_)
-    std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-      return a.preference != b.preference ? a.preference < b.preference
-                                          : a.kernel->rank > b.kernel->rank;
-    });
+    std::stable_sort(candidates.begin(), candidates.end(),
+                     [](const Candidate& a, const Candidate& b) {
+                       return a.preference != b.preference ? a.preference < b.preference
+                                                           : a.kernel->rank > b.kernel->rank;
+                     });
 }
 
 void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference) {
@@ -75,14 +76,16 @@ void KernelChooser::check_policy() const {
   };
   for (const auto& name : policy_.prefer)
     if (std::find(plugins.begin(), plugins.end(), name) == plugins.end())
-      throw UsageError("kernels.prefer names '" + name + "', but the loaded kernel plugins are: " + join(plugins));
+      throw UsageError("kernels.prefer names '" + name +
+                       "', but the loaded kernel plugins are: " + join(plugins));
   if (policy_.isa != "auto" && !isas.contains(policy_.isa))
-    throw UsageError("kernels.isa is '" + policy_.isa + "', but what kernels have and this CPU can run is: " +
-                     join(isas));
+    throw UsageError("kernels.isa is '" + policy_.isa +
+                     "', but what kernels have and this CPU can run is: " + join(isas));
   for (const auto& [op, name] : policy_.pin)
     if (std::find(kernels.begin(), kernels.end(), name) == kernels.end())
-      throw UsageError("kernels.pin wants '" + name + "' for " + op +
-                       ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
+      throw UsageError(
+          "kernels.pin wants '" + name + "' for " + op +
+          ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
 }
 
 ChosenKernel KernelChooser::choose(const perdure_node& node) const {
@@ -95,22 +98,26 @@ ChosenKernel KernelChooser::choose(const perdure_node& node) const {
   if (const auto pin = policy_.pin.find(node.op); pin != policy_.pin.end()) {
     for (const auto& set : sets_)
       for (const auto& kernel : set.kernels)
-        if (pin->second == kernel.name && pin->first == kernel.op && take(kernel, chosen)) return chosen;
-    throw UsageError("kernels.pin wants '" + pin->second + "', but it does not take " + describe(node));
+        if (pin->second == kernel.name && pin->first == kernel.op && take(kernel, chosen))
+          return chosen;
+    throw UsageError("kernels.pin wants '" + pin->second + "', but it does not take " +
+                     describe(node));
   }
   if (const auto it = by_operation_.find(node.op); it != by_operation_.end())
     for (const Candidate& candidate : it->second)
       if (take(*candidate.kernel, chosen)) return chosen;
   if (policy_.isa != "auto")
-    throw UsageError("kernels.isa is '" + policy_.isa + "', but no kernel of it takes " + describe(node) +
-                     "; use 'auto'");
+    throw UsageError("kernels.isa is '" + policy_.isa + "', but no kernel of it takes " +
+                     describe(node) + "; use 'auto'");
   throw Error("no loaded kernel takes " + describe(node));
 }
 
-bool KernelChooser::fusion_allowed(std::span<const std::string> parts, const std::string& composite) const {
+bool KernelChooser::fusion_allowed(std::span<const std::string> parts,
+                                   const std::string& composite) const {
   auto preference = [&](const std::string& op) {
     const auto it = by_operation_.find(op);
-    return it == by_operation_.end() || it->second.empty() ? SIZE_MAX : it->second.front().preference;
+    return it == by_operation_.end() || it->second.empty() ? SIZE_MAX
+                                                           : it->second.front().preference;
   };
   const size_t own = preference(composite);
   if (own == SIZE_MAX) return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Which kernel computes a node: the one the user pinned, else the first that takes it among the preferred plugins in
-// order, else `scalar`. Decided once, when a plan is compiled.
+// Which kernel computes a node: the one the user pinned, else the first that takes it among the
+// preferred plugins in order, else `scalar`. Decided once, when a plan is compiled.
 #pragma once
 
 #include <cstdint>
@@ -33,15 +33,17 @@ struct ChosenKernel {
 class KernelChooser {
  public:
   // `own`: kernels that strategies bring for their own operations. Borrows everything for its life.
-  // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a loaded kernel has and
-  // this CPU can run, or `pin` no kernel that can run here.
+  // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a
+  // loaded kernel has and this CPU can run, or `pin` no kernel that can run here.
   KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
                 const OperationTable& operations, KernelPolicy policy);
 
-  // Errors: UsageError if a pinned kernel or a forced instruction set does not take the node; Error if nothing does.
+  // Errors: UsageError if a pinned kernel or a forced instruction set does not take the node; Error
+  // if nothing does.
   ChosenKernel choose(const perdure_node& node) const;
 
-  // Whether a composite may stand for its parts: no part is pinned, and no part has a more preferred plugin.
+  // Whether a composite may stand for its parts: no part is pinned, and no part has a more
+  // preferred plugin.
   bool fusion_allowed(std::span<const std::string> parts, const std::string& composite) const;
 
  private:

@@ -16,10 +16,14 @@ size_t aligned(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment
 int64_t element_bytes(uint32_t dtype) {
   switch (dtype) {
     case PERDURE_F16:
-    case PERDURE_BF16: return 2;
-    case PERDURE_Q80: return 1;
-    case PERDURE_I64: return 8;
-    default: return 4;
+    case PERDURE_BF16:
+      return 2;
+    case PERDURE_Q80:
+      return 1;
+    case PERDURE_I64:
+      return 8;
+    default:
+      return 4;
   }
 }
 
@@ -34,10 +38,14 @@ size_t data_bytes(const perdure_tensor& t) {
 
 uint32_t value_kind(ValueKind kind) {
   switch (kind) {
-    case ValueKind::kRows: return PERDURE_VALUE_ROWS;
-    case ValueKind::kOutputs: return PERDURE_VALUE_OUTPUTS;
-    case ValueKind::kState: return PERDURE_VALUE_STATE;
-    case ValueKind::kConstant: break;
+    case ValueKind::kRows:
+      return PERDURE_VALUE_ROWS;
+    case ValueKind::kOutputs:
+      return PERDURE_VALUE_OUTPUTS;
+    case ValueKind::kState:
+      return PERDURE_VALUE_STATE;
+    case ValueKind::kConstant:
+      break;
   }
   return PERDURE_VALUE_CONSTANT;
 }
@@ -59,7 +67,8 @@ class ArenaPlanner {
     std::vector<Block> busy;
     for (const Block& b : blocks_)
       if (b.first <= last_node && first_node <= b.last) busy.push_back(b);
-    std::sort(busy.begin(), busy.end(), [](const Block& a, const Block& b) { return a.offset < b.offset; });
+    std::sort(busy.begin(), busy.end(),
+              [](const Block& a, const Block& b) { return a.offset < b.offset; });
     size_t offset = 0;
     for (const Block& b : busy) {
       if (offset + bytes <= b.offset) break;
@@ -81,8 +90,8 @@ class ArenaPlanner {
 
 }  // namespace
 
-const void* PackedWeights::get(const perdure_kernel& kernel, const perdure_node& node, const void* params,
-                               uint32_t input) {
+const void* PackedWeights::get(const perdure_kernel& kernel, const perdure_node& node,
+                               const void* params, uint32_t input) {
   if (!kernel.packed_bytes || node.inputs[input].kind != PERDURE_VALUE_CONSTANT) return nullptr;
   const size_t bytes = kernel.packed_bytes(&node, params, input);
   if (bytes == 0) return nullptr;
@@ -142,15 +151,17 @@ void Plan::place(const Graph& graph) {
     const auto id = static_cast<size_t>(v.id);
     const perdure_tensor& t = values_[id].tensor;
     const size_t data = data_bytes(t);
-    const size_t total = data + aligned(static_cast<size_t>(tensor_bytes(t)) - 
-                                        static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+    const size_t total =
+        data + aligned(static_cast<size_t>(tensor_bytes(t)) -
+                       static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
     data_offset_[id] = planner.place(std::max(total, kAlignment), i, std::max(i, last_use[id]));
     if (t.group_size) scales_offset_[id] = data_offset_[id] + data;
   }
   arena_bytes_ = planner.size();
 }
 
-void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels, PackedWeights& packed) {
+void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels,
+                    PackedWeights& packed) {
   PlanNode result;
   result.operation = node.operation->name;
   std::vector<int32_t> in_ids, out_ids;
@@ -183,7 +194,8 @@ void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels
       constant_bytes_ += tensor_bytes(result.inputs[i].tensor);
   }
   if (result.kernel->scratch_bytes)
-    scratch_bytes_ = std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, result.params.data()));
+    scratch_bytes_ =
+        std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, result.params.data()));
   nodes_.push_back(std::move(result));
   input_ids_.push_back(std::move(in_ids));
   output_ids_.push_back(std::move(out_ids));
@@ -201,19 +213,24 @@ void Plan::bind(std::byte* arena) {
       node.inputs[i] = values_[static_cast<size_t>(input_ids_[n][i])];
     for (size_t i = 0; i < node.outputs.size(); ++i)
       node.outputs[i] = values_[static_cast<size_t>(output_ids_[n][i])];
-    node.call = {sizeof(perdure_call),  node.params.data(), static_cast<uint32_t>(node.inputs.size()),
-                 node.inputs.data(),    node.packed.data(), node.outputs.data(),
+    node.call = {sizeof(perdure_call),
+                 node.params.data(),
+                 static_cast<uint32_t>(node.inputs.size()),
+                 node.inputs.data(),
+                 node.packed.data(),
+                 node.outputs.data(),
                  nullptr};
   }
-  for (const auto& [name, id] : output_ids_by_name_) outputs_[name] = values_[static_cast<size_t>(id)].tensor;
+  for (const auto& [name, id] : output_ids_by_name_)
+    outputs_[name] = values_[static_cast<size_t>(id)].tensor;
 }
 
 const perdure_tensor& Plan::output(const std::string& name) const { return outputs_.at(name); }
 
 std::string Plan::describe() const {
   std::ostringstream out;
-  out << "plan for up to " << max_rows_ << " rows: " << nodes_.size() << " nodes, arena " << arena_bytes_
-      << " bytes, scratch " << scratch_bytes_ << " bytes per thread\n";
+  out << "plan for up to " << max_rows_ << " rows: " << nodes_.size() << " nodes, arena "
+      << arena_bytes_ << " bytes, scratch " << scratch_bytes_ << " bytes per thread\n";
   for (size_t n = 0; n < nodes_.size(); ++n) {
     out << "  " << nodes_[n].operation << " by " << nodes_[n].kernel->name;
     for (const int32_t id : output_ids_[n])

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A plan: a graph compiled for at most so many rows. One kernel per node, weights packed, activations placed in an
-// arena by lifetime. Running it looks nothing up and allocates nothing.
+// A plan: a graph compiled for at most so many rows. One kernel per node, weights packed,
+// activations placed in an arena by lifetime. Running it looks nothing up and allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +16,13 @@
 
 namespace perdure {
 
-// Packed weights, shared by all plans that use the same kernel for the same weight. A kernel's packing depends on the
-// weight only. One thread while plans are compiled; read-only afterwards.
+// Packed weights, shared by all plans that use the same kernel for the same weight. A kernel's
+// packing depends on the weight only. One thread while plans are compiled; read-only afterwards.
 class PackedWeights {
  public:
   // The packed form, made on first use; nullptr if the kernel does not pack that input.
-  const void* get(const perdure_kernel& kernel, const perdure_node& node, const void* params, uint32_t input);
+  const void* get(const perdure_kernel& kernel, const perdure_node& node, const void* params,
+                  uint32_t input);
   size_t size_bytes() const { return size_bytes_; }
 
  private:
@@ -43,9 +44,8 @@ struct PlanNode {
 
 class Plan {
  public:
-  // Borrows the graph (its constants), the chooser's kernels and the packed weights for its life. The arena is the
-  // caller's, given by bind().
-  // Errors: as KernelChooser::choose.
+  // Borrows the graph (its constants), the chooser's kernels and the packed weights for its life.
+  // The arena is the caller's, given by bind(). Errors: as KernelChooser::choose.
   Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,
        const StateNumbers& states, PackedWeights& packed);
   Plan(Plan&&) = default;
@@ -54,7 +54,8 @@ class Plan {
   int64_t max_outputs() const { return max_outputs_; }
   size_t arena_bytes() const { return arena_bytes_; }
   size_t scratch_bytes() const { return scratch_bytes_; }  // per participant
-  // `arena`: arena_bytes(), 64-byte aligned; may be shared by plans that never run at the same time.
+  // `arena`: arena_bytes(), 64-byte aligned; may be shared by plans that never run at the same
+  // time.
   void bind(std::byte* arena);
 
   std::vector<PlanNode>& nodes() { return nodes_; }
@@ -69,14 +70,15 @@ class Plan {
 
  private:
   void place(const Graph& graph);
-  void add_node(const Graph& graph, const Node& node, const KernelChooser& kernels, PackedWeights& packed);
+  void add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,
+                PackedWeights& packed);
   perdure_value value_of(const Graph& graph, Value v, const StateNumbers& states) const;
 
   int64_t max_rows_, max_outputs_;
   size_t arena_bytes_ = 0, scratch_bytes_ = 0;
   int64_t constant_bytes_ = 0;
-  std::vector<perdure_value> values_;     // by value id
-  std::vector<size_t> data_offset_;       // by value id; kNotInArena for constants and states
+  std::vector<perdure_value> values_;  // by value id
+  std::vector<size_t> data_offset_;    // by value id; kNotInArena for constants and states
   std::vector<size_t> scales_offset_;
   std::vector<std::vector<int32_t>> input_ids_, output_ids_;  // by node
   std::map<std::string, perdure_tensor> outputs_;

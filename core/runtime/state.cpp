@@ -19,7 +19,8 @@ int64_t row_bytes(const StateSpec& spec) {
 
 int64_t physical_rows(const StateSpec& spec, int64_t max_step_rows) {
   if (spec.growth != Growth::kRing) return spec.rows;
-  return checked_add(spec.sinks, checked_add(spec.rows, max_step_rows, spec.name.c_str()), spec.name.c_str());
+  return checked_add(spec.sinks, checked_add(spec.rows, max_step_rows, spec.name.c_str()),
+                     spec.name.c_str());
 }
 
 // Logical index of the i-th live row of a ring: sinks first, then the last rows.
@@ -35,9 +36,10 @@ StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
   for (size_t i = 0; i < specs_.size(); ++i) {
     const StateSpec& s = specs_[i];
     if (s.columns < 1 || s.rows < 1 || s.sinks < 0)
-      throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) + " rows of " +
-                  std::to_string(s.columns) + " values; both must be positive");
-    if (!numbers_.emplace(s.name, i).second) throw Error("two strategies declare the state '" + s.name + "'");
+      throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) +
+                  " rows of " + std::to_string(s.columns) + " values; both must be positive");
+    if (!numbers_.emplace(s.name, i).second)
+      throw Error("two strategies declare the state '" + s.name + "'");
   }
 }
 
@@ -56,9 +58,12 @@ int64_t StateLayout::max_length() const {
 
 int64_t StateLayout::live_rows(const StateSpec& spec, int64_t position) {
   switch (spec.growth) {
-    case Growth::kFixed: return spec.rows;
-    case Growth::kAppended: return position;
-    case Growth::kRing: break;
+    case Growth::kFixed:
+      return spec.rows;
+    case Growth::kAppended:
+      return position;
+    case Growth::kRing:
+      break;
   }
   return std::min(position, spec.sinks) + std::clamp<int64_t>(position - spec.sinks, 0, spec.rows);
 }
@@ -94,9 +99,11 @@ void StateSet::reserve(int64_t end) {
     if (spec.growth != Growth::kAppended || end <= views_[i].n_rows) continue;
     if (end > spec.rows)
       throw Error("a session can have at most " + std::to_string(spec.rows) + " tokens here, not " +
-                  std::to_string(end) + "; raise attention.max_length or use a strategy of constant memory");
+                  std::to_string(end) +
+                  "; raise attention.max_length or use a strategy of constant memory");
     auto& buffer = std::get<ReservedBuffer>(memory_[i]);
-    const int64_t wanted = (end * views_[i].row_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+    const int64_t wanted =
+        (end * views_[i].row_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
     const int64_t bytes = std::min<int64_t>(wanted, static_cast<int64_t>(buffer.capacity()));
     buffer.commit(static_cast<size_t>(bytes));
     views_[i].n_rows = bytes / views_[i].row_bytes;
@@ -105,7 +112,8 @@ void StateSet::reserve(int64_t end) {
 
 int64_t StateSet::live_bytes(int64_t position) const {
   int64_t bytes = 0;
-  for (const StateSpec& spec : layout_->specs()) bytes += StateLayout::live_rows(spec, position) * row_bytes(spec);
+  for (const StateSpec& spec : layout_->specs())
+    bytes += StateLayout::live_rows(spec, position) * row_bytes(spec);
   return bytes;
 }
 
@@ -123,7 +131,8 @@ void StateSet::copy_live(size_t number, int64_t position, std::span<float> value
   const auto columns = static_cast<size_t>(spec.columns);
   for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
     const auto source = row(number, live_index(spec, position, i));
-    std::copy(source.begin(), source.end(), values.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * columns));
+    std::copy(source.begin(), source.end(),
+              values.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * columns));
   }
 }
 
@@ -139,7 +148,8 @@ void StateSet::restore_live(size_t number, int64_t position, std::span<const flo
 void StateSet::copy_fixed(const StateSet& other) {
   for (size_t i = 0; i < memory_.size(); ++i)
     if (layout_->specs()[i].growth == Growth::kFixed)
-      std::memcpy(data(i), other.views_[i].data, static_cast<size_t>(views_[i].n_rows * views_[i].row_bytes));
+      std::memcpy(data(i), other.views_[i].data,
+                  static_cast<size_t>(views_[i].n_rows * views_[i].row_bytes));
 }
 
 }  // namespace perdure

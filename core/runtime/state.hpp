@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The state tensors of a session: what strategies declared, laid out, grown and copied by their live rows. Kernels see
-// pointers and lengths only (perdure_state_view).
+// The state tensors of a session: what strategies declared, laid out, grown and copied by their
+// live rows. Kernels see pointers and lengths only (perdure_state_view).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +21,8 @@ namespace perdure {
 // The declared tensors of a model and their numbers. Immutable after construction.
 class StateLayout {
  public:
-  // `max_step_rows`: the most rows of one session in a step; rings keep that many rows beyond their window.
-  // Errors: Error if two states have the same name or a size is not positive.
+  // `max_step_rows`: the most rows of one session in a step; rings keep that many rows beyond their
+  // window. Errors: Error if two states have the same name or a size is not positive.
   StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows);
 
   const std::vector<StateSpec>& specs() const { return specs_; }

@@ -28,7 +28,8 @@ struct Reader {
 TEST_CASE("reading token by token equals reading the whole prompt, bit for bit") {
   for (const char* strategy : {"memory", "full"}) {
     CAPTURE(strategy);
-    Engine engine(golden_settings(kMemoryModel, {std::string("attention.strategy=") + strategy}), linked_plugins());
+    Engine engine(golden_settings(kMemoryModel, {std::string("attention.strategy=") + strategy}),
+                  linked_plugins());
     const auto tokens = random_tokens(77, engine.spec().info.vocab_size, 3);
     Session whole = engine.new_session(), single = engine.new_session();
     CHECK(all_logits(engine, whole, tokens) == logits_token_by_token(engine, single, tokens));
@@ -36,7 +37,8 @@ TEST_CASE("reading token by token equals reading the whole prompt, bit for bit")
   }
 }
 
-TEST_CASE("five sessions in any phase share 10,000 steps and each equals itself alone, bit for bit") {
+TEST_CASE(
+    "five sessions in any phase share 10,000 steps and each equals itself alone, bit for bit") {
   Engine engine(golden_settings(kMemoryModel, {"step.max_rows=16"}), linked_plugins());
   const int64_t segment = engine.traits().segment_length;
   const int64_t vocab_size = engine.spec().info.vocab_size;
@@ -46,10 +48,14 @@ TEST_CASE("five sessions in any phase share 10,000 steps and each equals itself 
   std::vector<Reader> readers;
   const int64_t starts[] = {0, 1, segment - 1, segment / 2, 0};
   for (size_t i = 0; i < 5; ++i) {
-    readers.push_back({engine.new_session(), random_tokens(3 * kSteps, vocab_size, static_cast<uint32_t>(i)), 0, {}});
+    readers.push_back({engine.new_session(),
+                       random_tokens(3 * kSteps, vocab_size, static_cast<uint32_t>(i)),
+                       0,
+                       {}});
     // Bring it to its phase; the fifth is in the middle of a long prompt all the time.
     const auto n = static_cast<size_t>(starts[i]);
-    const Feed one[] = {{&readers[i].session, std::span(readers[i].tokens).first(n), Feed::Logits::kNone}};
+    const Feed one[] = {
+        {&readers[i].session, std::span(readers[i].tokens).first(n), Feed::Logits::kNone}};
     engine.feed(one, {});
     readers[i].read = n;
   }
@@ -61,7 +67,8 @@ TEST_CASE("five sessions in any phase share 10,000 steps and each equals itself 
       const size_t n = i == 4 ? 1 + random() % 11 : 1;
       const size_t left = readers[i].tokens.size() - readers[i].read;
       if (left < n) continue;
-      feeds.push_back({&readers[i].session, std::span(readers[i].tokens).subspan(readers[i].read, n),
+      feeds.push_back({&readers[i].session,
+                       std::span(readers[i].tokens).subspan(readers[i].read, n),
                        Feed::Logits::kLast});
       who.push_back(i);
       readers[i].read += n;
@@ -97,8 +104,9 @@ TEST_CASE("tokens outside the vocabulary are refused before anything is computed
 }
 
 TEST_CASE("a session at its longest says so before anything is computed") {
-  Engine engine(golden_settings("llama.v0.bin", {"attention.strategy=full", "attention.max_length=20"}),
-                linked_plugins());
+  Engine engine(
+      golden_settings("llama.v0.bin", {"attention.strategy=full", "attention.max_length=20"}),
+      linked_plugins());
   REQUIRE(engine.max_length() == 20);
   Session session = engine.new_session();
   const auto tokens = random_tokens(21, engine.spec().info.vocab_size, 1);
@@ -110,10 +118,12 @@ TEST_CASE("a session at its longest says so before anything is computed") {
 }
 
 TEST_CASE("a session cannot be fed to another engine, nor twice in one call") {
-  Engine a(golden_settings(kMemoryModel), linked_plugins()), b(golden_settings(kMemoryModel), linked_plugins());
+  Engine a(golden_settings(kMemoryModel), linked_plugins()),
+      b(golden_settings(kMemoryModel), linked_plugins());
   Session session = a.new_session();
   const std::vector<int32_t> tokens{1};
-  const Feed one[] = {{&session, tokens, Feed::Logits::kNone}, {&session, tokens, Feed::Logits::kNone}};
+  const Feed one[] = {{&session, tokens, Feed::Logits::kNone},
+                      {&session, tokens, Feed::Logits::kNone}};
   CHECK_THROWS_AS(b.feed(std::span(one).first(1), {}), Error);
   CHECK_THROWS_AS(a.feed(one, {}), Error);
 }
@@ -136,7 +146,8 @@ TEST_CASE("a call that is told to stop ends after whole steps and can be continu
 TEST_CASE("settings that ask for what cannot be are refused") {
   auto fails = [](const std::string& override) {
     CAPTURE(override);
-    CHECK_THROWS_AS(Engine(golden_settings(kMemoryModel, {override}), linked_plugins()), UsageError);
+    CHECK_THROWS_AS(Engine(golden_settings(kMemoryModel, {override}), linked_plugins()),
+                    UsageError);
   };
   fails("attention.strategy=memry");
   fails("attention.no_such_option=1");

@@ -15,7 +15,8 @@ using namespace perdure::testing;
 namespace {
 
 struct Surgery {
-  Engine::Impl impl{golden_settings("memA.q80.bin", {"step.max_rows=32"}), linked_plugins(), std::nullopt};
+  Engine::Impl impl{golden_settings("memA.q80.bin", {"step.max_rows=32"}), linked_plugins(),
+                    std::nullopt};
 
   // Compiles the step graph as it is now and returns the last logits of one segment.
   std::vector<float> logits() {
@@ -32,14 +33,17 @@ struct Surgery {
     Session::Impl session(impl, *impl.layout);
     session.state.copy_fixed(*impl.initial_state);
     std::vector<float> result;
-    // One segment: what lies behind it needs the engine's boundary graphs, which are not under the knife here.
+    // One segment: what lies behind it needs the engine's boundary graphs, which are not under the
+    // knife here.
     const auto tokens = random_tokens(8, impl.model.spec().info.vocab_size, 2);
     impl.clear_step();
     for (size_t i = 0; i < tokens.size(); ++i)
-      impl.add_row({static_cast<int64_t>(i), tokens[i], 0, PERDURE_ROLE_TOKEN, 0}, i + 1 == tokens.size());
+      impl.add_row({static_cast<int64_t>(i), tokens[i], 0, PERDURE_ROLE_TOKEN, 0},
+                   i + 1 == tokens.size());
     session.state.reserve(8);
     impl.sessions.push_back({0, 8, session.state.views()});
-    const perdure_step step{sizeof step, 8, impl.rows.data(), 1, impl.output_rows.data(), 1, impl.sessions.data()};
+    const perdure_step step{sizeof step,         8, impl.rows.data(), 1, impl.output_rows.data(), 1,
+                            impl.sessions.data()};
     executor.run(impl.step.plans.front(), step);
     const perdure_tensor& t = impl.step.plans.front().output("logits");
     const float* values = static_cast<const float*>(t.data);

@@ -17,8 +17,8 @@ namespace {
 struct FakeWeights {
   std::map<std::string, perdure_tensor, std::less<>> tensors;
 
-  void add(const std::string& name, int64_t rows, int64_t columns, perdure_dtype dtype = PERDURE_F32,
-           int64_t group_size = 0) {
+  void add(const std::string& name, int64_t rows, int64_t columns,
+           perdure_dtype dtype = PERDURE_F32, int64_t group_size = 0) {
     perdure_tensor t{};
     t.struct_size = sizeof t;
     t.dtype = dtype;
@@ -79,7 +79,8 @@ TEST_CASE_FIXTURE(Fixture, "shapes that do not fit are refused with the operatio
   CHECK_THROWS_AS(b.apply("add", {Value{99}, x}, {}), Error);
 }
 
-TEST_CASE_FIXTURE(Fixture, "equal row-wise nodes are computed once, reads of state are not shared") {
+TEST_CASE_FIXTURE(Fixture,
+                  "equal row-wise nodes are computed once, reads of state are not shared") {
   Builder b = builder();
   const Value i = op::row_index(b, 4);
   CHECK(op::row_index(b, 4).id == i.id);
@@ -112,7 +113,8 @@ TEST_CASE_FIXTURE(Fixture, "products of one input share its quantised form") {
   CHECK(g.info(g.nodes.back().inputs[0]).type.dtype == PERDURE_F32);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a composite replaces its parts only where it may and nothing else reads them") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a composite replaces its parts only where it may and nothing else reads them") {
   auto graph = [&](bool second_reader) {
     Builder b = builder();
     const Value x = op::row_input(b, b.weight("table"));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// From logits to the next token. With top_k 0, min_p 0 and repeat_penalty 1 this is llama2.c's sampler exactly:
-// generator, order of draws, cut-offs (specification of llama2Rnn, section 6).
+// From logits to the next token. With top_k 0, min_p 0 and repeat_penalty 1 this is llama2.c's
+// sampler exactly: generator, order of draws, cut-offs (specification of llama2Rnn, section 6).
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,12 @@
 namespace perdure {
 
 struct SamplingOptions {
-  double temperature = 0.8;     // 0: the largest logit, lowest id on ties
-  int64_t top_k = 40;           // 0: off
-  double top_p = 0.95;          // outside (0, 1): off
-  double min_p = 0.0;           // 0: off; drops tokens below min_p x the largest probability
-  double repeat_penalty = 1.0;  // 1: off; divides positive and multiplies negative logits of recent tokens
+  double temperature = 0.8;  // 0: the largest logit, lowest id on ties
+  int64_t top_k = 40;        // 0: off
+  double top_p = 0.95;       // outside (0, 1): off
+  double min_p = 0.0;        // 0: off; drops tokens below min_p x the largest probability
+  double repeat_penalty =
+      1.0;  // 1: off; divides positive and multiplies negative logits of recent tokens
 };
 
 // xorshift64*; its state is part of a session.
@@ -30,11 +31,12 @@ class Sampler {
  public:
   explicit Sampler(int64_t vocab_size);
 
-  // logits [vocab_size] are overwritten. `recent`: token ids the repeat penalty applies to. Draws exactly one number
-  // from `random` unless temperature is 0. NaN logits are never chosen; all-NaN gives id 0. min_p and top_k cut first,
-  // top_p then counts the mass they left. Requires: ids of `recent` below vocab_size, temperature >= 0.
-  int32_t sample(std::span<float> logits, const SamplingOptions& options, std::span<const int32_t> recent,
-                 RandomState& random);
+  // logits [vocab_size] are overwritten. `recent`: token ids the repeat penalty applies to. Draws
+  // exactly one number from `random` unless temperature is 0. NaN logits are never chosen; all-NaN
+  // gives id 0. min_p and top_k cut first, top_p then counts the mass they left. Requires: ids of
+  // `recent` below vocab_size, temperature >= 0.
+  int32_t sample(std::span<float> logits, const SamplingOptions& options,
+                 std::span<const int32_t> recent, RandomState& random);
 
  private:
   struct Candidate {
@@ -42,8 +44,8 @@ class Sampler {
     int32_t id;
   };
 
-  int32_t draw_among_best(std::span<const float> probabilities, const SamplingOptions& options, float coin,
-                          int32_t best);
+  int32_t draw_among_best(std::span<const float> probabilities, const SamplingOptions& options,
+                          float coin, int32_t best);
 
   std::vector<Candidate> candidates_;
 };

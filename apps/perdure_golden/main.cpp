@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure_golden: runs the cases of a golden set (tests/golden/llama2rnn/README.md) through the
+// public engine and says for each how far its numbers are from those of the original programs.
+#include <boost/program_options.hpp>
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "apps/perdure_golden/golden_set.hpp"
+#include "apps/perdure_golden/runners.hpp"
+#include "core/api/error.hpp"
+#include "core/config/settings.hpp"
+
+namespace perdure::golden {
+namespace {
+
+namespace po = boost::program_options;
+
+struct Arguments {
+  std::string folder, only;
+  std::vector<std::string> overrides;
+  bool help = false;
+};
+
+// One line per kind of case; an empty runner is a reason to skip.
+struct Kind {
+  const char* name;
+  Outcome (*run)(const Context&, const Case&);
+};
+constexpr Kind kKinds[] = {
+    {"runqm", run_runqm},        {"llama2c", run_llama2c},  {"llama2c_q", run_llama2c},
+    {"torch_memory", run_torch}, {"torch_lstm", run_torch}, {"tokenizer", run_tokenizer},
+    {"cli", run_text},           {"chat", run_text},        {"torch_attention", nullptr},
+    {"torch_eval", nullptr},
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments a;
+  po::options_description options("perdure_golden DIR [--only PREFIX] [--set key=value]...");
+  options.add_options()("help", po::bool_switch(&a.help), "this text")(
+      "only", po::value(&a.only), "only cases whose name begins with this")(
+      "set", po::value(&a.overrides)->composing(), "configuration, as for perdure")(
+      "folder", po::value(&a.folder), "the golden set");
+  po::variables_map values;
+  const auto parsed = po::command_line_parser(argc, argv)
+                          .options(options)
+                          .positional(po::positional_options_description().add("folder", 1))
+                          .run();
+  po::store(parsed, values);
+  po::notify(values);
+  if (a.help) std::cout << options;
+  if (!a.help && a.folder.empty())
+    throw UsageError("which golden set? perdure_golden DIR; --help shows more");
+  return a;
+}
+
+// Whether q80 runs in the originals' order of operations.
+bool kernels_are_exact(const std::vector<std::string>& overrides) {
+  std::vector<std::string> all{"kernels.prefer=[scalar]"};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  const Settings settings = load_settings("", all);
+  return settings.kernels.prefer == std::vector<std::string>{"scalar"} &&
+         settings.kernels.activations != Activations::kF32;
+}
+
+Outcome run_case(const Context& context, const Case& c) {
+  for (const Kind& kind : kKinds) {
+    if (c.kind != kind.name) continue;
+    if (!kind.run) return Outcome::skip("until the comparison issue");
+    return kind.run(context, c);
+  }
+  return Outcome::skip("unknown kind " + c.kind);
+}
+
+// A case that throws has failed; the others still run.
+Outcome run_guarded(const Context& context, const std::string& name) {
+  try {
+    return run_case(context, context.set.load(name));
+  } catch (const std::exception& e) {
+    Outcome outcome;
+    outcome.status = Status::kFail;
+    outcome.reason = e.what();
+    return outcome;
+  }
+}
+
+void print(const std::string& name, const Outcome& o) {
+  if (o.status == Status::kSkip) {
+    std::printf("%-30s %-31s skip  %s\n", name.c_str(), "", o.reason.c_str());
+    return;
+  }
+  const std::string bits =
+      o.n_logits != 0 && o.n_bit_equal == o.n_logits ? "logits bit-equal" : o.reason;
+  std::printf("%-30s diff %-9.2g tolerance %-7.2g %-5s %s\n", name.c_str(), o.worst, o.tolerance,
+              o.status == Status::kOk ? "ok" : "FAIL",
+              o.status == Status::kOk ? bits.c_str() : o.reason.c_str());
+  for (const std::string& line : o.remarks) std::printf("    %s\n", line.c_str());
+}
+
+int run(const Arguments& arguments) {
+  const Set set(arguments.folder);
+  const Context context{.set = set,
+                        .overrides = arguments.overrides,
+                        .exact_kernels = kernels_are_exact(arguments.overrides)};
+  int counts[3] = {};
+  for (const std::string& name : set.names()) {
+    if (!name.starts_with(arguments.only)) continue;
+    const Outcome outcome = run_guarded(context, name);
+    print(name, outcome);
+    std::fflush(stdout);
+    ++counts[static_cast<int>(outcome.status)];
+  }
+  std::printf("%d passed, %d failed, %d skipped\n", counts[0], counts[1], counts[2]);
+  return counts[1] == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace perdure::golden
+
+int main(int argc, char** argv) {
+  try {
+    const auto arguments = perdure::golden::parse(argc, argv);
+    return arguments.help ? 0 : perdure::golden::run(arguments);
+  } catch (const perdure::UsageError& e) {
+    std::fprintf(stderr, "perdure_golden: %s\n", e.what());
+    return 2;
+  } catch (const boost::program_options::error& e) {
+    std::fprintf(stderr, "perdure_golden: %s\n", e.what());
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "perdure_golden: %s\n", e.what());
+    return 1;
+  }
+}

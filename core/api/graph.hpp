@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The builder's interface: how strategies and architectures put nodes into a graph. `core/graph` implements it.
-// Nodes are operations, edges are values. The leading dimension of a row value is symbolic: the rows of a step.
+// The builder's interface: how strategies and architectures put nodes into a graph. `core/graph`
+// implements it. Nodes are operations, edges are values. The leading dimension of a row value is
+// symbolic: the rows of a step.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,9 @@ struct Value {
 
 enum class ValueKind { kRows, kOutputs, kConstant, kState };
 
-// The type of a value. For rows and outputs `columns` is the width of a row and `rows` is 0 (symbolic);
-// for constants and states `rows` x `columns` is the whole tensor (vectors: rows = 1; appended states: rows = 0).
+// The type of a value. For rows and outputs `columns` is the width of a row and `rows` is 0
+// (symbolic); for constants and states `rows` x `columns` is the whole tensor (vectors: rows = 1;
+// appended states: rows = 0).
 struct ValueType {
   ValueKind kind = ValueKind::kRows;
   perdure_dtype dtype = PERDURE_F32;
@@ -39,8 +41,8 @@ struct ValueType {
 using Attribute = std::pair<std::string, std::variant<int64_t, double>>;
 using Attributes = std::vector<Attribute>;
 
-// Row-wise: row r of the output depends on row r of the inputs (and its row of a state). Per session: on all rows
-// of the session.
+// Row-wise: row r of the output depends on row r of the inputs (and its row of a state). Per
+// session: on all rows of the session.
 enum class OperationKind { kRowWise, kPerSession };
 
 // An operation: its name and what it makes of its inputs.
@@ -49,7 +51,9 @@ struct Operation {
   OperationKind kind = OperationKind::kRowWise;
   // The type of the result, or nothing if the operation only writes state.
   // Errors: throws Error naming the operation and the shapes when they do not fit.
-  std::function<std::vector<ValueType>(const std::vector<ValueType>& inputs, const Attributes& attributes)> result;
+  std::function<std::vector<ValueType>(const std::vector<ValueType>& inputs,
+                                       const Attributes& attributes)>
+      result;
   std::vector<int> writes = {};  // inputs (states) that it writes
 };
 
@@ -64,15 +68,17 @@ class GraphBuilder {
   virtual bool has_weight(std::string_view name) const = 0;
 
   // A constant computed by the caller, [rows, columns] F32. Equal names must mean equal contents.
-  virtual Value constant(std::string_view name, int64_t rows, int64_t columns, std::vector<float> data) = 0;
+  virtual Value constant(std::string_view name, int64_t rows, int64_t columns,
+                         std::vector<float> data) = 0;
 
   // A state tensor declared by a strategy. Errors: Error if no such state is declared.
   virtual Value state(std::string_view name) = 0;
 
-  // Adds a node; returns its result (invalid handle for operations without result). Asking again for the same pure
-  // row-wise node (operation, inputs, attributes) may return the value that is already there.
-  // Errors: Error if the operation is unknown or the types do not fit.
-  virtual Value apply(std::string_view operation, const std::vector<Value>& inputs, Attributes attributes = {}) = 0;
+  // Adds a node; returns its result (invalid handle for operations without result). Asking again
+  // for the same pure row-wise node (operation, inputs, attributes) may return the value that is
+  // already there. Errors: Error if the operation is unknown or the types do not fit.
+  virtual Value apply(std::string_view operation, const std::vector<Value>& inputs,
+                      Attributes attributes = {}) = 0;
 
   virtual const ValueType& type(Value value) const = 0;
 

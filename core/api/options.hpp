@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Options of a plugin: the schema it states and the checked values it receives. The host does the checking, so that an
-// unknown or ill-typed option is reported with file, line and the nearest valid name before the plugin is asked.
+// Options of a plugin: the schema it states and the checked values it receives. The host does the
+// checking, so that an unknown or ill-typed option is reported with file, line and the nearest
+// valid name before the plugin is asked.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,9 @@ struct OptionSpec {
   std::string help;
   double min = -std::numeric_limits<double>::infinity();  // kInt and kReal
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices = {};                  // kText: the valid values; empty = any text
-  // Whether another value gives other numbers: then it is part of a memory's identity. False for mere limits.
+  std::vector<std::string> choices = {};  // kText: the valid values; empty = any text
+  // Whether another value gives other numbers: then it is part of a memory's identity. False for
+  // mere limits.
   bool changes_numbers = true;
 };
 
@@ -38,11 +40,14 @@ class Options {
  public:
   void set(const std::string& name, OptionValue value) { values_[name] = std::move(value); }
 
-  // Errors: std::out_of_range or std::bad_variant_access if the plugin asks for what its schema does not state.
+  // Errors: std::out_of_range or std::bad_variant_access if the plugin asks for what its schema
+  // does not state.
   bool flag(const std::string& name) const { return std::get<bool>(values_.at(name)); }
   int64_t integer(const std::string& name) const { return std::get<int64_t>(values_.at(name)); }
   double real(const std::string& name) const { return std::get<double>(values_.at(name)); }
-  const std::string& text(const std::string& name) const { return std::get<std::string>(values_.at(name)); }
+  const std::string& text(const std::string& name) const {
+    return std::get<std::string>(values_.at(name));
+  }
 
   // All values by name, sorted; the identity of a strategy is made from them.
   const std::map<std::string, OptionValue>& all() const { return values_; }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Attention strategies: how a layer mixes tokens with what it remembers. A strategy states facts, declares state and
-// contributes nodes; it owns no memory, no threads and no file. Because state is declared, the framework saves and
-// restores it. Interfaces here are C++: a plugin is let in only if its build id equals the host's.
+// Attention strategies: how a layer mixes tokens with what it remembers. A strategy states facts,
+// declares state and contributes nodes; it owns no memory, no threads and no file. Because state is
+// declared, the framework saves and restores it. Interfaces here are C++: a plugin is let in only
+// if its build id equals the host's.
 #pragma once
 
 #include <cstdint>
@@ -26,20 +27,20 @@ struct ModelInfo {
   int64_t num_key_value_heads = 0;
   int64_t head_size = 0;
   int64_t vocab_size = 0;
-  int64_t train_length = 0;    // tokens the model was trained at (max_position_embeddings)
-  int64_t mem_len = 0;         // rows of the trained initial memory; 0 = the model has no memory
+  int64_t train_length = 0;  // tokens the model was trained at (max_position_embeddings)
+  int64_t mem_len = 0;       // rows of the trained initial memory; 0 = the model has no memory
   double rope_theta = 10000.0;
   double rms_norm_eps = 1e-5;
 };
 
 // Facts a strategy states about itself.
 struct Traits {
-  bool constant_memory = false;   // state bytes do not grow with the position
-  bool can_rewind = false;        // may be cut back to an earlier position (else only snapshots)
+  bool constant_memory = false;  // state bytes do not grow with the position
+  bool can_rewind = false;       // may be cut back to an earlier position (else only snapshots)
   bool needs_trained_weights = false;
-  bool causal = true;             // false: whole-window only
-  int64_t segment_length = 0;     // 0 = none; otherwise `begin` and `end` happen every so many tokens
-  // Largest number of token rows of one session in a step; 0 = no limit. 1: each row changes what the next one reads.
+  int64_t segment_length = 0;  // 0 = none; otherwise `begin` and `end` happen every so many tokens
+  // Largest number of token rows of one session in a step; 0 = no limit. 1: each row changes what
+  // the next one reads.
   int64_t max_rows_per_step = 0;
 };
 
@@ -68,16 +69,18 @@ struct ExtraRows {
   enum class When { kBegin, kEnd };  // before the segment's first token row, after its last
 
   When when = When::kBegin;
-  int32_t role = 1;      // >= 1; nodes tell the rows apart by it
-  int64_t count = 0;     // rows 0 .. count - 1 of the source
-  std::string source;    // name of a state or a weight with hidden_size columns
+  int32_t role = 1;    // >= 1; nodes tell the rows apart by it
+  int64_t count = 0;   // rows 0 .. count - 1 of the source
+  std::string source;  // name of a state or a weight with hidden_size columns
 };
 
-// What starts a graph besides `step`. `kInit`: once per model, may only depend on weights; its state is copied to
-// every new session. `kBegin` / `kEnd`: of each segment; rows are those of phase_rows().
+// What starts a graph besides `step`. `kInit`: once per model, may only depend on weights; its
+// state is copied to every new session. `kBegin` / `kEnd`: of each segment; rows are those of
+// phase_rows().
 enum class Phase { kInit, kBegin, kEnd };
 
-// One configured strategy, serving the layers it was created for. Called while graphs are built, never per token.
+// One configured strategy, serving the layers it was created for. Called while graphs are built,
+// never per token.
 class AttentionStrategy {
  public:
   virtual ~AttentionStrategy() = default;
@@ -85,25 +88,27 @@ class AttentionStrategy {
   virtual Traits traits() const = 0;
   virtual std::vector<StateSpec> states() const = 0;
 
-  // Nodes of layer `layer` in the step graph. x: the normed input [rows, hidden_size]; result: what is added to the
-  // residual stream [rows, hidden_size].
-  // Errors: Error if the model lacks a weight or the options do not fit the model.
+  // Nodes of layer `layer` in the step graph. x: the normed input [rows, hidden_size]; result: what
+  // is added to the residual stream [rows, hidden_size]. Errors: Error if the model lacks a weight
+  // or the options do not fit the model.
   virtual Value mix(GraphBuilder& g, int64_t layer, Value x) = 0;
 
-  // Rows of a phase's graph; 0 = the strategy has no such graph. Row r of kEnd has position s + r, s being the first
-  // token of the segment that ended; of kBegin s + r of the one that begins; of kInit r.
+  // Rows of a phase's graph; 0 = the strategy has no such graph. Row r of kEnd has position s + r,
+  // s being the first token of the segment that ended; of kBegin s + r of the one that begins; of
+  // kInit r.
   virtual int64_t phase_rows(Phase) const { return 0; }
   // Nodes of that graph, for all layers of this strategy.
   virtual void contribute(Phase, GraphBuilder&) {}
 
   virtual std::vector<ExtraRows> extra_rows() const { return {}; }
 
-  // Nodes behind the last layer in the step graph, for memory that has passed through the whole model. x: the residual
-  // stream [rows, hidden_size] before the output norm, extra rows included.
+  // Nodes behind the last layer in the step graph, for memory that has passed through the whole
+  // model. x: the residual stream [rows, hidden_size] before the output norm, extra rows included.
   virtual void finish(GraphBuilder&, Value x) { static_cast<void>(x); }
 };
 
-// The plugin: makes strategies from options. Lives for ever; const methods may be called by several threads.
+// The plugin: makes strategies from options. Lives for ever; const methods may be called by several
+// threads.
 class AttentionPlugin {
  public:
   virtual ~AttentionPlugin() = default;
@@ -117,7 +122,8 @@ class AttentionPlugin {
   virtual std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                                     std::span<const int64_t> layers) const = 0;
 
-  // Operations of its own, each with at least a scalar kernel. Registered when the plugin is loaded.
+  // Operations of its own, each with at least a scalar kernel. Registered when the plugin is
+  // loaded.
   virtual std::vector<Operation> operations() const { return {}; }
   virtual std::span<const perdure_kernel> kernels() const { return {}; }
 };

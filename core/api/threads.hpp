@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Threads lent to the executor. The host divides the work; a threads plugin only runs functions on threads.
+// Threads lent to the executor. The host divides the work; a threads plugin only runs functions on
+// threads.
 #pragma once
 
 #include <memory>
@@ -15,8 +16,9 @@ class Threads {
   // The most participants team() may bring, the caller included; >= 1.
   virtual int max_participants() const = 0;
 
-  // Runs fn(context, 0) on the caller and fn(context, i), 0 < i < max_participants(), each at most once, on whichever
-  // workers come: now, late, or never. Returns when every fn that was started has returned. Never throws.
+  // Runs fn(context, 0) on the caller and fn(context, i), 0 < i < max_participants(), each at most
+  // once, on whichever workers come: now, late, or never. Returns when every fn that was started
+  // has returned. Never throws.
   virtual void team(void (*fn)(void* context, int participant), void* context) noexcept = 0;
 };
 

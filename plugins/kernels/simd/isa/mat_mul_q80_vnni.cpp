@@ -11,6 +11,13 @@
 namespace perdure::simd::PERDURE_ISA {
 namespace {
 
+// sum + four products of unsigned by signed bytes in every lane. Written as assembly because g++ 12
+// copies every sum before and after the intrinsic, and then runs out of registers.
+inline __m512i multiply_add(__m512i sum, __m512i weights, __m512i x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(weights), "v"(x));
+  return sum;
+}
+
 struct VnniTile {
   static constexpr int kRows = 6;
   static constexpr int kPanels = 2;
@@ -35,7 +42,7 @@ struct VnniTile {
           int32_t four;
           memcpy(&four, x + r * p.x_stride, sizeof four);
           for (int q = 0; q < kPanelsHere; ++q)
-            exact[r][q] = _mm512_dpbusd_epi32(exact[r][q], weights[q], _mm512_set1_epi32(four));
+            exact[r][q] = multiply_add(exact[r][q], weights[q], _mm512_set1_epi32(four));
         }
       }
       for (int q = 0; q < kPanelsHere; ++q) {

@@ -75,9 +75,9 @@ Outcome run_case(const Context& context, const Case& c) {
 }
 
 // A case that throws has failed; the others still run.
-Outcome run_guarded(const Context& context, const std::string& name) {
+Outcome run_guarded(const Context& context, const Case& c) {
   try {
-    return run_case(context, context.set.load(name));
+    return run_case(context, c);
   } catch (const std::exception& e) {
     Outcome outcome;
     outcome.status = Status::kFail;
@@ -91,29 +91,68 @@ void print(const std::string& name, const Outcome& o) {
     std::printf("%-30s %-31s skip  %s\n", name.c_str(), "", o.reason.c_str());
     return;
   }
-  const std::string bits =
-      o.n_logits != 0 && o.n_bit_equal == o.n_logits ? "logits bit-equal" : o.reason;
-  std::printf("%-30s diff %-9.2g tolerance %-7.2g %-5s %s\n", name.c_str(), o.worst, o.tolerance,
-              o.status == Status::kOk ? "ok" : "FAIL",
-              o.status == Status::kOk ? bits.c_str() : o.reason.c_str());
+  const bool ok = o.status == Status::kOk;
+  std::printf("%-30s diff %-9.2g tolerance %-7.2g %s%s\n", name.c_str(), o.worst, o.tolerance,
+              ok ? "ok" : "FAIL  ", o.reason.c_str());
   for (const std::string& line : o.remarks) std::printf("    %s\n", line.c_str());
 }
+
+// The largest difference of the cases with one type of weights.
+struct Worst {
+  double difference = 0;
+  std::string name;
+  int n_cases = 0, n_bit_equal = 0;
+
+  void add(const std::string& case_name, const Outcome& o) {
+    ++n_cases;
+    n_bit_equal += o.n_bit_equal == o.n_logits;
+    if (!name.empty() && o.worst <= difference) return;
+    difference = o.worst;
+    name = case_name;
+  }
+
+  void print(const char* type) const {
+    if (n_cases == 0) return;
+    std::printf("%s: largest difference %.2g (%s), all logits bit-equal in %d of %d cases\n", type,
+                difference, name.c_str(), n_bit_equal, n_cases);
+  }
+};
+
+// What a whole run comes to.
+struct Summary {
+  int counts[3] = {};  // by Status
+  Worst f32, q80;
+
+  void add(const Case& c, const Outcome& o) {
+    ++counts[static_cast<int>(o.status)];
+    if (o.n_logits == 0) return;
+    const bool is_f32 = c.kind == "llama2c" || c.kind.starts_with("torch_");
+    (is_f32 ? f32 : q80).add(c.name, o);
+  }
+
+  void print() const {
+    f32.print("F32");
+    q80.print("q80");
+    std::printf("%d passed, %d failed, %d skipped\n", counts[0], counts[1], counts[2]);
+  }
+};
 
 int run(const Arguments& arguments) {
   const Set set(arguments.folder);
   const Context context{.set = set,
                         .overrides = arguments.overrides,
                         .exact_kernels = kernels_are_exact(arguments.overrides)};
-  int counts[3] = {};
+  Summary summary;
   for (const std::string& name : set.names()) {
     if (!name.starts_with(arguments.only)) continue;
-    const Outcome outcome = run_guarded(context, name);
+    const Case c = set.load(name);
+    const Outcome outcome = run_guarded(context, c);
     print(name, outcome);
     std::fflush(stdout);
-    ++counts[static_cast<int>(outcome.status)];
+    summary.add(c, outcome);
   }
-  std::printf("%d passed, %d failed, %d skipped\n", counts[0], counts[1], counts[2]);
-  return counts[1] == 0 ? 0 : 1;
+  summary.print();
+  return summary.counts[static_cast<int>(Status::kFail)] == 0 ? 0 : 1;
 }
 
 }  // namespace

@@ -43,6 +43,16 @@ std::string value_text(const OptionValue& value) {
   return out.str();
 }
 
+// How the model reads its weights: numbers that shapes do not tell.
+void add_model_identity(std::ostringstream& out, const ModelSpec& spec) {
+  out << "architecture: " << spec.architecture << "\n";
+  out << "heads: " << spec.info.num_attention_heads << "\n";
+  out << "key-value heads: " << spec.info.num_key_value_heads << "\n";
+  out << "rope theta: " << value_text(spec.info.rope_theta) << "\n";
+  out << "norm eps: " << value_text(spec.info.rms_norm_eps) << "\n";
+  out << "train length: " << spec.info.train_length << "\n";
+}
+
 // Extra rows pass through every layer, and only the strategy that asked for them knows what they
 // see there.
 void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
@@ -109,6 +119,7 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
                           const Tokenizer* tokenizer) {
   std::ostringstream out;
   out << "weights: " << model.weights_hash() << "\n";
+  add_model_identity(out, model.spec());
   out << "tokenizer: " << (tokenizer ? tokenizer->hash() : "none") << "\n";
   for (const auto& s : strategies) {
     if (s.layers.empty()) continue;

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Sessions that are saved and come back: complete, only into what computes the same, and without a
+// trace when refused.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+
+#include "core/engine/snapshot.hpp"
+#include "tests/support/engine_fixture.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+using Overrides = std::vector<std::string>;
+
+constexpr const char* kModel = "memA.q80.bin";
+constexpr size_t kSavedAt = 29;
+
+Engine make_engine(const Overrides& overrides = {}, const char* model = kModel) {
+  return Engine(golden_settings(model, overrides), linked_plugins());
+}
+
+std::string tokenizer_setting() { return "model.tokenizer=" + golden_model("tok_96.bin"); }
+
+Session advanced(Engine& engine, size_t n_tokens, uint32_t seed = 1) {
+  Session session = engine.new_session();
+  all_logits(engine, session, random_tokens(n_tokens, engine.spec().info.vocab_size, seed));
+  return session;
+}
+
+std::string refusal(Session& session, std::span<const std::byte> snapshot) {
+  try {
+    session.restore(snapshot);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
+// The reason why `engine` refuses a memory of memA with default options; empty if it does not.
+std::string refusal_of_default_memory(Engine& engine) {
+  Engine home = make_engine({tokenizer_setting()});
+  const Bytes memory = advanced(home, kSavedAt).snapshot();
+  Session session = engine.new_session();
+  return refusal(session, memory);
+}
+
+std::string copy_of(const std::string& from, const std::string& to) {
+  std::filesystem::copy_file(from, to);
+  return to;
+}
+
+}  // namespace
+
+TEST_CASE("a session saved at 20 random points and restored elsewhere continues bit for bit") {
+  struct Candidate {
+    const char* model;
+    Overrides overrides;
+  };
+  const Candidate candidates[] = {
+      {"memA.q80.bin", {"attention.strategy=memory"}},
+      {"memA.q80.bin", {"attention={strategy: memory, update: token}"}},
+      {"memB_gqa.q80.bin", {"attention={strategy: memory, update: never}"}},
+      {"memA.q80.bin", {"attention.strategy=full"}},
+      {"memA.q80.bin", {"attention={strategy: sliding_window, window: 7, sinks: 2}"}},
+      {"memA.q80.bin", {"attention={strategy: memory, layers: {'1': {strategy: full}}}"}},
+      {"pt_lstm.safetensors", {"attention.strategy=chunk_lstm"}},
+  };
+  for (const Candidate& candidate : candidates) {
+    CAPTURE(candidate.overrides[0]);
+    Engine engine = make_engine(candidate.overrides, candidate.model);
+    Engine elsewhere = make_engine(candidate.overrides, candidate.model);
+    const auto vocab_size = static_cast<size_t>(engine.spec().info.vocab_size);
+    const auto tokens = random_tokens(60, engine.spec().info.vocab_size, 2);
+    Session whole = engine.new_session();
+    const auto expected = all_logits(engine, whole, tokens);
+    std::mt19937 random(3);
+    for (int i = 0; i < 20; ++i) {
+      const size_t point = i < 4 ? std::array{0, 7, 8, 9}[static_cast<size_t>(i)] : random() % 60;
+      CAPTURE(point);
+      Session session = engine.new_session();
+      all_logits(engine, session, std::span(tokens).first(point));
+      session.random().state = 1000 + point;
+      const Bytes memory = session.snapshot();
+      Session restored = advanced(elsewhere, 13, 9);
+      restored.restore(memory);
+      CHECK(restored.position() == static_cast<int64_t>(point));
+      CHECK(restored.random().state == 1000 + point);
+      CHECK(std::ranges::equal(restored.tail(), session.tail()));
+      CHECK(restored.snapshot() == memory);
+      const auto rest = all_logits(elsewhere, restored, std::span(tokens).subspan(point));
+      CHECK(std::ranges::equal(rest, std::span(expected).subspan(point * vocab_size)));
+    }
+  }
+}
+
+TEST_CASE(
+    "a memory is refused by whatever computes other numbers, and the sentence names the "
+    "difference") {
+  struct Candidate {
+    Overrides overrides;
+    const char* named;
+    const char* model = kModel;
+  };
+  const Candidate candidates[] = {
+      {{"attention.strategy=full"}, "strategy"},
+      {{"attention={strategy: memory, update: never}"}, "update"},
+      {{"attention={strategy: memory, update: token}"}, "update"},
+      {{"attention={strategy: memory, mem_len: 4, initial: zero}"}, "mem_len"},
+      {{"attention={strategy: memory, initial: zero}"}, "initial"},
+      {{"attention={strategy: memory, layers: {'1': {strategy: full}}}"}, "layers"},
+      {{"attention.strategy=memory"}, "weights", "memA.safetensors"},
+  };
+  for (const Candidate& candidate : candidates) {
+    CAPTURE(candidate.overrides[0]);
+    Overrides overrides = candidate.overrides;
+    overrides.push_back(tokenizer_setting());
+    Engine engine = make_engine(overrides, candidate.model);
+    const std::string message = refusal_of_default_memory(engine);
+    CHECK(message.find("another model or configuration") != std::string::npos);
+    CHECK(message.find(candidate.named) != std::string::npos);
+  }
+}
+
+TEST_CASE("a memory is refused by a model that differs in a single weight") {
+  Model model = Model::open(golden_model(kModel));
+  const Weight& norm = *model.find("output_norm.weight");
+  std::vector<float> values(static_cast<size_t>(norm.size()));
+  std::memcpy(values.data(), norm.data, values.size() * sizeof(float));
+  values.back() = std::nextafter(values.back(), 10.0f);
+  model.replace("output_norm.weight", norm.rows, norm.columns, values);
+  Engine engine(golden_settings(kModel, {tokenizer_setting()}), linked_plugins(), std::move(model));
+  CHECK(refusal_of_default_memory(engine).find("weights") != std::string::npos);
+}
+
+TEST_CASE(
+    "a memory is refused by a model whose weights are equal but are read with other head sizes") {
+  const TemporaryFolder folder;
+  copy_of(golden_model("memA.safetensors"), folder / "memA.safetensors");
+  std::ifstream original(golden_model("memA.json"));
+  std::string json((std::istreambuf_iterator<char>(original)), std::istreambuf_iterator<char>());
+  for (const char* key : {"\"n_heads\": 4", "\"n_kv_heads\": 4"}) {
+    const size_t at = json.find(key);
+    REQUIRE(at != std::string::npos);
+    json[at + std::strlen(key) - 1] = '2';
+  }
+  std::ofstream(folder / "memA.json") << json;
+  Engine four = make_engine({}, "memA.safetensors");
+  Engine two = make_engine({"model.path=" + folder / "memA.safetensors"});
+  Session session = two.new_session();
+  CHECK(refusal(session, advanced(four, kSavedAt).snapshot()).find("heads") != std::string::npos);
+}
+
+TEST_CASE("a memory is refused beside another tokenizer") {
+  const TemporaryFolder folder;
+  const std::string other = copy_of(golden_model("tok_96.bin"), folder / "tok.bin");
+  std::fstream(other, std::ios::in | std::ios::out | std::ios::binary).seekp(4).put('\x01');
+  for (const std::string& setting : {std::string("model.tokenizer="), "model.tokenizer=" + other}) {
+    Engine engine = make_engine({setting});
+    CHECK(refusal_of_default_memory(engine).find("tokenizer") != std::string::npos);
+  }
+}
+
+TEST_CASE("threads, kernels, paths, step sizes and sampling do not keep a memory out") {
+  const TemporaryFolder folder;
+  const std::string moved = copy_of(golden_model(kModel), folder / "moved.bin");
+  const Overrides candidates[] = {{"threads.backend=tbb", "threads.count=2"},
+                                  {"kernels.prefer=[simd]"},
+                                  {"kernels.activations=f32"},
+                                  {"model.path=" + moved},
+                                  {"step.max_rows=3"},
+                                  {"sampling.temperature=0.1"},
+                                  {"store.session=other"},
+                                  {"chat.system=Be brief."}};
+  for (Overrides overrides : candidates) {
+    CAPTURE(overrides[0]);
+    overrides.push_back(tokenizer_setting());
+    Engine engine = make_engine(overrides);
+    CHECK(refusal_of_default_memory(engine) == "");
+  }
+}
+
+TEST_CASE("after any refused restore the session is what it was, bit for bit") {
+  Engine engine = make_engine();
+  Engine other = make_engine({"attention={strategy: memory, update: never}"});
+  Session session = advanced(engine, 21, 4);
+  const Bytes before = session.snapshot();
+  const Bytes good = advanced(engine, kSavedAt, 5).snapshot();
+
+  std::vector<Bytes> bad;
+  bad.push_back(advanced(other, kSavedAt).snapshot());
+  bad.push_back({});
+  for (size_t size : {size_t{1}, size_t{100}, good.size() / 2, good.size() - 1}) {
+    bad.emplace_back(good.begin(), good.begin() + static_cast<ptrdiff_t>(size));
+  }
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 200; ++i) {
+    bad.push_back(good);
+    bad.back()[random() % good.size()] ^= std::byte{1} << (random() % 8);
+  }
+  const auto changed = [&](const auto& change) {
+    SnapshotContents contents = decode_snapshot(good);
+    change(contents);
+    bad.push_back(encode_snapshot(contents));
+  };
+  changed([](SnapshotContents& c) { c.tail[0] = 96; });
+  changed([](SnapshotContents& c) { c.tail[0] = -1; });
+  changed([](SnapshotContents& c) { c.tail.resize(65); });
+  changed([](SnapshotContents& c) { c.tensors.pop_back(); });
+  changed([](SnapshotContents& c) { c.tensors.push_back({"more", 1, 1, {0.0f}}); });
+  changed([](SnapshotContents& c) { c.tensors[0].name += "x"; });
+  changed([](SnapshotContents& c) { std::swap(c.tensors[0].rows, c.tensors[0].columns); });
+  changed([](SnapshotContents& c) { c.identity += "more: x\n"; });
+
+  for (const Bytes& bytes : bad) {
+    CHECK_FALSE(refusal(session, bytes).empty());
+    CHECK(session.snapshot() == before);
+  }
+  const auto tokens = random_tokens(30, 96, 7);
+  Session reference = advanced(engine, 21, 4);
+  CHECK(all_logits(engine, session, tokens) == all_logits(engine, reference, tokens));
+}
+
+TEST_CASE("a memory longer than a growing session may become is refused") {
+  Engine small = make_engine({"attention={strategy: full, max_length: 64}"});
+  Engine large = make_engine({"attention={strategy: full, max_length: 128}"});
+  const Bytes memory = advanced(large, 100).snapshot();
+  Session session = small.new_session();
+  CHECK(refusal(session, memory).find("max_length") != std::string::npos);
+  CHECK(session.position() == 0);
+}

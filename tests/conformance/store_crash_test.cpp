@@ -22,7 +22,7 @@ using file_store::real_file_system;
 
 namespace {
 
-constexpr int kKills = test::kSanitized ? 100 : 500;
+constexpr int kKills = testing::kSanitized ? 100 : 500;
 
 // A memory that says which save it is; sizes vary from 1 KiB to 2 MiB so that kills fall into every
 // step.
@@ -45,8 +45,9 @@ std::vector<std::byte> memory_of_save(int64_t save) {
   }
 }
 
-// Kills a saving child after `microseconds`; returns the last save it acknowledged, or `before`.
-int64_t kill_while_saving(const std::string& place, int64_t before, int microseconds) {
+// Kills a saving child `microseconds` after its `saves`-th acknowledgement; returns the last save
+// it acknowledged, or `before`.
+int64_t kill_while_saving(const std::string& place, int64_t before, int saves, int microseconds) {
   int channel[2];
   REQUIRE(::pipe(channel) == 0);
   const pid_t child = ::fork();
@@ -55,10 +56,11 @@ int64_t kill_while_saving(const std::string& place, int64_t before, int microsec
     save_for_ever(place, before + 1, channel[1]);
   }
   ::close(channel[1]);
-  ::usleep(static_cast<useconds_t>(microseconds));
-  ::kill(child, SIGKILL);
   int64_t last = before;
   int64_t save = 0;
+  while (saves-- > 0 && ::read(channel[0], &save, sizeof(save)) == sizeof(save)) last = save;
+  ::usleep(static_cast<useconds_t>(microseconds));
+  ::kill(child, SIGKILL);
   while (::read(channel[0], &save, sizeof(save)) == sizeof(save)) last = save;
   ::close(channel[0]);
   int status = 0;
@@ -72,7 +74,7 @@ int64_t kill_while_saving(const std::string& place, int64_t before, int microsec
 TEST_CASE(
     "after hundreds of kill -9 while saving, nothing is unreadable and nothing acknowledged is "
     "lost") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string place = folder / "place";
   FileStore store(place, real_file_system());
   std::mt19937 random(20);
@@ -82,7 +84,8 @@ TEST_CASE(
   int64_t acknowledged = 0;
   for (int kill = 0; kill < kKills; ++kill) {
     const int64_t before = saved;
-    const int64_t last = kill_while_saving(place, before, static_cast<int>(random() % 12000));
+    const int64_t last = kill_while_saving(place, before, static_cast<int>(random() % 3),
+                                           static_cast<int>(random() % 8000));
     acknowledged += last - before;
     between_open_and_rename += std::filesystem::exists(place + "/alice@tmp") ? 1 : 0;
     for (const StoredSnapshot& stored : store.list()) {

@@ -95,7 +95,7 @@ struct Place {
   }
   bool has_temporary() const { return std::filesystem::exists(folder / "place/alice@tmp"); }
 
-  test::TemporaryFolder folder;
+  testing::TemporaryFolder folder;
   UnsyncedSystem system;
   FileStore good{folder / "place", system};
   int saved;

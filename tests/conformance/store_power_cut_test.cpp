@@ -258,7 +258,7 @@ struct Verdict {
 // Starts a store on the image, as after the reboot, and looks at what it finds. Every 16th image is
 // also saved to.
 bool recovers(const Image& image, const History& history, const Disk& disk, bool save) {
-  const test::TemporaryFolder folder(fast_folder());
+  const testing::TemporaryFolder folder(fast_folder());
   for (const auto& [name, bytes] : image) {
     std::ofstream(folder / name, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()),
@@ -294,7 +294,7 @@ void save(FileStore& store, History& history, size_t size) {
 
 Verdict cut_everywhere(const Workload& workload, bool syncs_files = true,
                        bool syncs_folders = true) {
-  const test::TemporaryFolder folder(fast_folder());
+  const testing::TemporaryFolder folder(fast_folder());
   RecordingSystem system;
   system.syncs_files = syncs_files;
   system.syncs_folders = syncs_folders;
@@ -378,9 +378,9 @@ void random_changes(unsigned seed, FileStore& store, RecordingSystem& system, Hi
 
 TEST_CASE("after a power cut at any moment an acknowledged memory or a later one is there, whole") {
   int images = 0;
-  for (const auto& [name, workload] : kWorkloads) {
-    CAPTURE(name);
-    const Verdict verdict = cut_everywhere(workload);
+  for (const auto& workload : kWorkloads) {
+    CAPTURE(workload.first);
+    const Verdict verdict = cut_everywhere(workload.second);
     CHECK(verdict.bad == 0);
     CHECK(verdict.images > 50);
     images += verdict.images;

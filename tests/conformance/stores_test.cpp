@@ -38,7 +38,7 @@ void for_each_store(const std::function<void(const Open&)>& check) {
   for (const StaticPlugin& linked : linked_plugins()) {
     if (std::string_view(linked.kind) != "stores") continue;
     CAPTURE(linked.name);
-    const test::TemporaryFolder folder;
+    const testing::TemporaryFolder folder;
     check([&] { return plugin_of(linked).open(folder / "deep/place"); });
     ++stores;
   }
@@ -237,7 +237,7 @@ TEST_CASE("a lock dies with its owner, killed or not") {
 
 TEST_CASE("of many processes that want one lock at once exactly one holds it at any time") {
   for_each_store([](const Open& open) {
-    const test::TemporaryFolder folder;
+    const testing::TemporaryFolder folder;
     const std::string witness = folder / "held";
     std::vector<pid_t> children;
     for (int i = 0; i < 4; ++i) {
@@ -266,7 +266,7 @@ TEST_CASE("of many processes that want one lock at once exactly one holds it at 
 
 TEST_CASE(
     "file store: folders are private, files are private, and a save leaves the snapshot alone") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   auto store = file_store(folder / "deep/place");
   store->put("alice", blob(10, 1));
   CHECK(files_in(folder / "deep/place") == std::vector<std::string>{"alice@1"});
@@ -287,7 +287,7 @@ TEST_CASE(
 }
 
 TEST_CASE("file store: symbolic links in the folder are never followed") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string place = folder / "place";
   const std::string outside = folder / "outside";
   std::ofstream(outside) << "precious";
@@ -312,7 +312,7 @@ TEST_CASE("file store: symbolic links in the folder are never followed") {
 TEST_CASE(
     "file store: folders, fifos and unreadable things in the place of a memory are refused, not "
     "waited for") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   auto store = file_store(folder.path());
   fs::create_directory(folder / "alice@1");
   REQUIRE(::mkfifo((folder / "bob@1").c_str(), 0600) == 0);
@@ -328,7 +328,7 @@ TEST_CASE(
 TEST_CASE(
     "file store: a temporary without a living owner is removed by the next save, one with an owner "
     "is respected") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   auto store = file_store(folder.path());
   std::ofstream(folder / "alice@tmp") << "half a memory";
   CHECK(store->put("alice", blob(10, 1)) == 1);
@@ -346,7 +346,7 @@ TEST_CASE(
 TEST_CASE(
     "file store: a folder that may not be written is one sentence, and what it holds stays "
     "readable") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   const std::string place = folder / "place";
   file_store(place)->put("alice", blob(10, 1));
   ::chmod(folder.path().c_str(), 0755);
@@ -372,7 +372,7 @@ TEST_CASE(
 }
 
 TEST_CASE("file store: a file in the place of the folder is one sentence") {
-  const test::TemporaryFolder folder;
+  const testing::TemporaryFolder folder;
   std::ofstream(folder / "place") << "x";
   for (const std::string& place : {folder / "place", folder / "place/below"}) {
     auto store = file_store(place);

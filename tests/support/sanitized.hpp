@@ -8,7 +8,7 @@
 #define __has_feature(feature) 0
 #endif
 
-namespace perdure::test {
+namespace perdure::testing {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
     __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -17,4 +17,4 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
-}  // namespace perdure::test
+}  // namespace perdure::testing

@@ -10,7 +10,7 @@
 
 #include "core/api/error.hpp"
 
-namespace perdure::test {
+namespace perdure::testing {
 
 class TemporaryFolder {
  public:
@@ -34,4 +34,4 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace perdure::test
+}  // namespace perdure::testing

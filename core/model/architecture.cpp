@@ -11,7 +11,8 @@
 namespace perdure {
 namespace {
 
-// What blk.`layer`'s feed-forward adds: ffn_down(silu(ffn_gate x) * (ffn_up x)), x being the normed residual stream.
+// What blk.`layer`'s feed-forward adds: ffn_down(silu(ffn_gate x) * (ffn_up x)), x being the normed
+// residual stream.
 Value feed_forward(GraphBuilder& g, const std::string& block, double eps, Value residual) {
   const Value x = op::rms_norm(g, residual, g.weight(block + "ffn_norm.weight"), eps);
   const Value gate = op::silu(g, op::mat_mul(g, x, g.weight(block + "ffn_gate.weight")));
@@ -19,8 +20,8 @@ Value feed_forward(GraphBuilder& g, const std::string& block, double eps, Value 
   return op::mat_mul(g, op::mul(g, gate, up), g.weight(block + "ffn_down.weight"));
 }
 
-void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, const std::vector<Value>& sources,
-                 const FinishRows& finish) {
+void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix,
+                 const std::vector<Value>& sources, const FinishRows& finish) {
   const double eps = spec.info.rms_norm_eps;
   const Value embedding = g.weight("token_embd.weight");
   Value x = op::row_input(g, embedding, sources);
@@ -39,8 +40,8 @@ void build_llama(GraphBuilder& g, const ModelSpec& spec, const MixLayer& mix, co
 
 }  // namespace
 
-void build_step(GraphBuilder& graph, const ModelSpec& spec, const MixLayer& mix, std::span<const std::string> sources,
-                const FinishRows& finish) {
+void build_step(GraphBuilder& graph, const ModelSpec& spec, const MixLayer& mix,
+                std::span<const std::string> sources, const FinishRows& finish) {
   std::vector<Value> rows;
   for (const std::string& name : sources)
     rows.push_back(graph.has_weight(name) ? graph.weight(name) : graph.state(name));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// How the readers of file formats make a Model: the back door that Model keeps closed for everybody else.
+// How the readers of file formats make a Model: the back door that Model keeps closed for everybody
+// else.
 #pragma once
 
 #include <string>
@@ -12,8 +13,8 @@
 
 namespace perdure {
 
-// Collects spec and weights; take() hands the model out. Weights borrow from bytes that must outlive the model: the
-// file given to keep(), or whatever the caller holds.
+// Collects spec and weights; take() hands the model out. Weights borrow from bytes that must
+// outlive the model: the file given to keep(), or whatever the caller holds.
 class ModelBuilder {
  public:
   ModelSpec& spec() { return model_.spec_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Headers are checked field by field, then every tensor is placed by checked arithmetic; nothing is copied.
+// Headers are checked field by field, then every tensor is placed by checked arithmetic; nothing is
+// copied.
 #include "core/model/llama2c.hpp"
 
 #include <cstdlib>
@@ -30,15 +31,18 @@ int32_t int_at(std::span<const std::byte> bytes, const std::string& path, int64_
 // Reads the header of one kind of file; offsets stay beside the fields for messages.
 class HeaderReader {
  public:
-  HeaderReader(std::span<const std::byte> bytes, const std::string& path) : bytes_(bytes), path_(path) {}
+  HeaderReader(std::span<const std::byte> bytes, const std::string& path)
+      : bytes_(bytes), path_(path) {}
 
   Llama2cHeader read() {
     if (static_cast<uint32_t>(integer(0)) != kLlama2cMagic) return read_v0();
     const int64_t version = integer(4);
     if (version != 1 && version != 2)
-      fail(path_, 4, "version " + std::to_string(version) + " is unknown; versions 1 and 2 can be read");
+      fail(path_, 4,
+           "version " + std::to_string(version) + " is unknown; versions 1 and 2 can be read");
     if (static_cast<int64_t>(bytes_.size()) < kLlama2cHeaderBytes)
-      fail(path_, static_cast<int64_t>(bytes_.size()), "the file ends inside its header of 256 bytes");
+      fail(path_, static_cast<int64_t>(bytes_.size()),
+           "the file ends inside its header of 256 bytes");
     read_sizes(8);
     if (version == 1) return read_v1();
     return integer(41) == 0 ? read_v2() : read_v2_memory();
@@ -49,13 +53,17 @@ class HeaderReader {
 
   int64_t positive(int64_t offset, const char* name) const {
     const int64_t value = integer(offset);
-    if (value < 1) fail(path_, offset, std::string(name) + " is " + std::to_string(value) + " but must be at least 1");
+    if (value < 1)
+      fail(path_, offset,
+           std::string(name) + " is " + std::to_string(value) + " but must be at least 1");
     return value;
   }
 
   bool flag(int64_t offset) const {
     const int value = std::to_integer<int>(bytes_[static_cast<size_t>(offset)]);
-    if (value > 1) fail(path_, offset, "the shared classifier flag is " + std::to_string(value) + ", not 0 or 1");
+    if (value > 1)
+      fail(path_, offset,
+           "the shared classifier flag is " + std::to_string(value) + ", not 0 or 1");
     return value == 1;
   }
 
@@ -69,19 +77,25 @@ class HeaderReader {
     h_.seq_len = positive(at + 24, "seq_len");
     const std::string heads = std::to_string(h_.n_heads);
     if (h_.n_layers > kMostLayers)
-      fail(path_, at + 8, "n_layers is " + std::to_string(h_.n_layers) + ", more than " + std::to_string(kMostLayers));
+      fail(path_, at + 8,
+           "n_layers is " + std::to_string(h_.n_layers) + ", more than " +
+               std::to_string(kMostLayers));
     if (h_.dim % h_.n_heads != 0)
-      fail(path_, at + 12, "n_heads = " + heads + " does not divide dim = " + std::to_string(h_.dim));
+      fail(path_, at + 12,
+           "n_heads = " + heads + " does not divide dim = " + std::to_string(h_.dim));
     if (h_.head_size() % 2 != 0)
-      fail(path_, at + 12, "the head size dim / n_heads = " + std::to_string(h_.head_size()) + " is odd");
+      fail(path_, at + 12,
+           "the head size dim / n_heads = " + std::to_string(h_.head_size()) + " is odd");
     if (h_.n_heads % h_.n_kv_heads != 0)
-      fail(path_, at + 16, "n_kv_heads = " + std::to_string(h_.n_kv_heads) + " does not divide n_heads = " + heads);
+      fail(path_, at + 16,
+           "n_kv_heads = " + std::to_string(h_.n_kv_heads) + " does not divide n_heads = " + heads);
   }
 
   void read_group_size(int64_t offset) {
     h_.group_size = positive(offset, "the group size");
     const std::string group = "the group size " + std::to_string(h_.group_size);
-    if (h_.dim % h_.group_size != 0) fail(path_, offset, group + " does not divide dim = " + std::to_string(h_.dim));
+    if (h_.dim % h_.group_size != 0)
+      fail(path_, offset, group + " does not divide dim = " + std::to_string(h_.dim));
     if (h_.hidden_dim % h_.group_size != 0)
       fail(path_, offset, group + " does not divide hidden_dim = " + std::to_string(h_.hidden_dim));
   }
@@ -117,8 +131,9 @@ class HeaderReader {
     h_.shared = flag(40);
     read_group_size(41);
     if (h_.seq_len < 2 * h_.mem_len)
-      fail(path_, 32, "seq_len = " + std::to_string(h_.seq_len) + " is less than twice mem_len = " +
-                          std::to_string(h_.mem_len) + ", so the memory and a chunk do not fit");
+      fail(path_, 32,
+           "seq_len = " + std::to_string(h_.seq_len) + " is less than twice mem_len = " +
+               std::to_string(h_.mem_len) + ", so the memory and a chunk do not fit");
     return h_;
   }
 
@@ -136,8 +151,9 @@ class Cursor {
   const std::byte* take(int64_t count, int64_t value_bytes, const std::string& what) {
     const int64_t left = static_cast<int64_t>(bytes_.size()) - offset_;
     if (count > left / value_bytes)
-      fail(path_, offset_, "the file ends too early: " + what + " needs " + std::to_string(count) + " values of " +
-                               std::to_string(value_bytes) + " bytes, " + std::to_string(left) + " bytes are left");
+      fail(path_, offset_,
+           "the file ends too early: " + what + " needs " + std::to_string(count) + " values of " +
+               std::to_string(value_bytes) + " bytes, " + std::to_string(left) + " bytes are left");
     const std::byte* at = bytes_.data() + offset_;
     offset_ += count * value_bytes;
     return at;
@@ -167,10 +183,14 @@ Weight take_weight(Cursor& cursor, const Llama2cTensor& t, int64_t group_size) {
 
 const char* format_name(Llama2cKind kind) {
   switch (kind) {
-    case Llama2cKind::kV0: return "llama2.c v0";
-    case Llama2cKind::kV1: return "llama2.c v1";
-    case Llama2cKind::kV2: return "llama2.c v2";
-    case Llama2cKind::kV2Mem: return "llama2Rnn v2";
+    case Llama2cKind::kV0:
+      return "llama2.c v0";
+    case Llama2cKind::kV1:
+      return "llama2.c v1";
+    case Llama2cKind::kV2:
+      return "llama2.c v2";
+    case Llama2cKind::kV2Mem:
+      return "llama2Rnn v2";
   }
   return "";
 }
@@ -198,7 +218,8 @@ Llama2cHeader read_llama2c_header(std::span<const std::byte> bytes, const std::s
 
 Model read_llama2c(std::span<const std::byte> bytes, const std::string& path) {
   const Llama2cHeader header = read_llama2c_header(bytes, path);
-  Cursor cursor(bytes, path, header.kind == Llama2cKind::kV0 ? kLlama2cV0HeaderBytes : kLlama2cHeaderBytes);
+  Cursor cursor(bytes, path,
+                header.kind == Llama2cKind::kV0 ? kLlama2cV0HeaderBytes : kLlama2cHeaderBytes);
   ModelBuilder builder;
   builder.spec() = spec_of(header);
   for (const Llama2cTensor& tensor : llama2c_layout(header)) {
@@ -207,7 +228,8 @@ Model read_llama2c(std::span<const std::byte> bytes, const std::string& path) {
   }
   const int64_t surplus = static_cast<int64_t>(bytes.size()) - cursor.offset();
   if (surplus != 0)
-    fail(path, cursor.offset(), "the model ends here but the file has " + std::to_string(surplus) + " more bytes");
+    fail(path, cursor.offset(),
+         "the model ends here but the file has " + std::to_string(surplus) + " more bytes");
   return builder.take();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The checkpoints of the llama2.c family: header fields and the order of tensors in each of the four kinds of file.
-// One description, walked by the reader and by the writer.
+// The checkpoints of the llama2.c family: header fields and the order of tensors in each of the
+// four kinds of file. One description, walked by the reader and by the writer.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ enum class Llama2cKind { kV0, kV1, kV2, kV2Mem };
 
 struct Llama2cHeader {
   Llama2cKind kind = Llama2cKind::kV0;
-  int64_t dim = 0, hidden_dim = 0, n_layers = 0, n_heads = 0, n_kv_heads = 0, vocab_size = 0, seq_len = 0;
+  int64_t dim = 0, hidden_dim = 0, n_layers = 0, n_heads = 0, n_kv_heads = 0, vocab_size = 0,
+          seq_len = 0;
   int64_t mem_len = 0;     // kV2Mem only
   bool shared = true;      // the token embedding is the classifier
   int64_t group_size = 0;  // kV2 and kV2Mem: values per scale

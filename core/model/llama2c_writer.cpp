@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A header, then the tensors of the layout one after the other; never more than one of them in memory.
+// A header, then the tensors of the layout one after the other; never more than one of them in
+// memory.
 #include "core/model/llama2c_writer.hpp"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ Llama2cHeader header_of(const Model& model, Llama2cKind kind, int64_t group_size
                   .shared = model.find("output.weight") == nullptr};
   if (kind == Llama2cKind::kV2Mem) h.mem_len = info.mem_len;
   if (h.quantised()) {
-    if (group_size < 1) throw Error("a group size of " + std::to_string(group_size) + " cannot be written");
+    if (group_size < 1)
+      throw Error("a group size of " + std::to_string(group_size) + " cannot be written");
     while (h.dim % group_size != 0 || h.hidden_dim % group_size != 0) group_size /= 2;
     h.group_size = group_size;
   }
@@ -41,7 +43,8 @@ Llama2cHeader header_of(const Model& model, Llama2cKind kind, int64_t group_size
 // What the file could not say must not be lost in silence.
 void check_representable(const Model& model, const Llama2cHeader& header, const std::string& path) {
   const auto refuse = [&](const std::string& what) {
-    throw Error(path + ": this kind of file cannot hold " + what + " of the model; write safetensors instead");
+    throw Error(path + ": this kind of file cannot hold " + what +
+                " of the model; write safetensors instead");
   };
   std::set<std::string> places;
   for (const Llama2cTensor& tensor : llama2c_layout(header)) places.insert(tensor.name);
@@ -51,9 +54,12 @@ void check_representable(const Model& model, const Llama2cHeader& header, const 
   if (info.rope_theta != 10000.0) refuse("the rope_theta");
   if (info.rms_norm_eps != 1e-5) refuse("the rms_norm_eps");
   const auto key_norm = model.spec().llama2rnn_args.find("key_norm");
-  if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second == "true") refuse("the key_norm");
-  if (header.kind == Llama2cKind::kV2Mem && (header.mem_len < 1 || header.seq_len < 2 * header.mem_len))
-    refuse("a mem_len of " + std::to_string(header.mem_len) + " with the seq_len " + std::to_string(header.seq_len));
+  if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second == "true")
+    refuse("the key_norm");
+  if (header.kind == Llama2cKind::kV2Mem &&
+      (header.mem_len < 1 || header.seq_len < 2 * header.mem_len))
+    refuse("a mem_len of " + std::to_string(header.mem_len) + " with the seq_len " +
+           std::to_string(header.seq_len));
 }
 
 class Writer {
@@ -78,7 +84,9 @@ class Writer {
       put(kLlama2cMagic);
       put(h.kind == Llama2cKind::kV1 ? 1 : 2);
     }
-    for (const int64_t n : {h.dim, h.hidden_dim, h.n_layers, h.n_heads, h.n_kv_heads, vocab, h.seq_len}) put(n);
+    for (const int64_t n :
+         {h.dim, h.hidden_dim, h.n_layers, h.n_heads, h.n_kv_heads, vocab, h.seq_len})
+      put(n);
     if (h.kind == Llama2cKind::kV2Mem) put(h.mem_len);
     bytes[at] = !v0 && h.shared ? 1 : 0;
     at += v0 ? 0 : 1;
@@ -88,7 +96,8 @@ class Writer {
 
   void write_tensor(const Model& model, const Llama2cTensor& tensor) {
     const std::vector<float> values = values_of(model, tensor);
-    if (!tensor.quantised) return write(values.data(), static_cast<int64_t>(values.size() * sizeof(float)));
+    if (!tensor.quantised)
+      return write(values.data(), static_cast<int64_t>(values.size() * sizeof(float)));
     const Q80Values q = quantize_q80(values, header_.group_size);
     write(q.values.data(), static_cast<int64_t>(q.values.size()));
     write(q.scales.data(), static_cast<int64_t>(q.scales.size() * sizeof(float)));
@@ -126,11 +135,13 @@ class Writer {
   std::vector<float> values_of(const Model& model, const Llama2cTensor& tensor) const {
     if (tensor.name.empty()) return rotation_tables();
     const Weight* weight = model.find(tensor.name);
-    if (weight == nullptr && tensor.name.ends_with("mem_init"))  // an untrained initial memory is zero
+    if (weight == nullptr &&
+        tensor.name.ends_with("mem_init"))  // an untrained initial memory is zero
       return std::vector<float>(static_cast<size_t>(tensor.rows * tensor.columns));
     if (weight == nullptr || weight->rows != tensor.rows || weight->columns != tensor.columns)
-      throw Error(path_ + ": the model has no weight " + tensor.name + " [" + std::to_string(tensor.rows) + ", " +
-                  std::to_string(tensor.columns) + "], which this kind of file needs");
+      throw Error(path_ + ": the model has no weight " + tensor.name + " [" +
+                  std::to_string(tensor.rows) + ", " + std::to_string(tensor.columns) +
+                  "], which this kind of file needs");
     return weight_values(*weight);
   }
 
@@ -142,7 +153,9 @@ class Writer {
 // The bounds matter for scales that are subnormal or infinite; NaN becomes 0.
 int8_t quantised(float weight, float scale) {
   const float rounded = std::nearbyint(weight / scale);
-  return scale > 0.0f && !std::isnan(rounded) ? static_cast<int8_t>(std::clamp(rounded, -127.0f, 127.0f)) : int8_t{0};
+  return scale > 0.0f && !std::isnan(rounded)
+             ? static_cast<int8_t>(std::clamp(rounded, -127.0f, 127.0f))
+             : int8_t{0};
 }
 
 }  // namespace
@@ -161,7 +174,8 @@ Q80Values quantize_q80(std::span<const float> weights, int64_t group_size) {
   return q;
 }
 
-void write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size, const std::string& path) {
+void write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size,
+                   const std::string& path) {
   const Llama2cHeader header = header_of(model, kind, group_size);
   check_representable(model, header, path);
   Writer writer(header, path);

@@ -12,7 +12,8 @@
 namespace perdure {
 namespace {
 
-// A model of more layers or larger sizes than these is a mistake, and would cost memory before it is noticed.
+// A model of more layers or larger sizes than these is a mistake, and would cost memory before it
+// is noticed.
 constexpr int64_t kMostLayers = 4096;
 constexpr int64_t kLargestSize = int64_t{1} << 31;
 
@@ -20,16 +21,19 @@ constexpr int64_t kLargestSize = int64_t{1} << 31;
 
 Llama2RnnArgs::Llama2RnnArgs(std::string_view json, const std::string& path) : path_(path) {
   bool has_args = false;
-  walk_json(json, path, 0, [&](const std::vector<std::string>& keys, JsonKind kind, std::string_view text) {
-    if (keys.empty() || keys[0] != "args") return;
-    if (keys.size() == 1 && kind == JsonKind::kObject) {
-      has_args = true;
-    } else if (keys.size() != 2 || kind == JsonKind::kObject || kind == JsonKind::kArray) {
-      throw Error(path + ": the key '" + json_key(keys) + "' does not fit: 'args' is an object of plain values");
-    } else if (kind != JsonKind::kNull) {
-      values_.emplace(keys[1], text);
-    }
-  });
+  walk_json(
+      json, path, 0,
+      [&](const std::vector<std::string>& keys, JsonKind kind, std::string_view text) {
+        if (keys.empty() || keys[0] != "args") return;
+        if (keys.size() == 1 && kind == JsonKind::kObject) {
+          has_args = true;
+        } else if (keys.size() != 2 || kind == JsonKind::kObject || kind == JsonKind::kArray) {
+          throw Error(path + ": the key '" + json_key(keys) +
+                      "' does not fit: 'args' is an object of plain values");
+        } else if (kind != JsonKind::kNull) {
+          values_.emplace(keys[1], text);
+        }
+      });
   if (!has_args) throw Error(path + ": the key 'args' with the model's options is missing");
 }
 
@@ -100,11 +104,13 @@ ModelSpec Llama2RnnArgs::spec() const {
   info.rms_norm_eps = positive_real("norm_eps", 1e-5);
   spec.intermediate_size = hidden_size_of(info.hidden_size);
 
-  if (info.num_hidden_layers > kMostLayers) fail("n_layers", "is more than " + std::to_string(kMostLayers));
+  if (info.num_hidden_layers > kMostLayers)
+    fail("n_layers", "is more than " + std::to_string(kMostLayers));
   if (info.hidden_size % info.num_attention_heads != 0) fail("n_heads", "does not divide dim");
   info.head_size = info.hidden_size / info.num_attention_heads;
   if (info.head_size % 2 != 0) fail("n_heads", "makes the head size dim / n_heads odd");
-  if (info.num_attention_heads % info.num_key_value_heads != 0) fail("n_kv_heads", "does not divide n_heads");
+  if (info.num_attention_heads % info.num_key_value_heads != 0)
+    fail("n_kv_heads", "does not divide n_heads");
 
   const std::string type = text("attention_type", "attention");
   if (type == "memory_attention" || type == "LSTM") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The options of a llama2Rnn model: read from the JSON beside its weights, with the original's names and defaults.
+// The options of a llama2Rnn model: read from the JSON beside its weights, with the original's
+// names and defaults.
 #pragma once
 
 #include <cstdint>

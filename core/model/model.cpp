@@ -29,7 +29,9 @@ Model::Model(Model&&) noexcept = default;
 Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
-void ModelBuilder::keep(Model& model, MappedFile file) { model.storage_->file.emplace(std::move(file)); }
+void ModelBuilder::keep(Model& model, MappedFile file) {
+  model.storage_->file.emplace(std::move(file));
+}
 
 namespace {
 
@@ -41,7 +43,8 @@ Model open_safetensors(const MappedFile& file) {
   if (options.bytes().size() > kMostOptionsBytes)
     throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
                 ": a model's options take less than 1 MiB");
-  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()), options.bytes().size());
+  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
+                              options.bytes().size());
   return read_safetensors_model(file.bytes(), text, file.path());
 }
 
@@ -49,7 +52,8 @@ Model open_safetensors(const MappedFile& file) {
 
 Model Model::open(const std::string& path) {
   MappedFile file(path);
-  Model model = path.ends_with(".safetensors") ? open_safetensors(file) : read_llama2c(file.bytes(), path);
+  Model model =
+      path.ends_with(".safetensors") ? open_safetensors(file) : read_llama2c(file.bytes(), path);
   ModelBuilder::keep(model, std::move(file));
   return model;
 }
@@ -59,12 +63,14 @@ const Weight* Model::find(std::string_view name) const {
   return it == weights_.end() ? nullptr : &it->second;
 }
 
-void Model::replace(const std::string& name, int64_t rows, int64_t columns, std::vector<float> data) {
+void Model::replace(const std::string& name, int64_t rows, int64_t columns,
+                    std::vector<float> data) {
   if (checked_mul(rows, columns, name.c_str()) != static_cast<int64_t>(data.size()))
-    throw Error("weight " + name + " [" + std::to_string(rows) + ", " + std::to_string(columns) + "] was given " +
-                std::to_string(data.size()) + " values");
+    throw Error("weight " + name + " [" + std::to_string(rows) + ", " + std::to_string(columns) +
+                "] was given " + std::to_string(data.size()) + " values");
   const std::vector<float>& kept = storage_->owned.emplace_back(std::move(data));
-  weights_[name] = Weight{.dtype = PERDURE_F32, .rows = rows, .columns = columns, .data = kept.data()};
+  weights_[name] =
+      Weight{.dtype = PERDURE_F32, .rows = rows, .columns = columns, .data = kept.data()};
   storage_->weights_hash.clear();
 }
 
@@ -72,18 +78,22 @@ namespace {
 
 int64_t value_bytes(perdure_dtype dtype) {
   switch (dtype) {
-    case PERDURE_F32: return 4;
+    case PERDURE_F32:
+      return 4;
     case PERDURE_F16:
-    case PERDURE_BF16: return 2;
-    case PERDURE_Q80: return 1;
-    case PERDURE_I64: return 8;
+    case PERDURE_BF16:
+      return 2;
+    case PERDURE_Q80:
+      return 1;
+    case PERDURE_I64:
+      return 8;
   }
   return 0;
 }
 
 void add_weight(Hasher& hasher, const std::string& name, const Weight& w) {
-  hasher.add(name + ' ' + std::to_string(w.dtype) + ' ' + std::to_string(w.rows) + ' ' + std::to_string(w.columns) +
-             ' ' + std::to_string(w.group_size) + '\n');
+  hasher.add(name + ' ' + std::to_string(w.dtype) + ' ' + std::to_string(w.rows) + ' ' +
+             std::to_string(w.columns) + ' ' + std::to_string(w.group_size) + '\n');
   const auto bytes = [](const void* data, int64_t size) {
     return std::span(static_cast<const std::byte*>(data), static_cast<size_t>(size));
   };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A model: what it is (ModelSpec) and its weights as borrowed views into a mapped file. Formats: llama2.c v0, v1, v2,
-// llama2Rnn v2 with memory, safetensors with a small JSON beside it. Says nothing about how the model is run.
+// A model: what it is (ModelSpec) and its weights as borrowed views into a mapped file. Formats:
+// llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it. Says
+// nothing about how the model is run.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@
 
 namespace perdure {
 
-// A weight matrix [rows, columns] (vectors: rows = 1), row-major. `data` and `scales` may be unaligned.
+// A weight matrix [rows, columns], row-major (vectors: rows = 1). Both pointers may be unaligned.
 struct Weight {
   perdure_dtype dtype = PERDURE_F32;
   int64_t rows = 0, columns = 0;
@@ -30,7 +31,7 @@ struct Weight {
 
 struct ModelSpec {
   std::string architecture = "llama";
-  std::string format;             // "llama2.c v0", "llama2Rnn v2", "safetensors", ... for people
+  std::string format;  // "llama2.c v0", "llama2Rnn v2", "safetensors", ... for people
   ModelInfo info;
   int64_t intermediate_size = 0;  // width of the feed-forward
   // What a safetensors model's JSON said under llama2Rnn's own names, verbatim scalars as text
@@ -38,19 +39,38 @@ struct ModelSpec {
   std::map<std::string, std::string> llama2rnn_args;
 };
 
-// Names of weights (GGUF's where it has one), shapes [out, in]:
-//   token_embd.weight [V, d]   output_norm.weight [1, d]   output.weight [V, d] (absent: token_embd is the classifier)
-//   blk.N.attn_norm.weight [1, d]  blk.N.attn_q.weight [H*hs, d]  attn_k, attn_v [G*hs, d]  attn_output [d, H*hs]
-//   blk.N.ffn_norm.weight [1, d]   blk.N.ffn_gate.weight [h, d]   ffn_up [h, d]   ffn_down [d, h]     (w1, w3, w2)
-// memory attention: blk.N.mem_init [M, d] (F32), and if the model has them blk.N.mem_wm.weight [d, d],
-//   mem_norm.weight, mem_ffn_norm.weight [1, d], mem_ffn_gate/up/down.weight, mem_k.weight, mem_v.weight [G*hs, d]
-// ChunkLSTM: blk.N.lstm_h, lstm_c [M, d], lstm_reduce [M, M], lstm_{ii,hi,if,hf,ig,hg,io,ho}.weight [d, d]
-// A weight that the model's options leave unused (reuse_kv, do_memory_ffn off, ...) is not listed.
+// Names of weights (GGUF's where it has one) and their shapes, [out, in]; blk.N stands before those
+// of layer N. d = hidden_size, h = intermediate_size, kv = num_key_value_heads * head_size:
+//
+//   token_embd.weight [V, d]
+//   output.weight [V, d]            absent: token_embd is the classifier
+//   output_norm.weight [1, d]
+//   attn_norm.weight [1, d]
+//   attn_q.weight [d, d]            attn_k.weight, attn_v.weight [kv, d]
+//   attn_output.weight [d, d]
+//   ffn_norm.weight [1, d]
+//   ffn_gate.weight [h, d]          ffn_up.weight [h, d]   ffn_down.weight [d, h]   (w1, w3, w2)
+//
+// Memory attention, where the model has them:
+//
+//   mem_init [M, d]                 absent: the initial memory is zero
+//   mem_wm.weight [d, d]
+//   mem_norm.weight [1, d]          mem_ffn_norm.weight [1, d]
+//   mem_ffn_gate.weight [h, d]      mem_ffn_up.weight [h, d]   mem_ffn_down.weight [d, h]
+//   mem_k.weight, mem_v.weight [kv, d]    absent: attn_k and attn_v serve the memory too
+//
+// ChunkLSTM, in the place of attn_q, attn_k and attn_v:
+//
+//   lstm_h, lstm_c [M, d]           lstm_reduce [M, M], not yet masked to its lower triangle
+//   lstm_{ii,hi,if,hf,ig,hg,io,ho}.weight [d, d]
+//
+// Norms, mem_init and the three LSTM states are F32 in every model; matrices are F32, F16, BF16 or
+// Q80. A weight that the model's options leave unused is not listed.
 class Model {
  public:
   // Maps and validates a file. `.safetensors` needs the JSON of the same name beside it.
-  // Errors: Error, one sentence with the path and the byte offset (or JSON key) of what is wrong. Never uses more
-  // memory than the file's size + 64 MiB.
+  // Errors: Error, one sentence with the path and the byte offset (or JSON key) of what is wrong.
+  // Never uses more memory than the file's size + 64 MiB.
   static Model open(const std::string& path);
 
   Model(Model&&) noexcept;
@@ -62,11 +82,12 @@ class Model {
   const Weight* find(std::string_view name) const;
   const std::map<std::string, Weight, std::less<>>& weights() const { return weights_; }
 
-  // Puts an F32 matrix in the place of (or beside) a weight; the model owns the copy. For tests and tools.
+  // Puts an F32 matrix in the place of (or beside) a weight; the model owns the copy.
+  // Errors: Error if rows and columns do not fit the data.
   void replace(const std::string& name, int64_t rows, int64_t columns, std::vector<float> data);
 
-  // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Reads every weight once;
-  // computed on first use and kept. Thread safety: call from one thread first.
+  // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Reads
+  // every weight once; computed on first use and kept. Thread safety: the first call alone.
   const std::string& weights_hash() const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The safetensors container: u64 length of a JSON header, the header, raw little-endian data. A reader that trusts
-// nothing and a writer that streams. What the tensors mean is said elsewhere.
+// The safetensors container: u64 length of a JSON header, the header, raw little-endian data. A
+// reader that trusts nothing and a writer that streams. What the tensors mean is said elsewhere.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +26,7 @@ struct SafetensorsTensor {
 
 using SafetensorsMap = std::map<std::string, SafetensorsTensor, std::less<>>;
 
-// All tensors of a file's bytes. Sizes must match shapes, and the data must be covered without holes or overlaps.
+// All tensors of a file's bytes. Sizes must match shapes, and tensors must cover the data exactly.
 // Errors: Error with `path` and byte offset or tensor name.
 SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path);
 
@@ -34,7 +34,8 @@ SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::str
 class SafetensorsFile {
  public:
   // Errors: Error as read_safetensors, and if the file cannot be read.
-  explicit SafetensorsFile(const std::string& path) : file_(path), tensors_(read_safetensors(file_.bytes(), path)) {}
+  explicit SafetensorsFile(const std::string& path)
+      : file_(path), tensors_(read_safetensors(file_.bytes(), path)) {}
 
   const SafetensorsMap& tensors() const { return tensors_; }
   // nullptr if there is none of that name.
@@ -60,9 +61,10 @@ class SafetensorsWriter {
   // Writes the header. Errors: Error if the file cannot be made or a type is unknown.
   SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors);
 
-  // The next bytes of the data, tensors in the order declared. Errors: Error if the disk refuses or it is too much.
+  // The next bytes of the data, tensors in the order declared.
+  // Errors: Error if the disk refuses or the tensors are full.
   void write(std::span<const std::byte> bytes);
-  // Errors: Error if data is missing or could not be written. Without close() the file is not complete.
+  // Completes the file. Errors: Error if data is missing or could not be written.
   void close();
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// From torch's names to the names of model.hpp, layer by layer, every shape checked against the options.
+// From torch's names to the names of model.hpp, layer by layer, every shape checked against the
+// options.
 #include "core/model/safetensors_model.hpp"
 
 #include "core/api/error.hpp"
@@ -48,8 +49,9 @@ class Importer {
     while (shape.size() > 2 && shape.front() == 1) shape.erase(shape.begin());
     if (shape.size() == 1) shape.insert(shape.begin(), 1);
     if (shape != std::vector{rows, columns})
-      throw Error(path_ + ": the tensor '" + name + "' has the shape " + shape_text(it->second.shape) + " but " +
-                  shape_text({rows, columns}) + " is needed");
+      throw Error(path_ + ": the tensor '" + name + "' has the shape " +
+                  shape_text(it->second.shape) + " but " + shape_text({rows, columns}) +
+                  " is needed");
     return it->second;
   }
 
@@ -57,12 +59,16 @@ class Importer {
     if (tensor.dtype == "F32") return PERDURE_F32;
     if (tensor.dtype == "F16") return PERDURE_F16;
     if (tensor.dtype == "BF16") return PERDURE_BF16;
-    throw Error(path_ + ": the tensor '" + name + "' has the type " + tensor.dtype + "; weights are F32, F16 or BF16");
+    throw Error(path_ + ": the tensor '" + name + "' has the type " + tensor.dtype +
+                "; weights are F32, F16 or BF16");
   }
 
   Weight weight(const std::string& name, int64_t rows, int64_t columns) const {
     const SafetensorsTensor& tensor = get(name, rows, columns);
-    return {.dtype = dtype_of(name, tensor), .rows = rows, .columns = columns, .data = tensor.bytes.data()};
+    return {.dtype = dtype_of(name, tensor),
+            .rows = rows,
+            .columns = columns,
+            .data = tensor.bytes.data()};
   }
 
   void matrix(const std::string& name, const std::string& as, int64_t rows, int64_t columns) {
@@ -92,7 +98,8 @@ class Importer {
   }
 
   void import_layer(int64_t layer) {
-    const std::string from = "layers." + std::to_string(layer) + ".", to = "blk." + std::to_string(layer) + ".";
+    const std::string from = "layers." + std::to_string(layer) + ".",
+                      to = "blk." + std::to_string(layer) + ".";
     const int64_t d = builder_.spec().info.hidden_size;
     norm(from + "attention_norm.weight", to + "attn_norm.weight");
     norm(from + "ffn_norm.weight", to + "ffn_norm.weight");
@@ -147,10 +154,12 @@ class Importer {
 }  // namespace
 
 std::string safetensors_options_path(const std::string& path) {
-  return (path.ends_with(kExtension) ? path.substr(0, path.size() - kExtension.size()) : path) + ".json";
+  return (path.ends_with(kExtension) ? path.substr(0, path.size() - kExtension.size()) : path) +
+         ".json";
 }
 
-Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view options, const std::string& path) {
+Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view options,
+                             const std::string& path) {
   const Llama2RnnArgs args(options, safetensors_options_path(path));
   return Importer(read_safetensors(bytes, path), args, path).run();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The vocabulary as views into the file and a hash table of ids; encoding is in merge order by a priority queue.
+// The vocabulary as views into the file and a hash table of ids; encoding is in merge order by a
+// priority queue.
 #include "core/model/tokenizer.hpp"
 
 #include <algorithm>
@@ -39,12 +40,14 @@ T value_at(std::span<const std::byte> bytes, size_t offset) {
   return value;
 }
 
-// The byte that a piece like "<0x0A>" stands for, or -1. The original does not ask for the closing bracket.
+// The byte that a piece like "<0x0A>" stands for, or -1. The original does not ask for the closing
+// bracket.
 int byte_of(std::string_view piece) {
   if (!piece.starts_with("<0x")) return -1;
   const std::string_view digits = piece.substr(3, 2);
   unsigned value = 0;
-  const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
+  const auto [end, status] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
   return status == std::errc() ? static_cast<int>(value) : -1;
 }
 
@@ -58,8 +61,8 @@ std::string byte_piece(int byte) {
 struct Tokenizer::Impl {
   std::optional<MappedFile> file;
   std::span<const std::byte> bytes;
-  std::vector<size_t> records;   // byte offset of each piece's record
-  std::vector<int32_t> slots;    // open addressing by the hash of the piece; kNone = free
+  std::vector<size_t> records;  // byte offset of each piece's record
+  std::vector<int32_t> slots;   // open addressing by the hash of the piece; kNone = free
   size_t longest_piece = 0;
   bool has_byte_pieces = false;
   std::string hash;
@@ -102,7 +105,8 @@ void Tokenizer::Impl::read_records(const std::string& path, int64_t vocab_size) 
     const int64_t length = value_at<int32_t>(bytes, at + 4);
     if (length < 1) fail(at + 4, which + " has the length " + std::to_string(length));
     if (static_cast<size_t>(length) > bytes.size() - at - kRecordBytes)
-      fail(at + 4, which + " has the length " + std::to_string(length) + ", more than the file holds");
+      fail(at + 4,
+           which + " has the length " + std::to_string(length) + ", more than the file holds");
     records.push_back(at);
     longest_piece = std::max(longest_piece, static_cast<size_t>(length));
     at += kRecordBytes + static_cast<size_t>(length);
@@ -115,15 +119,17 @@ void Tokenizer::Impl::index_pieces() {
   slots.assign(std::bit_ceil(2 * records.size()), kNone);
   for (int32_t id = 0; id < static_cast<int32_t>(records.size()); ++id) {
     size_t slot = hash64(piece(id)) & (slots.size() - 1);
-    while (slots[slot] != kNone && piece(slots[slot]) != piece(id)) slot = (slot + 1) & (slots.size() - 1);
+    while (slots[slot] != kNone && piece(slots[slot]) != piece(id))
+      slot = (slot + 1) & (slots.size() - 1);
     if (slots[slot] == kNone) slots[slot] = id;
   }
   has_byte_pieces = records.size() >= kFirstByteId + 256;
-  for (int b = 0; b < 256 && has_byte_pieces; ++b) has_byte_pieces = piece(kFirstByteId + b) == byte_piece(b);
+  for (int b = 0; b < 256 && has_byte_pieces; ++b)
+    has_byte_pieces = piece(kFirstByteId + b) == byte_piece(b);
 }
 
-// One id per character: a first byte and the continuation bytes after it, four bytes at most; byte pieces for
-// characters that the vocabulary lacks.
+// One id per character: a first byte and the continuation bytes after it, four bytes at most; byte
+// pieces for characters that the vocabulary lacks.
 void Tokenizer::Impl::append_characters(std::string_view text, std::vector<int32_t>& ids) const {
   for (size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = begin + 1;
@@ -134,8 +140,9 @@ void Tokenizer::Impl::append_characters(std::string_view text, std::vector<int32
       continue;
     }
     if (!has_byte_pieces)
-      throw Error("the text has at byte offset " + std::to_string(begin) +
-                  " a character that the tokenizer's vocabulary cannot express; take it out of the text");
+      throw Error(
+          "the text has at byte offset " + std::to_string(begin) +
+          " a character that the tokenizer's vocabulary cannot express; take it out of the text");
     for (const char c : character) ids.push_back(kFirstByteId + static_cast<unsigned char>(c));
   }
 }
@@ -161,12 +168,13 @@ struct Symbol {
 
 }  // namespace
 
-// Same ids as looking for the best pair anew after each merge, in O(n log n). Symbols keep the place of their first
-// character, so "further left" means the same throughout.
+// Same ids as looking for the best pair anew after each merge, in O(n log n). Symbols keep the
+// place of their first character, so "further left" means the same throughout.
 void Tokenizer::Impl::merge(std::vector<int32_t>& ids) const {
   constexpr size_t kEnd = static_cast<size_t>(-1);
   std::vector<Symbol> symbols(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i) symbols[i] = {ids[i], i == 0 ? kEnd : i - 1, i + 1 < ids.size() ? i + 1 : kEnd};
+  for (size_t i = 0; i < ids.size(); ++i)
+    symbols[i] = {ids[i], i == 0 ? kEnd : i - 1, i + 1 < ids.size() ? i + 1 : kEnd};
 
   std::priority_queue<Merge> queue;
   std::string both;
@@ -183,7 +191,8 @@ void Tokenizer::Impl::merge(std::vector<int32_t>& ids) const {
     const Merge best = queue.top();
     queue.pop();
     Symbol& left = symbols[best.left];
-    if (left.id != best.left_id || left.next == kEnd || symbols[left.next].id != best.right_id) continue;
+    if (left.id != best.left_id || left.next == kEnd || symbols[left.next].id != best.right_id)
+      continue;
     Symbol& right = symbols[left.next];
     right.id = kNone;
     left.id = best.id;
@@ -193,7 +202,8 @@ void Tokenizer::Impl::merge(std::vector<int32_t>& ids) const {
     note(best.left);
   }
   ids.clear();
-  for (size_t i = symbols.empty() ? kEnd : 0; i != kEnd; i = symbols[i].next) ids.push_back(symbols[i].id);
+  for (size_t i = symbols.empty() ? kEnd : 0; i != kEnd; i = symbols[i].next)
+    ids.push_back(symbols[i].id);
 }
 
 Tokenizer::Tokenizer() : impl_(std::make_unique<Impl>()) {}
@@ -201,7 +211,8 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Tokenizer Tokenizer::read(std::span<const std::byte> bytes, const std::string& path, int64_t vocab_size) {
+Tokenizer Tokenizer::read(std::span<const std::byte> bytes, const std::string& path,
+                          int64_t vocab_size) {
   Tokenizer tokenizer;
   Impl& impl = *tokenizer.impl_;
   impl.bytes = bytes;

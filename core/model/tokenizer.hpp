@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Text <-> token ids for llama2.c's tokenizer.bin (byte-pair merging by score, byte pieces at ids 3..258), after
-// section 5 of the specification, without the original's limits and defects.
+// Text <-> token ids for llama2.c's tokenizer.bin (byte-pair merging by score, byte pieces at
+// ids 3..258), after section 5 of the specification, without the original's limits and defects.
 #pragma once
 
 #include <cstddef>
@@ -21,18 +21,21 @@ class Tokenizer {
   static constexpr int32_t kEos = 2;
 
   // `vocab_size` comes from the model (the file does not store it).
-  // Errors: Error with path and byte offset if the file is malformed, truncated, or of another vocabulary size.
+  // Errors: Error with path and byte offset if the file is malformed, truncated, or of another
+  // vocabulary size.
   static Tokenizer open(const std::string& path, int64_t vocab_size);
   // The same from bytes that outlive the tokenizer; `path` only stands in messages.
-  static Tokenizer read(std::span<const std::byte> bytes, const std::string& path, int64_t vocab_size);
+  static Tokenizer read(std::span<const std::byte> bytes, const std::string& path,
+                        int64_t vocab_size);
 
-  // Ids of a text of any length, O(n log n). With `bos`, BOS first; with `eos`, EOS last; a dummy " " piece goes before non-empty text
-  // where the vocabulary has one. Invalid UTF-8 is encoded as byte pieces.
-  // Errors: Error with the byte offset of the first byte that the vocabulary cannot express (no byte pieces).
+  // Ids of a text of any length, O(n log n). With `bos`, BOS first; with `eos`, EOS last. Before
+  // non-empty text goes a space, where the vocabulary has one. Invalid UTF-8 becomes byte pieces.
+  // Errors: Error with the byte offset of what a vocabulary without byte pieces cannot express.
   std::vector<int32_t> encode(std::string_view text, bool bos, bool eos) const;
 
-  // The bytes of `id` when it follows `previous` (after BOS one leading space is dropped; byte pieces become their
-  // byte). Views stay valid as long as the tokenizer. Requires: 0 <= id < vocab_size().
+  // The bytes of `id` when it follows `previous` (after BOS one leading space is dropped; byte
+  // pieces become their byte). Views stay valid as long as the tokenizer. Requires: 0 <= id <
+  // vocab_size().
   std::string_view decode(int32_t previous, int32_t id) const;
 
   int64_t vocab_size() const;
@@ -49,10 +52,12 @@ class Tokenizer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Holds back the start of a UTF-8 character that the next tokens will complete, so that a terminal never sees half.
+// Holds back the start of a UTF-8 character that the next tokens will complete, so that a terminal
+// never sees half.
 class Utf8Stream {
  public:
-  // Takes the bytes of a token; returns what may be shown now. Bytes that can never become a character pass through.
+  // Takes the bytes of a token; returns what may be shown now. Bytes that can never become a
+  // character pass through.
   std::string push(std::string_view bytes);
   // What is left at the end.
   std::string flush();

@@ -14,7 +14,8 @@ namespace {
 template <class T>
 T value_at(const void* data, int64_t index) {
   T value;
-  std::memcpy(&value, static_cast<const char*>(data) + index * static_cast<int64_t>(sizeof(T)), sizeof value);
+  std::memcpy(&value, static_cast<const char*>(data) + index * static_cast<int64_t>(sizeof(T)),
+              sizeof value);
   return value;
 }
 
@@ -29,15 +30,22 @@ float half_to_float(uint16_t half) {
   return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
 
-float bfloat_to_float(uint16_t half) { return std::bit_cast<float>(static_cast<uint32_t>(half) << 16); }
+float bfloat_to_float(uint16_t half) {
+  return std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
+}
 
 float one_value(const Weight& w, int64_t i) {
   switch (w.dtype) {
-    case PERDURE_F32: return value_at<float>(w.data, i);
-    case PERDURE_F16: return half_to_float(value_at<uint16_t>(w.data, i));
-    case PERDURE_BF16: return bfloat_to_float(value_at<uint16_t>(w.data, i));
-    case PERDURE_Q80: return value_at<int8_t>(w.data, i) * value_at<float>(w.scales, i / w.group_size);
-    case PERDURE_I64: break;
+    case PERDURE_F32:
+      return value_at<float>(w.data, i);
+    case PERDURE_F16:
+      return half_to_float(value_at<uint16_t>(w.data, i));
+    case PERDURE_BF16:
+      return bfloat_to_float(value_at<uint16_t>(w.data, i));
+    case PERDURE_Q80:
+      return value_at<int8_t>(w.data, i) * value_at<float>(w.scales, i / w.group_size);
+    case PERDURE_I64:
+      break;
   }
   throw Error("a weight of integers has no values to compute with");
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The numbers behind a weight of any type, for tools that convert; the token loop reads weights in place.
+// The numbers behind a weight of any type, for tools that convert; the token loop reads weights in
+// place.
 #pragma once
 
 #include <vector>
@@ -9,8 +10,8 @@
 
 namespace perdure {
 
-// All values of `weight`, row-major F32: exact for F32, F16 and BF16, value * scale for Q80. Pure; any thread.
-// Errors: Error for I64.
+// All values of `weight`, row-major F32: exact for F32, F16 and BF16, value * scale for Q80.
+// Errors: Error for I64. Pure; any thread.
 std::vector<float> weight_values(const Weight& weight);
 
 }  // namespace perdure

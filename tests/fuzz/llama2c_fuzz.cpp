@@ -11,7 +11,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    const perdure::Model model = perdure::read_llama2c(std::as_bytes(std::span(data, size)), "input");
+    const perdure::Model model =
+        perdure::read_llama2c(std::as_bytes(std::span(data, size)), "input");
     model.weights_hash();
     for (const auto& [name, weight] : model.weights()) perdure::weight_values(weight);
   } catch (const perdure::Error&) {

@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const std::byte> file = std::as_bytes(std::span(data, size)).subspan(2 + length);
   try {
     size_t covered = 0;
-    for (const auto& [name, tensor] : read_safetensors(file, "input")) covered += tensor.bytes.size();
+    for (const auto& [name, tensor] : read_safetensors(file, "input"))
+      covered += tensor.bytes.size();
     if (covered > file.size()) __builtin_trap();
     const Model model = read_safetensors_model(file, options, "input");
     model.weights_hash();

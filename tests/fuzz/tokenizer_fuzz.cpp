@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Any bytes as a tokenizer and a text: u16 vocabulary size, u16 length of the text, the text, the file. What is
-// encoded must be ids of the vocabulary, and a UTF-8 stream must lose and invent no byte.
+// Any bytes as a tokenizer and a text: u16 vocabulary size, u16 length of the text, the text, the
+// file. What is encoded must be ids of the vocabulary, and a UTF-8 stream must lose and invent no
+// byte.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -20,8 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t length = std::min<size_t>(data[2] | data[3] << 8, size - 4);
   const std::string_view text(reinterpret_cast<const char*>(data) + 4, length);
   try {
-    const Tokenizer tokenizer =
-        Tokenizer::read(std::as_bytes(std::span(data, size)).subspan(4 + length), "input", vocab_size);
+    const Tokenizer tokenizer = Tokenizer::read(
+        std::as_bytes(std::span(data, size)).subspan(4 + length), "input", vocab_size);
     Utf8Stream stream;
     std::string decoded, shown;
     int32_t previous = 0;

@@ -53,13 +53,16 @@ std::vector<std::string> llama_of_one_layer(bool own_classifier, std::vector<std
   spec.info.num_hidden_layers = 1;
   Recorder recorder(own_classifier);
   build_step(
-      recorder, spec, [](GraphBuilder& g, int64_t, Value x) { return g.apply("mix", {x}); }, sources);
+      recorder, spec, [](GraphBuilder& g, int64_t, Value x) { return g.apply("mix", {x}); },
+      sources);
   return recorder.lines;
 }
 
 }  // namespace
 
-TEST_CASE("a llama layer is mixing and feed-forward around the residual stream, and logits come from selected rows") {
+TEST_CASE(
+    "a llama layer is mixing and feed-forward around the residual stream, and logits come from "
+    "selected rows") {
   CHECK(llama_of_one_layer(true, {}) == std::vector<std::string>{
                                             "row_input token_embd.weight",
                                             "rms_norm %1 blk.0.attn_norm.weight",
@@ -92,5 +95,6 @@ TEST_CASE("an unknown architecture is refused by name") {
   ModelSpec spec;
   spec.architecture = "mamba";
   Recorder recorder(true);
-  CHECK_THROWS_WITH_AS(build_step(recorder, spec, {}, {}), "the architecture 'mamba' is unknown; known is llama", Error);
+  CHECK_THROWS_WITH_AS(build_step(recorder, spec, {}, {}),
+                       "the architecture 'mamba' is unknown; known is llama", Error);
 }

@@ -23,11 +23,15 @@ TEST_CASE("written from v0, the files v1 and v2 equal the original exporter's by
   const ScratchFolder scratch;
   const Model llama = Model::open(golden("models/llama.v0.bin"));
   write_llama2c(llama, Llama2cKind::kV1, 0, scratch.file("v1"));
-  CHECK(as_text(read_bytes(scratch.file("v1"))) == as_text(read_bytes(golden("models/llama.v1.bin"))));
+  CHECK(as_text(read_bytes(scratch.file("v1"))) ==
+        as_text(read_bytes(golden("models/llama.v1.bin"))));
   write_llama2c(llama, Llama2cKind::kV2, 64, scratch.file("v2"));
-  CHECK(as_text(read_bytes(scratch.file("v2"))) == as_text(read_bytes(golden("models/llama.v2.bin"))));
-  write_llama2c(Model::open(golden("models/llama_unshared.v0.bin")), Llama2cKind::kV2, 64, scratch.file("v2u"));
-  CHECK(as_text(read_bytes(scratch.file("v2u"))) == as_text(read_bytes(golden("models/llama_unshared.v2.bin"))));
+  CHECK(as_text(read_bytes(scratch.file("v2"))) ==
+        as_text(read_bytes(golden("models/llama.v2.bin"))));
+  write_llama2c(Model::open(golden("models/llama_unshared.v0.bin")), Llama2cKind::kV2, 64,
+                scratch.file("v2u"));
+  CHECK(as_text(read_bytes(scratch.file("v2u"))) ==
+        as_text(read_bytes(golden("models/llama_unshared.v2.bin"))));
 }
 
 TEST_CASE("a written v0 file holds the same weights") {
@@ -39,27 +43,37 @@ TEST_CASE("a written v0 file holds the same weights") {
   }
 }
 
-TEST_CASE("quantised groups: halves round to even, zeros stay zero, what is no number becomes zero") {
+TEST_CASE(
+    "quantised groups: halves round to even, zeros stay zero, what is no number becomes zero") {
   const Q80Values q = quantize_q80(std::vector<float>{127, 0.5f, 1.5f, -2.5f, 0, 0, 0, 0}, 4);
   CHECK(q.values == std::vector<int8_t>{127, 0, 2, -2, 0, 0, 0, 0});
   CHECK(q.scales == std::vector<float>{1, 0});
-  const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
-  CHECK(quantize_q80(std::vector<float>{nan, 127, infinity, 1}, 2).values == std::vector<int8_t>{0, 127, 0, 0});
-  CHECK(quantize_q80(std::vector<float>{1.8e-43f, -1.8e-43f}, 2).values == std::vector<int8_t>{127, -127});
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              infinity = std::numeric_limits<float>::infinity();
+  CHECK(quantize_q80(std::vector<float>{nan, 127, infinity, 1}, 2).values ==
+        std::vector<int8_t>{0, 127, 0, 0});
+  CHECK(quantize_q80(std::vector<float>{1.8e-43f, -1.8e-43f}, 2).values ==
+        std::vector<int8_t>{127, -127});
 }
 
 TEST_CASE("a kind of file that would lose a weight or an option of the model is refused") {
   const ScratchFolder scratch;
   const auto refusal = [&](const char* model, Llama2cKind kind) {
-    return error_of([&] { write_llama2c(Model::open(golden(model)), kind, 64, scratch.file("out")); });
+    return error_of(
+        [&] { write_llama2c(Model::open(golden(model)), kind, 64, scratch.file("out")); });
   };
-  CHECK(contains(refusal("models/memA.safetensors", Llama2cKind::kV1), "cannot hold the weight blk.0.mem_"));
-  CHECK(contains(refusal("models/pt_mem_wm_ffn_norm.safetensors", Llama2cKind::kV2Mem), "mem_wm.weight"));
-  CHECK(contains(refusal("models/pt_mem_noreuse.safetensors", Llama2cKind::kV2Mem), "mem_k.weight"));
-  CHECK(contains(refusal("models/pt_mem_plain.safetensors", Llama2cKind::kV2Mem), "the model has no weight"));
+  CHECK(contains(refusal("models/memA.safetensors", Llama2cKind::kV1),
+                 "cannot hold the weight blk.0.mem_"));
+  CHECK(contains(refusal("models/pt_mem_wm_ffn_norm.safetensors", Llama2cKind::kV2Mem),
+                 "mem_wm.weight"));
+  CHECK(
+      contains(refusal("models/pt_mem_noreuse.safetensors", Llama2cKind::kV2Mem), "mem_k.weight"));
+  CHECK(contains(refusal("models/pt_mem_plain.safetensors", Llama2cKind::kV2Mem),
+                 "the model has no weight"));
   CHECK_FALSE(std::filesystem::exists(scratch.file("absent")));
   CHECK(contains(error_of([&] {
-          write_llama2c(Model::open(golden("models/llama.v0.bin")), Llama2cKind::kV1, 0, scratch.file("no/such"));
-        }),
+                   write_llama2c(Model::open(golden("models/llama.v0.bin")), Llama2cKind::kV1, 0,
+                                 scratch.file("no/such"));
+                 }),
                  "no/such: cannot be written: No such file or directory"));
 }

@@ -46,8 +46,15 @@ size_t heap_peak_of(const std::function<void()>& action) {
 }
 
 Llama2cHeader small_header(Llama2cKind kind) {
-  Llama2cHeader h{.kind = kind, .dim = 8, .hidden_dim = 12, .n_layers = 2, .n_heads = 2, .n_kv_heads = 1,
-                  .vocab_size = 5, .seq_len = 6, .shared = false};
+  Llama2cHeader h{.kind = kind,
+                  .dim = 8,
+                  .hidden_dim = 12,
+                  .n_layers = 2,
+                  .n_heads = 2,
+                  .n_kv_heads = 1,
+                  .vocab_size = 5,
+                  .seq_len = 6,
+                  .shared = false};
   if (kind == Llama2cKind::kV2Mem) h.mem_len = 3;
   if (h.quantised()) h.group_size = 4;
   return h;
@@ -72,8 +79,8 @@ Bytes llama2c_file(const Llama2cHeader& header, const Llama2cHeader& layout_of) 
     put(header.kind == Llama2cKind::kV1 ? 1 : 2);
   }
   const int64_t vocab = v0 && !header.shared ? -header.vocab_size : header.vocab_size;
-  for (const int64_t n : {header.dim, header.hidden_dim, header.n_layers, header.n_heads, header.n_kv_heads, vocab,
-                          header.seq_len})
+  for (const int64_t n : {header.dim, header.hidden_dim, header.n_layers, header.n_heads,
+                          header.n_kv_heads, vocab, header.seq_len})
     put(n);
   if (header.kind == Llama2cKind::kV2Mem) put(header.mem_len);
   if (v0) return bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the tests of this room share: golden files, scratch files, the sentence of an Error, the peak of the heap.
+// What the tests of this room share: golden files, scratch files, the sentence of an Error, the
+// peak of the heap.
 #pragma once
 
 #include <unistd.h>
@@ -82,10 +83,12 @@ inline std::string error_of(const std::function<void()>& action) {
   return {};
 }
 
-inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+inline bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
 
-// A llama2.c file of zeros with `header`'s sizes; invalid sizes are written as they are, data as far as
-// the layout of `layout_of` goes.
+// A llama2.c file of zeros with `header`'s sizes; invalid sizes are written as they are, data as
+// far as the layout of `layout_of` goes.
 Bytes llama2c_file(const Llama2cHeader& header, const Llama2cHeader& layout_of);
 inline Bytes llama2c_file(const Llama2cHeader& header) { return llama2c_file(header, header); }
 // A small valid header of a kind.

@@ -15,7 +15,8 @@ TEST_CASE("a model that is missing, empty or a folder is one sentence with its p
   CHECK(contains(error_of([&] { Model::open(scratch.file("none.bin")); }), "none.bin"));
   CHECK(contains(error_of([&] { Model::open(scratch.file(".")); }), scratch.file(".")));
   scratch.write("empty.bin", "");
-  CHECK(contains(error_of([&] { Model::open(scratch.file("empty.bin")); }), "empty.bin: byte offset 0"));
+  CHECK(contains(error_of([&] { Model::open(scratch.file("empty.bin")); }),
+                 "empty.bin: byte offset 0"));
 }
 
 TEST_CASE("weights stay valid when the model is moved") {
@@ -25,7 +26,9 @@ TEST_CASE("weights stay valid when the model is moved") {
   CHECK(weight_values(*second.find("output_norm.weight")) == before);
 }
 
-TEST_CASE("replacing a weight changes its values and the hash of the weights, and replacing it back restores both") {
+TEST_CASE(
+    "replacing a weight changes its values and the hash of the weights, and replacing it back "
+    "restores both") {
   Model model = Model::open(golden("models/llama.v0.bin"));
   const std::string hash = model.weights_hash();
   CHECK(hash.size() == 32);
@@ -44,7 +47,8 @@ TEST_CASE("replacing a weight changes its values and the hash of the weights, an
 
 TEST_CASE("a weight of another size than its values is refused") {
   Model model = Model::open(golden("models/llama.v0.bin"));
-  CHECK(error_of([&] { model.replace("w", 2, 3, std::vector<float>(5)); }) == "weight w [2, 3] was given 5 values");
+  CHECK(error_of([&] { model.replace("w", 2, 3, std::vector<float>(5)); }) ==
+        "weight w [2, 3] was given 5 values");
 }
 
 TEST_CASE("opening a model takes no memory for its weights") {

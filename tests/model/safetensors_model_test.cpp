@@ -15,7 +15,9 @@ using namespace perdure::test;
 
 namespace {
 
-Model open_golden(const std::string& name) { return Model::open(golden("models/" + name + ".safetensors")); }
+Model open_golden(const std::string& name) {
+  return Model::open(golden("models/" + name + ".safetensors"));
+}
 
 // Names of layer `layer`'s weights, without their prefix.
 std::string names_of_layer(const Model& model, int layer) {
@@ -37,7 +39,8 @@ std::string refusal_with(const std::string& from, const std::string& to) {
 }
 
 const std::string kPlain =
-    "attn_k.weight attn_norm.weight attn_output.weight attn_q.weight attn_v.weight ffn_down.weight ffn_gate.weight "
+    "attn_k.weight attn_norm.weight attn_output.weight attn_q.weight attn_v.weight ffn_down.weight "
+    "ffn_gate.weight "
     "ffn_norm.weight ffn_up.weight";
 
 }  // namespace
@@ -45,14 +48,20 @@ const std::string kPlain =
 TEST_CASE("options decide which weights of a layer are used") {
   CHECK(names_of_layer(open_golden("att"), 0) == kPlain);
   CHECK(names_of_layer(open_golden("pt_mem_plain"), 0) == kPlain + " mem_init");
-  CHECK(names_of_layer(open_golden("pt_mem_wm"), 1) == kPlain + " mem_init mem_norm.weight mem_wm.weight");
-  CHECK(names_of_layer(open_golden("memS"), 1) ==
-        kPlain + " mem_ffn_down.weight mem_ffn_gate.weight mem_ffn_norm.weight mem_ffn_up.weight mem_init "
-                 "mem_norm.weight");
-  CHECK(contains(names_of_layer(open_golden("pt_mem_noreuse"), 0), "mem_init mem_k.weight mem_norm.weight mem_v"));
+  CHECK(names_of_layer(open_golden("pt_mem_wm"), 1) ==
+        kPlain + " mem_init mem_norm.weight mem_wm.weight");
+  CHECK(
+      names_of_layer(open_golden("memS"), 1) ==
+      kPlain +
+          " mem_ffn_down.weight mem_ffn_gate.weight mem_ffn_norm.weight mem_ffn_up.weight mem_init "
+          "mem_norm.weight");
+  CHECK(contains(names_of_layer(open_golden("pt_mem_noreuse"), 0),
+                 "mem_init mem_k.weight mem_norm.weight mem_v"));
   CHECK(names_of_layer(open_golden("pt_lstm"), 0) ==
-        "attn_norm.weight attn_output.weight ffn_down.weight ffn_gate.weight ffn_norm.weight ffn_up.weight lstm_c "
-        "lstm_h lstm_hf.weight lstm_hg.weight lstm_hi.weight lstm_ho.weight lstm_if.weight lstm_ig.weight "
+        "attn_norm.weight attn_output.weight ffn_down.weight ffn_gate.weight ffn_norm.weight "
+        "ffn_up.weight lstm_c "
+        "lstm_h lstm_hf.weight lstm_hg.weight lstm_hi.weight lstm_ho.weight lstm_if.weight "
+        "lstm_ig.weight "
         "lstm_ii.weight lstm_io.weight lstm_reduce");
 }
 
@@ -92,32 +101,42 @@ TEST_CASE("a missing or misshapen tensor is named with its shapes") {
   CHECK(refusal_with("\"n_layers\": 2", "\"n_layers\": 3") ==
         "m.safetensors: the tensor 'layers.2.attention_norm.weight' is missing");
   CHECK(refusal_with("\"vocab_size\": 40", "\"vocab_size\": 41") ==
-        "m.safetensors: the tensor 'tok_embeddings.weight' has the shape [40, 32] but [41, 32] is needed");
+        "m.safetensors: the tensor 'tok_embeddings.weight' has the shape [40, 32] but [41, 32] is "
+        "needed");
   CHECK(contains(refusal_with("\"memseqlen\": 8", "\"memseqlen\": 4"),
                  "'layers.0.attention.origin_mem' has the shape [1, 8, 32] but [4, 32] is needed"));
-  CHECK(contains(refusal_with("\"reuse_kv\": true", "\"reuse_kv\": false"), "'layers.0.attention.wkm.weight'"));
+  CHECK(contains(refusal_with("\"reuse_kv\": true", "\"reuse_kv\": false"),
+                 "'layers.0.attention.wkm.weight'"));
   CHECK(contains(error_of([] { open_golden("att_concatpe"); }), "[32, 48] but [32, 32] is needed"));
 }
 
 TEST_CASE("options that are missing, ill-typed or contradict each other are named by key") {
   CHECK(refusal_with("\"dim\": 32,", "") == "m.json: the key 'args.dim' is missing");
-  CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": \"x\""), "'args.dim' is x but must be an integer"));
+  CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": \"x\""),
+                 "'args.dim' is x but must be an integer"));
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 0"), "'args.dim' is 0"));
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 99999999999"), "'args.dim' is 99999999999"));
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": [32]"), "'args.dim' does not fit"));
-  CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 32, \"dim\": 32"), "'args.dim' stands there twice"));
-  CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 3"), "'args.n_heads' does not divide dim"));
+  CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 32, \"dim\": 32"),
+                 "'args.dim' stands there twice"));
+  CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 3"),
+                 "'args.n_heads' does not divide dim"));
   CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 32"), "odd"));
-  CHECK(contains(refusal_with("\"n_kv_heads\": 2", "\"n_kv_heads\": 4"), "'args.n_kv_heads' does not divide"));
-  CHECK(contains(refusal_with("\"n_layers\": 2", "\"n_layers\": 5000"), "'args.n_layers' is more than 4096"));
+  CHECK(contains(refusal_with("\"n_kv_heads\": 2", "\"n_kv_heads\": 4"),
+                 "'args.n_kv_heads' does not divide"));
+  CHECK(contains(refusal_with("\"n_layers\": 2", "\"n_layers\": 5000"),
+                 "'args.n_layers' is more than 4096"));
   CHECK(contains(refusal_with("\"reuse_kv\": true", "\"reuse_kv\": 3"), "'args.reuse_kv' is 3"));
-  CHECK(contains(refusal_with("\"memory_attention\"", "\"mamba\""), "'args.attention_type' is 'mamba'"));
+  CHECK(contains(refusal_with("\"memory_attention\"", "\"mamba\""),
+                 "'args.attention_type' is 'mamba'"));
   CHECK(contains(refusal_with("\"extend_method\": \"\"", "\"theta\": -1"), "'args.theta' is -1"));
-  CHECK(contains(refusal_with("\"args\"", "\"arguments\""), "the key 'args' with the model's options is missing"));
+  CHECK(contains(refusal_with("\"args\"", "\"arguments\""),
+                 "the key 'args' with the model's options is missing"));
   CHECK(contains(refusal_with("}", ""), "m.json: byte offset "));
 }
 
-TEST_CASE("half precision weights stay as they are, norms become F32, an initial memory must be F32") {
+TEST_CASE(
+    "half precision weights stay as they are, norms become F32, an initial memory must be F32") {
   const ScratchFolder scratch;
   const SafetensorsFile source(golden("models/memS.safetensors"));
   const auto write_as_bf16 = [&](const std::string& keep_part) {
@@ -130,7 +149,8 @@ TEST_CASE("half precision weights stay as they are, norms become F32, an initial
         writer.write(t.bytes);
         continue;
       }
-      for (size_t i = 2; i < t.bytes.size(); i += 4) writer.write(t.bytes.subspan(i, 2));  // the upper halves
+      for (size_t i = 2; i < t.bytes.size(); i += 4)
+        writer.write(t.bytes.subspan(i, 2));  // the upper halves
     }
     writer.close();
     scratch.write("m.json", as_text(read_bytes(golden("models/memS.json"))));
@@ -140,12 +160,14 @@ TEST_CASE("half precision weights stay as they are, norms become F32, an initial
   CHECK(model.find("blk.0.attn_q.weight")->dtype == PERDURE_BF16);
   CHECK(model.find("blk.0.mem_norm.weight")->dtype == PERDURE_F32);
   for (const auto& [name, weight] : model.weights()) {
-    const std::vector<float> values = weight_values(weight), expected = weight_values(*exact.find(name));
+    const std::vector<float> values = weight_values(weight),
+                             expected = weight_values(*exact.find(name));
     for (size_t i = 0; i < values.size(); ++i)
       REQUIRE(std::fabs(values[i] - expected[i]) <= std::fabs(expected[i]) / 128);
   }
   write_as_bf16("nothing");
-  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }), "origin_mem' is an initial state"));
+  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }),
+                 "origin_mem' is an initial state"));
 }
 
 TEST_CASE("the options beside a safetensors model must be there and small") {
@@ -153,5 +175,6 @@ TEST_CASE("the options beside a safetensors model must be there and small") {
   scratch.write("m.safetensors", as_text(read_bytes(golden("models/memS.safetensors"))));
   CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }), "m.json"));
   scratch.write("m.json", std::string(size_t{2} << 20, ' '));
-  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }), "m.json: byte offset 1048576"));
+  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }),
+                 "m.json: byte offset 1048576"));
 }

@@ -20,7 +20,9 @@ using Pieces = std::vector<std::pair<std::string, float>>;
 
 Bytes tokenizer_file(const Pieces& pieces) {
   std::string text(4, '\0');
-  const auto put = [&](const auto& value) { text.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  const auto put = [&](const auto& value) {
+    text.append(reinterpret_cast<const char*>(&value), sizeof value);
+  };
   for (const auto& [piece, score] : pieces) {
     put(score);
     put(static_cast<int32_t>(piece.size()));
@@ -55,7 +57,8 @@ std::string hex(std::string_view text) {
 // The rule as it is written: look for the best pair, merge it, look again.
 std::vector<int32_t> merged_by_search(const Pieces& pieces, std::vector<int32_t> ids) {
   std::map<std::string, int32_t> by_text;
-  for (size_t id = 0; id < pieces.size(); ++id) by_text.emplace(pieces[id].first, static_cast<int32_t>(id));
+  for (size_t id = 0; id < pieces.size(); ++id)
+    by_text.emplace(pieces[id].first, static_cast<int32_t>(id));
   for (;;) {
     float best_score = -1e10f;
     size_t best = ids.size();
@@ -63,7 +66,8 @@ std::vector<int32_t> merged_by_search(const Pieces& pieces, std::vector<int32_t>
     for (size_t i = 0; i + 1 < ids.size(); ++i) {
       const auto it = by_text.find(pieces[static_cast<size_t>(ids[i])].first +
                                    pieces[static_cast<size_t>(ids[i + 1])].first);
-      if (it == by_text.end() || !(pieces[static_cast<size_t>(it->second)].second > best_score)) continue;
+      if (it == by_text.end() || !(pieces[static_cast<size_t>(it->second)].second > best_score))
+        continue;
       best = i;
       best_id = it->second;
       best_score = pieces[static_cast<size_t>(it->second)].second;
@@ -82,7 +86,8 @@ Pieces random_vocabulary(std::mt19937& random) {
     for (int word = 0; word < (length == 2 ? 9 : length == 3 ? 27 : 81); ++word) {
       if (random() % 3 == 0) continue;
       std::string piece;
-      for (int i = 0, rest = word; i < length; ++i, rest /= 3) piece += static_cast<char>('a' + rest % 3);
+      for (int i = 0, rest = word; i < length; ++i, rest /= 3)
+        piece += static_cast<char>('a' + rest % 3);
       pieces.emplace_back(piece, scores[random() % 5]);
     }
   return pieces;
@@ -93,16 +98,18 @@ Pieces random_vocabulary(std::mt19937& random) {
 TEST_CASE("every golden text is encoded to the original's ids and decoded to its bytes") {
   for (const auto& [name, vocab_size] : {std::pair{"96", 96}, {"300", 300}, {"320", 320}}) {
     CAPTURE(name);
-    const Tokenizer tokenizer = Tokenizer::open(golden(std::string("models/tok_") + name + ".bin"), vocab_size);
+    const Tokenizer tokenizer =
+        Tokenizer::open(golden(std::string("models/tok_") + name + ".bin"), vocab_size);
     const std::string path = golden(std::string("cases/tok_") + name + "/encode.json");
     const Json cases = Json::parse(as_text(read_bytes(path)), path);
     CHECK(cases.list().size() >= 14);
     for (const Json& one : cases.list()) {
       CAPTURE(one.at("text").text());
       std::vector<int32_t> expected;
-      for (const Json& id : one.at("ids").list()) expected.push_back(static_cast<int32_t>(id.integer()));
-      const std::vector<int32_t> ids =
-          tokenizer.encode(one.at("text").text(), one.at("bos").integer() != 0, one.at("eos").integer() != 0);
+      for (const Json& id : one.at("ids").list())
+        expected.push_back(static_cast<int32_t>(id.integer()));
+      const std::vector<int32_t> ids = tokenizer.encode(
+          one.at("text").text(), one.at("bos").integer() != 0, one.at("eos").integer() != 0);
       CHECK(ids == expected);
       CHECK(hex(decoded(tokenizer, ids)) == one.at("decoded_hex").text());
     }
@@ -137,7 +144,8 @@ TEST_CASE("a text of a million bytes is encoded in seconds, not hours") {
 
 TEST_CASE("invalid UTF-8 becomes byte pieces and comes back unchanged") {
   const Tokenizer tokenizer = Tokenizer::open(golden("models/tok_300.bin"), 300);
-  for (const std::string text : {"\xff\xfe", "a\x80\x80\x80\x80\x80z", "\xe4\xbd", "\xf0\x9f\x98\x80\x80"}) {
+  for (const std::string text :
+       {"\xff\xfe", "a\x80\x80\x80\x80\x80z", "\xe4\xbd", "\xf0\x9f\x98\x80\x80"}) {
     const std::vector<int32_t> ids = tokenizer.encode(text, true, false);
     CHECK(decoded(tokenizer, ids).substr(5) == text);
   }
@@ -146,8 +154,10 @@ TEST_CASE("invalid UTF-8 becomes byte pieces and comes back unchanged") {
 
 TEST_CASE("without byte pieces, what cannot be expressed is an error with its offset") {
   const Tokenizer tokenizer = Tokenizer::open(golden("models/tok_96.bin"), 96);
-  CHECK(contains(error_of([&] { tokenizer.encode("the hen Q", false, false); }), "at byte offset 8 a character"));
-  CHECK(contains(error_of([&] { tokenizer.encode("th\xff", false, false); }), "at byte offset 2 a character"));
+  CHECK(contains(error_of([&] { tokenizer.encode("the hen Q", false, false); }),
+                 "at byte offset 8 a character"));
+  CHECK(contains(error_of([&] { tokenizer.encode("th\xff", false, false); }),
+                 "at byte offset 2 a character"));
 }
 
 TEST_CASE("a vocabulary without a space has no dummy prefix") {
@@ -158,7 +168,8 @@ TEST_CASE("a vocabulary without a space has no dummy prefix") {
 }
 
 TEST_CASE("one leading space is dropped after BOS, and byte pieces become their byte") {
-  const Bytes bytes = tokenizer_file({{"u", 0}, {"s", 0}, {"e", 0}, {"  a", 0}, {"<0x0a>", 0}, {"<0x", 0}, {" <0xFF", 0}});
+  const Bytes bytes = tokenizer_file(
+      {{"u", 0}, {"s", 0}, {"e", 0}, {"  a", 0}, {"<0x0a>", 0}, {"<0x", 0}, {" <0xFF", 0}});
   const Tokenizer tokenizer = Tokenizer::read(bytes, "t", 7);
   CHECK(tokenizer.decode(1, 3) == " a");
   CHECK(tokenizer.decode(2, 3) == "  a");
@@ -168,21 +179,29 @@ TEST_CASE("one leading space is dropped after BOS, and byte pieces become their 
   CHECK(tokenizer.decode(0, 6) == " <0xFF");
 }
 
-TEST_CASE("a tokenizer of another vocabulary, cut, or with impossible lengths is refused with a byte offset") {
+TEST_CASE(
+    "a tokenizer of another vocabulary, cut, or with impossible lengths is refused with a byte "
+    "offset") {
   const Pieces pieces{{"u", 0}, {"s", 0}, {"e", 0}, {"abc", 0}};
   const Bytes bytes = tokenizer_file(pieces);
   CHECK(refusal(bytes, 4).empty());
   CHECK(refusal(bytes, 5) ==
-        "t.bin: byte offset 42: the file ends after 4 pieces and does not fit the model's vocabulary of 5 pieces");
-  CHECK(refusal(bytes, 3) == "t.bin: byte offset 31: the file has more pieces than the model's vocabulary of 3 pieces");
-  CHECK(contains(refusal(bytes, 2), "the model's vocabulary of 2 pieces cannot have a tokenizer.bin"));
+        "t.bin: byte offset 42: the file ends after 4 pieces and does not fit the model's "
+        "vocabulary of 5 pieces");
+  CHECK(refusal(bytes, 3) ==
+        "t.bin: byte offset 31: the file has more pieces than the model's vocabulary of 3 pieces");
+  CHECK(contains(refusal(bytes, 2),
+                 "the model's vocabulary of 2 pieces cannot have a tokenizer.bin"));
   CHECK(contains(refusal(bytes, int64_t{1} << 40), "cannot have a tokenizer.bin"));
   for (size_t size = 0; size < bytes.size(); ++size)
-    CHECK(contains(refusal(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)), 4), "byte offset"));
+    CHECK(contains(
+        refusal(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)), 4),
+        "byte offset"));
   for (const int32_t length : {0, -1, 1'000'000, std::numeric_limits<int32_t>::max()}) {
     Bytes changed = bytes;
     std::memcpy(changed.data() + 35, &length, sizeof length);
-    CHECK(contains(refusal(changed, 4), "byte offset 35: piece 3 has the length " + std::to_string(length)));
+    CHECK(contains(refusal(changed, 4),
+                   "byte offset 35: piece 3 has the length " + std::to_string(length)));
   }
 }
 
@@ -223,9 +242,11 @@ TEST_CASE("a character split over tokens is held back until it is whole") {
   CHECK(stream.flush() == "");
 }
 
-TEST_CASE("bytes that can never become a character pass through at once, the rest comes at the end") {
+TEST_CASE(
+    "bytes that can never become a character pass through at once, the rest comes at the end") {
   Utf8Stream stream;
-  for (const std::string bytes : {"\xff", "\x80", "\xc0", "\xe0\x80", "\xed\xa0", "\xf4\x90", "\xf5", "\x80\x80\x80\x80"})
+  for (const std::string bytes :
+       {"\xff", "\x80", "\xc0", "\xe0\x80", "\xed\xa0", "\xf4\x90", "\xf5", "\x80\x80\x80\x80"})
     CHECK(stream.push(bytes) == bytes);
   CHECK(stream.push("\xe4\xbd") == "");
   CHECK(stream.push("x") == "\xe4\xbdx");

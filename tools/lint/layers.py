@@ -34,7 +34,7 @@ THIRD_PARTY = {
     "tbb/": ["plugins/threads/tbb"],
     "oneapi/": ["plugins/threads/tbb"],
     "xsimd/": ["plugins/kernels/simd"],
-    "immintrin.h": ["plugins/kernels/simd", "core/base"],
+    "immintrin.h": ["plugins/kernels/simd", "core/base", "bench"],
     "boost/program_options": ["apps"],
     "fmt/": ["apps"],
     "histedit.h": ["apps"],

@@ -27,23 +27,35 @@ __attribute__((target("avx512f"))) void read_all(const std::vector<char>& memory
   benchmark::DoNotOptimize(all);
 }
 
+__attribute__((target("avx512f"))) inline __m512 multiply_add(__m512 sum, __m512 x) {
+  asm("vfmadd231ps %1, %1, %0" : "+v"(sum) : "v"(x));
+  return sum;
+}
+
+__attribute__((target("avx512f"))) inline __m512i multiply_add(__m512i sum, __m512i x) {
+  asm("vpdpbusd %1, %1, %0" : "+v"(sum) : "v"(x));
+  return sum;
+}
+
 __attribute__((target("avx512f"))) void multiply_f32(int64_t n) {
-  __m512 sums[kSums] = {};
-  __m512 x = _mm512_set1_ps(0.5f);
+  const __m512 x = _mm512_set1_ps(0.5f);
+  __m512 sums[kSums];
+  for (int j = 0; j < kSums; ++j) sums[j] = x;
   for (int64_t i = 0; i < n; ++i)
-    for (int j = 0; j < kSums; ++j) asm("vfmadd231ps %1, %1, %0" : "+v"(sums[j]) : "v"(x));
-  __m512 all = sums[0];
-  for (int j = 1; j < kSums; ++j) all = _mm512_add_ps(all, sums[j]);
+    for (int j = 0; j < kSums; ++j) sums[j] = multiply_add(sums[j], x);
+  __m512 all = x;
+  for (int j = 0; j < kSums; ++j) all = _mm512_add_ps(all, sums[j]);
   benchmark::DoNotOptimize(all);
 }
 
 __attribute__((target("avx512f"))) void multiply_int8(int64_t n) {
-  __m512i sums[kSums] = {};
-  __m512i x = _mm512_set1_epi8(1);
+  const __m512i x = _mm512_set1_epi8(1);
+  __m512i sums[kSums];
+  for (int j = 0; j < kSums; ++j) sums[j] = x;
   for (int64_t i = 0; i < n; ++i)
-    for (int j = 0; j < kSums; ++j) asm("vpdpbusd %1, %1, %0" : "+v"(sums[j]) : "v"(x));
-  __m512i all = sums[0];
-  for (int j = 1; j < kSums; ++j) all = _mm512_or_si512(all, sums[j]);
+    for (int j = 0; j < kSums; ++j) sums[j] = multiply_add(sums[j], x);
+  __m512i all = x;
+  for (int j = 0; j < kSums; ++j) all = _mm512_or_si512(all, sums[j]);
   benchmark::DoNotOptimize(all);
 }
 

@@ -50,7 +50,7 @@ int run_chat(const Arguments& arguments) {
   catch_interrupts();
   const std::unique_ptr<LineInput> input = open_line_input(history_path());
   ChatLoop chat(engine, memory, *input, most_tokens, line.quiet());
-  chat.read_document(text, document);
+  if (!text.empty()) chat.read_document(text, document);
   chat.run();
   return 0;
 }

@@ -31,7 +31,6 @@ ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int6
 void ChatLoop::read_document(const std::string& text, const std::string& name) {
   const bool starts = memory_.session().position() == 0;
   const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, starts, false);
-  if (tokens.empty()) return;
   const int64_t before = memory_.session().position();
   const bool whole = generator_.read(tokens, "reading " + name, quiet_);
   clear_interrupt();

@@ -39,7 +39,10 @@ class PlainInput final : public LineInput {
       char byte = 0;
       const int n = next(byte);
       if (n < 0 && interrupted()) return Result::kInterrupted;
-      if (n <= 0 && line.empty()) return Result::kEnd;
+      if (n <= 0 && line.empty()) {
+        print("\n");
+        return Result::kEnd;
+      }
       if (n <= 0 || byte == '\n') break;
       line += byte;
     }

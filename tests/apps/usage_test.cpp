@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The command line itself: help, versions, mistakes and exit statuses.
+#include <doctest/doctest.h>
+
+#include "tests/apps/program.hpp"
+
+using namespace perdure::testing;
+
+TEST_CASE("help and version go to standard output with status 0") {
+  const Outcome help = run_perdure({"--help"});
+  CHECK(help.status == 0);
+  CHECK(help.err.empty());
+  for (const char* command : {"generate", "chat", "logits", "tokenize", "detokenize", "bench",
+                              "memory", "plugin", "inspect", "config"}) {
+    CAPTURE(command);
+    CHECK(help.out.find(command) != std::string::npos);
+    const Outcome own = run_perdure({command, "--help"});
+    CHECK(own.status == 0);
+    CHECK(own.err.empty());
+    CHECK(own.out.starts_with("usage: perdure " + std::string(command)));
+  }
+  CHECK(
+      run_perdure({"memory", "verify", "--help"}).out.starts_with("usage: perdure memory verify"));
+  const Outcome version = run_perdure({"--version"});
+  CHECK(version.status == 0);
+  CHECK(version.out.starts_with("perdure 0."));
+}
+
+TEST_CASE("a mistake on the command line is one sentence with the remedy and status 2") {
+  const struct {
+    Words words;
+    const char* sentence;
+  } cases[] = {
+      {{}, "perdure: no command is given; see perdure --help\n"},
+      {{"genrate"}, "perdure: unknown command 'perdure genrate'; did you mean 'generate'?\n"},
+      {{"xyzzy"}, "perdure: unknown command 'perdure xyzzy'; see perdure --help\n"},
+      {{"memory", "lst"}, "perdure: unknown command 'perdure memory lst'; did you mean 'list'?\n"},
+      {{"generate", "--promt", "x"}, "perdure: unknown option --promt; did you mean --prompt?\n"},
+      {{"generate", "-n", "-1"}, "perdure: --tokens must be at least 0, but is -1\n"},
+      {{"generate", "-p", "x", "-f", "y"},
+       "perdure: -p and -f both give a prompt; use one of them\n"},
+      {{"logits", "--out", "x"}, "perdure: logits needs --tokens FILE and --out FILE\n"},
+      {{"memory", "export", "x"},
+       "perdure: which memory, to which file? perdure memory export NAME FILE\n"},
+      {{"generate"},
+       "perdure: no model is given; write model.path in the configuration or use --set "
+       "model.path=FILE\n"},
+  };
+  for (const auto& [words, sentence] : cases) {
+    const Outcome outcome = run_perdure(words);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.err == sentence);
+  }
+  CHECK(run_perdure({"generate", "-n", "many"}).status == 2);
+  CHECK(run_perdure({"generate", "one", "two"}).status == 2);
+  CHECK(run_perdure({"generate", "-p"}).status == 2);
+}
+
+TEST_CASE("mistakes in the configuration name file, line, key and the nearest key, with status 2") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "run.yaml";
+  write_all(path, "sampling:\n  temprature: 1\n");
+  const Outcome outcome = run_perdure({"config", "-c", path});
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err == "perdure: " + path +
+                           ":2: unknown key 'sampling.temprature'; did you mean 'temperature'?\n");
+  CHECK(run_perdure({"config", "-c", folder / "none"}).err ==
+        "perdure: cannot read configuration " + (folder / "none") +
+            ": No such file or directory\n");
+}
+
+TEST_CASE("config prints what reads back to itself, with and without a model") {
+  const TemporaryFolder folder;
+  const std::string path = folder / "dump.yaml";
+  const Words variants[] = {
+      {"--set", "sampling.seed=9"},
+      {"--set", "attention={strategy: sliding_window, window: 7}"},
+      golden_words("memC_zero_unshared.q80.bin"),
+      golden_words("llama.v0.bin") +
+          Words{"--set", "attention.layers={1: {strategy: sliding_window, window: 8}}"},
+  };
+  for (const Words& words : variants) {
+    const Outcome first = run_perdure(Words{"config"} + words);
+    REQUIRE(first.status == 0);
+    write_all(path, first.out);
+    const Outcome second = run_perdure({"config", "-c", path});
+    CHECK(second.out == first.out);
+    CHECK(second.err == first.err);  // the hash
+  }
+  CHECK(run_perdure(Words{"config", "-q"} + golden_words("memC_zero_unshared.q80.bin"))
+            .out.find("  strategy: memory\n") != std::string::npos);
+}

@@ -22,6 +22,9 @@ namespace {
 constexpr size_t kAlignment = 64;
 // Growth by at least this much keeps the number of mprotect calls small.
 constexpr size_t kCommitBlock = size_t{1} << 20;
+// From here on a buffer is fresh pages: they are zero without being written, and cost memory only
+// once used.
+constexpr size_t kMappedBytes = size_t{1} << 20;
 
 // `n` rounded up to a multiple of `unit`, a power of two. Errors: Error on overflow.
 size_t round_up(size_t n, size_t unit) {
@@ -35,22 +38,38 @@ size_t page_size() {
   return size;
 }
 
+// Anonymous pages for `size_bytes`; nullptr if they cannot be had.
+std::byte* map_pages(size_t size_bytes, int protection, int extra_flags) {
+  void* range = mmap(nullptr, round_up(size_bytes, page_size()), protection,
+                     MAP_PRIVATE | MAP_ANONYMOUS | extra_flags, -1, 0);
+  return range == MAP_FAILED ? nullptr : static_cast<std::byte*>(range);
+}
+
 [[noreturn]] void throw_no_memory(size_t size_bytes) {
   throw Error("cannot allocate " + std::to_string(size_bytes) +
-              " bytes: not enough memory; use a smaller model, step or context");
+              " bytes: not enough memory; use a smaller model, step.max_rows, window or length");
 }
 
 }  // namespace
 
 Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
-  const size_t rounded = round_up(size_bytes, kAlignment);
-  data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+  if (size_bytes >= kMappedBytes) {
+    data_ = map_pages(size_bytes, PROT_READ | PROT_WRITE, 0);
+  } else {
+    const size_t rounded = round_up(size_bytes, kAlignment);
+    data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+    if (data_ != nullptr) std::memset(data_, 0, rounded);
+  }
   if (data_ == nullptr) throw_no_memory(size_bytes);
-  std::memset(data_, 0, rounded);
 }
 
-Buffer::~Buffer() { std::free(data_); }
+Buffer::~Buffer() {
+  if (size_ >= kMappedBytes)
+    munmap(data_, round_up(size_, page_size()));
+  else
+    std::free(data_);
+}
 
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -63,14 +82,11 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 ReservedBuffer::ReservedBuffer(size_t capacity_bytes) {
   if (capacity_bytes == 0) return;
-  const size_t rounded = round_up(capacity_bytes, page_size());
-  void* range =
-      mmap(nullptr, rounded, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (range == MAP_FAILED)
+  data_ = map_pages(capacity_bytes, PROT_NONE, MAP_NORESERVE);
+  if (data_ == nullptr)
     throw Error("cannot reserve " + std::to_string(capacity_bytes) +
                 " bytes of address space: " + std::strerror(errno));
-  data_ = static_cast<std::byte*>(range);
-  capacity_ = rounded;
+  capacity_ = round_up(capacity_bytes, page_size());
 }
 
 ReservedBuffer::~ReservedBuffer() {

@@ -45,10 +45,13 @@ bool all_zero(const std::byte* data, size_t size) {
 }  // namespace
 
 TEST_CASE("a buffer is zeroed, aligned to 64 bytes and exactly as long as asked for") {
-  const Buffer buffer(1001);
-  CHECK(buffer.size() == 1001);
-  CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
-  CHECK(all_zero(buffer.data(), buffer.size()));
+  for (const size_t size : {size_t{1001}, size_t{3000001}}) {
+    Buffer buffer(size);
+    CHECK(buffer.size() == size);
+    CHECK(reinterpret_cast<uintptr_t>(buffer.data()) % 64 == 0);
+    CHECK(all_zero(buffer.data(), buffer.size()));
+    buffer.data()[size - 1] = std::byte{1};
+  }
 }
 
 TEST_CASE("moving a buffer keeps its address and empties the source") {

@@ -166,16 +166,22 @@ TEST_CASE(
 TEST_CASE("sessions that such a file cannot hold are refused with the reason") {
   const TemporaryFolder folder;
   const std::string path = folder / "memory.bin";
-  for (const auto& [model, option, reason] :
-       {std::tuple{"memA.q80.bin", "attention.strategy=full", "memory attention only"},
-        {"memB_gqa.q80.bin", "attention.strategy=memory", "grouped heads"},
-        {"memA.q80.bin", "attention.layers={'0': {strategy: full}}", "memory attention only"}}) {
-    CAPTURE(option);
-    Engine engine(golden_settings(model, {option}), linked_plugins());
+  struct Candidate {
+    const char* model;
+    const char* option;
+    const char* reason;
+  };
+  const Candidate candidates[] = {
+      {"memA.q80.bin", "attention.strategy=full", "memory attention only"},
+      {"memB_gqa.q80.bin", "attention.strategy=memory", "grouped heads"},
+      {"memA.q80.bin", "attention.layers={'0': {strategy: full}}", "memory attention only"}};
+  for (const Candidate& c : candidates) {
+    CAPTURE(c.option);
+    Engine engine(golden_settings(c.model, {c.option}), linked_plugins());
     Session session = engine.new_session();
-    CHECK_THROWS_WITH_AS(export_legacy_memory(engine, session, path), doctest::Contains(reason),
+    CHECK_THROWS_WITH_AS(export_legacy_memory(engine, session, path), doctest::Contains(c.reason),
                          Error);
-    CHECK(failure(engine, session, kCase + "memory_after_first.bin").find(reason) !=
+    CHECK(failure(engine, session, kCase + "memory_after_first.bin").find(c.reason) !=
           std::string::npos);
     CHECK_FALSE(std::filesystem::exists(path));
   }

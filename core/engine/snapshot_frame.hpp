@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The frame of a snapshot (docs/formats.md): one stream of payload, cut into chunks with number,
+// length and checksum, between a header and a trailer. What the payload says is snapshot.cpp's.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace perdure::snapshot_frame {
+
+inline constexpr uint64_t kChunkOverhead = 16;  // number, length | checksum
+inline constexpr uint64_t kChunkPayload = (1u << 20) - kChunkOverhead;
+inline constexpr uint32_t kMaxText = 1u << 20;
+
+// Little-endian form of a number; its own inverse.
+template <typename T>
+T little_endian(T value) {
+  if constexpr (std::endian::native == std::endian::little) return value;
+  std::array<std::byte, sizeof(T)> bytes;
+  std::memcpy(bytes.data(), &value, sizeof(T));
+  std::reverse(bytes.begin(), bytes.end());
+  std::memcpy(&value, bytes.data(), sizeof(T));
+  return value;
+}
+
+// Throws Error: the snapshot is damaged at this byte.
+[[noreturn]] void refuse(const std::string& what, uint64_t offset);
+
+// Appends to the payload and closes chunks as they fill.
+class Writer {
+ public:
+  // `payload_bytes` only sizes the memory.
+  explicit Writer(uint64_t payload_bytes);
+
+  void bytes(const void* data, size_t size);
+  void text(const std::string& text);
+
+  template <typename T>
+  void number(T value) {
+    value = little_endian(value);
+    bytes(&value, sizeof(T));
+  }
+
+  template <typename T>
+  void numbers(const std::vector<T>& values) {
+    if constexpr (std::endian::native == std::endian::little) {
+      bytes(values.data(), values.size() * sizeof(T));
+    } else {
+      for (T value : values) number(value);
+    }
+  }
+
+  // The whole snapshot; the writer is spent.
+  std::vector<std::byte> finish();
+
+ private:
+  void append(const void* data, size_t size);
+  template <typename T>
+  void append_number(T value) {
+    value = little_endian(value);
+    append(&value, sizeof(T));
+  }
+  void open_chunk();
+  void close_chunk();
+
+  std::vector<std::byte> out_;
+  std::vector<uint64_t> checksums_;  // as on disk
+  size_t chunk_begin_ = 0;
+};
+
+// Reads the payload front to back across its chunks. Errors of all methods: Error with the byte
+// offset.
+class Reader {
+ public:
+  // Checks the whole frame, every length and checksum. Borrows the file.
+  explicit Reader(std::span<const std::byte> file);
+
+  uint64_t left() const { return end_ - at_; }
+  // Where the next byte lies in the file.
+  uint64_t offset() const;
+
+  void bytes(void* to, uint64_t size);
+  // A count of items of at least `item_bytes` each, which must be left.
+  uint32_t count(uint32_t limit, uint64_t item_bytes, const char* what);
+  std::string text(const char* what);
+
+  template <typename T>
+  T number() {
+    T value;
+    bytes(&value, sizeof(T));
+    return little_endian(value);
+  }
+
+  // Requires: n was checked against left().
+  template <typename T>
+  std::vector<T> numbers(uint64_t n) {
+    std::vector<T> values(n);
+    bytes(values.data(), n * sizeof(T));
+    if constexpr (std::endian::native != std::endian::little) {
+      for (T& value : values) value = little_endian(value);
+    }
+    return values;
+  }
+
+ private:
+  std::span<const std::byte> file_;
+  uint64_t end_ = 0;  // bytes of payload
+  uint64_t at_ = 0;
+};
+
+}  // namespace perdure::snapshot_frame

@@ -40,6 +40,18 @@ Llama2cHeader header_of(const Model& model, Llama2cKind kind, int64_t group_size
   return h;
 }
 
+// The file needs every weight of its layout; only an untrained initial memory may be left to be
+// zero.
+void check_weights(const Model& model, const Llama2cHeader& header, const std::string& path) {
+  for (const Llama2cTensor& t : llama2c_layout(header)) {
+    const Weight* weight = model.find(t.name);
+    if (t.name.empty() || (weight == nullptr && t.name.ends_with("mem_init"))) continue;
+    if (weight == nullptr || weight->rows != t.rows || weight->columns != t.columns)
+      throw Error(path + ": the model has no weight " + t.name + " [" + std::to_string(t.rows) +
+                  ", " + std::to_string(t.columns) + "], which this kind of file needs");
+  }
+}
+
 // What the file could not say must not be lost in silence.
 void check_representable(const Model& model, const Llama2cHeader& header, const std::string& path) {
   const auto refuse = [&](const std::string& what) {
@@ -54,7 +66,8 @@ void check_representable(const Model& model, const Llama2cHeader& header, const 
   if (info.rope_theta != 10000.0) refuse("the rope_theta");
   if (info.rms_norm_eps != 1e-5) refuse("the rms_norm_eps");
   const auto key_norm = model.spec().llama2rnn_args.find("key_norm");
-  if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second == "true")
+  if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second != "false" &&
+      key_norm->second != "0")
     refuse("the key_norm");
   if (header.kind == Llama2cKind::kV2Mem &&
       (header.mem_len < 1 || header.seq_len < 2 * header.mem_len))
@@ -135,13 +148,8 @@ class Writer {
   std::vector<float> values_of(const Model& model, const Llama2cTensor& tensor) const {
     if (tensor.name.empty()) return rotation_tables();
     const Weight* weight = model.find(tensor.name);
-    if (weight == nullptr &&
-        tensor.name.ends_with("mem_init"))  // an untrained initial memory is zero
+    if (weight == nullptr)
       return std::vector<float>(static_cast<size_t>(tensor.rows * tensor.columns));
-    if (weight == nullptr || weight->rows != tensor.rows || weight->columns != tensor.columns)
-      throw Error(path_ + ": the model has no weight " + tensor.name + " [" +
-                  std::to_string(tensor.rows) + ", " + std::to_string(tensor.columns) +
-                  "], which this kind of file needs");
     return weight_values(*weight);
   }
 
@@ -178,6 +186,7 @@ void write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size,
                    const std::string& path) {
   const Llama2cHeader header = header_of(model, kind, group_size);
   check_representable(model, header, path);
+  check_weights(model, header, path);
   Writer writer(header, path);
   writer.write_header();
   for (const Llama2cTensor& tensor : llama2c_layout(header)) writer.write_tensor(model, tensor);

@@ -8,38 +8,37 @@
 
 #include "core/model/builder.hpp"
 #include "tests/model/model_files.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 using namespace perdure::test;
 
 TEST_CASE("quantising memA's F32 weights gives the bytes that the original exporter wrote") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("memA.bin");
+  const testing::TemporaryFolder scratch;
+  const std::string path = scratch / "memA.bin";
   write_llama2c(Model::open(golden("models/memA.safetensors")), Llama2cKind::kV2Mem, 64, path);
   CHECK(as_text(read_bytes(path)) == as_text(read_bytes(golden("models/memA.q80.bin"))));
 }
 
 TEST_CASE("written from v0, the files v1 and v2 equal the original exporter's byte for byte") {
-  const ScratchFolder scratch;
+  const testing::TemporaryFolder scratch;
   const Model llama = Model::open(golden("models/llama.v0.bin"));
-  write_llama2c(llama, Llama2cKind::kV1, 0, scratch.file("v1"));
-  CHECK(as_text(read_bytes(scratch.file("v1"))) ==
-        as_text(read_bytes(golden("models/llama.v1.bin"))));
-  write_llama2c(llama, Llama2cKind::kV2, 64, scratch.file("v2"));
-  CHECK(as_text(read_bytes(scratch.file("v2"))) ==
-        as_text(read_bytes(golden("models/llama.v2.bin"))));
+  write_llama2c(llama, Llama2cKind::kV1, 0, scratch / "v1");
+  CHECK(as_text(read_bytes(scratch / "v1")) == as_text(read_bytes(golden("models/llama.v1.bin"))));
+  write_llama2c(llama, Llama2cKind::kV2, 64, scratch / "v2");
+  CHECK(as_text(read_bytes(scratch / "v2")) == as_text(read_bytes(golden("models/llama.v2.bin"))));
   write_llama2c(Model::open(golden("models/llama_unshared.v0.bin")), Llama2cKind::kV2, 64,
-                scratch.file("v2u"));
-  CHECK(as_text(read_bytes(scratch.file("v2u"))) ==
+                scratch / "v2u");
+  CHECK(as_text(read_bytes(scratch / "v2u")) ==
         as_text(read_bytes(golden("models/llama_unshared.v2.bin"))));
 }
 
 TEST_CASE("a written v0 file holds the same weights") {
-  const ScratchFolder scratch;
+  const testing::TemporaryFolder scratch;
   for (const char* name : {"models/llama.v0.bin", "models/llama_unshared.v0.bin"}) {
     const Model model = Model::open(golden(name));
-    write_llama2c(model, Llama2cKind::kV0, 0, scratch.file("v0"));
-    CHECK(Model::open(scratch.file("v0")).weights_hash() == model.weights_hash());
+    write_llama2c(model, Llama2cKind::kV0, 0, scratch / "v0");
+    CHECK(Model::open(scratch / "v0").weights_hash() == model.weights_hash());
   }
 }
 
@@ -56,11 +55,11 @@ TEST_CASE(
         std::vector<int8_t>{127, -127});
 }
 
-TEST_CASE("a kind of file that would lose a weight or an option of the model is refused") {
-  const ScratchFolder scratch;
+TEST_CASE(
+    "a kind of file that would lose a weight or an option is refused, and nothing is written") {
+  const testing::TemporaryFolder scratch;
   const auto refusal = [&](const char* model, Llama2cKind kind) {
-    return error_of(
-        [&] { write_llama2c(Model::open(golden(model)), kind, 64, scratch.file("out")); });
+    return error_of([&] { write_llama2c(Model::open(golden(model)), kind, 64, scratch / "out"); });
   };
   CHECK(contains(refusal("models/memA.safetensors", Llama2cKind::kV1),
                  "cannot hold the weight blk.0.mem_"));
@@ -70,10 +69,10 @@ TEST_CASE("a kind of file that would lose a weight or an option of the model is 
       contains(refusal("models/pt_mem_noreuse.safetensors", Llama2cKind::kV2Mem), "mem_k.weight"));
   CHECK(contains(refusal("models/pt_mem_plain.safetensors", Llama2cKind::kV2Mem),
                  "the model has no weight"));
-  CHECK_FALSE(std::filesystem::exists(scratch.file("absent")));
+  CHECK_FALSE(std::filesystem::exists(scratch / "out"));
   CHECK(contains(error_of([&] {
                    write_llama2c(Model::open(golden("models/llama.v0.bin")), Llama2cKind::kV1, 0,
-                                 scratch.file("no/such"));
+                                 scratch / "no/such");
                  }),
                  "no/such: cannot be written: No such file or directory"));
 }

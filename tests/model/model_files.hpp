@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What the tests of this room share: golden files, scratch files, the sentence of an Error, the
+// What the tests of this room share: golden files, synthetic files, the sentence of an Error, the
 // peak of the heap.
 #pragma once
-
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstring>
@@ -50,28 +48,9 @@ inline Bytes as_bytes(std::string_view text) {
   return bytes;
 }
 
-// A folder that goes with the test.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    static int count = 0;
-    path_ = std::filesystem::temp_directory_path() /
-            ("perdure_model_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
-    std::filesystem::create_directories(path_);
-  }
-  ~ScratchFolder() { std::filesystem::remove_all(path_); }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-  std::string write(const std::string& name, std::string_view text) const {
-    std::ofstream(file(name), std::ios::binary) << text;
-    return file(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
+inline void write_text(const std::string& path, std::string_view text) {
+  std::ofstream(path, std::ios::binary) << text;
+}
 
 // The sentence of the Error that `action` throws; empty if it throws none.
 inline std::string error_of(const std::function<void()>& action) {

@@ -6,17 +6,18 @@
 
 #include "core/model/weight_values.hpp"
 #include "tests/model/model_files.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 using namespace perdure::test;
 
 TEST_CASE("a model that is missing, empty or a folder is one sentence with its path") {
-  const ScratchFolder scratch;
-  CHECK(contains(error_of([&] { Model::open(scratch.file("none.bin")); }), "none.bin"));
-  CHECK(contains(error_of([&] { Model::open(scratch.file(".")); }), scratch.file(".")));
-  scratch.write("empty.bin", "");
-  CHECK(contains(error_of([&] { Model::open(scratch.file("empty.bin")); }),
-                 "empty.bin: byte offset 0"));
+  const testing::TemporaryFolder scratch;
+  CHECK(contains(error_of([&] { Model::open(scratch / "none.bin"); }), "none.bin"));
+  CHECK(contains(error_of([&] { Model::open(scratch / "."); }), scratch / "."));
+  write_text(scratch / "empty.bin", "");
+  CHECK(
+      contains(error_of([&] { Model::open(scratch / "empty.bin"); }), "empty.bin: byte offset 0"));
 }
 
 TEST_CASE("weights stay valid when the model is moved") {

@@ -9,6 +9,7 @@
 #include "core/model/safetensors.hpp"
 #include "core/model/weight_values.hpp"
 #include "tests/model/model_files.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 using namespace perdure::test;
@@ -137,13 +138,13 @@ TEST_CASE("options that are missing, ill-typed or contradict each other are name
 
 TEST_CASE(
     "half precision weights stay as they are, norms become F32, an initial memory must be F32") {
-  const ScratchFolder scratch;
+  const testing::TemporaryFolder scratch;
   const SafetensorsFile source(golden("models/memS.safetensors"));
   const auto write_as_bf16 = [&](const std::string& keep_part) {
     std::vector<SafetensorsWriter::Declared> declared;
     for (const auto& [name, t] : source.tensors())
       declared.push_back({name, contains(name, keep_part) ? "F32" : "BF16", t.shape});
-    SafetensorsWriter writer(scratch.file("m.safetensors"), declared);
+    SafetensorsWriter writer(scratch / "m.safetensors", declared);
     for (const auto& [name, t] : source.tensors()) {
       if (contains(name, keep_part)) {
         writer.write(t.bytes);
@@ -153,10 +154,10 @@ TEST_CASE(
         writer.write(t.bytes.subspan(i, 2));  // the upper halves
     }
     writer.close();
-    scratch.write("m.json", as_text(read_bytes(golden("models/memS.json"))));
+    write_text(scratch / "m.json", as_text(read_bytes(golden("models/memS.json"))));
   };
   write_as_bf16("origin_mem");
-  const Model model = Model::open(scratch.file("m.safetensors")), exact = open_golden("memS");
+  const Model model = Model::open(scratch / "m.safetensors"), exact = open_golden("memS");
   CHECK(model.find("blk.0.attn_q.weight")->dtype == PERDURE_BF16);
   CHECK(model.find("blk.0.mem_norm.weight")->dtype == PERDURE_F32);
   for (const auto& [name, weight] : model.weights()) {
@@ -166,15 +167,15 @@ TEST_CASE(
       REQUIRE(std::fabs(values[i] - expected[i]) <= std::fabs(expected[i]) / 128);
   }
   write_as_bf16("nothing");
-  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }),
+  CHECK(contains(error_of([&] { Model::open(scratch / "m.safetensors"); }),
                  "origin_mem' is an initial state"));
 }
 
 TEST_CASE("the options beside a safetensors model must be there and small") {
-  const ScratchFolder scratch;
-  scratch.write("m.safetensors", as_text(read_bytes(golden("models/memS.safetensors"))));
-  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }), "m.json"));
-  scratch.write("m.json", std::string(size_t{2} << 20, ' '));
-  CHECK(contains(error_of([&] { Model::open(scratch.file("m.safetensors")); }),
+  const testing::TemporaryFolder scratch;
+  write_text(scratch / "m.safetensors", as_text(read_bytes(golden("models/memS.safetensors"))));
+  CHECK(contains(error_of([&] { Model::open(scratch / "m.safetensors"); }), "m.json"));
+  write_text(scratch / "m.json", std::string(size_t{2} << 20, ' '));
+  CHECK(contains(error_of([&] { Model::open(scratch / "m.safetensors"); }),
                  "m.json: byte offset 1048576"));
 }

@@ -6,6 +6,7 @@
 
 #include "core/model/json_walk.hpp"
 #include "tests/model/model_files.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 using namespace perdure::test;
@@ -159,8 +160,8 @@ TEST_CASE("offsets must fit the shape, the data and each other") {
 }
 
 TEST_CASE("what the writer streams, the reader reads") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("logits.safetensors");
+  const testing::TemporaryFolder scratch;
+  const std::string path = scratch / "logits.safetensors";
   SafetensorsWriter writer(path, {{"logits \"quoted\"", "F32", {2, 3}}, {"ids", "I32", {1}}});
   const Bytes row(12, std::byte{1});
   writer.write(row);
@@ -175,12 +176,12 @@ TEST_CASE("what the writer streams, the reader reads") {
 }
 
 TEST_CASE("the writer refuses too much data, too little, and files that cannot be") {
-  const ScratchFolder scratch;
-  const std::string path = scratch.file("x.safetensors");
+  const testing::TemporaryFolder scratch;
+  const std::string path = scratch / "x.safetensors";
   SafetensorsWriter writer(path, {{"a", "F32", {2}}});
   CHECK(contains(error_of([&] { writer.close(); }), "8 bytes of its tensors were not given"));
   CHECK(contains(error_of([&] { writer.write(Bytes(12)); }), "more data was given"));
-  CHECK(contains(error_of([&] { SafetensorsWriter(scratch.file("no/x"), {}); }),
+  CHECK(contains(error_of([&] { SafetensorsWriter(scratch / "no/x", {}); }),
                  "No such file or directory"));
   if (std::filesystem::exists("/dev/full"))
     CHECK(contains(error_of([] {

@@ -99,6 +99,15 @@ TEST_CASE(
                               keys.push_back({j, static_cast<int64_t>(keys.size())});
                             return keys;
                           });
+  // Not vacuous: absolute positions give other numbers once something has left the window.
+  const auto absolute = engine_with("{strategy: sliding_window, window: 6, sinks: 3}");
+  const auto reindexed =
+      engine_with("{strategy: sliding_window, window: 6, sinks: 3, positions: reindexed}");
+  const auto tokens = random_tokens(40, absolute->spec().info.vocab_size, 21);
+  Session one = absolute->new_session(), other = reindexed->new_session();
+  const auto logits = all_logits(*absolute, one, tokens);
+  const Vector last(logits.end() - absolute->spec().info.vocab_size, logits.end());
+  CHECK(difference(all_logits(*reindexed, other, tokens), 39, last) > 1e-2);
 }
 
 TEST_CASE("a re-indexed window gives the same bits at position 2^40 as at the beginning") {

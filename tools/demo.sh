@@ -18,9 +18,9 @@ The model of this demonstration is one of the project's test models: its weights
 What there is to see is the memory: it is saved when the first process ends, and the second goes on from it.
 TEXT
 show rm -rf build/demo
-show perdure generate -c configs/demo.yaml --session demo -p "Once upon a time" -n 40
+show perdure generate -c configs/demo.yaml --session demo -p "Once upon a time" -n 40 --ignore-eos
 show perdure memory list -c configs/demo.yaml
-show perdure generate -c configs/demo.yaml --session demo -p " and then" -n 40
+show perdure generate -c configs/demo.yaml --session demo -p " and then" -n 40 --ignore-eos
 show perdure memory list -c configs/demo.yaml
 cat <<'TEXT'
 

@@ -124,8 +124,9 @@ std::vector<std::byte> Writer::finish() {
 }
 
 void Writer::append(const void* data, size_t size) {
-  const auto* from = static_cast<const std::byte*>(data);
-  out_.insert(out_.end(), from, from + size);
+  const size_t at = out_.size();
+  out_.resize(at + size);
+  std::memcpy(out_.data() + at, data, size);
 }
 
 void Writer::open_chunk() {

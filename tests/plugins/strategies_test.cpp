@@ -73,20 +73,20 @@ void check_refused(const std::string& strategy, const Changes& changes, const st
   CHECK(sentence.find("attention.") != std::string::npos);
 }
 
-const StateSpec& state(const std::vector<StateSpec>& states, const std::string& name) {
+StateSpec state(const std::vector<StateSpec>& states, const std::string& name) {
   const auto it =
       std::find_if(states.begin(), states.end(), [&](const auto& s) { return s.name == name; });
   REQUIRE_MESSAGE(it != states.end(), name);
   return *it;
 }
 
-const std::string kText[] = {"full", "sliding_window", "memory", "chunk_lstm"};
+const std::string kStrategies[] = {"full", "sliding_window", "memory", "chunk_lstm"};
 
 }  // namespace
 
 TEST_CASE(
     "every option of a strategy has a sentence, a default of its type and a name of its own") {
-  for (const std::string& strategy : kText) {
+  for (const std::string& strategy : kStrategies) {
     CAPTURE(strategy);
     std::set<std::string> names;
     for (const OptionSpec& spec : host().attention(strategy).options()) {
@@ -105,7 +105,7 @@ TEST_CASE(
 
 TEST_CASE("states carry their layer, so strategies of other layers cannot collide") {
   std::set<std::string> names;
-  for (const std::string& strategy : kText)
+  for (const std::string& strategy : kStrategies)
     for (const StateSpec& spec : create(strategy, {}, small_model(), {1})->states())
       CHECK(spec.name.starts_with("blk.1."));
   for (const int64_t layer : {0, 1, 2})
@@ -123,7 +123,7 @@ TEST_CASE("full keeps one key and value row per token and can rewind") {
   CHECK(traits.segment_length == 0);
   const auto states = strategy->states();
   CHECK(states.size() == 4);
-  const StateSpec& keys = state(states, "blk.2.attn_k");
+  const StateSpec keys = state(states, "blk.2.attn_k");
   CHECK(keys.growth == Growth::kAppended);
   CHECK(keys.rows == 100);
   CHECK(keys.columns == 16);
@@ -134,7 +134,7 @@ TEST_CASE(
   const auto strategy = create("sliding_window", {{"sinks", int64_t{4}}});
   CHECK(strategy->traits().constant_memory);
   CHECK_FALSE(strategy->traits().can_rewind);
-  const StateSpec& keys = state(strategy->states(), "blk.0.attn_k");
+  const StateSpec keys = state(strategy->states(), "blk.0.attn_k");
   CHECK(keys.growth == Growth::kRing);
   CHECK(keys.rows == 60);
   CHECK(keys.sinks == 4);

@@ -4,6 +4,7 @@
 
 # The build id of C++ plugins: compiler, standard library, and a hash of the headers they are compiled against.
 file(GLOB _api CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/api/*)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_api})  # a changed header is another build id
 set(_api_hash "")
 foreach(header ${_api})
   file(SHA256 ${header} _hash)
@@ -13,6 +14,8 @@ string(SHA256 _api_hash "${_api_hash}")
 string(SUBSTRING ${_api_hash} 0 16 _api_hash)
 set(PERDURE_BUILD_ID "${CMAKE_CXX_COMPILER_ID}-${CMAKE_CXX_COMPILER_VERSION}-libstdc++-${_api_hash}")
 add_compile_definitions(PERDURE_BUILD_ID="${PERDURE_BUILD_ID}")
+# For whoever builds a C++ plugin outside this tree (docs/plugins.md).
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/lib/perdure/build_id CONTENT "${PERDURE_BUILD_ID}\n")
 
 # perdure_room(graph LINKS perdure_base): the static library perdure_<room> from the current folder.
 function(perdure_room name)

@@ -3,6 +3,7 @@
 // Cases made by model.py: a batch is as many sessions, a forward call one feed.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "apps/perdure_golden/runners.hpp"
 #include "core/engine/methods.hpp"
@@ -13,7 +14,7 @@ namespace {
 // The q80 round trip of the exporter, groups over the flattened matrix.
 std::vector<float> round_trip(const Weight& weight, int64_t group_size) {
   std::vector<float> values(static_cast<size_t>(weight.size()));
-  std::copy_n(static_cast<const float*>(weight.data), values.size(), values.begin());
+  std::memcpy(values.data(), weight.data, values.size() * sizeof(float));  // may be unaligned
   for (size_t begin = 0; begin < values.size(); begin += static_cast<size_t>(group_size)) {
     const auto group = std::span(values).subspan(begin, static_cast<size_t>(group_size));
     float largest = 0;
@@ -51,10 +52,10 @@ Model open_model(const Context& context, const Case& c) {
   return model;
 }
 
-std::string attention_of(const Case& c) {
+MethodChoice method_of(const Case& c) {
   std::map<std::string, std::string> args;
   for (const auto& [name, value] : c.json.at("args").map()) args[name] = value.scalar_text();
-  return translate_llama2rnn_args(args).attention;
+  return translate_llama2rnn_args(args);
 }
 
 bool blends_memories(const Case& c) {
@@ -102,7 +103,10 @@ void compare_memory(Judge& judge, const std::vector<Session>& sessions, const Ca
 Outcome run_torch(const Context& context, const Case& c) {
   Judge judge(limits_of(context, c));
   const Tensor& tokens = c.tensor("tokens");
-  std::vector<std::string> settings{"attention=" + attention_of(c)};
+  const MethodChoice method = method_of(c);
+  for (const std::string& word : method.ignored)
+    judge.remark("\"" + word + "\" does nothing inside memory attention");
+  std::vector<std::string> settings{"attention=" + method.attention};
   if (blends_memories(c))
     settings.push_back("attention.ema_every=" + std::to_string(tokens.shape.at(1)));
   const auto engine = make_engine(context, open_model(context, c), std::move(settings));

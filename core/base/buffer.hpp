@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Owned memory: fixed buffers for arenas and packed weights, and reserved ranges that grow in place for appended state.
+// Owned memory: fixed buffers for arenas and packed weights, and reserved ranges that grow in place
+// for appended state.
 #pragma once
 
 #include <cstddef>
@@ -27,18 +28,20 @@ class Buffer {
   size_t size_ = 0;
 };
 
-// One contiguous range of address space, committed in blocks from the front; the address never changes. Fresh memory
-// reads as zero. Movable.
+// One contiguous range of address space, committed in blocks from the front; the address never
+// changes. Fresh memory reads as zero. Movable.
 class ReservedBuffer {
  public:
   ReservedBuffer() = default;
-  // Reserves `capacity_bytes` and commits nothing. Errors: Error if the address space cannot be had.
+  // Reserves `capacity_bytes` and commits nothing. Errors: Error if the address space cannot be
+  // had.
   explicit ReservedBuffer(size_t capacity_bytes);
   ~ReservedBuffer();
   ReservedBuffer(ReservedBuffer&& other) noexcept;
   ReservedBuffer& operator=(ReservedBuffer&& other) noexcept;
 
-  // Makes at least the first `size_bytes` usable. Errors: Error if over capacity or out of memory; nothing changes then.
+  // Makes at least the first `size_bytes` usable. Errors: Error if over capacity or out of memory;
+  // nothing changes then.
   void commit(size_t size_bytes);
 
   std::byte* data() { return data_; }

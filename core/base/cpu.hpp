@@ -8,7 +8,8 @@
 
 namespace perdure {
 
-// Bits of enum perdure_cpu_feature that may be used here (the OS saves the registers). Computed once; any thread.
+// Bits of enum perdure_cpu_feature that may be used here (the OS saves the registers). Computed
+// once; any thread.
 uint64_t cpu_features();
 
 // Names of the features in `bits`, comma separated: "avx2, fma". Empty for 0.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// XXH3, the one checksum of the project: chunks of snapshots, identity of weights, configurations and tokenizers.
+// XXH3, the one checksum of the project: chunks of snapshots, identity of weights, configurations
+// and tokenizers.
 #pragma once
 
 #include <cstddef>

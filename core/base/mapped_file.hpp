@@ -12,8 +12,8 @@ namespace perdure {
 // Movable, not copyable; the mapping ends with the object. Concurrent reading is fine.
 class MappedFile {
  public:
-  // Errors: Error naming the path if it is missing, unreadable or not a regular file. An empty file maps to an empty
-  // span.
+  // Errors: Error naming the path if it is missing, unreadable or not a regular file. An empty file
+  // maps to an empty span.
   explicit MappedFile(const std::string& path);
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The effective configuration: built-in defaults < YAML file < --set key=value. Everything is checked on reading;
-// errors name file, line, key and the nearest valid key. No YAML type leaves this room.
+// The effective configuration: built-in defaults < YAML file < --set key=value. Everything is
+// checked on reading; errors name file, line, key and the nearest valid key. No YAML type leaves
+// this room.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,7 @@ struct RawOption {
 
 // One strategy and its options, as written: `attention:` itself or an entry of `attention.layers`.
 struct StrategyChoice {
-  std::string strategy;                      // empty: chosen by the model (memory if it has one, else full)
+  std::string strategy;  // empty: chosen by the model (memory if it has one, else full)
   std::map<std::string, RawOption> options;  // every other key of the map
   SourcePlace place;
 };
@@ -83,21 +84,24 @@ struct Settings {
   } plugins;
 };
 
-// Reads `path` (empty: defaults only), then applies overrides of the form "key.sub=value" in order. Relative paths in
-// the file are relative to it, in overrides to the working directory; "~" is the user's home.
-// Errors: UsageError, one sentence with file:line and the nearest valid key.
+// Reads `path` (empty: defaults only), then applies overrides of the form "key.sub=value" in order.
+// Relative paths in the file are relative to it, in overrides to the working directory; "~" is the
+// user's home. Errors: UsageError, one sentence with file:line and the nearest valid key.
 Settings load_settings(const std::string& path, const std::vector<std::string>& overrides);
-// The same from text; `name` stands for the file in messages, `directory` is what relative paths are relative to.
-Settings parse_settings(const std::string& text, const std::string& name, const std::string& directory,
+// The same from text; `name` stands for the file in messages, `directory` is what relative paths
+// are relative to.
+Settings parse_settings(const std::string& text, const std::string& name,
+                        const std::string& directory,
                         const std::vector<std::string>& overrides = {});
 
-// Checks raw options against a plugin's schema and fills in defaults. `what` names the plugin in messages.
-// Errors: UsageError for unknown (nearest name given), ill-typed or out-of-range options.
-Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema, const std::string& what);
+// Checks raw options against a plugin's schema and fills in defaults. `what` names the plugin in
+// messages. Errors: UsageError for unknown (nearest name given), ill-typed or out-of-range options.
+Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema,
+                        const std::string& what);
 
-// The effective configuration as YAML that reproduces the run when read back, keys in a fixed order.
-// `resolved`: options of the strategies as filled in by resolve_options, main choice first, then the overrides
-// in order; may be empty, then the options are printed as written.
+// The effective configuration as YAML that reproduces the run when read back, keys in a fixed
+// order. `resolved`: options of the strategies as filled in by resolve_options, main choice first,
+// then the overrides in order; may be empty, then the options are printed as written.
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved = {});
 
 // The candidate nearest to `word` by edit distance, or "" if none is near.

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <boost/json.hpp>
 
 #include "apps/perdure/bandwidth.hpp"
 #include "apps/perdure/command_line.hpp"
@@ -14,6 +13,7 @@
 #include "apps/perdure/configuration.hpp"
 #include "apps/perdure/generator.hpp"
 #include "apps/perdure/interrupt.hpp"
+#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/statistics.hpp"
 #include "plugins/linked_plugins.hpp"
@@ -113,25 +113,22 @@ std::string as_text(const Report& report) {
                                        bytes_text(report.bandwidth), report.share() * 100));
 }
 
-boost::json::object spread_json(const Spread& spread) {
-  return {{"median", spread.median}, {"min", spread.min}, {"max", spread.max}};
+Json spread_json(const Spread& spread) {
+  return object(
+      {member("median", spread.median), member("min", spread.min), member("max", spread.max)});
 }
 
-std::string as_json(const Report& report) {
-  const boost::json::object json{{"model", report.model},
-                                 {"configuration", report.configuration},
-                                 {"kernels", boost::json::value_from(report.kernels)},
-                                 {"prompt_tokens", report.request.prompt},
-                                 {"generated_tokens", report.request.generate},
-                                 {"runs", report.request.repeat},
-                                 {"prefill_tokens_per_second", spread_json(report.reading)},
-                                 {"decode_tokens_per_second", spread_json(report.writing)},
-                                 {"peak_bytes", report.peak_bytes},
-                                 {"state_bytes", report.state_bytes},
-                                 {"weight_bytes_per_token", report.weight_bytes},
-                                 {"bandwidth_bytes_per_second", report.bandwidth},
-                                 {"bandwidth_share", report.share()}};
-  return boost::json::serialize(json) + "\n";
+Json as_json(const Report& report) {
+  return object({member("model", report.model), member("configuration", report.configuration),
+                 member("kernels", report.kernels), member("prompt_tokens", report.request.prompt),
+                 member("generated_tokens", report.request.generate),
+                 member("runs", report.request.repeat),
+                 member("prefill_tokens_per_second", spread_json(report.reading)),
+                 member("decode_tokens_per_second", spread_json(report.writing)),
+                 member("peak_bytes", report.peak_bytes), member("state_bytes", report.state_bytes),
+                 member("weight_bytes_per_token", report.weight_bytes),
+                 member("bandwidth_bytes_per_second", report.bandwidth),
+                 member("bandwidth_share", report.share())});
 }
 
 }  // namespace
@@ -153,7 +150,7 @@ int run_bench(const Arguments& arguments) {
   fit(request, line, engine);
   catch_interrupts();
   const Report report = run(engine, request, line.quiet());
-  print(line.json() ? as_json(report) : as_text(report));
+  print(line.json() ? json_text(as_json(report)) + "\n" : as_text(report));
   return 0;
 }
 

@@ -3,11 +3,11 @@
 // perdure inspect: what is in a model file, what will be computed, and how.
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
 #include <functional>
 
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
+#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/subcommand.hpp"
 #include "core/engine/engine.hpp"
@@ -32,49 +32,47 @@ std::string type_name(const Weight& weight) {
   return "?";
 }
 
-boost::json::object model_json(const Model& model) {
-  const ModelSpec& spec = model.spec();
+Json::Map facts(const ModelSpec& spec) {
   const ModelInfo& info = spec.info;
-  boost::json::object weights;
+  return {member("architecture", spec.architecture),
+          member("format", spec.format),
+          member("hidden_size", info.hidden_size),
+          member("intermediate_size", spec.intermediate_size),
+          member("num_hidden_layers", info.num_hidden_layers),
+          member("num_attention_heads", info.num_attention_heads),
+          member("num_key_value_heads", info.num_key_value_heads),
+          member("head_size", info.head_size),
+          member("vocab_size", info.vocab_size),
+          member("train_length", info.train_length),
+          member("mem_len", info.mem_len),
+          member("rope_theta", info.rope_theta),
+          member("rms_norm_eps", info.rms_norm_eps)};
+}
+
+Json model_json(const Model& model) {
+  Json::Map weights;
   for (const auto& [name, weight] : model.weights())
-    weights[name] =
-        boost::json::object{{"type", type_name(weight)}, {"shape", {weight.rows, weight.columns}}};
-  return {{"architecture", spec.architecture},
-          {"format", spec.format},
-          {"hidden_size", info.hidden_size},
-          {"intermediate_size", spec.intermediate_size},
-          {"num_hidden_layers", info.num_hidden_layers},
-          {"num_attention_heads", info.num_attention_heads},
-          {"num_key_value_heads", info.num_key_value_heads},
-          {"head_size", info.head_size},
-          {"vocab_size", info.vocab_size},
-          {"train_length", info.train_length},
-          {"mem_len", info.mem_len},
-          {"rope_theta", info.rope_theta},
-          {"rms_norm_eps", info.rms_norm_eps},
-          {"weights", std::move(weights)}};
+    weights.push_back(
+        member(name, object({member("type", type_name(weight)),
+                             member("shape", std::vector{weight.rows, weight.columns})})));
+  Json::Map all = facts(model.spec());
+  all.push_back(member("weights", object(std::move(weights))));
+  return object(std::move(all));
 }
 
 std::string model_text(const Model& model) {
-  std::string text;
+  std::string text, weights;
   int64_t parameters = 0;
-  const boost::json::object all = model_json(model);
-  for (const auto& [key, value] : all) {
-    if (key == "weights") continue;
-    text += fmt::format(
-        "{:<20} {}\n", std::string_view(key),
-        value.is_string() ? std::string(value.as_string()) : boost::json::serialize(value));
-  }
+  for (const auto& [key, value] : facts(model.spec()))
+    text += fmt::format("{:<20} {}\n", key, value.scalar_text());
   for (const auto& [key, value] : model.spec().llama2rnn_args)
     text += fmt::format("{:<20} {}\n", key, value);
-  std::string weights;
   for (const auto& [name, weight] : model.weights()) {
     weights += fmt::format("  {:<32} {:<8} {} x {}\n", name, type_name(weight), weight.rows,
                            weight.columns);
     parameters += weight.size();
   }
-  return text + fmt::format("{:<20} {}\n", "parameters", grouped(parameters)) + "weights\n" +
-         weights;
+  return text + fmt::format("{:<20} {}\nweights\n{}", "parameters", grouped(parameters), weights);
 }
 
 int run_model(const Arguments& arguments) {
@@ -86,7 +84,7 @@ int run_model(const Arguments& arguments) {
     throw UsageError(
         "no model is given; write model.path in the configuration or use --set model.path=FILE");
   const Model model = Model::open(settings.model.path);
-  print(line.json() ? boost::json::serialize(model_json(model)) + "\n" : model_text(model));
+  print(line.json() ? json_text(model_json(model)) + "\n" : model_text(model));
   return 0;
 }
 

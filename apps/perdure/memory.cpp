@@ -4,11 +4,11 @@
 // memory_files.cpp.
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
 #include <sstream>
 
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
+#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/memory_files.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/stored_session.hpp"
@@ -27,11 +27,9 @@ struct OpenStore {
   std::unique_ptr<MemoryStore> store;
 };
 
-boost::json::object stored_json(const StoredSnapshot& snapshot) {
-  return {{"name", snapshot.name},
-          {"generation", snapshot.generation},
-          {"bytes", snapshot.size_bytes},
-          {"saved_at", snapshot.saved_at}};
+Json::Map stored_members(const StoredSnapshot& snapshot) {
+  return {member("name", snapshot.name), member("generation", snapshot.generation),
+          member("bytes", snapshot.size_bytes), member("saved_at", snapshot.saved_at)};
 }
 
 int run_list(const Arguments& arguments) {
@@ -40,28 +38,29 @@ int run_list(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const OpenStore open(settings);
-  boost::json::array list;
+  std::vector<Json> list;
   std::string text;
   for (const StoredSnapshot& snapshot : open.store->list()) {
-    list.push_back(stored_json(snapshot));
+    list.push_back(object(stored_members(snapshot)));
     text += fmt::format("{:<24} generation {:<6} {:>9}  {}\n", snapshot.name, snapshot.generation,
                         bytes_text(static_cast<double>(snapshot.size_bytes)),
                         time_text(snapshot.saved_at));
   }
   if (list.empty()) note("no memories in " + settings.store.path, line.quiet());
-  print(line.json() ? boost::json::serialize(list) + "\n" : text);
+  print(line.json() ? json_text(json(list)) + "\n" : text);
   return 0;
 }
 
-boost::json::object contents_json(const std::string& name, const SnapshotContents& contents) {
-  boost::json::array tensors;
+Json contents_json(const std::string& name, const SnapshotContents& contents) {
+  Json::Map notes;
+  for (const auto& [key, value] : contents.notes) notes.push_back(member(key, value));
+  std::vector<Json> tensors;
   for (const SnapshotTensor& tensor : contents.tensors)
-    tensors.push_back({{"name", tensor.name}, {"shape", {tensor.rows, tensor.columns}}});
-  return {{"name", name},
-          {"position", contents.position},
-          {"identity", contents.identity},
-          {"notes", boost::json::value_from(contents.notes)},
-          {"tensors", std::move(tensors)}};
+    tensors.push_back(object(
+        {member("name", tensor.name), member("shape", std::vector{tensor.rows, tensor.columns})}));
+  return object({member("name", name), member("position", contents.position),
+                 member("identity", contents.identity), member("notes", object(std::move(notes))),
+                 member("tensors", tensors)});
 }
 
 // Every line of `text` with two spaces before it.
@@ -96,7 +95,7 @@ int run_memory_inspect(const Arguments& arguments) {
   if (names.empty()) throw UsageError("which memory? perdure memory inspect NAME");
   const OpenStore open(line.settings());
   const SnapshotContents contents = decode_snapshot_header(open.store->get(names[0], generation));
-  print(line.json() ? boost::json::serialize(contents_json(names[0], contents)) + "\n"
+  print(line.json() ? json_text(contents_json(names[0], contents)) + "\n"
                     : contents_text(names[0], contents));
   return 0;
 }
@@ -118,7 +117,7 @@ int run_verify(const Arguments& arguments) {
   line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const OpenStore open(line.settings());
-  boost::json::array results;
+  std::vector<Json> results;
   std::string text;
   int64_t damaged = 0;
   for (const StoredSnapshot& snapshot : open.store->list()) {
@@ -127,13 +126,13 @@ int run_verify(const Arguments& arguments) {
     if (!found.empty()) ++damaged;
     text += fmt::format("{} generation {}: {}\n", snapshot.name, snapshot.generation,
                         found.empty() ? "ok" : found);
-    boost::json::object result = stored_json(snapshot);
-    result["ok"] = found.empty();
-    if (!found.empty()) result["damage"] = found;
-    results.push_back(std::move(result));
+    Json::Map result = stored_members(snapshot);
+    result.push_back(member("ok", found.empty()));
+    if (!found.empty()) result.push_back(member("damage", found));
+    results.push_back(object(std::move(result)));
   }
   if (results.empty() && !names.empty()) throw Error("there is no memory '" + names[0] + "'");
-  print(line.json() ? boost::json::serialize(results) + "\n" : text);
+  print(line.json() ? json_text(json(results)) + "\n" : text);
   flush();
   if (damaged > 0)
     throw Error(fmt::format("{} of {} stored memories cannot be read; nothing was changed", damaged,

@@ -3,10 +3,9 @@
 // perdure plugin: every candidate, and what became of it.
 #include <fmt/format.h>
 
-#include <boost/json.hpp>
-
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
+#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/subcommand.hpp"
 #include "core/base/cpu.hpp"
@@ -39,20 +38,16 @@ std::string as_text(const PluginHost& host) {
   return text;
 }
 
-std::string as_json(const PluginHost& host) {
-  boost::json::array plugins;
+Json as_json(const PluginHost& host) {
+  std::vector<Json> plugins;
   for (const PluginRecord& record : host.records()) {
-    boost::json::object entry{{"kind", record.kind},
-                              {"name", record.name},
-                              {"origin", record.origin},
-                              {"loaded", record.loaded},
-                              {"kernels", kernel_count(host, record)}};
-    if (!record.loaded) entry["reason"] = record.reason;
-    plugins.push_back(std::move(entry));
+    Json::Map entry{member("kind", record.kind), member("name", record.name),
+                    member("origin", record.origin), member("loaded", record.loaded),
+                    member("kernels", kernel_count(host, record))};
+    if (!record.loaded) entry.push_back(member("reason", record.reason));
+    plugins.push_back(object(std::move(entry)));
   }
-  return boost::json::serialize(boost::json::object{{"cpu", cpu_feature_names(cpu_features())},
-                                                    {"plugins", std::move(plugins)}}) +
-         "\n";
+  return object({member("cpu", cpu_feature_names(cpu_features())), member("plugins", plugins)});
 }
 
 int run_list(const Arguments& arguments) {
@@ -60,7 +55,7 @@ int run_list(const Arguments& arguments) {
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const PluginHost host(linked_plugins(), line.settings().plugins.load);
-  print(line.json() ? as_json(host) : as_text(host));
+  print(line.json() ? json_text(as_json(host)) + "\n" : as_text(host));
   return 0;
 }
 

@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <boost/json.hpp>
-
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
 #include "apps/perdure/files.hpp"
+#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizer.hpp"
@@ -51,8 +50,7 @@ int run_tokenize(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Tokenizer tokenizer = open_tokenizer(line.settings());
   const std::vector<int32_t> ids = tokenizer.encode(input_text(words, file), bos, eos);
-  print(line.json() ? boost::json::serialize(boost::json::value_from(ids))
-                    : fmt::format("{}", fmt::join(ids, " ")));
+  print(line.json() ? json_text(json(ids)) : fmt::format("{}", fmt::join(ids, " ")));
   print("\n");
   return 0;
 }

@@ -44,6 +44,8 @@ class Json {
   const Json* find(std::string_view key) const;
   const Json& at(std::string_view key) const;
 
+  const Content& content() const { return content_; }
+
   // A scalar as text: true, 12, 0.5, the string itself. Errors: Error for lists and maps.
   std::string scalar_text() const;
 

@@ -3,9 +3,9 @@
 // perdure chat: turns, commands, the memory that survives, and Ctrl-C on a terminal.
 #include <doctest/doctest.h>
 
-#include <boost/json.hpp>
 #include <regex>
 
+#include "core/model/json.hpp"
 #include "tests/apps/program.hpp"
 
 using namespace perdure::testing;
@@ -26,7 +26,7 @@ struct Talk {
   // Tokens that the saved memory has read; -1 if there is none.
   int64_t position(const std::string& name = "default") {
     const Outcome outcome = run_perdure(Words{"memory", "inspect", name, "--json"} + store);
-    return outcome.status == 0 ? boost::json::parse(outcome.out).at("position").to_number<int64_t>()
+    return outcome.status == 0 ? perdure::Json::parse(outcome.out, "out").at("position").integer()
                                : -1;
   }
 };

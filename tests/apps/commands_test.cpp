@@ -3,8 +3,7 @@
 // tokenize, detokenize, logits, bench, plugin, inspect.
 #include <doctest/doctest.h>
 
-#include <boost/json.hpp>
-
+#include "core/model/json.hpp"
 #include "core/model/safetensors.hpp"
 #include "tests/apps/program.hpp"
 
@@ -35,7 +34,8 @@ TEST_CASE("tokenize and detokenize are inverse") {
   CHECK(argument.out.ends_with(" 2\n"));
   const Outcome json =
       run_perdure(Words{"tokenize", "--json", "--bos", "--eos", "the sun"} + kModel);
-  CHECK(boost::json::parse(json.out).as_array().front() == 1);
+  const Json ids_of_json = Json::parse(json.out, "out");
+  CHECK(ids_of_json.list().front().integer() == 1);
   CHECK(run_perdure(Words{"detokenize", "1", "2"} + kModel).out.empty());
 }
 
@@ -98,15 +98,14 @@ TEST_CASE("bench reports speed with its spread, memory and bandwidth, as text an
   for (const char* word :
        {"prefill", "decode", "peak memory", "state", "weights", "bandwidth", "kernels"})
     CHECK(text.out.find(word) != std::string::npos);
-  const boost::json::object json =
-      boost::json::parse(run_perdure(words + Words{"--json"}).out).as_object();
-  const boost::json::object& decode = json.at("decode_tokens_per_second").as_object();
-  CHECK(decode.at("min").to_number<double>() > 0);
-  CHECK(decode.at("min").to_number<double>() <= decode.at("median").to_number<double>());
-  CHECK(decode.at("median").to_number<double>() <= decode.at("max").to_number<double>());
-  CHECK(json.at("runs") == 2);
-  CHECK(json.at("weight_bytes_per_token").to_number<int64_t>() > 100000);
-  CHECK(json.at("configuration").as_string().size() == 32);
+  const Json json = Json::parse(run_perdure(words + Words{"--json"}).out, "out");
+  const Json& decode = json.at("decode_tokens_per_second");
+  CHECK(decode.at("min").real() > 0);
+  CHECK(decode.at("min").real() <= decode.at("median").real());
+  CHECK(decode.at("median").real() <= decode.at("max").real());
+  CHECK(json.at("runs").integer() == 2);
+  CHECK(json.at("weight_bytes_per_token").integer() > 100000);
+  CHECK(json.at("configuration").text().size() == 32);
 }
 
 TEST_CASE("bench refuses what does not fit a session, and makes its defaults fit") {
@@ -122,10 +121,9 @@ TEST_CASE("plugin list names every plugin and says why one is not loaded") {
   for (const char* name :
        {"attention.full", "attention.memory", "kernels.scalar", "threads.serial", "stores.file"})
     CHECK(text.out.find(name) != std::string::npos);
-  const boost::json::object json =
-      boost::json::parse(run_perdure({"plugin", "list", "--json"}).out).as_object();
-  for (const auto& plugin : json.at("plugins").as_array())
-    CHECK((plugin.at("loaded").as_bool() || !plugin.at("reason").as_string().empty()));
+  const Json json = Json::parse(run_perdure({"plugin", "list", "--json"}).out, "out");
+  for (const auto& plugin : json.at("plugins").list())
+    CHECK((plugin.at("loaded").flag() || !plugin.at("reason").text().empty()));
   const TemporaryFolder folder;
   write_all(folder / "libno.so", "no library");
   const Outcome broken =
@@ -139,9 +137,9 @@ TEST_CASE("inspect shows the model, its graphs and its plans") {
   CHECK(model.status == 0);
   CHECK(model.out.find("vocab_size           320") != std::string::npos);
   CHECK(model.out.find("token_embd.weight") != std::string::npos);
-  const boost::json::object json =
-      boost::json::parse(run_perdure(Words{"inspect", "model", "--json"} + kModel).out).as_object();
-  CHECK(json.at("vocab_size") == 320);
+  const Json json =
+      Json::parse(run_perdure(Words{"inspect", "model", "--json"} + kModel).out, "out");
+  CHECK(json.at("vocab_size").integer() == 320);
   CHECK(run_perdure(Words{"inspect", "graph"} + kModel).out.find("mat_mul") != std::string::npos);
   CHECK(
       run_perdure(Words{"inspect", "graph", "step", "--dot"} + kModel).out.starts_with("digraph"));

@@ -55,7 +55,7 @@ TEST_CASE("the text stops at EOS unless that is ignored") {
 TEST_CASE("a prompt of any length is read from a file or standard input") {
   const TemporaryFolder folder;
   std::string text;
-  for (int i = 0; i < 4000; ++i) text += "tell me one more. ";
+  for (int i = 0; i < 1000; ++i) text += "tell me one more. ";
   write_all(folder / "prompt.txt", text);
   const Outcome file = run_perdure(generate(kMemory, {"-f", folder / "prompt.txt", "-n", "3"}));
   CHECK(file.status == 0);

@@ -3,8 +3,7 @@
 // perdure memory, and what becomes of memories that are damaged, foreign or in use.
 #include <doctest/doctest.h>
 
-#include <boost/json.hpp>
-
+#include "core/model/json.hpp"
 #include "core/runtime/plugin_host.hpp"
 #include "plugins/linked_plugins.hpp"
 #include "tests/apps/program.hpp"
@@ -32,8 +31,9 @@ struct Store {
                        words);
   }
   Outcome memory(const Words& more) { return run_perdure(Words{"memory"} + more + words); }
-  boost::json::array list() {
-    return boost::json::parse(memory({"list", "--json"}).out).as_array();
+  Json::List list() {
+    const Json stored = Json::parse(memory({"list", "--json"}).out, "out");
+    return stored.list();
   }
 };
 
@@ -48,16 +48,15 @@ void damage(const std::string& path) {
 
 TEST_CASE("list, inspect and verify say what the store keeps") {
   Store store;
-  const boost::json::array list = store.list();
+  const Json::List list = store.list();
   REQUIRE(list.size() == 2);
-  CHECK(list[0].at("generation") == 2);
-  CHECK(list[1].at("generation") == 1);
+  CHECK(list[0].at("generation").integer() == 2);
+  CHECK(list[1].at("generation").integer() == 1);
   CHECK(store.memory({"verify"}).out == "s generation 2: ok\ns generation 1: ok\n");
-  const boost::json::value newest =
-      boost::json::parse(store.memory({"inspect", "s", "--json"}).out);
-  const boost::json::value before =
-      boost::json::parse(store.memory({"inspect", "s", "--json", "--generation", "1"}).out);
-  CHECK(newest.at("position").to_number<int>() > before.at("position").to_number<int>());
+  const Json newest = Json::parse(store.memory({"inspect", "s", "--json"}).out, "out");
+  const Json before =
+      Json::parse(store.memory({"inspect", "s", "--json", "--generation", "1"}).out, "out");
+  CHECK(newest.at("position").integer() > before.at("position").integer());
   const Outcome text = store.memory({"inspect", "s"});
   CHECK(text.out.find("blk.0.mem_raw") != std::string::npos);
   CHECK(text.out.find("strategy: memory") != std::string::npos);
@@ -127,9 +126,9 @@ TEST_CASE("remove deletes all generations of one memory") {
   Store store;
   store.write("other", kModel, "t");
   CHECK(store.memory({"remove", "s"}).status == 0);
-  const boost::json::array list = store.list();
+  const Json::List list = store.list();
   REQUIRE(list.size() == 1);
-  CHECK(list[0].at("name") == "t");
+  CHECK(list[0].at("name").text() == "t");
 }
 
 TEST_CASE("an unreadable memory is named, refused and never overwritten") {

@@ -73,7 +73,7 @@ TEST_CASE("activations are within four units in the last place of the scalar def
       if (!runs_here(kernel)) continue;
       KernelCase test{.op = op};
       test.add_session(0, 1);
-      std::vector<float> x;
+      Floats x;
       for (float v = -86.0f; v < 86.0f; v += 0.0137f) x.push_back(v);
       test.add_rows(static_cast<int64_t>(x.size()), x);
       test.set_output(static_cast<int64_t>(x.size()));
@@ -94,7 +94,7 @@ TEST_CASE("attend gives zeros to a row without keys") {
     test.inputs[3].data = bytes_of(std::vector<int64_t>{0, 6, 0, 4, 4, 0, 0, 8, 0});
     PreparedKernel prepared(kernel, test);
     prepared.run();
-    const std::vector<float> y = prepared.result().floats();
+    const Floats y = prepared.result().floats();
     const auto row = y.begin() + static_cast<int64_t>(y.size() / 3);
     CHECK(std::all_of(row, row + static_cast<int64_t>(y.size() / 3),
                       [](float v) { return v == 0.0f; }));

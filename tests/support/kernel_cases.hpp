@@ -32,8 +32,8 @@ class Numbers {
 
   float normal(float scale = 1.0f) { return scale * std::normal_distribution<float>()(engine_); }
 
-  std::vector<float> normals(int64_t n, float scale = 1.0f) {
-    std::vector<float> values(static_cast<size_t>(n));
+  Floats normals(int64_t n, float scale = 1.0f) {
+    Floats values(static_cast<size_t>(n));
     for (float& v : values) v = normal(scale);
     return values;
   }
@@ -51,7 +51,7 @@ inline void add_some_rows(KernelCase& test, Numbers& numbers) {
 inline int64_t n_rows(const KernelCase& test) { return static_cast<int64_t>(test.rows.size()); }
 
 // Numbers at which activations misbehave.
-inline void add_special_values(std::vector<float>& values, Numbers& numbers) {
+inline void add_special_values(Floats& values, Numbers& numbers) {
   constexpr float kSpecial[] = {0.0f,   -0.0f, 1e-40f, -1e-40f, 1e-7f,   0.62f, -0.63f, 88.0f,
                                 -88.0f, 90.0f, -90.0f, 110.0f,  -110.0f, 1e30f, -1e30f};
   for (float& v : values)
@@ -64,7 +64,7 @@ inline KernelCase elementwise_case(const std::string& op, int n_inputs, uint64_t
   add_some_rows(test, numbers);
   const int64_t n = numbers.size();
   for (int i = 0; i < n_inputs; ++i) {
-    std::vector<float> values = numbers.normals(n_rows(test) * n, 3.0f);
+    Floats values = numbers.normals(n_rows(test) * n, 3.0f);
     // Products of two extremes would only test infinity.
     if (i == 0) add_special_values(values, numbers);
     test.add_rows(n, values);
@@ -94,7 +94,7 @@ inline uint16_t random_16_bits(perdure_dtype dtype, Numbers& numbers) {
 // int8 values with extremes and zeros, and their scales.
 inline void fill_q80(HarnessValue& v, int64_t n_values, Numbers& numbers) {
   const int64_t n_groups = (n_values + v.group_size - 1) / v.group_size;
-  std::vector<float> scales;
+  Floats scales;
   for (int64_t g = 0; g < n_groups; ++g) scales.push_back(std::fabs(numbers.normal(0.01f)));
   for (int64_t i = 0; i < n_values; ++i) {
     const int64_t kind = (i / v.group_size) % 5;
@@ -180,7 +180,7 @@ inline KernelCase quantize_case(uint64_t seed) {
   add_some_rows(test, numbers);
   const int64_t group = numbers.pick({1, 3, 8, 31, 32, 64, 100});
   const int64_t n = group * numbers.between(1, 5);
-  std::vector<float> x = numbers.normals(n_rows(test) * n);
+  Floats x = numbers.normals(n_rows(test) * n);
   for (int64_t i = 0; i < static_cast<int64_t>(x.size()); ++i) {
     if (i / group % 4 == 1) x[i] = 0.0f;     // a group of zeros
     if (i / group % 4 == 2) x[i] *= 1e-41f;  // scales at the end of the range
@@ -277,7 +277,7 @@ inline KernelCase angles_case(uint64_t seed) {
   const int64_t n = numbers.pick({1, 4, 24, 32, 33});
   test.add_integers(1, some_indices(test, numbers.pick({10, 1000, 1 << 18}), numbers));
   HarnessValue frequencies{.kind = PERDURE_VALUE_CONSTANT, .rows = 1, .columns = n};
-  std::vector<float> values;
+  Floats values;
   for (int64_t i = 0; i < n; ++i)
     values.push_back(std::pow(10000.0f, -static_cast<float>(i) / static_cast<float>(n)));
   frequencies.data = bytes_of(values);
@@ -297,7 +297,7 @@ inline KernelCase rope_case(uint64_t seed) {
   const int64_t head_size = numbers.pick({2, 8, 20, 48, 64, 66, 128});
   const int64_t n = head_size * numbers.between(1, 4);
   test.add_rows(n, numbers.normals(n_rows(test) * n));
-  std::vector<float> angles;
+  Floats angles;
   for (int64_t i = 0; i < n_rows(test) * head_size / 2; ++i) {
     const float angle = numbers.normal(3.0f);
     angles.insert(angles.end(), {std::cos(angle), std::sin(angle)});

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,12 +19,27 @@
 
 namespace perdure::test {
 
-using Bytes = std::vector<char>;
-
+// Blocks that begin where a plan's would: at multiples of 64.
 template <typename T>
-Bytes bytes_of(const std::vector<T>& values) {
+struct CacheLineAllocator {
+  using value_type = T;
+  CacheLineAllocator() = default;
+  template <typename U>
+  CacheLineAllocator(const CacheLineAllocator<U>&) {}
+  T* allocate(size_t n) {
+    return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64}));
+  }
+  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t{64}); }
+  bool operator==(const CacheLineAllocator&) const { return true; }
+};
+
+using Bytes = std::vector<char, CacheLineAllocator<char>>;
+using Floats = std::vector<float, CacheLineAllocator<float>>;
+
+template <typename Values>
+Bytes bytes_of(const Values& values) {
   const char* first = reinterpret_cast<const char*>(values.data());
-  return Bytes(first, first + values.size() * sizeof(T));
+  return Bytes(first, first + values.size() * sizeof(values[0]));
 }
 
 // A tensor of a node: its contents and how it is described to the kernel.
@@ -44,7 +60,7 @@ struct HarnessState {
   int64_t columns = 0;
   int64_t ring_first = 0;
   int64_t ring_rows = 0;
-  std::vector<std::vector<float>> sessions;
+  std::vector<Floats> sessions;
 };
 
 inline int64_t element_bytes(perdure_dtype dtype) {
@@ -57,8 +73,8 @@ struct KernelResult {
   Bytes data, scales;
   std::vector<HarnessState> states;
 
-  std::vector<float> floats() const {
-    std::vector<float> values(data.size() / sizeof(float));
+  Floats floats() const {
+    Floats values(data.size() / sizeof(float));
     std::memcpy(values.data(), data.data(), data.size());
     return values;
   }
@@ -83,7 +99,7 @@ struct KernelCase {
     for (int64_t r = 0; r < n; ++r) rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session});
   }
 
-  void add_rows(int64_t columns, const std::vector<float>& values) {
+  void add_rows(int64_t columns, const Floats& values) {
     inputs.push_back({.columns = columns, .data = bytes_of(values)});
   }
 
@@ -206,7 +222,7 @@ class PreparedKernel {
     sessions_.resize(static_cast<size_t>(n_sessions));
     for (int64_t s = 0; s < n_sessions; ++s) {
       for (HarnessState& state : case_.states) {
-        std::vector<float>& data = state.sessions[s];
+        Floats& data = state.sessions[s];
         const int64_t row_bytes = state.columns * static_cast<int64_t>(sizeof(float));
         views_[s].push_back({reinterpret_cast<char*>(data.data()), row_bytes,
                              static_cast<int64_t>(data.size()) / state.columns, state.ring_first,

@@ -86,7 +86,7 @@ inline KernelResult scalar_result(const KernelCase& test) {
 
 // The largest difference of two lists relative to the largest finite value of the second; infinity
 // where one has a number that the other lacks.
-inline double relative_difference(const std::vector<float>& a, const std::vector<float>& b) {
+inline double relative_difference(const Floats& a, const Floats& b) {
   double largest = 1e-30, difference = 0.0;
   for (float v : b)
     if (std::isfinite(v)) largest = std::max(largest, std::fabs(double{v}));
@@ -99,7 +99,7 @@ inline double relative_difference(const std::vector<float>& a, const std::vector
 }
 
 // The largest difference of two elements relative to the second one itself.
-inline double elementwise_difference(const std::vector<float>& a, const std::vector<float>& b) {
+inline double elementwise_difference(const Floats& a, const Floats& b) {
   double largest = 0.0;
   for (size_t i = 0; i < b.size(); ++i) {
     if (a[i] == b[i]) continue;

@@ -4,6 +4,7 @@
 // kKeysPerBlock of their logical index; after each block the sums so far are brought to the new
 // largest score. What a row computes depends on its own ranges only; rows of one session pass
 // through a block together so that its keys are read once.
+#include "plugins/kernels/simd/isa/attend_block.hpp"
 #include "plugins/kernels/simd/isa/rotation.hpp"
 #include "plugins/kernels/simd/isa/runs.hpp"
 
@@ -12,181 +13,47 @@ namespace {
 
 using namespace kernels;
 
-constexpr float kLowest = -__builtin_inff();
+// Keys first .. end - 1 of a state.
+struct Keys {
+  int64_t first, end;
 
-// The sum of each of kLanes vectors, lane t from vector t; every vector is added in the same order.
-#if defined(__AVX512F__)
-inline Batch sums_of(const __m512* v) {
-  __m512 quarters[4];
-  for (int i = 0; i < 4; ++i) {
-    const __m512* a = v + 4 * i;
-    const __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a[0], a[1]), _mm512_unpackhi_ps(a[0], a[1]));
-    const __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(a[2], a[3]), _mm512_unpackhi_ps(a[2], a[3]));
-    quarters[i] = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
-  }
-  const auto fold_lanes = [](__m512 a, __m512 b) {
-    return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
-  };
-  return fold_lanes(fold_lanes(quarters[0], quarters[1]), fold_lanes(quarters[2], quarters[3]));
-}
-#else
-inline Batch sums_of(const __m256* v) {
-  __m256 halves[2];
-  for (int i = 0; i < 2; ++i) {
-    const __m256* a = v + 4 * i;
-    const __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a[0], a[1]), _mm256_unpackhi_ps(a[0], a[1]));
-    const __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(a[2], a[3]), _mm256_unpackhi_ps(a[2], a[3]));
-    halves[i] = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
-  }
-  return _mm256_add_ps(_mm256_permute2f128_ps(halves[0], halves[1], 0x20),
-                       _mm256_permute2f128_ps(halves[0], halves[1], 0x31));
-}
-#endif
+  bool empty() const { return first >= end; }
+};
 
-// The keys or values of one block: where the head's part of each lies. Behind the last one the list
-// repeats it, so that whole vectors of keys may be read.
-struct Block {
-  const float* at[kKeysPerBlock + kLanes];
+// Where the physical row of a key lies, walking from key to key.
+struct Place {
+  const perdure_state_view& view;
+  int64_t row;
 
-  void fill(const perdure_state_view& view, int64_t first, int64_t end, int64_t offset) {
-    int64_t place = first;
-    if (view.ring_rows != 0 && first >= view.ring_first)
-      place = view.ring_first + (first - view.ring_first) % view.ring_rows;
-    const int64_t start = first % kKeysPerBlock;
-    for (int64_t t = start; t < start + end - first; ++t) {
-      at[t] = reinterpret_cast<const float*>(view.data + place * view.row_bytes) + offset;
-      ++place;
-      if (view.ring_rows != 0 && place == view.ring_first + view.ring_rows) place = view.ring_first;
-    }
-    repeat_last(start + end - first);
+  Place(const perdure_state_view& v, int64_t key) : view(v), row(key) {
+    if (v.ring_rows != 0 && key >= v.ring_first)
+      row = v.ring_first + (key - v.ring_first) % v.ring_rows;
   }
 
-  void repeat_last(int64_t n) {
-    for (int64_t t = n; t < smaller(n + kLanes, kKeysPerBlock + kLanes); ++t) at[t] = at[n - 1];
+  const float* at(int64_t column) const {
+    return reinterpret_cast<const float*>(view.data + row * view.row_bytes) + column;
+  }
+
+  void next() {
+    ++row;
+    if (view.ring_rows != 0 && row == view.ring_first + view.ring_rows) row = view.ring_first;
   }
 };
 
-// scores[t] = q . keys[t] / root for t = 0 .. n - 1, and -infinity up to a whole vector.
-inline void score_keys(const float* q, const float* const* keys, int64_t n, int64_t head_size,
-                       Batch root, float* scores) {
-  const int64_t whole = head_size / kLanes * kLanes;
-  for (int64_t t = 0; t < n; t += kLanes) {
-    Batch::register_type products[kLanes];
-    for (int64_t j = 0; j < kLanes; ++j) products[j] = Batch(0.0f);
-    for (int64_t i = 0; i < whole; i += kLanes) {
-      const Batch qs = load(q + i);
-      for (int64_t j = 0; j < kLanes; ++j)
-        products[j] = fma(qs, load(keys[t + j] + i), products[j]);
-    }
-    if (whole < head_size) {
-      const Batch qs = load_partial(q + whole, head_size - whole);
-      for (int64_t j = 0; j < kLanes; ++j)
-        products[j] = fma(qs, load_partial(keys[t + j] + whole, head_size - whole), products[j]);
-    }
-    store(scores + t, sums_of(products) / root);
-  }
-  for (int64_t t = n; t % kLanes != 0; ++t) scores[t] = kLowest;
+inline void copy(const float* from, float* to, int64_t count) {
+  for_each_vector(count, [&](int64_t i, int64_t n) { store(to + i, load(from + i, n), n); });
 }
-
-// kVectors vectors of the weighted values: sums = sums * factor + (even keys + odd keys).
-template <int kVectors>
-inline void add_values(const float* weights, const float* const* values, int64_t n, int64_t offset,
-                       Batch factor, float* sums) {
-  Batch::register_type even[kVectors], odd[kVectors];
-  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = Batch(0.0f);
-  int64_t t = 0;
-  for (; t + 2 <= n; t += 2) {
-    const Batch w0(weights[t]), w1(weights[t + 1]);
-    for (int v = 0; v < kVectors; ++v) {
-      even[v] = fma(w0, load(values[t] + offset + v * kLanes), even[v]);
-      odd[v] = fma(w1, load(values[t + 1] + offset + v * kLanes), odd[v]);
-    }
-  }
-  if (t < n)
-    for (int v = 0; v < kVectors; ++v)
-      even[v] = fma(Batch(weights[t]), load(values[t] + offset + v * kLanes), even[v]);
-  for (int v = 0; v < kVectors; ++v) {
-    float* s = sums + offset + v * kLanes;
-    store(s, fma(load(s), factor, Batch(even[v]) + Batch(odd[v])));
-  }
-}
-
-// The same for the last `m` columns of a head that is no multiple of a vector.
-inline void add_partial_values(const float* weights, const float* const* values, int64_t n,
-                               int64_t offset, int64_t m, Batch factor, float* sums) {
-  Batch parts[2] = {Batch(0.0f), Batch(0.0f)};
-  for (int64_t t = 0; t < n; ++t)
-    parts[t % 2] = fma(Batch(weights[t]), load_partial(values[t] + offset, m), parts[t % 2]);
-  const Batch before = load_partial(sums + offset, m);
-  store_partial(sums + offset, fma(before, factor, parts[0] + parts[1]), m);
-}
-
-inline void add_all_values(const float* weights, const float* const* values, int64_t n,
-                           int64_t head_size, Batch factor, float* sums) {
-  int64_t i = 0;
-  for (; i + 4 * kLanes <= head_size; i += 4 * kLanes)
-    add_values<4>(weights, values, n, i, factor, sums);
-  if (i + 2 * kLanes <= head_size) {
-    add_values<2>(weights, values, n, i, factor, sums);
-    i += 2 * kLanes;
-  }
-  if (i + kLanes <= head_size) {
-    add_values<1>(weights, values, n, i, factor, sums);
-    i += kLanes;
-  }
-  if (i < head_size) add_partial_values(weights, values, n, i, head_size - i, factor, sums);
-}
-
-// What one query head of one row has gathered: sums of weighted values, the largest score, the sum
-// of weights.
-struct Gathered {
-  float* sums;
-  float* largest_score;
-  float* total;
-
-  Gathered(float* memory, int64_t head_size)
-      : sums(memory), largest_score(memory + head_size), total(memory + head_size + 1) {}
-
-  void clear(int64_t head_size) {
-    memset(sums, 0, static_cast<size_t>(head_size) * sizeof(float));
-    *largest_score = kLowest;
-    *total = 0.0f;
-  }
-
-  // scores: n, filled up with -infinity to whole vectors; become weights.
-  void add(float* scores, const float* const* values, int64_t n, int64_t head_size) {
-    Batch top(*largest_score);
-    for (int64_t t = 0; t < n; t += kLanes) top = xsimd::max(top, load(scores + t));
-    const float now = largest(top);
-    const Batch factor = exponential(Batch(*largest_score - now));
-    Batch weights(0.0f);
-    for (int64_t t = 0; t < n; t += kLanes) {
-      const Batch weight = exponential(load(scores + t) - Batch(now));
-      store(scores + t, weight);
-      weights = weights + weight;
-    }
-    *total = *total * factor.get(0) + sum(weights);
-    *largest_score = now;
-    add_all_values(scores, values, n, head_size, factor, sums);
-  }
-
-  void finish(float* y, int64_t head_size) const {
-    const bool any = *total != 0.0f;
-    for_each_vector(head_size, [&](int64_t i, int64_t n) {
-      store(y + i, any ? load(sums + i, n) / Batch(*total) : Batch(0.0f), n);
-    });
-  }
-};
 
 // Up to kRowsPerTile rows of one session and the query heads of one key head.
 struct Tile {
   const perdure_call& call;
   const AttendParams& p;
   int64_t kv_head, first_row, n_rows;
-  float* scores;        // [kKeysPerBlock]
-  float* rotated_keys;  // [kKeysPerBlock, head_size]
-  float* gathered;      // [n_rows, heads_per_kv, head_size + 2]
-  int64_t rotated_shift = 0, rotated_first = 0, rotated_end = 0;  // what rotated_keys holds
+  float* scores;         // [kKeysPerBlock]
+  float* prepared_keys;  // [kKeysPerBlock, head_size]: rotated, or brought together at the end of a
+                         // ring
+  float* prepared_values;  // [kKeysPerBlock, head_size]
+  float* gathered;         // [n_rows, heads_per_kv, head_size + 2]
 
   Gathered of(int64_t row, int64_t head) const {
     return {gathered + (row * p.heads_per_kv + head) * (p.head_size + 2), p.head_size};
@@ -196,90 +63,102 @@ struct Tile {
     return row_of<int64_t>(call.inputs[p.ranges[r].input + 2], first_row + row);
   }
 
-  const perdure_state_view& view(uint32_t input) const {
-    return state_of(*call.step, call.step->rows[first_row].session, call.inputs[input]);
-  }
-
-  // The part of a row's range that lies in the block that begins at `block`.
-  struct Part {
-    int64_t first, end;
-  };
-  Part part(int64_t r, int64_t row, int64_t block) const {
+  // The keys of a row that lie in the block that begins at `block`.
+  Keys keys_of(int64_t r, int64_t row, int64_t block) const {
     const int64_t* keys = range(r, row);
     return {larger(keys[0], block), smaller(keys[1], block + kKeysPerBlock)};
   }
 
-  // Rotates the keys first .. end - 1 for all rows of the tile that rotate by `shift`.
-  void rotate(int64_t r, int64_t block, int64_t shift, const Block& keys) {
-    Part all = {block + kKeysPerBlock, block};
+  const perdure_state_view& view(uint32_t input) const {
+    return state_of(*call.step, call.step->rows[first_row].session, call.inputs[input]);
+  }
+
+  // The head's part of `keys` of a state, in place where they are contiguous, else copied to
+  // `prepared`.
+  HeadRows contiguous(uint32_t input, Keys keys, float* prepared) const {
+    const perdure_state_view& v = view(input);
+    const int64_t column = kv_head * p.head_size;
+    Place place(v, keys.first);
+    const int64_t count = keys.end - keys.first;
+    if (Place(v, keys.end - 1).row == place.row + count - 1)
+      return {place.at(column), v.row_bytes / static_cast<int64_t>(sizeof(float))};
+    for (int64_t t = 0; t < count; ++t, place.next())
+      copy(place.at(column), prepared + t * p.head_size, p.head_size);
+    return {prepared, p.head_size};
+  }
+
+  // All keys of the block that rows with this shift see, rotated; `keys` becomes what was rotated.
+  HeadRows rotate(int64_t r, int64_t block, int64_t shift, Keys& keys) const {
+    keys = {block + kKeysPerBlock, block};
     for (int64_t row = 0; row < n_rows; ++row) {
-      const Part mine = part(r, row, block);
-      if (mine.first >= mine.end || range(r, row)[2] != shift) continue;
-      all = {smaller(all.first, mine.first), larger(all.end, mine.end)};
+      const Keys mine = keys_of(r, row, block);
+      if (mine.empty() || range(r, row)[2] != shift) continue;
+      keys = {smaller(keys.first, mine.first), larger(keys.end, mine.end)};
     }
-    for (int64_t key = all.first; key < all.end; ++key) {
-      const int64_t place = (key + shift) / p.ranges[r].group;
-      const float* angles = row_of<float>(call.inputs[p.angles], place);
-      const float* from = keys.at[key - block];
-      float* to = rotated_keys + (key - block) * p.head_size;
+    Place place(view(p.ranges[r].input), keys.first);
+    for (int64_t key = keys.first; key < keys.end; ++key, place.next()) {
+      const float* from = place.at(kv_head * p.head_size);
+      const float* angles = row_of<float>(call.inputs[p.angles], (key + shift) / p.ranges[r].group);
+      float* to = prepared_keys + (key - keys.first) * p.head_size;
       for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
         store(to + i, rotated(load(from + i, n), load(angles + i, n)), n);
       });
     }
-    rotated_shift = shift;
-    rotated_first = all.first;
-    rotated_end = all.end;
+    return {prepared_keys, p.head_size};
   }
 
-  void attend_row(int64_t r, int64_t row, Part mine, const float* const* keys,
-                  const float* const* values, Batch root) {
+  void attend_row(int64_t r, int64_t row, HeadRows keys, HeadRows values, int64_t n) {
     const float* queries = row_of<float>(call.inputs[p.ranges[r].query], first_row + row) +
                            kv_head * p.heads_per_kv * p.head_size;
-    const int64_t n = mine.end - mine.first;
     for (int64_t head = 0; head < p.heads_per_kv; ++head) {
-      score_keys(queries + head * p.head_size, keys, n, p.head_size, root, scores);
+      score_keys(queries + head * p.head_size, keys, n, p.head_size, scores);
       of(row, head).add(scores, values, n, p.head_size);
     }
   }
 
-  void attend_block(int64_t r, int64_t block, Part all, Batch root) {
-    Block keys, values, turned;
-    keys.fill(view(p.ranges[r].input), all.first, all.end, kv_head * p.head_size);
-    values.fill(view(p.ranges[r].input + 1), all.first, all.end, kv_head * p.head_size);
-    rotated_first = rotated_end = 0;
+  // `all`: every key of the block that a row of the tile sees.
+  void attend_block(int64_t r, int64_t block, Keys all) {
+    const bool rotates = p.ranges[r].rotate;
+    const HeadRows values = contiguous(p.ranges[r].input + 1, all, prepared_values);
+    HeadRows keys{};
+    Keys held = {0, 0};  // what `keys` are
+    int64_t shift = 0;
+    if (!rotates) {
+      keys = contiguous(p.ranges[r].input, all, prepared_keys);
+      held = all;
+    }
     for (int64_t row = 0; row < n_rows; ++row) {
-      const Part mine = part(r, row, block);
-      if (mine.first >= mine.end) continue;
-      const int64_t start = mine.first - block;
-      const Block* scored = &keys;
-      if (p.ranges[r].rotate) {
-        const int64_t shift = range(r, row)[2];
-        if (rotated_end == 0 || shift != rotated_shift) {
-          rotate(r, block, shift, keys);
-          for (int64_t t = rotated_first - block; t < rotated_end - block; ++t)
-            turned.at[t] = rotated_keys + t * p.head_size;
-          turned.repeat_last(rotated_end - block);
-        }
-        scored = &turned;
+      const Keys mine = keys_of(r, row, block);
+      if (mine.empty()) continue;
+      if (rotates && (held.empty() || shift != range(r, row)[2])) {
+        shift = range(r, row)[2];
+        keys = rotate(r, block, shift, held);
       }
-      attend_row(r, row, mine, scored->at + start, values.at + start, root);
+      attend_row(r, row, {keys.row(mine.first - held.first), keys.stride},
+                 {values.row(mine.first - all.first), values.stride}, mine.end - mine.first);
+    }
+  }
+
+  void attend_range(int64_t r) {
+    Keys all = {INT64_MAX, 0};
+    for (int64_t row = 0; row < n_rows; ++row) {
+      const int64_t* keys = range(r, row);
+      if (keys[0] < keys[1]) all = {smaller(all.first, keys[0]), larger(all.end, keys[1])};
+    }
+    for (int64_t block = all.first / kKeysPerBlock * kKeysPerBlock; block < all.end;
+         block += kKeysPerBlock) {
+      Keys seen = {block + kKeysPerBlock, block};
+      for (int64_t row = 0; row < n_rows; ++row) {
+        const Keys mine = keys_of(r, row, block);
+        if (!mine.empty()) seen = {smaller(seen.first, mine.first), larger(seen.end, mine.end)};
+      }
+      if (!seen.empty()) attend_block(r, block, seen);
     }
   }
 
   void attend() {
     for (int64_t i = 0; i < n_rows * p.heads_per_kv; ++i) of(0, i).clear(p.head_size);
-    const Batch root(__builtin_sqrtf(static_cast<float>(p.head_size)));
-    for (int64_t r = 0; r < p.n_ranges; ++r) {
-      Part all = {INT64_MAX, 0};
-      for (int64_t row = 0; row < n_rows; ++row) {
-        const int64_t* keys = range(r, row);
-        if (keys[0] < keys[1]) all = {smaller(all.first, keys[0]), larger(all.end, keys[1])};
-      }
-      for (int64_t block = all.first / kKeysPerBlock * kKeysPerBlock; block < all.end;
-           block += kKeysPerBlock)
-        attend_block(r, block, {larger(all.first, block), smaller(all.end, block + kKeysPerBlock)},
-                     root);
-    }
+    for (int64_t r = 0; r < p.n_ranges; ++r) attend_range(r);
     for (int64_t row = 0; row < n_rows; ++row) {
       float* y =
           row_of<float>(call.outputs[0], first_row + row) + kv_head * p.heads_per_kv * p.head_size;
@@ -296,14 +175,15 @@ void run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scra
   const auto& p = *static_cast<const AttendParams*>(call->params);
   const perdure_step& step = *call->step;
   float* scores = static_cast<float*>(scratch);
-  float* rotated_keys = scores + kKeysPerBlock;
-  float* gathered = rotated_keys + kKeysPerBlock * p.head_size;
+  float* keys = scores + kKeysPerBlock;
+  float* values = keys + kKeysPerBlock * p.head_size;
+  float* gathered = values + kKeysPerBlock * p.head_size;
   for (int64_t item = begin; item < end;) {
     const int64_t row = item % step.n_rows;
     const perdure_session& session = step.sessions[step.rows[row].session];
     int64_t count = smaller(session.first_row + session.n_rows - row, kRowsPerTile);
     count = smaller(count, end - item);
-    Tile tile{*call, p, item / step.n_rows, row, count, scores, rotated_keys, gathered};
+    Tile tile{*call, p, item / step.n_rows, row, count, scores, keys, values, gathered};
     tile.attend();
     item += count;
   }

@@ -171,13 +171,13 @@ inline void run(const perdure_call* call, int64_t begin, int64_t end) {
 // One weight row as F32: value times scale. Groups may straddle rows.
 inline void dequantise_row(const perdure_tensor& w, int64_t row, int64_t k, float* out) {
   const char* values = static_cast<const char*>(w.data) + row * k;
-  int64_t i = 0;
-  while (i < k) {
-    const int64_t element = row * k + i;
-    const int64_t stop = smaller(k, i + w.group_size - element % w.group_size);
-    const float scale = load_f32(w.scales, element / w.group_size);
-    for (; i + kLanes <= stop; i += kLanes) store(out + i, from_int8(values + i) * Batch(scale));
-    for (; i < stop; ++i) out[i] = static_cast<float>(static_cast<int8_t>(values[i])) * scale;
+  int64_t group = row * k / w.group_size;
+  int64_t stop = (group + 1) * w.group_size - row * k;  // end of the group in this row
+  for (int64_t i = 0; i < k; stop += w.group_size, ++group) {
+    const int64_t end = smaller(k, stop);
+    const Batch scale(load_f32(w.scales, group));
+    for (; i + kLanes <= end; i += kLanes) store(out + i, from_int8(values + i) * scale);
+    for (; i < end; ++i) out[i] = static_cast<float>(static_cast<int8_t>(values[i])) * scale.get(0);
   }
 }
 

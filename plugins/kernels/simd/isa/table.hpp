@@ -35,11 +35,11 @@ constexpr int64_t kKeysPerBlock = 64;
 // Weight rows of Q80 that are made F32 together for rows in F32.
 constexpr int64_t kDequantisedRows = 24;
 
-// Floats of scratch that attend needs: scores of a block, keys of a block after rotation, and for
-// each row and query head of a tile the sums so far (head_size values, the largest score, the sum
-// of weights).
+// Floats of scratch that attend needs: scores of a block, its keys and values where they cannot be
+// read in place, and for each row and query head of a tile the sums so far (head_size values, the
+// largest score, the sum of weights).
 static inline int64_t attend_scratch_floats(int64_t head_size, int64_t heads_per_kv) {
-  return kKeysPerBlock * (head_size + 1) + kRowsPerTile * heads_per_kv * (head_size + 2);
+  return kKeysPerBlock * (2 * head_size + 1) + kRowsPerTile * heads_per_kv * (head_size + 2);
 }
 
 }  // namespace perdure::simd

@@ -27,7 +27,7 @@ def llama2c(program, model, tokenizer, threads, steps):
 def perdure(program, model, threads, prompt, steps):
     done = subprocess.run([program, "bench", "--json", "--quiet", "--repeat", "1", "--prompt", str(prompt),
                            "--generate", str(steps), "--set", f"model.path={model}",
-                           "--set", "attention.strategy=full", "--set", f"threads.count={threads}"],
+                           "--set", "attention.strategy=full", "--set", "sampling.temperature=0", "--set", f"threads.count={threads}"],
                           capture_output=True, check=True)
     return json.loads(done.stdout)
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace perdure {
 namespace {
@@ -22,12 +23,20 @@ void apply_repeat_penalty(std::span<float> logits, double penalty,
   }
 }
 
-// The largest logit, lowest id on ties; 0 if all are NaN.
+// The largest logit, lowest id on ties; 0 if all are NaN. Several running maxima side by side
+// become vector instructions; a comparison with NaN is false and keeps what was there.
 int32_t argmax(std::span<const float> logits) {
-  size_t best = 0;
-  for (size_t i = 1; i < logits.size(); ++i)
-    if (logits[i] > logits[best] || std::isnan(logits[best])) best = i;
-  return std::isnan(logits[best]) ? 0 : static_cast<int32_t>(best);
+  constexpr size_t kLanes = 16;
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, -std::numeric_limits<float>::infinity());
+  size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes)
+    for (size_t j = 0; j < kLanes; ++j)
+      lanes[j] = logits[i + j] > lanes[j] ? logits[i + j] : lanes[j];
+  float largest = *std::max_element(lanes, lanes + kLanes);
+  for (; i < logits.size(); ++i) largest = logits[i] > largest ? logits[i] : largest;
+  const auto first = std::find(logits.begin(), logits.end(), largest);
+  return first == logits.end() ? 0 : static_cast<int32_t>(first - logits.begin());
 }
 
 // Logits to probabilities in place, NaN to 0. `best` is the argmax and not NaN.
@@ -79,7 +88,7 @@ uint32_t RandomState::next_u32() {
 
 float RandomState::next_f32() { return static_cast<float>(next_u32() >> 8) / 16777216.0f; }
 
-Sampler::Sampler(int64_t vocab_size) { candidates_.reserve(static_cast<size_t>(vocab_size)); }
+Sampler::Sampler(int64_t vocab_size) { candidates_.reserve(static_cast<size_t>(vocab_size) + 1); }
 
 int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
                         std::span<const int32_t> recent, RandomState& random) {
@@ -92,49 +101,76 @@ int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
 
   size_t last = logits.size() - 1;
   while (std::isnan(logits[last])) --last;
-  softmax(logits, temperature, best);
-
-  if (!cuts_mass(options) && !cuts_ranks(options))
-    return draw(logits, coin, static_cast<int32_t>(last));
-  return draw_among_best(logits, options, coin, best);
+  if (cuts_ranks(options)) {
+    keep_best_ranks(logits, options, temperature, best);
+  } else {
+    softmax(logits, temperature, best);
+    if (!cuts_mass(options)) return draw(logits, coin, static_cast<int32_t>(last));
+    keep_likely(logits, static_cast<float>(options.top_p));
+  }
+  return candidates_.empty() ? best : draw_among_candidates(options, coin);
 }
 
-int32_t Sampler::draw_among_best(std::span<const float> probabilities,
-                                 const SamplingOptions& options, float coin, int32_t best) {
-  const size_t n = probabilities.size();
-  const float top_p = static_cast<float>(options.top_p);
-  // Without other cuts, tokens below (1 - top_p) / (n - 1) cannot be needed to reach top_p.
-  float lowest = static_cast<float>(options.min_p) * probabilities[static_cast<size_t>(best)];
-  if (!cuts_ranks(options)) lowest = (1.0f - top_p) / static_cast<float>(n - 1);
+bool Sampler::is_better(const Candidate& a, const Candidate& b) {
+  return a.value != b.value ? a.value > b.value : a.id < b.id;
+}
+
+// Tokens below (1 - top_p) / (n - 1) cannot be needed to reach top_p.
+void Sampler::keep_likely(std::span<const float> probabilities, float top_p) {
+  const float lowest = (1.0f - top_p) / static_cast<float>(probabilities.size() - 1);
   candidates_.clear();
-  for (size_t i = 0; i < n; ++i)
+  for (size_t i = 0; i < probabilities.size(); ++i)
     if (probabilities[i] >= lowest && probabilities[i] > 0)
       candidates_.push_back({probabilities[i], static_cast<int32_t>(i)});
-  if (candidates_.empty()) return best;
+  std::sort(candidates_.begin(), candidates_.end(), is_better);
+}
 
-  std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.probability != b.probability ? a.probability > b.probability : a.id < b.id;
-  });
-  if (options.top_k > 0 && static_cast<uint64_t>(options.top_k) < candidates_.size())
-    candidates_.resize(static_cast<size_t>(options.top_k));
+// The best top_k logits that reach min_p, as weights relative to the best one. What follows does
+// not depend on a common factor, so the exponentials of all other tokens are never computed.
+void Sampler::keep_best_ranks(std::span<const float> logits, const SamplingOptions& options,
+                              float temperature, int32_t best) {
+  const float largest = logits[static_cast<size_t>(best)];
+  const auto weight = [&](float v) {
+    return v == largest ? 1.0f : std::exp((v - largest) / temperature);
+  };
+  const size_t k = options.top_k > 0 ? static_cast<size_t>(options.top_k) : logits.size();
+  const auto min_p = static_cast<float>(options.min_p);
+  float lowest = -std::numeric_limits<float>::infinity();  // what a newcomer must exceed
+  candidates_.clear();
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (!(logits[i] > lowest) || (min_p > 0 && weight(logits[i]) < min_p)) continue;
+    candidates_.push_back({logits[i], static_cast<int32_t>(i)});
+    if (k == logits.size()) continue;
+    std::push_heap(candidates_.begin(), candidates_.end(), is_better);
+    if (candidates_.size() <= k) continue;
+    std::pop_heap(candidates_.begin(), candidates_.end(), is_better);
+    candidates_.pop_back();
+    lowest = candidates_.front().value;
+  }
+  std::sort(candidates_.begin(), candidates_.end(), is_better);
+  for (Candidate& c : candidates_) c.value = weight(c.value);
+  while (!candidates_.empty() && !(candidates_.back().value > 0)) candidates_.pop_back();
+}
 
-  float limit = top_p;
+// The first of the sorted candidates whose cumulated value exceeds coin x the mass that top_p
+// keeps.
+int32_t Sampler::draw_among_candidates(const SamplingOptions& options, float coin) const {
+  float limit = static_cast<float>(options.top_p);
   if (cuts_ranks(options)) {
     float kept = 0;
-    for (const Candidate& c : candidates_) kept += c.probability;
-    limit = top_p * kept;
+    for (const Candidate& c : candidates_) kept += c.value;
+    limit *= kept;
   }
   float mass = 0;
   size_t count = 0;
   while (count < candidates_.size()) {
-    mass += candidates_[count++].probability;
+    mass += candidates_[count++].value;
     if (cuts_mass(options) && mass > limit) break;
   }
-
   const float r = coin * mass;
   float cdf = 0;
   for (size_t i = 0; i < count; ++i) {
-    cdf += candidates_[i].probability;
+    cdf += candidates_[i].value;
     if (r < cdf) return candidates_[i].id;
   }
   return candidates_[count - 1].id;

@@ -40,12 +40,15 @@ class Sampler {
 
  private:
   struct Candidate {
-    float probability;
+    float value;  // probability, or a weight relative to the best token's
     int32_t id;
   };
 
-  int32_t draw_among_best(std::span<const float> probabilities, const SamplingOptions& options,
-                          float coin, int32_t best);
+  static bool is_better(const Candidate& a, const Candidate& b);
+  void keep_likely(std::span<const float> probabilities, float top_p);
+  void keep_best_ranks(std::span<const float> logits, const SamplingOptions& options,
+                       float temperature, int32_t best);
+  int32_t draw_among_candidates(const SamplingOptions& options, float coin) const;
 
   std::vector<Candidate> candidates_;
 };

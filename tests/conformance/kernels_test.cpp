@@ -79,7 +79,7 @@ TEST_CASE("activations are within four units in the last place of the scalar def
       test.set_output(static_cast<int64_t>(x.size()));
       PreparedKernel prepared(kernel, test);
       prepared.run();
-      INFO(kernel.name);
+      INFO(std::string(kernel.name));
       CHECK(elementwise_difference(prepared.result().floats(), scalar_result(test).floats()) <=
             4 * kUnit);
     }

@@ -175,7 +175,7 @@ inline bool runs_here(const perdure_kernel& kernel) {
 }
 
 inline void check_kernel(const perdure_kernel& kernel, uint64_t n_seeds) {
-  INFO("kernel ", kernel.name);
+  INFO("kernel ", std::string(kernel.name));
   CHECK(std::string(kernel.name).ends_with(std::string("_") + kernel.isa));
   const auto found = operation_cases().find(kernel.op);
   if (found == operation_cases().end() || !runs_here(kernel)) return;

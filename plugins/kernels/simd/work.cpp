@@ -43,12 +43,16 @@ size_t q80_scratch(const perdure_node*, const void* params) {
 
 void divide_attend(const void* params, const perdure_step* step, perdure_work* work) {
   const auto& p = *static_cast<const AttendParams*>(params);
-  *work = {step->n_rows * (p.n_heads / p.heads_per_kv), 1};
+  // Rows of one session that share a range share the reading of its keys.
+  const int64_t rows_per_session = step->n_rows / std::max<int64_t>(step->n_sessions, 1);
+  *work = {step->n_rows * (p.n_heads / p.heads_per_kv),
+           std::clamp<int64_t>(rows_per_session, 1, kRowsPerTile)};
 }
 
 size_t attend_scratch(const perdure_node*, const void* params) {
   const auto& p = *static_cast<const AttendParams*>(params);
-  return static_cast<size_t>(attend_scratch_floats(p.head_size, p.heads_per_kv)) * sizeof(float);
+  return static_cast<size_t>(attend_scratch_layout(p.head_size, p.heads_per_kv).size) *
+         sizeof(float);
 }
 
 }  // namespace perdure::simd

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One query and one block of keys: scores, weights, and what the query has gathered so far. The
-// order of every sum is written here; it does not depend on how many keys share a vector.
+// A few queries and one block of keys: scores, weights, and what the queries have gathered so far.
+// Every score is summed over the head from left to right and every value is added key by key,
+// whatever else is computed beside it.
 #pragma once
 
 #include "plugins/kernels/simd/isa/table.hpp"
@@ -13,8 +14,31 @@ namespace {
 using Register = Batch::register_type;
 
 constexpr float kLowest = -__builtin_inff();
+constexpr int64_t kKeyVectors = kKeysPerBlock / kLanes;
 
-// One head's part of consecutive keys (or values): row t lies at first + t * stride.
+// Queries computed together, and vectors of keys or values beside them: as many as there are
+// registers for.
+#if defined(__AVX512F__)
+constexpr int kQueries = 4;
+#else
+constexpr int kQueries = 2;
+#endif
+constexpr int kVectors = 4;
+
+// Keys first .. end - 1 of a state.
+struct Keys {
+  int64_t first, end;
+
+  bool empty() const { return first >= end; }
+  void include(Keys other) {
+    if (other.empty()) return;
+    first = smaller(first, other.first);
+    end = larger(end, other.end);
+  }
+};
+constexpr Keys kNoKeys = {INT64_MAX, 0};
+
+// One head's part of consecutive rows: row t lies at first + t * stride.
 struct HeadRows {
   const float* first;
   int64_t stride;
@@ -58,21 +82,21 @@ inline Batch sums_of(Vector vector) {
 #endif
 }
 
-// A head of kVectors vectors, the last of `tail` <= kLanes lanes. The query stays in registers.
-template <int kVectors>
+// A head of kCount vectors, the last of `tail` <= kLanes lanes. The query stays in registers.
+template <int kCount>
 struct HeadScores {
-  Register query[kVectors];
+  Register query[kCount];
   int64_t tail;
 
-  HeadScores(const float* q, int64_t head_size) : tail(head_size - (kVectors - 1) * kLanes) {
-    for (int v = 0; v + 1 < kVectors; ++v) query[v] = load(q + v * kLanes);
-    query[kVectors - 1] = load(q + (kVectors - 1) * kLanes, tail);
+  HeadScores(const float* q, int64_t head_size) : tail(head_size - (kCount - 1) * kLanes) {
+    for (int v = 0; v + 1 < kCount; ++v) query[v] = load(q + v * kLanes);
+    query[kCount - 1] = load(q + (kCount - 1) * kLanes, tail);
   }
 
   __attribute__((always_inline)) Batch products(const float* key) const {
     Batch sum(0.0f);
-    for (int v = 0; v + 1 < kVectors; ++v) sum = fma(query[v], load(key + v * kLanes), sum);
-    return fma(query[kVectors - 1], load(key + (kVectors - 1) * kLanes, tail), sum);
+    for (int v = 0; v + 1 < kCount; ++v) sum = fma(query[v], load(key + v * kLanes), sum);
+    return fma(query[kCount - 1], load(key + (kCount - 1) * kLanes, tail), sum);
   }
 };
 
@@ -93,140 +117,161 @@ struct HeadScores<0> {
   }
 };
 
-// scores[t] = q . keys[t] / root for t = 0 .. n - 1, and -infinity up to a whole vector.
-template <int kVectors>
-void score_keys_of(const float* q, HeadRows keys, int64_t n, int64_t head_size, float* scores) {
-  const HeadScores<kVectors> head(q, head_size);
-  const Batch root(__builtin_sqrtf(static_cast<float>(head_size)));
-  int64_t t = 0;
-  for (; t + kLanes <= n; t += kLanes)
-    store(scores + t, sums_of([&](int64_t j) __attribute__((always_inline)) {
-                        return head.products(keys.row(t + j));
-                      }) / root);
-  if (t < n) {
-    // Behind the last key it is read again, because there may be nothing behind it.
-    const auto product = [&](int64_t j) __attribute__((always_inline)) {
-      return head.products(keys.row(smaller(t + j, n - 1)));
-    };
-    store(scores + t, sums_of(product) / root);
-  }
-  for (t = n; t % kLanes != 0; ++t) scores[t] = kLowest;
-}
+// One query head of one row: which keys of the block it sees, and what it has gathered so far:
+// head_size sums of weighted values, then the largest score and the sum of weights.
+struct Query {
+  const float* q;
+  Keys keys;  // counted from the beginning of the block
+  float* gathered;
 
-inline void score_keys(const float* q, HeadRows keys, int64_t n, int64_t head_size, float* scores) {
-  switch ((head_size + kLanes - 1) / kLanes) {
-    case 1:
-      return score_keys_of<1>(q, keys, n, head_size, scores);
-    case 2:
-      return score_keys_of<2>(q, keys, n, head_size, scores);
-    case 3:
-      return score_keys_of<3>(q, keys, n, head_size, scores);
-    case 4:
-      return score_keys_of<4>(q, keys, n, head_size, scores);
-    case 6:
-      return score_keys_of<6>(q, keys, n, head_size, scores);
-    case 8:
-      return score_keys_of<8>(q, keys, n, head_size, scores);
-    default:
-      return score_keys_of<0>(q, keys, n, head_size, scores);
-  }
-}
+  float& largest_score(int64_t head_size) const { return gathered[head_size]; }
+  float& total(int64_t head_size) const { return gathered[head_size + 1]; }
+};
 
-// kVectors vectors of the weighted values: sums = sums * factor + (even keys + odd keys).
-template <int kVectors>
-inline void add_values(const float* weights, HeadRows values, int64_t n, Batch factor,
-                       float* sums) {
-  Register even[kVectors], odd[kVectors];
-  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = Batch(0.0f);
-  int64_t t = 0;
-  for (; t + 2 <= n; t += 2) {
-    const Batch w0(weights[t]), w1(weights[t + 1]);
-    for (int v = 0; v < kVectors; ++v) {
-      even[v] = fma(w0, load(values.row(t) + v * kLanes), even[v]);
-      odd[v] = fma(w1, load(values.row(t + 1) + v * kLanes), odd[v]);
+// scores[t] = q . key t for the keys t that the query sees; what lies between whole vectors of them
+// is arbitrary.
+template <int kCount>
+void score_head(const Query& query, HeadRows keys, int64_t head_size, float* scores) {
+  const HeadScores<kCount> head(query.q, head_size);
+  const Keys seen = query.keys;
+  for (int64_t t = seen.first / kLanes * kLanes; t < seen.end; t += kLanes) {
+    if (t >= seen.first && t + kLanes <= seen.end) {
+      store(scores + t, sums_of([&](int64_t j) __attribute__((always_inline)) {
+              return head.products(keys.row(t + j));
+            }));
+    } else {
+      // Outside the range there may be nothing to read: its first or last key stands in.
+      store(scores + t, sums_of([&](int64_t j) __attribute__((always_inline)) {
+              return head.products(keys.row(larger(seen.first, smaller(t + j, seen.end - 1))));
+            }));
     }
   }
-  if (t < n)
-    for (int v = 0; v < kVectors; ++v)
-      even[v] = fma(Batch(weights[t]), load(values.row(t) + v * kLanes), even[v]);
-  for (int v = 0; v < kVectors; ++v) {
-    float* s = sums + v * kLanes;
-    store(s, fma(load(s), factor, Batch(even[v]) + Batch(odd[v])));
+}
+
+inline void score(const Query& query, HeadRows keys, int64_t head_size, float* scores) {
+  switch ((head_size + kLanes - 1) / kLanes) {
+    case 1:
+      return score_head<1>(query, keys, head_size, scores);
+    case 2:
+      return score_head<2>(query, keys, head_size, scores);
+    case 3:
+      return score_head<3>(query, keys, head_size, scores);
+    case 4:
+      return score_head<4>(query, keys, head_size, scores);
+    case 6:
+      return score_head<6>(query, keys, head_size, scores);
+    case 8:
+      return score_head<8>(query, keys, head_size, scores);
+    default:
+      return score_head<0>(query, keys, head_size, scores);
   }
 }
 
-// The same for the last `m` columns of a head that is no multiple of a vector.
-inline void add_partial_values(const float* weights, HeadRows values, int64_t n, int64_t m,
-                               Batch factor, float* sums) {
-  Batch parts[2] = {Batch(0.0f), Batch(0.0f)};
-  for (int64_t t = 0; t < n; ++t)
-    parts[t % 2] = fma(Batch(weights[t]), load_partial(values.row(t), m), parts[t % 2]);
-  store_partial(sums, fma(load_partial(sums, m), factor, parts[0] + parts[1]), m);
+// Scores become weights relative to the largest score so far; earlier sums are brought to it.
+inline void weigh(const Query& query, int64_t head_size, float* scores) {
+  for (int64_t t = 0; t < query.keys.first; ++t) scores[t] = kLowest;
+  for (int64_t t = query.keys.end; t < kKeysPerBlock; ++t) scores[t] = kLowest;
+  const Batch root(__builtin_sqrtf(static_cast<float>(head_size)));
+  const float before = query.largest_score(head_size);
+  Batch top(before);
+  Register scaled[kKeyVectors];
+  for (int64_t v = 0; v < kKeyVectors; ++v) {
+    scaled[v] = load(scores + v * kLanes) / root;
+    top = xsimd::max(top, Batch(scaled[v]));
+  }
+  const Batch now(largest(top));
+  Batch sums(0.0f);
+  for (int64_t v = 0; v < kKeyVectors; ++v) {
+    const Batch weights = exponential(Batch(scaled[v]) - now);
+    store(scores + v * kLanes, weights);
+    sums = sums + weights;
+  }
+  const Batch factor = exponential(Batch(before) - now);
+  query.largest_score(head_size) = now.get(0);
+  query.total(head_size) = query.total(head_size) * factor.get(0) + sum(sums);
+  for_each_vector(head_size, [&](int64_t i, int64_t n) {
+    store(query.gathered + i, load(query.gathered + i, n) * factor, n);
+  });
 }
 
-inline void add_all_values(const float* weights, HeadRows values, int64_t n, int64_t head_size,
-                           Batch factor, float* sums) {
+// Adds the values first .. end - 1 times their weights to columns i .. i + kWidth vectors of kCount
+// queries.
+template <int kCount, int kWidth>
+inline void add_values(const Query* queries, const float* weights, HeadRows values, Keys keys,
+                       int64_t i) {
+  Register sums[kCount][kWidth];
+  for (int c = 0; c < kCount; ++c)
+    for (int v = 0; v < kWidth; ++v) sums[c][v] = load(queries[c].gathered + i + v * kLanes);
+  for (int64_t t = keys.first; t < keys.end; ++t) {
+    const float* value = values.row(t) + i;
+    Register parts[kWidth];
+    for (int v = 0; v < kWidth; ++v) parts[v] = load(value + v * kLanes);
+    for (int c = 0; c < kCount; ++c) {
+      const Batch weight(weights[c * kKeysPerBlock + t]);
+      for (int v = 0; v < kWidth; ++v) sums[c][v] = fma(weight, parts[v], sums[c][v]);
+    }
+  }
+  for (int c = 0; c < kCount; ++c)
+    for (int v = 0; v < kWidth; ++v) store(queries[c].gathered + i + v * kLanes, sums[c][v]);
+}
+
+// The same for the last `n` columns of a head that is no multiple of a vector.
+inline void add_partial_values(const Query& query, const float* weights, HeadRows values, Keys keys,
+                               int64_t i, int64_t n) {
+  Batch sums = load_partial(query.gathered + i, n);
+  for (int64_t t = keys.first; t < keys.end; ++t)
+    sums = fma(Batch(weights[t]), load_partial(values.row(t) + i, n), sums);
+  store_partial(query.gathered + i, sums, n);
+}
+
+template <int kCount>
+inline void add_all_values(const Query* queries, const float* weights, HeadRows values, Keys keys,
+                           int64_t head_size) {
+  if (keys.empty()) return;
   int64_t i = 0;
-  const auto rest = [&] { return HeadRows{values.first + i, values.stride}; };
-  for (; i + 4 * kLanes <= head_size; i += 4 * kLanes)
-    add_values<4>(weights, rest(), n, factor, sums + i);
+  for (; i + kVectors * kLanes <= head_size; i += kVectors * kLanes)
+    add_values<kCount, kVectors>(queries, weights, values, keys, i);
   switch ((head_size - i) / kLanes) {
     case 3:
-      add_values<3>(weights, rest(), n, factor, sums + i);
+      add_values<kCount, 3>(queries, weights, values, keys, i);
       break;
     case 2:
-      add_values<2>(weights, rest(), n, factor, sums + i);
+      add_values<kCount, 2>(queries, weights, values, keys, i);
       break;
     case 1:
-      add_values<1>(weights, rest(), n, factor, sums + i);
+      add_values<kCount, 1>(queries, weights, values, keys, i);
       break;
     default:
       break;
   }
   i = head_size / kLanes * kLanes;
-  if (i < head_size) add_partial_values(weights, rest(), n, head_size - i, factor, sums + i);
+  if (i == head_size) return;
+  for (int c = 0; c < kCount; ++c)
+    add_partial_values(queries[c], weights + c * kKeysPerBlock, values, keys, i, head_size - i);
 }
 
-// What one query head of one row has gathered: sums of weighted values, the largest score, the sum
-// of weights.
-struct Gathered {
-  float* sums;
-  float* largest_score;
-  float* total;
-
-  Gathered(float* memory, int64_t head_size)
-      : sums(memory), largest_score(memory + head_size), total(memory + head_size + 1) {}
-
-  void clear(int64_t head_size) {
-    memset(sums, 0, static_cast<size_t>(head_size) * sizeof(float));
-    *largest_score = kLowest;
-    *total = 0.0f;
+// kCount queries and a block. Keys that all of them see are added together, the others one query at
+// a time, in order.
+template <int kCount>
+void attend_queries(const Query* queries, HeadRows keys, HeadRows values, int64_t head_size,
+                    float* scores) {
+  Keys common = {0, kKeysPerBlock};
+  for (int c = 0; c < kCount; ++c) {
+    score(queries[c], keys, head_size, scores + c * kKeysPerBlock);
+    weigh(queries[c], head_size, scores + c * kKeysPerBlock);
+    common = {larger(common.first, queries[c].keys.first),
+              smaller(common.end, queries[c].keys.end)};
   }
-
-  // scores: n, filled up with -infinity to whole vectors; become weights.
-  void add(float* scores, HeadRows values, int64_t n, int64_t head_size) {
-    Batch top(*largest_score);
-    for (int64_t t = 0; t < n; t += kLanes) top = xsimd::max(top, load(scores + t));
-    const float now = largest(top);
-    const Batch factor = exponential(Batch(*largest_score - now));
-    Batch weights(0.0f);
-    for (int64_t t = 0; t < n; t += kLanes) {
-      const Batch weight = exponential(load(scores + t) - Batch(now));
-      store(scores + t, weight);
-      weights = weights + weight;
-    }
-    *total = *total * factor.get(0) + sum(weights);
-    *largest_score = now;
-    add_all_values(scores, values, n, head_size, factor, sums);
-  }
-
-  void finish(float* y, int64_t head_size) const {
-    const bool any = *total != 0.0f;
-    for_each_vector(head_size, [&](int64_t i, int64_t n) {
-      store(y + i, any ? load(sums + i, n) / Batch(*total) : Batch(0.0f), n);
-    });
-  }
-};
+  if (common.empty()) common = {kKeysPerBlock, kKeysPerBlock};
+  for (int c = 0; c < kCount; ++c)
+    add_all_values<1>(queries + c, scores + c * kKeysPerBlock, values,
+                      {queries[c].keys.first, smaller(common.first, queries[c].keys.end)},
+                      head_size);
+  add_all_values<kCount>(queries, scores, values, common, head_size);
+  for (int c = 0; c < kCount; ++c)
+    add_all_values<1>(queries + c, scores + c * kKeysPerBlock, values,
+                      {common.end, queries[c].keys.end}, head_size);
+}
 
 }  // namespace
 }  // namespace perdure::simd::PERDURE_ISA

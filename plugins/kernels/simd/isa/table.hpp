@@ -28,18 +28,24 @@ namespace avx512vnni {
 void run_mat_mul_q80(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 }
 
-// Query rows that `attend` takes through a block of keys together, and the length of that block.
-constexpr int64_t kRowsPerTile = 8;
-constexpr int64_t kKeysPerBlock = 64;
-
 // Weight rows of Q80 that are made F32 together for rows in F32.
 constexpr int64_t kDequantisedRows = 24;
 
-// Floats of scratch that attend needs: scores of a block, its keys and values where they cannot be
-// read in place, and for each row and query head of a tile the sums so far (head_size values, the
-// largest score, the sum of weights).
-static inline int64_t attend_scratch_floats(int64_t head_size, int64_t heads_per_kv) {
-  return kKeysPerBlock * (2 * head_size + 1) + kRowsPerTile * heads_per_kv * (head_size + 2);
+// Query rows that `attend` takes through a block of keys together, and the length of that block.
+constexpr int64_t kRowsPerTile = 16;
+constexpr int64_t kKeysPerBlock = 64;
+
+// Where attend keeps what, in floats from the beginning of its scratch; scores come first.
+struct AttendScratch {
+  int64_t keys, values, gathered, size;
+};
+
+static inline AttendScratch attend_scratch_layout(int64_t head_size, int64_t heads_per_kv) {
+  constexpr int64_t kMostQueries = 4;
+  const int64_t keys = kMostQueries * kKeysPerBlock;
+  const int64_t values = keys + kKeysPerBlock * head_size;
+  const int64_t gathered = values + kKeysPerBlock * head_size;
+  return {keys, values, gathered, gathered + kRowsPerTile * heads_per_kv * (head_size + 2)};
 }
 
 }  // namespace perdure::simd

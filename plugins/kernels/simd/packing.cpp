@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Weights in the layouts that the kernels read.
+#include <algorithm>
 #include <cstring>
 
 #include "plugins/kernels/common/weights.hpp"
@@ -10,35 +11,39 @@
 namespace perdure::simd {
 namespace {
 
-// Four consecutive values of k, `count` of them real; `flip` turns value into value + 128.
-uint32_t quad_of(const char* values, int64_t count, uint32_t flip) {
-  uint32_t four = 0;
-  std::memcpy(&four, values, static_cast<size_t>(count));
-  return four ^ flip;
-}
-
 struct Q80Source {
   const char* values;
   const char* scales;
   int64_t n, k, group;
 };
 
-// Group g of the panel that begins at `column`.
+// Up to four values of k of one column.
+uint32_t load_quad(const char* values, int64_t count) {
+  uint32_t four = 0;
+  if (count >= 4)
+    std::memcpy(&four, values, 4);  // a length known to the compiler: a plain load
+  else
+    std::memcpy(&four, values, static_cast<size_t>(count));
+  return four;
+}
+
+// Group g of the panel that begins at `column`; `flip` turns each value into value + 128.
 void pack_group(const Q80Source& w, const Q80Layout& layout, int64_t column, int64_t g,
                 uint32_t flip, char* to) {
-  for (int64_t q = 0; q < layout.quads; ++q) {
-    const int64_t rest = w.group - 4 * q;
-    for (int64_t c = 0; c < kPanelColumns; ++c, to += 4) {
-      const char* from = w.values + (column + c) * w.k + g * w.group + 4 * q;
-      const uint32_t four = column + c < w.n ? quad_of(from, rest < 4 ? rest : 4, flip) : flip;
-      std::memcpy(to, &four, sizeof four);
+  const int64_t n_columns = std::min(kPanelColumns, w.n - column);
+  float scales[kPanelColumns] = {};
+  for (int64_t c = 0; c < n_columns; ++c) {
+    const char* from = w.values + (column + c) * w.k + g * w.group;
+    for (int64_t q = 0; q < layout.quads; ++q) {
+      const uint32_t four = load_quad(from + 4 * q, w.group - 4 * q) ^ flip;
+      std::memcpy(to + (q * kPanelColumns + c) * 4, &four, sizeof four);
     }
+    scales[c] = load_f32(w.scales, (column + c) * layout.n_groups + g);
   }
-  for (int64_t c = 0; c < kPanelColumns; ++c, to += 4) {
-    const float scale =
-        column + c < w.n ? load_f32(w.scales, (column + c) * layout.n_groups + g) : 0.0f;
-    std::memcpy(to, &scale, sizeof scale);
-  }
+  for (int64_t c = n_columns; c < kPanelColumns; ++c)
+    for (int64_t q = 0; q < layout.quads; ++q)
+      std::memcpy(to + (q * kPanelColumns + c) * 4, &flip, sizeof flip);
+  std::memcpy(to + layout.quads * 4 * kPanelColumns, scales, sizeof scales);
 }
 
 void pack_q80(const perdure_node& node, const void* params, uint32_t flip, void* packed) {

@@ -2,6 +2,9 @@
 
 #include "apps/perdure/interrupt.hpp"
 
+#include <poll.h>
+
+#include <cerrno>
 #include <csignal>
 
 namespace perdure::app {
@@ -24,5 +27,18 @@ void catch_interrupts() {
 bool interrupted() { return g_interrupted != 0; }
 
 void clear_interrupt() { g_interrupted = 0; }
+
+bool wait_for_input(int file) {
+  // The signal is let in by ppoll only: one between the question and the waiting cannot be missed.
+  sigset_t interrupt, before;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  sigprocmask(SIG_BLOCK, &interrupt, &before);
+  pollfd ready{file, POLLIN, 0};
+  while (!interrupted() && ppoll(&ready, 1, nullptr, &before) < 0 && errno == EINTR) {
+  }
+  sigprocmask(SIG_SETMASK, &before, nullptr);
+  return !interrupted();
+}
 
 }  // namespace perdure::app

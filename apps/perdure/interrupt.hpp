@@ -10,4 +10,7 @@ void catch_interrupts();
 bool interrupted();
 void clear_interrupt();
 
+// Waits until `file` can be read (or is at its end): true. False if Ctrl-C came, also just before.
+bool wait_for_input(int file);
+
 }  // namespace perdure::app

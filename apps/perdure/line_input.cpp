@@ -19,14 +19,14 @@
 namespace perdure::app {
 namespace {
 
-// A byte of standard input: 1, 0 at the end, -1 after Ctrl-C or an error.
-int read_byte(char& byte) {
-  while (true) {
-    if (interrupted()) return -1;
-    const ssize_t n = ::read(STDIN_FILENO, &byte, 1);
-    if (n >= 0) return static_cast<int>(n);
-    if (errno != EINTR) return -1;
+// What standard input has, at most `size` bytes: their number, 0 at the end, -1 after Ctrl-C or an
+// error.
+ssize_t read_input(char* bytes, size_t size) {
+  while (wait_for_input(STDIN_FILENO)) {
+    const ssize_t n = ::read(STDIN_FILENO, bytes, size);
+    if (n >= 0 || errno != EINTR) return n;
   }
+  return -1;
 }
 
 class PlainInput final : public LineInput {
@@ -52,11 +52,10 @@ class PlainInput final : public LineInput {
   }
 
  private:
-  // As read_byte, in blocks.
+  // The next byte: 1, 0 at the end, -1 after Ctrl-C or an error.
   int next(char& byte) {
     if (at_ == size_) {
-      const ssize_t n = interrupted() ? -1 : ::read(STDIN_FILENO, block_.data(), block_.size());
-      if (n < 0 && errno == EINTR && !interrupted()) return next(byte);
+      const ssize_t n = read_input(block_.data(), block_.size());
       if (n <= 0) return static_cast<int>(n);
       at_ = 0;
       size_ = static_cast<size_t>(n);
@@ -93,6 +92,8 @@ class EditedInput final : public LineInput {
 
   Result read(const std::string& prompt, std::string& line) override {
     prompt_ = prompt;
+    // Otherwise the prompt would be seen before the terminal is ready for the keys that follow.
+    el_set(editor_, EL_PREP_TERM, 1);
     int count = 0;
     const char* text = el_gets(editor_, &count);
     if (text == nullptr || count <= 0) {
@@ -117,8 +118,8 @@ class EditedInput final : public LineInput {
     std::mbstate_t state = {};
     while (true) {
       char byte = 0;
-      const int n = read_byte(byte);
-      if (n <= 0) return n;
+      const ssize_t n = read_input(&byte, 1);
+      if (n <= 0) return static_cast<int>(n);
       const size_t result = std::mbrtowc(character, &byte, 1, &state);
       if (result == 0 || result == 1) return 1;
       if (result == static_cast<size_t>(-1)) state = {};  // no character: skipped

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The only place where errors end: one sentence, and the exit status (1: failure, 2: wrong usage).
-#include <cstdio>
 #include <exception>
 #include <new>
+#include <string>
 
 #include "apps/perdure/commands.hpp"
 #include "apps/perdure/output.hpp"
@@ -12,8 +12,11 @@
 namespace {
 
 int fail(const char* what, int status) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "perdure: %s\n", what);
+  try {
+    perdure::app::flush();
+  } catch (const perdure::Error&) {  // one sentence is enough
+  }
+  perdure::app::show(std::string("perdure: ") + what + "\n");
   return status;
 }
 

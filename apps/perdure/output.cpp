@@ -3,34 +3,57 @@
 #include "apps/perdure/output.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "core/api/error.hpp"
 
 namespace perdure::app {
 namespace {
 
-[[noreturn]] void throw_output_error() {
-  throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+constexpr size_t kHeldBytes = size_t{1} << 16;
+
+// What was printed and not yet handed to the system. Not stdio's buffer: that gives up, half
+// written, when Ctrl-C interrupts a slow terminal.
+std::string& held() {
+  static std::string text;
+  return text;
+}
+
+// False, with errno, if the file takes no more.
+bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(file, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
 }
 
 }  // namespace
 
 void print(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) throw_output_error();
+  held() += text;
+  if (held().size() >= kHeldBytes) flush();
 }
 
 void flush() {
-  if (std::fflush(stdout) != 0) throw_output_error();
+  const std::string text = std::exchange(held(), "");
+  if (!write_all(STDOUT_FILENO, text))
+    throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
 }
 
+void show(std::string_view text) { write_all(STDERR_FILENO, text); }
+
 void note(std::string_view line, bool quiet) {
-  if (!quiet) fmt::print(stderr, "{}\n", line);
+  if (!quiet) show(fmt::format("{}\n", line));
 }
 
 void TokenPrinter::print(int32_t token) {

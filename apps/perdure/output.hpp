@@ -11,12 +11,15 @@
 
 namespace perdure::app {
 
-// Errors: Error if standard output takes no more (a full disk, a closed file).
+// Held until there is a block of it or flush(). Errors: Error if standard output takes no more (a
+// full disk).
 void print(std::string_view text);
 // Hands to the system what print() still holds. Errors: as print.
 void flush();
 
-// A line on standard error; nothing if `quiet`.
+// Text on standard error at once. One that takes nothing is no reason to stop.
+void show(std::string_view text);
+// A line of it; nothing if `quiet`.
 void note(std::string_view line, bool quiet = false);
 
 // Prints tokens as they come: decoded, and no character before its last byte.

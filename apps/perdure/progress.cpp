@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "apps/perdure/output.hpp"
 
@@ -33,7 +32,7 @@ Progress::Progress(std::string what, int64_t total, bool quiet)
     : what_(std::move(what)), total_(total), visible_(!quiet && isatty(STDERR_FILENO) != 0) {}
 
 Progress::~Progress() {
-  if (drawn_) fmt::print(stderr, "\r\033[K");
+  if (drawn_) show("\r\033[K");
 }
 
 void Progress::update(int64_t done) {
@@ -42,8 +41,7 @@ void Progress::update(int64_t done) {
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(100);
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  fmt::print(stderr, "\r{}\033[K", progress_line(what_, done, total_, seconds));
-  std::fflush(stderr);
+  show(fmt::format("\r{}\033[K", progress_line(what_, done, total_, seconds)));
   drawn_ = true;
 }
 

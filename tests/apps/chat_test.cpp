@@ -200,7 +200,7 @@ TEST_CASE("on a terminal lines are edited and remembered, and Ctrl-D ends the ch
   const std::string state = talk.folder / "state";
   Terminal terminal(Words{"chat", "-q"} + kMemory + talk.store, state);
   REQUIRE(terminal.shows("User: "));
-  terminal.type("/memorx\x7fy\n");  // the x is taken back
+  terminal.type("/memor\xc3\xa4\x7fy\n");  // one key takes back both bytes
   REQUIRE(terminal.shows("memory 'default' in "));
   REQUIRE(terminal.shows("User: "));
   terminal.type("\x10\n");  // Ctrl-P: the line before

@@ -17,6 +17,8 @@
 namespace perdure::testing {
 namespace {
 
+constexpr std::chrono::seconds kPatience(30);
+
 [[noreturn]] void become_perdure(Words words) {
   words.insert(words.begin(), "perdure");
   std::vector<char*> argv;
@@ -36,6 +38,12 @@ int status_of(pid_t child) {
   int status = 0;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool has_ended(pid_t child) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+         info.si_pid == child;
 }
 
 }  // namespace
@@ -113,7 +121,7 @@ bool Terminal::read_more(int timeout_ms) {
 
 bool Terminal::shows(const std::string& text) {
   using Clock = std::chrono::steady_clock;
-  const Clock::time_point deadline = Clock::now() + std::chrono::seconds(30);
+  const Clock::time_point deadline = Clock::now() + kPatience;
   while (Clock::now() < deadline) {
     const size_t found = screen_.find(text, seen_);
     if (found != std::string::npos) {
@@ -126,12 +134,10 @@ bool Terminal::shows(const std::string& text) {
 }
 
 int Terminal::wait() {
-  while (read_more(100)) {
-    if (waitid(P_PID, static_cast<id_t>(child_), nullptr, WEXITED | WNOHANG | WNOWAIT) != 0) break;
-    siginfo_t info{};
-    if (waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid == child_)
-      break;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + kPatience;
+  while (read_more(100) && !has_ended(child_)) {
+    if (Clock::now() > deadline) return -1;
   }
   const int status = status_of(child_);
   child_ = -1;

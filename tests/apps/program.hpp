@@ -44,7 +44,7 @@ class Terminal {
   void type(const std::string& keys);
   // Waits until the screen shows `text` after the last match; false after half a minute.
   bool shows(const std::string& text);
-  // Waits for the end; the exit status.
+  // Waits for the end; the exit status, or -1 after half a minute.
   int wait();
   const std::string& screen() const { return screen_; }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The C ABI of kernels. A kernel computes one operation for some element types on some instruction set. The host asks
-// it once, when a plan is compiled, whether it takes a node; afterwards it is called for ranges of the node's items, by
-// several threads at once. A kernel starts no threads, allocates nothing, throws nothing and keeps no state of its own.
-// Compiles as C11 and as C++.
+// The C ABI of kernels. A kernel computes one operation for some element types on some instruction
+// set. The host asks it once, when a plan is compiled, whether it takes a node; afterwards it is
+// called for ranges of the node's items, by several threads at once. A kernel starts no threads,
+// allocates nothing, throws nothing and keeps no state of its own. Compiles as C11 and as C++.
 #pragma once
 
 #include <stddef.h>
@@ -16,27 +16,30 @@
 
 enum perdure_status { PERDURE_OK = 0, PERDURE_DECLINED = 1 };
 
-// How a row came into a step: an ordinary token row, or one of the extra rows a strategy asked for (1, 2, ...).
+// How a row came into a step: an ordinary token row, or one of the extra rows a strategy asked for
+// (1, 2, ...).
 enum { PERDURE_ROLE_TOKEN = 0 };
 
 // One row of a step.
 typedef struct perdure_row {
-  int64_t position;  // 0-based position in its session; extra rows carry the position of the next token row
+  int64_t position;  // 0-based position in its session; extra rows carry the position of the next
+                     // token row
   int64_t index;     // source 0: the token id; otherwise the row of the named source tensor
   int32_t source;    // 0 = the token embedding, k = the k-th extra source of `row_input`
   int32_t role;      // PERDURE_ROLE_TOKEN or the role of an extra row
   int32_t session;   // index into perdure_step.sessions
 } perdure_row;
 
-// A session's state tensor: rows of `row_bytes`, addressed by logical index. Logical row j lies at physical row
+// A session's state tensor: rows of `row_bytes`, addressed by logical index. Logical row j lies at
+// the physical row
 // j                                              if j < ring_first or ring_rows == 0,
 // ring_first + (j - ring_first) % ring_rows      otherwise.
 typedef struct perdure_state_view {
   char* data;
   int64_t row_bytes;
-  int64_t n_rows;      // physical rows that may be touched in this step
+  int64_t n_rows;  // physical rows that may be touched in this step
   int64_t ring_first;
-  int64_t ring_rows;   // 0 = no ring
+  int64_t ring_rows;  // 0 = no ring
 } perdure_state_view;
 
 // The rows of one session in a step. They are contiguous: first_row .. first_row + n_rows - 1.
@@ -51,24 +54,25 @@ typedef struct perdure_step {
   uint32_t struct_size;
   int64_t n_rows;
   const perdure_row* rows;
-  int64_t n_outputs;             // rows that asked for logits
-  const int64_t* output_rows;    // their indices, ascending
+  int64_t n_outputs;           // rows that asked for logits
+  const int64_t* output_rows;  // their indices, ascending
   int64_t n_sessions;
   const perdure_session* sessions;
 } perdure_step;
 
 // What a node's input or output is.
 enum perdure_value_kind {
-  PERDURE_VALUE_ROWS = 0,     // leading dimension: rows of the step
-  PERDURE_VALUE_OUTPUTS = 1,  // leading dimension: rows that asked for logits
-  PERDURE_VALUE_CONSTANT = 2, // a weight or a constant; data is readable from `prepare` on
-  PERDURE_VALUE_STATE = 3     // a state tensor of each session; see perdure_session.states
+  PERDURE_VALUE_ROWS = 0,      // leading dimension: rows of the step
+  PERDURE_VALUE_OUTPUTS = 1,   // leading dimension: rows that asked for logits
+  PERDURE_VALUE_CONSTANT = 2,  // a weight or a constant; data is readable from `prepare` on
+  PERDURE_VALUE_STATE = 3      // a state tensor of each session; see perdure_session.states
 };
 
 typedef struct perdure_value {
-  uint32_t kind;          // enum perdure_value_kind
-  uint32_t state;         // PERDURE_VALUE_STATE: index into perdure_session.states
-  perdure_tensor tensor;  // shape[0] of rows and outputs is the plan's largest count; of states the logical row count or 0
+  uint32_t kind;   // enum perdure_value_kind
+  uint32_t state;  // PERDURE_VALUE_STATE: index into perdure_session.states
+  // shape[0] of rows and outputs is the plan's largest count; of states the logical row count or 0.
+  perdure_tensor tensor;
 } perdure_value;
 
 // A named attribute. Integers fill `i` and `f` (converted), reals only `f`.
@@ -84,80 +88,86 @@ typedef struct perdure_node {
   const char* op;
   uint32_t n_inputs;
   const perdure_value* inputs;
-  uint32_t n_outputs;             // 0 or 1
+  uint32_t n_outputs;  // 0 or 1
   const perdure_value* outputs;
   uint32_t n_attributes;
   const perdure_attribute* attributes;
-  int64_t max_rows;               // the most rows a step of this plan has
+  int64_t max_rows;  // the most rows a step of this plan has
 } perdure_node;
 
 // How the work of a node divides in one step.
 typedef struct perdure_work {
-  int64_t n_items;    // the kernel is called for disjoint ranges that cover 0 .. n_items - 1
-  int64_t min_items;  // smallest range worth a call of its own, >= 1; ranges start at multiples of it
+  int64_t n_items;  // the kernel is called for disjoint ranges that cover 0 .. n_items - 1
+  int64_t
+      min_items;  // smallest range worth a call of its own, >= 1; ranges start at multiples of it
 } perdure_work;
 
 typedef struct perdure_call {
   uint32_t struct_size;
-  const void* params;             // what `prepare` wrote
+  const void* params;  // what `prepare` wrote
   uint32_t n_inputs;
-  const perdure_value* inputs;    // row values: data of this step
-  const void* const* packed;      // per input: the packed weight, or NULL
+  const perdure_value* inputs;  // row values: data of this step
+  const void* const* packed;    // per input: the packed weight, or NULL
   const perdure_value* outputs;
   const perdure_step* step;
 } perdure_call;
 
 typedef struct perdure_kernel {
   uint32_t struct_size;
-  const char* name;        // <op>_<type>_<isa>, e.g. "mat_mul_q80_avx512vnni"
-  const char* op;          // the operation it serves
-  const char* isa;         // "scalar", "avx2", "avx512", "avx512vnni", ...
-  uint64_t cpu_features;   // all of enum perdure_cpu_feature it needs
-  int32_t rank;            // among kernels of one plugin that take a node the highest rank wins
+  const char* name;       // <op>_<type>_<isa>, e.g. "mat_mul_q80_avx512vnni"
+  const char* op;         // the operation it serves
+  const char* isa;        // "scalar", "avx2", "avx512", "avx512vnni", ...
+  uint64_t cpu_features;  // all of enum perdure_cpu_feature it needs
+  int32_t rank;           // among kernels of one plugin that take a node the highest rank wins
 
   // Bytes of the parameter block that `prepare` fills.
   size_t params_bytes;
-  // Looks at types, shapes and attributes; writes what `run` needs to know to `params` (zeroed, 16-byte aligned).
-  // PERDURE_DECLINED: the host tries the next kernel.
+  // Looks at types, shapes and attributes; writes what `run` needs to know to `params` (zeroed,
+  // 16-byte aligned). PERDURE_DECLINED: the host tries the next kernel.
   int (*prepare)(const perdure_node* node, void* params);
   // Scratch bytes that one participant needs, 64-byte aligned. NULL: none.
   size_t (*scratch_bytes)(const perdure_node* node, const void* params);
-  // A weight layout of its own: bytes for input `input` (0 = not packed), and the packing itself. The host owns
-  // the result, 64-byte aligned, and may share it between plans. NULL: none.
+  // A weight layout of its own: bytes for input `input` (0 = not packed), and the packing itself.
+  // The host owns the result, 64-byte aligned, and may share it between plans. NULL: none.
   size_t (*packed_bytes)(const perdure_node* node, const void* params, uint32_t input);
   void (*pack)(const perdure_node* node, const void* params, uint32_t input, void* packed);
   // How the work of this step divides. Must not depend on the number of threads.
   void (*divide)(const void* params, const perdure_step* step, perdure_work* work);
-  // Computes items begin .. end - 1. A row's result must not depend on how items are cut nor on other rows.
+  // Computes items begin .. end - 1. A row's result must not depend on how items are cut nor on
+  // other rows.
   void (*run)(const perdure_call* call, int64_t begin, int64_t end, void* scratch);
 } perdure_kernel;
 
 // What the entry function of a kernel plugin returns.
 typedef struct perdure_kernel_plugin {
   uint32_t struct_size;
-  uint32_t abi;            // PERDURE_KERNEL_ABI
+  uint32_t abi;  // PERDURE_KERNEL_ABI
   uint32_t n_kernels;
   const perdure_kernel* kernels;
 } perdure_kernel_plugin;
 
 // The attribute called `name`, or NULL. For `prepare`; never for `run`.
-static inline const perdure_attribute* perdure_find_attribute(const perdure_node* node, const char* name) {
+static inline const perdure_attribute* perdure_find_attribute(const perdure_node* node,
+                                                              const char* name) {
   for (uint32_t i = 0; i < node->n_attributes; ++i)
     if (strcmp(node->attributes[i].name, name) == 0) return &node->attributes[i];
   return NULL;
 }
 
-static inline int64_t perdure_attribute_int(const perdure_node* node, const char* name, int64_t otherwise) {
+static inline int64_t perdure_attribute_int(const perdure_node* node, const char* name,
+                                            int64_t otherwise) {
   const perdure_attribute* a = perdure_find_attribute(node, name);
   return a ? a->i : otherwise;
 }
 
-static inline double perdure_attribute_real(const perdure_node* node, const char* name, double otherwise) {
+static inline double perdure_attribute_real(const perdure_node* node, const char* name,
+                                            double otherwise) {
   const perdure_attribute* a = perdure_find_attribute(node, name);
   return a ? a->f : otherwise;
 }
 
-// The address of logical row `index` of a state tensor. Requires: 0 <= index and the physical row < view->n_rows.
+// The address of logical row `index` of a state tensor. Requires: 0 <= index and the physical row <
+// view->n_rows.
 static inline char* perdure_state_row(const perdure_state_view* view, int64_t index) {
   if (view->ring_rows != 0 && index >= view->ring_first)
     index = view->ring_first + (index - view->ring_first) % view->ring_rows;

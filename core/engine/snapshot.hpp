@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The bytes of a snapshot: magic, format version, identity, tensors in canonical layout, XXH3 per chunk of at most
-// 1 MiB, trailer with the total length (docs/formats.md). Only the bytes: what they mean to a session is session.cpp's.
+// The bytes of a snapshot: magic, format version, identity, tensors in canonical layout, XXH3 per
+// chunk of at most 1 MiB, trailer with the total length (docs/formats.md). Only the bytes: what
+// they mean to a session is session.cpp's.
 #pragma once
 
 #include <cstddef>
@@ -21,8 +22,9 @@ struct SnapshotTensor {
 };
 
 struct SnapshotContents {
-  std::string identity;                      // "name: value" lines; compared on restore
-  std::map<std::string, std::string> notes;  // recorded, never compared: kernels, machine, configuration hash, time
+  std::string identity;  // "name: value" lines; compared on restore
+  // Recorded, never compared: kernels, machine, configuration hash, time.
+  std::map<std::string, std::string> notes;
   int64_t position = 0;
   uint64_t random_state = 0;
   std::vector<int32_t> tail;
@@ -32,9 +34,9 @@ struct SnapshotContents {
 // Little-endian on every machine.
 std::vector<std::byte> encode_snapshot(const SnapshotContents& contents);
 
-// Validates everything before returning. Errors: Error naming the byte offset of what is wrong: wrong magic, unknown
-// version, truncation, trailing bytes, a chunk whose checksum differs, sizes that do not fit. Never uses more memory
-// than the input's size + 64 MiB.
+// Validates everything before returning. Errors: Error naming the byte offset of what is wrong:
+// wrong magic, unknown version, truncation, trailing bytes, a chunk whose checksum differs, sizes
+// that do not fit. Never uses more memory than the input's size + 64 MiB.
 SnapshotContents decode_snapshot(std::span<const std::byte> bytes);
 
 // Everything but the tensors' values; checks as decode_snapshot does. For `memory inspect`.

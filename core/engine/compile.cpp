@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "core/base/cpu.hpp"
+#include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/graph/passes.hpp"
 #include "core/model/architecture.hpp"
@@ -33,8 +34,7 @@ perdure_tensor tensor_of(const Weight& w) {
   t.shape[0] = w.rows;
   t.shape[1] = w.columns;
   t.shape[2] = t.shape[3] = 1;
-  const int64_t bytes = w.dtype == PERDURE_F32 ? 4 : w.dtype == PERDURE_Q80 ? 1 : 2;
-  t.row_stride_bytes = w.columns * bytes;
+  t.row_stride_bytes = w.columns * element_bytes(w.dtype);
   t.data = const_cast<void*>(w.data);
   t.scales = const_cast<void*>(w.scales);
   t.group_size = w.group_size;

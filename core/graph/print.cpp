@@ -3,26 +3,11 @@
 // Graphs for people: text and Graphviz.
 #include <sstream>
 
+#include "core/base/dtype.hpp"
 #include "core/graph/passes.hpp"
 
 namespace perdure {
 namespace {
-
-const char* dtype_name(perdure_dtype d) {
-  switch (d) {
-    case PERDURE_F32:
-      return "f32";
-    case PERDURE_F16:
-      return "f16";
-    case PERDURE_BF16:
-      return "bf16";
-    case PERDURE_Q80:
-      return "q80";
-    case PERDURE_I64:
-      return "i64";
-  }
-  return "?";
-}
 
 std::string value_name(const Graph& graph, Value v) {
   const ValueInfo& info = graph.info(v);

@@ -10,6 +10,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
+#include "core/base/dtype.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/mapped_file.hpp"
 #include "core/model/builder.hpp"
@@ -76,28 +77,13 @@ void Model::replace(const std::string& name, int64_t rows, int64_t columns,
 
 namespace {
 
-int64_t value_bytes(perdure_dtype dtype) {
-  switch (dtype) {
-    case PERDURE_F32:
-      return 4;
-    case PERDURE_F16:
-    case PERDURE_BF16:
-      return 2;
-    case PERDURE_Q80:
-      return 1;
-    case PERDURE_I64:
-      return 8;
-  }
-  return 0;
-}
-
 void add_weight(Hasher& hasher, const std::string& name, const Weight& w) {
   hasher.add(name + ' ' + std::to_string(w.dtype) + ' ' + std::to_string(w.rows) + ' ' +
              std::to_string(w.columns) + ' ' + std::to_string(w.group_size) + '\n');
   const auto bytes = [](const void* data, int64_t size) {
     return std::span(static_cast<const std::byte*>(data), static_cast<size_t>(size));
   };
-  hasher.add(bytes(w.data, w.size() * value_bytes(w.dtype)));
+  hasher.add(bytes(w.data, w.size() * element_bytes(w.dtype)));
   if (w.scales != nullptr) hasher.add(bytes(w.scales, w.size() / w.group_size * 4));
 }
 

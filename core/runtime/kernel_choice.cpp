@@ -6,17 +6,17 @@
 #include <set>
 
 #include "core/base/cpu.hpp"
+#include "core/base/dtype.hpp"
 
 namespace perdure {
 namespace {
 
 std::string describe(const perdure_node& node) {
-  static const char* const kNames[] = {"f32", "f16", "bf16", "q80", "i64"};
   std::string text = std::string(node.op) + "(";
   for (uint32_t i = 0; i < node.n_inputs; ++i) {
     const perdure_tensor& t = node.inputs[i].tensor;
-    text += (i ? ", " : "") + std::string(t.dtype < 5 ? kNames[t.dtype] : "?") + "[" +
-            std::to_string(t.shape[0]) + ", " + std::to_string(t.shape[1]) + "]";
+    text += (i ? ", " : "") + std::string(dtype_name(t.dtype)) + "[" + std::to_string(t.shape[0]) +
+            ", " + std::to_string(t.shape[1]) + "]";
   }
   return text + ")";
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/base/dtype.hpp"
+
 namespace perdure {
 namespace {
 
@@ -12,20 +14,6 @@ constexpr size_t kNotInArena = SIZE_MAX;
 constexpr size_t kAlignment = 64;
 
 size_t aligned(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
-
-int64_t element_bytes(uint32_t dtype) {
-  switch (dtype) {
-    case PERDURE_F16:
-    case PERDURE_BF16:
-      return 2;
-    case PERDURE_Q80:
-      return 1;
-    case PERDURE_I64:
-      return 8;
-    default:
-      return 4;
-  }
-}
 
 int64_t tensor_bytes(const perdure_tensor& t) {
   const int64_t n = t.shape[0] * t.shape[1];

@@ -32,8 +32,8 @@ std::span<const Method> llama2rnn_methods();
 // A configuration that does what the original does with its options.
 struct MethodChoice {
   std::string attention;  // the value of `attention:` as YAML, "{strategy: memory, ...}"
-  std::vector<std::string>
-      ignored;  // texts that do nothing because their layers are memory attention
+  // Texts that do nothing because their layers are memory attention.
+  std::vector<std::string> ignored;
 };
 
 // `args`: options of the original under its names, as in ModelSpec::llama2rnn_args; needs n_layers.

@@ -45,8 +45,8 @@ class Executor {
   size_t scratch_stride_;
   Buffer scratch_;
   std::unique_ptr<NodeProgress[]> progress_;
-  std::unique_ptr<std::atomic<uint32_t>[]>
-      shares_;                      // [node][participant]: ranges of that share that are taken
+  // [node][participant]: ranges of that share that are taken
+  std::unique_ptr<std::atomic<uint32_t>[]> shares_;
   Plan* plan_ = nullptr;            // of the run in progress
   std::atomic<size_t> current_{0};  // all nodes before this one are done
 };

@@ -9,12 +9,14 @@
 #include <cstdlib>
 #include <new>
 
+#include "tests/support/sanitized.hpp"
+
 namespace {
 
 std::atomic<size_t> heap_in_use{0};
 std::atomic<size_t> heap_peak{0};
 
-void* counted(size_t size) {
+[[maybe_unused]] void* counted(size_t size) {
   void* memory = std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
   const size_t now = heap_in_use.fetch_add(malloc_usable_size(memory)) + malloc_usable_size(memory);
@@ -22,19 +24,22 @@ void* counted(size_t size) {
   return memory;
 }
 
-void uncounted(void* memory) {
+[[maybe_unused]] void uncounted(void* memory) {
   if (memory != nullptr) heap_in_use -= malloc_usable_size(memory);
   std::free(memory);
 }
 
 }  // namespace
 
+// The thread sanitizer brings operators of its own; nothing is counted under it.
+#if !defined(__SANITIZE_THREAD__) && !__has_feature(thread_sanitizer)
 void* operator new(size_t size) { return counted(size); }
 void* operator new[](size_t size) { return counted(size); }
 void operator delete(void* memory) noexcept { uncounted(memory); }
 void operator delete[](void* memory) noexcept { uncounted(memory); }
 void operator delete(void* memory, size_t) noexcept { uncounted(memory); }
 void operator delete[](void* memory, size_t) noexcept { uncounted(memory); }
+#endif
 
 namespace perdure::test {
 

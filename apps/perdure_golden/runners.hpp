@@ -19,8 +19,8 @@ namespace perdure::golden {
 struct Context {
   const Set& set;
   std::vector<std::string> overrides;  // the user's --set
-  bool exact_kernels =
-      true;  // q80 in the original's order of operations: the strict tolerance holds
+  // q80 in the original's order of operations: the strict tolerance holds.
+  bool exact_kernels = true;
 };
 
 // An engine for a model of the set, given relative to it: scalar kernels and one thread, then

@@ -21,9 +21,9 @@ struct YamlNode {
   Kind kind = Kind::kNull;
   std::string text;     // kScalar
   bool quoted = false;  // kScalar: written as a string
-  bool from_override =
-      false;          // came by --set: relative paths are relative to the working directory
-  SourcePlace place;  // "run.yaml:12" or "--set model.path"
+  // Came by --set: relative paths are relative to the working directory.
+  bool from_override = false;
+  SourcePlace place;               // "run.yaml:12" or "--set model.path"
   std::vector<YamlNode> items;     // kList
   std::vector<YamlEntry> entries;  // kMap, in the order written
 

@@ -26,7 +26,7 @@ std::string describe(const perdure_node& node) {
 KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
                              std::span<const perdure_kernel> own, const OperationTable& operations,
                              KernelPolicy policy)
-    : sets_(sets), operations_(operations), policy_(std::move(policy)) {
+    : sets_(sets), own_(own), operations_(operations), policy_(std::move(policy)) {
   check_policy();
   std::vector<std::string> order = policy_.prefer;
   if (std::find(order.begin(), order.end(), "scalar") == order.end()) order.push_back("scalar");
@@ -37,8 +37,7 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
     ++preference;
   }
   for (const perdure_kernel& kernel : own)
-    if ((kernel.cpu_features & ~policy_.cpu_features) == 0)
-      by_operation_[kernel.op].push_back({&kernel, preference});
+    if (fits_cpu(kernel)) by_operation_[kernel.op].push_back({&kernel, preference});
   for (auto& [name, candidates] : by_operation_)
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -52,22 +51,34 @@ void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference)
     if (may_run(kernel)) by_operation_[kernel.op].push_back({&kernel, preference});
 }
 
+bool KernelChooser::fits_cpu(const perdure_kernel& kernel) const {
+  return (kernel.cpu_features & ~policy_.cpu_features) == 0;
+}
+
 bool KernelChooser::may_run(const perdure_kernel& kernel) const {
-  return (kernel.cpu_features & ~policy_.cpu_features) == 0 &&
-         (policy_.isa == "auto" || policy_.isa == kernel.isa ||
-          !operations_.is_built_in(kernel.op));
+  return fits_cpu(kernel) && (policy_.isa == "auto" || policy_.isa == kernel.isa ||
+                              !operations_.is_built_in(kernel.op));
+}
+
+std::vector<const perdure_kernel*> KernelChooser::pinned(std::string_view op,
+                                                         std::string_view name) const {
+  std::vector<const perdure_kernel*> found;
+  const auto look_into = [&](std::span<const perdure_kernel> kernels) {
+    for (const perdure_kernel& kernel : kernels)
+      if (name == kernel.name && op == kernel.op && fits_cpu(kernel)) found.push_back(&kernel);
+  };
+  for (const auto& set : sets_) look_into(set.kernels);
+  look_into(own_);
+  return found;
 }
 
 void KernelChooser::check_policy() const {
-  std::vector<std::string> plugins, kernels;
+  std::vector<std::string> plugins;
   std::set<std::string> isas;
   for (const auto& set : sets_) {
     plugins.push_back(set.plugin);
-    for (const auto& kernel : set.kernels) {
-      if ((kernel.cpu_features & ~policy_.cpu_features) != 0) continue;
-      isas.insert(kernel.isa);
-      kernels.push_back(kernel.name);
-    }
+    for (const auto& kernel : set.kernels)
+      if (fits_cpu(kernel)) isas.insert(kernel.isa);
   }
   auto join = [](const auto& words) {
     std::string text;
@@ -82,7 +93,7 @@ void KernelChooser::check_policy() const {
     throw UsageError("kernels.isa is '" + policy_.isa +
                      "', but what kernels have and this CPU can run is: " + join(isas));
   for (const auto& [op, name] : policy_.pin)
-    if (std::find(kernels.begin(), kernels.end(), name) == kernels.end())
+    if (pinned(op, name).empty())
       throw UsageError(
           "kernels.pin wants '" + name + "' for " + op +
           ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
@@ -96,10 +107,8 @@ ChosenKernel KernelChooser::choose(const perdure_node& node) const {
   };
   ChosenKernel chosen;
   if (const auto pin = policy_.pin.find(node.op); pin != policy_.pin.end()) {
-    for (const auto& set : sets_)
-      for (const auto& kernel : set.kernels)
-        if (pin->second == kernel.name && pin->first == kernel.op && take(kernel, chosen))
-          return chosen;
+    for (const perdure_kernel* kernel : pinned(pin->first, pin->second))
+      if (take(*kernel, chosen)) return chosen;
     throw UsageError("kernels.pin wants '" + pin->second + "', but it does not take " +
                      describe(node));
   }

@@ -8,6 +8,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/kernel.h"
@@ -34,7 +35,7 @@ class KernelChooser {
  public:
   // `own`: kernels that strategies bring for their own operations. Borrows everything for its life.
   // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a
-  // loaded kernel has and this CPU can run, or `pin` no kernel that can run here.
+  // loaded kernel has and this CPU can run, or `pin` no kernel of that operation that can run here.
   KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
                 const OperationTable& operations, KernelPolicy policy);
 
@@ -53,10 +54,14 @@ class KernelChooser {
   };
   void add_set(const PluginHost::KernelSet& set, size_t preference);
   void check_policy() const;
+  bool fits_cpu(const perdure_kernel& kernel) const;
   bool may_run(const perdure_kernel& kernel) const;
+  // Kernels of that operation and name that this CPU can run.
+  std::vector<const perdure_kernel*> pinned(std::string_view op, std::string_view name) const;
 
   std::map<std::string, std::vector<Candidate>, std::less<>> by_operation_;
   std::span<const PluginHost::KernelSet> sets_;
+  std::span<const perdure_kernel> own_;
   const OperationTable& operations_;
   KernelPolicy policy_;
 };

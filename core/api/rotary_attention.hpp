@@ -6,6 +6,8 @@
 // and nothing else.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -114,12 +116,26 @@ inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& 
   } else if (factor != 0.0) {
     throw UsageError("attention.factor acts only with attention.rope_scaling: linear");
   }
+  constexpr double kLeast = 1e-30;  // less leaves the range of F32
+  if (o.theta < kLeast)
+    throw UsageError("attention.rope_theta is too small to rotate by; it must be at least 1e-30");
+  if (o.divisor < kLeast)
+    throw UsageError(
+        "attention.factor is too small to divide positions by; it must be at least 1e-30");
   if (o.log_n && o.train_length < 2)
     throw UsageError(
         "attention.log_n needs a training length of at least 2: set attention.train_length");
   if (!o.log_n && !o.log_n_clamp)
     throw UsageError("attention.log_n_clamp: false acts only with attention.log_n: true");
   return o;
+}
+
+// The most places at which xpos with this lambda stays in the range of F32: keys are divided by
+// powers of their place. Requires: lambda > 0.
+inline int64_t most_xpos_places(double lambda) {
+  constexpr double kLargestExponent = 80.0;  // exp(88) overflows F32
+  constexpr double kMany = 1e18;
+  return static_cast<int64_t>(std::min(kMany, kLargestExponent / std::log1p(1.0 / lambda)));
 }
 
 // The nodes that make queries and keys of a layer. Cheap to copy.

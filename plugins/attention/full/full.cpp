@@ -4,7 +4,6 @@
 // Keys are kept rotated, one row per token, so memory grows and the session can be cut back to any
 // earlier position.
 #include <algorithm>
-#include <cmath>
 
 #include "core/api/plugin.h"
 #include "core/api/rotary_attention.hpp"
@@ -66,11 +65,8 @@ class FullAttention final : public AttentionStrategy {
     sees_all_from_ = std::max<int64_t>(0, eval_length - tail);
   }
 
-  // Keys are divided by powers of the position, which leave the range of F32 some thousand tokens
-  // on.
   void check_xpos(double lambda) const {
-    constexpr double kLargestExponent = 80.0;  // exp(88) overflows F32
-    const auto most = static_cast<int64_t>(kLargestExponent / std::log((1.0 + lambda) / lambda));
+    const int64_t most = most_xpos_places(lambda);
     if (max_length_ > most)
       throw UsageError("attention.xpos with this lambda stays in range for at most " +
                        std::to_string(most) + " tokens: set attention.max_length to that or less");

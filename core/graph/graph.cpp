@@ -59,10 +59,12 @@ void Graph::remove_node(size_t index) {
   if (node.inputs.empty())
     throw Error("node " + std::to_string(index) + " has no input to stand in for it");
   const Value stand_in = node.inputs[0];
-  if (node.result.valid() && (info(node.result).type.columns != info(stand_in).type.columns ||
-                              info(node.result).type.kind != info(stand_in).type.kind))
-    throw Error("the first input of node " + std::to_string(index) +
-                " has another shape than its result");
+  if (node.result.valid()) {
+    const ValueType &in = info(stand_in).type, &out = info(node.result).type;
+    if (in.columns != out.columns || in.kind != out.kind || in.dtype != out.dtype)
+      throw Error("the first input of node " + std::to_string(index) +
+                  " has another type than its result");
+  }
   nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(index));
   for (Node& n : nodes)
     for (Value& v : n.inputs)

@@ -2,6 +2,7 @@
 
 #include "core/graph/passes.hpp"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -39,7 +40,9 @@ void fuse_composites(Graph& graph, const OperationTable& operations, const Fusio
     if (graph.nodes[i].operation->name != "silu") continue;
     const Node silu = graph.nodes[i];
     const auto readers = graph.readers(silu.result);
-    if (readers.size() != 1) continue;
+    const bool leaves = std::any_of(graph.outputs.begin(), graph.outputs.end(),
+                                    [&](const auto& o) { return o.second.id == silu.result.id; });
+    if (readers.size() != 1 || leaves) continue;
     Node& mul = graph.nodes[readers[0]];
     if (mul.operation->name != "mul" || mul.inputs[0].id != silu.result.id ||
         mul.inputs[1].id == silu.result.id)

@@ -134,6 +134,14 @@ TEST_CASE_FIXTURE(Fixture,
   Graph shared = graph(true);
   fuse_composites(shared, operations, always);
   CHECK(count(shared, "silu_mul") == 0);
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  const Value s = op::silu(b, x);
+  b.output("out", op::mul(b, s, x));
+  b.output("silu", s);
+  Graph left = b.finish();
+  fuse_composites(left, operations, always);
+  CHECK(count(left, "silu_mul") == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a node that is taken out hands its readers its first input") {
@@ -146,6 +154,17 @@ TEST_CASE_FIXTURE(Fixture, "a node that is taken out hands its readers its first
   CHECK(g.nodes.size() == n - 1);
   CHECK(g.outputs.at("out").id == g.nodes.back().result.id);
   CHECK_THROWS_AS(g.remove_node(99), std::exception);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node whose first input is of another type cannot be taken out") {
+  Builder b = builder();
+  const Value index = op::row_index(b);
+  const Value x = op::row_input(b, b.weight("table"));
+  b.output("out", op::scale_rows(b, x, op::log_n(b, index, 8, true)));
+  Graph g = b.finish();
+  size_t log_n = 0;
+  while (g.nodes.at(log_n).operation->name != "log_n") ++log_n;
+  CHECK_THROWS_AS(g.remove_node(log_n), Error);  // rows of one integer for rows of one real
 }
 
 TEST_CASE_FIXTURE(Fixture, "a graph prints as text and as DOT") {

@@ -52,6 +52,10 @@ std::byte* map_pages(size_t size_bytes, int protection, int extra_flags) {
 
 }  // namespace
 
+int64_t physical_memory_bytes() {
+  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(page_size());
+}
+
 Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
   if (size_bytes == 0) return;
   if (size_bytes >= kMappedBytes) {

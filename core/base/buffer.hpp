@@ -10,6 +10,9 @@
 
 namespace perdure {
 
+// What this machine has, in bytes.
+int64_t physical_memory_bytes();
+
 // Zeroed memory aligned to 64 bytes. Movable. Errors: Error if the memory cannot be had.
 class Buffer {
  public:

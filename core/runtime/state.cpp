@@ -41,6 +41,7 @@ StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
     if (!numbers_.emplace(s.name, i).second)
       throw Error("two strategies declare the state '" + s.name + "'");
   }
+  check_memory();
 }
 
 size_t StateLayout::number(std::string_view name) const {
@@ -66,6 +67,22 @@ int64_t StateLayout::live_rows(const StateSpec& spec, int64_t position) {
       break;
   }
   return std::min(position, spec.sinks) + std::clamp<int64_t>(position - spec.sinks, 0, spec.rows);
+}
+
+void StateLayout::check_memory() const {
+  int64_t bytes = 0;
+  for (const StateSpec& spec : specs_)
+    if (spec.growth != Growth::kAppended)
+      bytes = checked_add(
+          bytes,
+          checked_mul(physical_rows(spec, max_step_rows_), row_bytes(spec), spec.name.c_str()),
+          spec.name.c_str());
+  // Pages are lent on trust: without this the system would end the process when they are used.
+  if (bytes > physical_memory_bytes())
+    throw Error("cannot allocate " + std::to_string(bytes) +
+                " bytes for the state of a session: this machine has " +
+                std::to_string(physical_memory_bytes()) +
+                "; use a smaller window or fewer rows of memory");
 }
 
 StateSet::StateSet(const StateLayout& layout) : layout_(&layout) {

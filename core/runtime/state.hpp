@@ -22,7 +22,8 @@ namespace perdure {
 class StateLayout {
  public:
   // `max_step_rows`: the most rows of one session in a step; rings keep that many rows beyond their
-  // window. Errors: Error if two states have the same name or a size is not positive.
+  // window. Errors: Error if two states have the same name, a size is not positive, or what does
+  // not grow is more than this machine's memory.
   StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows);
 
   const std::vector<StateSpec>& specs() const { return specs_; }
@@ -35,6 +36,8 @@ class StateLayout {
   static int64_t live_rows(const StateSpec& spec, int64_t position);
 
  private:
+  void check_memory() const;
+
   std::vector<StateSpec> specs_;
   std::map<std::string, size_t, std::less<>> numbers_;
   int64_t max_step_rows_;

@@ -165,7 +165,7 @@ void Engine::Impl::compile() {
   const int64_t vocab_bytes = model.spec().info.vocab_size * static_cast<int64_t>(sizeof(float));
   max_outputs = std::clamp<int64_t>(kLogitsBytes / vocab_bytes, 1, max_rows);
   std::vector<int64_t> classes;
-  for (const int64_t rows : {int64_t{1}, kFewRows, max_rows})
+  for (const int64_t rows : {int64_t{1}, std::min(kFewRows, max_rows), max_rows})
     if (classes.empty() || rows > classes.back()) classes.push_back(rows);
   compile_plans(step, classes, max_outputs);
   auto compile_phase = [&](std::optional<CompiledGraph>& graph, int64_t rows) {

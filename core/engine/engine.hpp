@@ -112,7 +112,8 @@ class Engine {
   // boundaries; the sink gets each session's logits in order. `keep_going`, if given, is asked
   // before every step; false ends the call after whole steps. Returns tokens read per feed. Errors:
   // Error for a token outside the vocabulary or a session at its longest, before any row is
-  // computed.
+  // computed; Error if memory runs short, and whatever the sink throws, after whole steps: each
+  // session is at rest at its position(). The sink may not feed this engine.
   std::vector<size_t> feed(std::span<const Feed> feeds, const LogitsSink& sink,
                            const std::function<bool()>& keep_going = {});
   // One session, logits [vocab_size] of the last token. Allocates nothing.

@@ -95,6 +95,9 @@ struct Engine::Impl {
   template <class Sink, class KeepGoing>
   void feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
             const KeepGoing& keep_going);
+  template <class Sink>
+  void give_logits(std::span<const Feed> feeds, std::span<const size_t> cursors, const Sink& sink);
+  void finish_step(std::span<const Feed> feeds, std::span<size_t> cursors);
   bool fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
   bool add_part(const Feed& feed, size_t number, size_t cursor);
   void add_extra_rows(ExtraRows::When when, int64_t position);

@@ -2,6 +2,7 @@
 
 // Reading tokens: ragged steps over the sessions, cut at their segment boundaries.
 #include <algorithm>
+#include <exception>
 
 #include "core/engine/engine_impl.hpp"
 
@@ -132,6 +133,34 @@ void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session,
   }
 }
 
+template <class Sink>
+void Engine::Impl::give_logits(std::span<const Feed> feeds, std::span<const size_t> cursors,
+                               const Sink& sink) {
+  const perdure_tensor& logits = step.plan_for(static_cast<int64_t>(rows.size())).output("logits");
+  const auto vocab_size = static_cast<size_t>(logits.shape[1]);
+  size_t output = 0;
+  for (const StepPart& part : parts)
+    for (int64_t i = 0; i < part.n_tokens; ++i) {
+      const size_t token = cursors[part.feed] + static_cast<size_t>(i);
+      if (!wants_logits(feeds[part.feed], token)) continue;
+      const float* row = static_cast<const float*>(logits.data) + vocab_size * output++;
+      sink(part.feed, token, std::span<const float>(row, vocab_size));
+    }
+}
+
+// Moves the step's sessions on and runs the `end` graph of those that have filled their segment.
+void Engine::Impl::finish_step(std::span<const Feed> feeds, std::span<size_t> cursors) {
+  const int64_t segment = traits.segment_length;
+  due.clear();
+  for (const StepPart& part : parts) {
+    for (int64_t i = 0; i < part.n_tokens; ++i)
+      part.session->remember(feeds[part.feed].tokens[cursors[part.feed]++]);
+    part.session->position += part.n_tokens;
+    if (segment && part.session->position % segment == 0) due.push_back(part.session);
+  }
+  if (end) run_phase(*end, end_rows, due, segment);
+}
+
 template <class Sink, class KeepGoing>
 void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
                         const KeepGoing& keep_going) {
@@ -146,25 +175,15 @@ void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, 
       fill_step(feeds, cursors);  // run_phase used the step's buffers; the same parts come again
     }
     run_step(step);
-    const perdure_tensor& logits =
-        step.plan_for(static_cast<int64_t>(rows.size())).output("logits");
-    const auto vocab_size = static_cast<size_t>(logits.shape[1]);
-    size_t output = 0;
-    for (const StepPart& part : parts)
-      for (int64_t i = 0; i < part.n_tokens; ++i) {
-        const size_t token = cursors[part.feed] + static_cast<size_t>(i);
-        if (!wants_logits(feeds[part.feed], token)) continue;
-        const float* row = static_cast<const float*>(logits.data) + vocab_size * output++;
-        sink(part.feed, token, std::span<const float>(row, vocab_size));
-      }
-    due.clear();
-    for (const StepPart& part : parts) {
-      for (int64_t i = 0; i < part.n_tokens; ++i)
-        part.session->remember(feeds[part.feed].tokens[cursors[part.feed]++]);
-      part.session->position += part.n_tokens;
-      if (segment && part.session->position % segment == 0) due.push_back(part.session);
+    // State holds the step's tokens by now: whatever the sink does, they count as read.
+    std::exception_ptr failure;
+    try {
+      give_logits(feeds, cursors, sink);
+    } catch (...) {
+      failure = std::current_exception();
     }
-    if (end) run_phase(*end, end_rows, due, segment);
+    finish_step(feeds, cursors);
+    if (failure) std::rethrow_exception(failure);
   }
 }
 

@@ -18,7 +18,7 @@ bool is_live(const StateSpec& spec, int64_t position, int64_t first, int64_t cou
   if (first > position || count > position - first) return false;
   if (spec.growth == Growth::kAppended) return true;
   const int64_t window_first = std::max(spec.sinks, position - spec.rows);
-  return first >= window_first || first + count <= spec.sinks;
+  return first >= window_first || first + count <= spec.sinks || window_first == spec.sinks;
 }
 
 void require_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {

@@ -152,6 +152,33 @@ TEST_CASE("strategies: a session restored at any point continues bit for bit") {
   });
 }
 
+TEST_CASE("strategies: a sink that throws leaves the session at rest, and it goes on bit for bit") {
+  for_each_candidate([](const Candidate& c, Engine&) {
+    const auto engine = make_engine(c, {"step.max_rows=5"});
+    const auto tokens = text(*engine, c, 14);
+    const auto expected = alone(*engine, tokens);
+    for (const size_t fails_at : {size_t{1}, c.edge, c.edge + 2}) {
+      CAPTURE(fails_at);
+      Session session = engine->new_session();
+      const Feed one[] = {{&session, tokens, Feed::Logits::kAll}};
+      size_t n = 0;
+      CHECK_THROWS_AS(engine->feed(one,
+                                   [&](size_t, size_t, std::span<const float>) {
+                                     if (++n == fails_at) throw Error("the sink is full");
+                                   }),
+                      Error);
+      const auto read = static_cast<size_t>(session.position());
+      CHECK(read >= fails_at);
+      CHECK(session.tail().back() == tokens[read - 1]);
+      const auto rest = all_logits(*engine, session, std::span(tokens).subspan(read));
+      const size_t n_vocab = expected.size() / tokens.size();
+      CHECK(std::equal(rest.begin(), rest.end(),
+                       expected.begin() + static_cast<std::ptrdiff_t>(read * n_vocab),
+                       expected.end()));
+    }
+  });
+}
+
 TEST_CASE("strategies: no logits depend on later tokens, and earlier ones show") {
   for_each_candidate([](const Candidate& c, Engine& engine) {
     const auto tokens = text(engine, c, 12);

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <map>
 
 #include "tests/support/engine_fixture.hpp"
@@ -154,7 +155,52 @@ TEST_CASE("settings that ask for what cannot be are refused") {
   fails("kernels.prefer=[no_such_plugin]");
   fails("kernels.isa=avx1024");
   fails("kernels.pin={mat_mul: no_such_kernel}");
+  fails("kernels.pin={no_such_operation: mat_mul_f32_scalar}");
   fails("threads.backend=no_such_threads");
   fails("attention.layers={'7': {strategy: full}}");
   fails("model.path=");
+  fails("attention.rope_theta=1e-300");
+  fails("attention={rope_scaling: linear, factor: 1e-300}");
+}
+
+TEST_CASE("xpos that leaves the range of F32 inside a segment and its memory is refused") {
+  const auto attention = [](int mem_len) {
+    return "attention={strategy: memory, initial: zero, xpos: 1, mem_len: " +
+           std::to_string(mem_len) + "}";
+  };
+  CHECK_THROWS_WITH_AS(Engine(golden_settings("llama.v0.bin", {attention(58)}), linked_plugins()),
+                       doctest::Contains("at most 115 places"), UsageError);
+  Engine engine(golden_settings("llama.v0.bin", {attention(57)}), linked_plugins());
+  Session session = engine.new_session();
+  for (const float logit :
+       all_logits(engine, session, random_tokens(120, engine.spec().info.vocab_size, 8)))
+    REQUIRE(std::isfinite(logit));
+}
+
+TEST_CASE("a kernel that a strategy brings for its own operation can be pinned") {
+  CHECK_NOTHROW(Engine(
+      golden_settings("pt_lstm.safetensors", {"kernels.pin={mix_rows: mix_rows_f32_scalar}"}),
+      linked_plugins()));
+}
+
+TEST_CASE("rows of a ring that has dropped nothing can be read across its sinks") {
+  Engine engine(golden_settings("llama.v0.bin",
+                                {"attention={strategy: sliding_window, window: 5, sinks: 2}"}),
+                linked_plugins());
+  Session session = engine.new_session();
+  const auto tokens = random_tokens(8, engine.spec().info.vocab_size, 9);
+  all_logits(engine, session, std::span(tokens).first(7));
+  const auto whole = session.read_state("blk.0.attn_k", 0, 7);
+  const auto sinks = session.read_state("blk.0.attn_k", 0, 2);
+  CHECK(std::equal(sinks.begin(), sinks.end(), whole.begin()));
+  all_logits(engine, session, std::span(tokens).subspan(7));
+  CHECK_THROWS_AS(session.read_state("blk.0.attn_k", 0, 8), Error);
+  CHECK(session.read_state("blk.0.attn_k", 3, 5).size() == 5 * whole.size() / 7);
+}
+
+TEST_CASE("no plan holds more rows than a step may have") {
+  Engine engine(golden_settings(kMemoryModel, {"step.max_rows=3"}), linked_plugins());
+  const std::string plans = engine.describe_plan("step");
+  CHECK(plans.find("up to 3 rows") != std::string::npos);
+  CHECK(plans.find("up to 8 rows") == std::string::npos);
 }

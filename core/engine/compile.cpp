@@ -76,9 +76,8 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
   if (!settings.model.tokenizer.empty())
     tokenizer = Tokenizer::open(settings.model.tokenizer, model.spec().info.vocab_size);
   for (const auto& [name, w] : model.weights()) weights.emplace(name, tensor_of(w));
+  choose_as_trained(settings, model);  // and a dump names what was chosen
   strategies = configure_strategies(settings, model, plugins);
-  settings.attention.choice.strategy =
-      strategies.front().plugin->name();  // a dump names what was chosen
   for (const auto& s : strategies) options.push_back(s.options);
   traits = combine_traits(strategies);
   build_graphs();

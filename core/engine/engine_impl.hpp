@@ -27,7 +27,11 @@ struct ConfiguredStrategy {
   std::unique_ptr<AttentionStrategy> strategy;
 };
 
-// Chooses and creates the strategies of all layers: the main one first, then the overrides in
+// Where the user names no strategy: the one that the model was trained for, and in a model with
+// memory in some layers only, `full` for the others.
+void choose_as_trained(Settings& settings, const Model& model);
+
+// Creates the strategies of all layers: the main one first, then the overrides in
 // order. Layers are disjoint and cover the model. Errors: UsageError for what the configuration
 // asks in vain.
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,

@@ -9,17 +9,20 @@
 namespace perdure {
 namespace {
 
-// The strategy a model was trained for, where the user names none.
-std::string default_strategy(const Model& model) {
-  if (model.spec().info.mem_len > 0 && model.find("blk.0.mem_init")) return "memory";
-  if (model.find("blk.0.lstm_h")) return "chunk_lstm";
-  return "full";
+// Options that are a model's own are the defaults of the strategy's options of that name.
+void add_model_options(StrategyChoice& choice, std::span<const OptionSpec> schema,
+                       const Model& model) {
+  const std::string name = "key_norm";
+  const auto& args = model.spec().llama2rnn_args;
+  const auto given = args.find(name);
+  if (given == args.end() || (given->second != "true" && given->second != "1")) return;
+  if (std::any_of(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; }))
+    choice.options.try_emplace(name, RawOption{"true", {"the model's options"}});
 }
 
 ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
                              const Settings& settings, const Model& model,
                              const PluginHost& plugins) {
-  if (choice.strategy.empty()) choice.strategy = default_strategy(model);
   const AttentionPlugin& plugin = plugins.attention(choice.strategy);
   const auto schema = plugin.options();
   if (settings.attention.eval_length > 0 &&
@@ -27,6 +30,7 @@ ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
                   [](const OptionSpec& s) { return s.name == "eval_length"; }))
     choice.options["eval_length"] = {std::to_string(settings.attention.eval_length),
                                      {"attention.eval_length"}};
+  add_model_options(choice, schema, model);
   ConfiguredStrategy result;
   result.plugin = &plugin;
   result.options = resolve_options(choice, schema, "attention." + choice.strategy);
@@ -66,6 +70,23 @@ void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
 }
 
 }  // namespace
+
+void choose_as_trained(Settings& settings, const Model& model) {
+  auto& [choice, overrides, eval_length] = settings.attention;
+  if (!choice.strategy.empty()) return;
+  const int64_t n_layers = model.spec().info.num_hidden_layers;
+  LayerOverride plain{{}, {"full", {}, {"the model"}}};
+  for (int64_t layer = 0; layer < n_layers; ++layer)
+    if (!model.find("blk." + std::to_string(layer) + ".mem_init")) plain.layers.push_back(layer);
+  if (model.find("blk.0.lstm_h")) {
+    choice.strategy = "chunk_lstm";
+  } else if (static_cast<int64_t>(plain.layers.size()) == n_layers) {
+    choice.strategy = "full";
+  } else {
+    choice.strategy = "memory";
+    if (overrides.empty() && !plain.layers.empty()) overrides.push_back(std::move(plain));
+  }
+}
 
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
                                                      const PluginHost& plugins) {

@@ -18,7 +18,8 @@ namespace perdure::snapshot_frame {
 
 inline constexpr uint64_t kChunkOverhead = 16;  // number, length | checksum
 inline constexpr uint64_t kChunkPayload = (1u << 20) - kChunkOverhead;
-inline constexpr uint32_t kMaxText = 1u << 20;
+// A configuration is at most 1 MiB as written, and its dump may take four bytes for one of them.
+inline constexpr uint32_t kMaxText = 1u << 24;
 
 // Little-endian form of a number; its own inverse.
 template <typename T>

@@ -238,3 +238,11 @@ TEST_CASE("a memory longer than a growing session may become is refused") {
   CHECK(refusal(session, memory).find("max_length") != std::string::npos);
   CHECK(session.position() == 0);
 }
+
+TEST_CASE("a configuration as long as one may be can be saved") {
+  Settings settings = golden_settings("memA.q80.bin");
+  settings.chat.system = std::string(1u << 20, '\n');  // each is written as four bytes
+  Engine engine(settings, linked_plugins());
+  Session session = engine.new_session();
+  CHECK_NOTHROW(session.restore(session.snapshot()));
+}

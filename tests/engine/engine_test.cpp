@@ -16,13 +16,18 @@ namespace {
 
 constexpr const char* kMemoryModel = "memA.q80.bin";
 
-// What a session has been given and has answered.
+// What a session has been given and has answered: three of the logits behind each feed.
 struct Reader {
   Session session;
   std::vector<int32_t> tokens;
   size_t read = 0;
+  std::vector<size_t> asked;  // tokens read when it answered
   std::vector<float> logits;
 };
+
+void append_three(std::vector<float>& to, std::span<const float> logits) {
+  to.insert(to.end(), {logits[0], logits[logits.size() / 2], logits[logits.size() - 1]});
+}
 
 }  // namespace
 
@@ -52,6 +57,7 @@ TEST_CASE(
     readers.push_back({engine.new_session(),
                        random_tokens(3 * kSteps, vocab_size, static_cast<uint32_t>(i)),
                        0,
+                       {},
                        {}});
     // Bring it to its phase; the fifth is in the middle of a long prompt all the time.
     const auto n = static_cast<size_t>(starts[i]);
@@ -73,19 +79,22 @@ TEST_CASE(
                        Feed::Logits::kLast});
       who.push_back(i);
       readers[i].read += n;
+      readers[i].asked.push_back(readers[i].read);
     }
     engine.feed(feeds, [&](size_t feed, size_t, std::span<const float> l) {
-      auto& logits = readers[who[feed]].logits;
-      logits.insert(logits.end(), {l[0], l[l.size() / 2], l[l.size() - 1]});
+      append_three(readers[who[feed]].logits, l);
     });
   }
   for (size_t i = 0; i < 5; ++i) {
     CAPTURE(i);
     Session alone = engine.new_session();
-    std::vector<float> last(static_cast<size_t>(vocab_size));
-    engine.feed(alone, std::span(readers[i].tokens).first(readers[i].read), last);
+    const auto all = all_logits(engine, alone, std::span(readers[i].tokens).first(readers[i].read));
+    std::vector<float> expected;
+    for (const size_t asked : readers[i].asked)
+      append_three(expected, std::span(all).subspan((asked - 1) * static_cast<size_t>(vocab_size),
+                                                    static_cast<size_t>(vocab_size)));
+    CHECK(expected == readers[i].logits);
     CHECK(alone.position() == readers[i].session.position());
-    CHECK(last[0] == readers[i].logits[readers[i].logits.size() - 3]);
     for (const std::string& name : alone.state_names()) {
       CAPTURE(name);
       const int64_t rows = name.find("mem_raw") != std::string::npos ? segment : 2 * segment;

@@ -38,6 +38,9 @@ StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
     if (s.columns < 1 || s.rows < 1 || s.sinks < 0)
       throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) +
                   " rows of " + std::to_string(s.columns) + " values; both must be positive");
+    if (s.growth != Growth::kFixed && s.initial != StateSpec::Initial::kZero)
+      throw Error("the state '" + s.name +
+                  "' grows and is declared with an initial value; only fixed state has one");
     if (!numbers_.emplace(s.name, i).second)
       throw Error("two strategies declare the state '" + s.name + "'");
   }

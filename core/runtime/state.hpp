@@ -22,8 +22,8 @@ namespace perdure {
 class StateLayout {
  public:
   // `max_step_rows`: the most rows of one session in a step; rings keep that many rows beyond their
-  // window. Errors: Error if two states have the same name, a size is not positive, or what does
-  // not grow is more than this machine's memory.
+  // window. Errors: Error if two states have the same name, a size is not positive, a
+  // growing state has an initial value, or what does not grow is more than this machine's memory.
   StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows);
 
   const std::vector<StateSpec>& specs() const { return specs_; }

@@ -29,3 +29,14 @@ TEST_CASE("two states of one name, and sizes that are not positive, are refused"
   CHECK_THROWS_AS(StateLayout({{.name = "a", .columns = 0, .rows = 1}}, 1), Error);
   CHECK_THROWS_AS(StateLayout({{.name = "a", .columns = 1, .rows = 0}}, 1), Error);
 }
+
+TEST_CASE("state that grows cannot start with a value") {
+  for (const auto initial : {StateSpec::Initial::kWeight, StateSpec::Initial::kInit})
+    CHECK_THROWS_AS(StateLayout({{.name = "a",
+                                  .columns = 1,
+                                  .growth = Growth::kAppended,
+                                  .rows = 8,
+                                  .initial = initial}},
+                                1),
+                    Error);
+}

@@ -175,23 +175,27 @@ std::string describe_identity_difference(const std::string& expected, const std:
     }
     return nullptr;
   };
-  std::string text;
-  const auto add = [&text](const std::string& sentence) {
-    text += (text.empty() ? "" : " ") + sentence;
-  };
+  std::vector<std::string> differences;
   for (const auto& [name, value] : wanted) {
     const std::string* other = value_in(given, name);
     if (other == nullptr) {
-      add("The memory does not state its " + name + ", here it is '" + value + "'.");
+      differences.push_back("no " + name + " (here '" + value + "')");
     } else if (*other != value) {
-      add("The memory's " + name + " is '" + *other + "', here it is '" + value + "'.");
+      differences.push_back(name + " '" + *other + "' (here '" + value + "')");
     }
   }
   for (const auto& [name, value] : given) {
     if (value_in(wanted, name) == nullptr)
-      add("The memory's " + name + " is '" + value + "', here there is none.");
+      differences.push_back(name + " '" + value + "' (here none)");
   }
-  return text.empty() ? "The memory's identity lists its lines in another form." : text;
+  if (differences.empty()) return "its identity lists its lines in another form";
+  constexpr size_t kMostShown = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(differences.size(), kMostShown); ++i)
+    text += (i == 0 ? "" : ", ") + differences[i];
+  if (differences.size() > kMostShown)
+    text += " and " + std::to_string(differences.size() - kMostShown) + " more";
+  return text;
 }
 
 }  // namespace perdure

@@ -42,7 +42,8 @@ SnapshotContents decode_snapshot(std::span<const std::byte> bytes);
 // Everything but the tensors' values; checks as decode_snapshot does. For `memory inspect`.
 SnapshotContents decode_snapshot_header(std::span<const std::byte> bytes);
 
-// One sentence for every line that differs, first difference first; empty if equal.
+// The first lines that differ, as "weights 'b' (here 'a'), no update (here 'segment') and 4 more";
+// empty if equal.
 std::string describe_identity_difference(const std::string& expected, const std::string& found);
 
 }  // namespace perdure

@@ -259,16 +259,17 @@ TEST_CASE("the snapshot of format version 1 in tests/golden loads, and is still 
   CHECK(std::equal(written.begin(), written.end(), bytes.begin(), bytes.end()));
 }
 
-TEST_CASE("a difference of identities is told line by line, the first one first") {
+TEST_CASE("a difference of identities is told in one sentence, the first lines first") {
   const std::string here = "weights: a\nstrategy: memory 1\nupdate: segment\n";
   CHECK(describe_identity_difference(here, here).empty());
   CHECK(describe_identity_difference(here, "weights: b\nstrategy: full 1\nupdate: segment\n") ==
-        "The memory's weights is 'b', here it is 'a'. The memory's strategy is 'full 1', here it "
-        "is 'memory 1'.");
+        "weights 'b' (here 'a'), strategy 'full 1' (here 'memory 1')");
   CHECK(describe_identity_difference(here, "weights: a\nstrategy: memory 1\n") ==
-        "The memory does not state its update, here it is 'segment'.");
-  CHECK(describe_identity_difference(here, here + "window: 8\n") ==
-        "The memory's window is '8', here there is none.");
+        "no update (here 'segment')");
+  CHECK(describe_identity_difference(here, here + "window: 8\n") == "window '8' (here none)");
+  CHECK(describe_identity_difference(here, "weights: b\nstrategy: full 1\nx: 1\ny: 2\n") ==
+        "weights 'b' (here 'a'), strategy 'full 1' (here 'memory 1'), no update (here 'segment') "
+        "and 2 more");
   CHECK_FALSE(
       describe_identity_difference(here, "strategy: memory 1\nweights: a\nupdate: segment\n")
           .empty());

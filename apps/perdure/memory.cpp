@@ -100,16 +100,6 @@ int run_memory_inspect(const Arguments& arguments) {
   return 0;
 }
 
-// What is wrong with a stored snapshot; "" if nothing.
-std::string damage(MemoryStore& store, const StoredSnapshot& snapshot) {
-  try {
-    decode_snapshot(store.get(snapshot.name, snapshot.generation));
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
-}
-
 int run_verify(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("memory verify [NAME]",

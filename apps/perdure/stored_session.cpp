@@ -6,6 +6,8 @@
 
 #include <ctime>
 
+#include "core/engine/snapshot.hpp"
+
 namespace perdure::app {
 
 std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHost& plugins) {
@@ -16,6 +18,15 @@ StoredSnapshot newest(MemoryStore& store, const std::string& name) {
   for (StoredSnapshot& snapshot : store.list())
     if (snapshot.name == name) return snapshot;
   return {name};
+}
+
+std::string damage(MemoryStore& store, const StoredSnapshot& snapshot) {
+  try {
+    decode_snapshot(store.get(snapshot.name, snapshot.generation));
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 StoredSession::StoredSession(Engine& engine, std::string name)
@@ -33,10 +44,23 @@ void StoredSession::restore() {
     session_.restore(store_->get(name_, saved_.generation));
   } catch (const Error& error) {
     throw Error(fmt::format(
-        "memory '{}' (generation {}, in {}) cannot be used and stays as it is: {}; choose another "
-        "name with --session",
-        name_, saved_.generation, engine_.settings().store.path, error.what()));
+        "memory '{}' (generation {}, in {}) cannot be used and stays as it is: {}; {}", name_,
+        saved_.generation, engine_.settings().store.path, error.what(), remedy()));
   }
+}
+
+std::string StoredSession::remedy() {
+  const std::string other_name = "choose another name with --session";
+  if (damage(*store_, saved_).empty()) return other_name;
+  for (const StoredSnapshot& older : store_->list())
+    if (older.name == name_ && older.generation < saved_.generation &&
+        damage(*store_, older).empty())
+      return fmt::format(
+          "{}, or go on from generation {} with `perdure memory export {} FILE --generation {}` "
+          "and "
+          "`perdure memory import FILE NEW_NAME`",
+          other_name, older.generation, name_, older.generation);
+  return other_name;
 }
 
 void StoredSession::save() {

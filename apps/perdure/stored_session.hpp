@@ -18,6 +18,9 @@ std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHo
 // The newest generation of `name`, or generation 0 if there is none.
 StoredSnapshot newest(MemoryStore& store, const std::string& name);
 
+// What is wrong with a stored snapshot; "" if nothing.
+std::string damage(MemoryStore& store, const StoredSnapshot& snapshot);
+
 class StoredSession {
  public:
   // Locks `name` and restores its newest generation; a new session if there is none.
@@ -37,6 +40,8 @@ class StoredSession {
 
  private:
   void restore();
+  // What to do about a memory that cannot be restored.
+  std::string remedy();
 
   Engine& engine_;
   std::string name_;

@@ -141,6 +141,7 @@ TEST_CASE("an unreadable memory is named, refused and never overwritten") {
     CHECK(outcome.status == 1);
     CHECK(outcome.err.starts_with("perdure: memory 's' (generation 2, in " + store.path +
                                   ") cannot be used and stays as it is: "));
+    CHECK(outcome.err.find("`perdure memory export s FILE --generation 1`") != std::string::npos);
   }
   CHECK(read_all(store.path + "/s@2") == bytes);
   CHECK(store.list().size() == 2);
@@ -159,6 +160,7 @@ TEST_CASE("a memory of another model or strategy is refused and stays") {
     const Outcome outcome = store.write("x", model);
     CHECK(outcome.status == 1);
     CHECK(outcome.err.find("belongs to another model or configuration") != std::string::npos);
+    CHECK(outcome.err.ends_with("; choose another name with --session\n"));
   }
   CHECK(store.list().size() == 2);
   CHECK(store.write(" and on").status == 0);

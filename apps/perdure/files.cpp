@@ -40,6 +40,7 @@ bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; 
 }  // namespace
 
 std::string read_file(const std::string& path) {
+  if (path.empty()) throw UsageError("the name of the file to read is empty; give one");
   const bool standard_input = path == "-";
   const Descriptor file{standard_input ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC),
                         !standard_input};
@@ -58,7 +59,12 @@ std::string read_file(const std::string& path) {
 }
 
 NewFile::NewFile(std::string path)
-    : path_(std::move(path)), temporary_(fmt::format("{}.tmp{}", path_, getpid())) {}
+    : path_(std::move(path)), temporary_(fmt::format("{}.tmp{}", path_, getpid())) {
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path_, ignored);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw Error(fmt::format("{} is a device or a folder, not a file; choose another name", path_));
+}
 
 NewFile::~NewFile() {
   if (!committed_) unlink(temporary_.c_str());

@@ -12,7 +12,8 @@
 
 namespace perdure::app {
 
-// The bytes of a file, or of standard input for "-". Errors: Error naming the path.
+// The bytes of a file, or of standard input for "-". Errors: Error naming the path; UsageError if
+// that is empty.
 std::string read_file(const std::string& path);
 
 // A file that is complete or not there: written beside its place, synced and moved there by
@@ -20,6 +21,8 @@ std::string read_file(const std::string& path);
 class NewFile {
  public:
   // Chooses the name beside `path`; creates nothing.
+  // Errors: Error if something other than a file is there, which must not be replaced: a device, a
+  // folder.
   explicit NewFile(std::string path);
   ~NewFile();  // without commit(): nothing is left
   NewFile(const NewFile&) = delete;

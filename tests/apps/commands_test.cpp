@@ -2,6 +2,7 @@
 
 // tokenize, detokenize, logits, bench, plugin, inspect.
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include "core/model/json.hpp"
 #include "core/model/safetensors.hpp"
@@ -74,6 +75,21 @@ TEST_CASE("a disk that fills while logits are written leaves the old file and no
   CHECK(outcome.err.find("out.safetensors") != std::string::npos);
   CHECK(read_all(folder / "out.safetensors") == "old");
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
+}
+
+TEST_CASE("logits replace a file and nothing else") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 2");
+  const std::string pipe = folder / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, folder.path().string()}) {
+    const Outcome outcome =
+        run_perdure(Words{"logits", "--tokens", folder / "ids", "--out", path} + kModel);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err ==
+          "perdure: " + path + " is a device or a folder, not a file; choose another name\n");
+  }
+  CHECK(std::filesystem::is_fifo(pipe));
 }
 
 TEST_CASE("logits refuses tokens outside the vocabulary and empty lists, and writes nothing") {

@@ -42,7 +42,7 @@ int run_chat(const Arguments& arguments) {
     throw UsageError("-f - cannot be: chat reads your turns from standard input");
   Settings settings = line.settings();
   if (line.given("session")) settings.store.session = session;
-  const std::string text = document.empty() ? "" : read_file(document);
+  const std::string text = line.given("file") ? read_file(document) : "";
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
   StoredSession memory(engine, settings.store.session);

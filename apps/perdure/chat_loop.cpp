@@ -105,11 +105,11 @@ void ChatLoop::talk(const std::string& user) {
                                        settings.chat.clock ? now_text() : "");
   const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
   clear_interrupt();
-  print("Assistant: ");
-  flush();
   const bool whole = generator_.read(tokens, "reading", quiet_);
   first_turn_ = false;
   unsaved_ = true;
+  print("Assistant: ");
+  flush();
   if (whole) answer(tokens.back());
   print("\n\n");
   flush();
@@ -126,9 +126,10 @@ void ChatLoop::answer(int32_t last_of_prompt) {
 }
 
 // The model reads the end of its answer also where it did not come to it itself: every turn it
-// remembers is whole.
+// remembers is whole, but the one that filled the memory.
 void ChatLoop::close_turn() {
   clear_interrupt();
+  if (generator_.is_full()) return;
   constexpr std::array kEnd = {Tokenizer::kEos};
   generator_.read(kEnd, "reading", true);
 }

@@ -20,6 +20,7 @@ namespace {
 
 struct Request {
   std::string prompt, file, session;
+  bool from_file = false;
   StopRule stop;
 };
 
@@ -47,18 +48,19 @@ void report(const Generator& generator, const Session& session, Stop stop, bool 
 
 void generate(Engine& engine, Session& session, const Request& request, bool quiet) {
   const bool resumed = session.position() > 0;
-  const std::string prompt = request.file.empty() ? request.prompt : read_file(request.file);
+  const std::string prompt = request.from_file ? read_file(request.file) : request.prompt;
   if (resumed && prompt.empty())
     throw UsageError("memory '" + request.session +
                      "' goes on from a prompt; give one with -p or -f");
   const Tokenizer& tokenizer = engine.tokenizer();
   const std::vector<int32_t> tokens = encode_prompt(tokenizer, prompt, resumed);
   catch_interrupts();
-  print(prompt);
-  flush();
   Generator generator(engine, session);
   Stop stop = Stop::kInterrupted;
-  if (generator.read(tokens, "reading", quiet)) {
+  const bool whole = generator.read(tokens, "reading", quiet);
+  print(prompt);
+  flush();
+  if (whole) {
     TokenPrinter printer(tokenizer, tokens.back());
     stop = generator.write(request.stop, [&](int32_t token) { printer.print(token); });
     printer.finish();
@@ -87,6 +89,7 @@ int run_generate(const Arguments& arguments) {
   require_at_least("--tokens", request.stop.max_tokens, 0);
   if (line.given("prompt") && line.given("file"))
     throw UsageError("-p and -f both give a prompt; use one of them");
+  request.from_file = line.given("file");
   Engine engine(line.settings(), linked_plugins());
   if (!line.given("session")) {
     Session session = engine.new_session();

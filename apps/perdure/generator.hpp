@@ -45,11 +45,13 @@ class Generator {
   // end token. Requires: the last read() read at least one token.
   Stop write(const StopRule& rule, const std::function<void(int32_t)>& emit);
 
+  // No token can be read any more.
+  bool is_full() const;
+
   const Speed& reading() const { return reading_; }
   const Speed& writing() const { return writing_; }
 
  private:
-  bool is_full() const;
   int32_t sample();
   void feed(int32_t token);
 

@@ -161,7 +161,9 @@ TEST_CASE("a full memory and a full disk are told, and the chat goes on") {
                                 {"--set", "attention.max_length=60", "-n", "400"}, kEndless);
   CHECK(full.status == 0);
   CHECK(full.err.find("this memory is full") != std::string::npos);
+  CHECK(count(full.err, "can have at most 60 tokens") == 1);  // the second turn has no place
   CHECK(full.out.find("tokens read") != std::string::npos);
+  CHECK(full.out.find("never saved") == std::string::npos);
   Talk disk;
   const Outcome outcome = run_perdure(Words{"chat"} + kMemory + disk.store,
                                       {.input = "hello\n/memory\n", .most_file_bytes = 8192});

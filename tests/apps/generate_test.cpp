@@ -118,6 +118,20 @@ TEST_CASE("a session that can be no longer stops with a remark") {
   CHECK(outcome.err.find("can have no more than 40 tokens") != std::string::npos);
 }
 
+TEST_CASE("a prompt longer than a session can be is refused before anything is printed") {
+  const Outcome outcome = run_perdure(
+      generate(kEndless, {"-p", "tell me one more", "--set", "attention.max_length=4"}));
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.empty());
+  CHECK(outcome.err.find("at most 4 tokens") != std::string::npos);
+}
+
+TEST_CASE("an empty name of a prompt's file is refused") {
+  const Outcome outcome = run_perdure(generate(kEndless, {"-f", ""}));
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err == "perdure: the name of the file to read is empty; give one\n");
+}
+
 TEST_CASE("a standard output that takes nothing is an error") {
   const Outcome outcome =
       run_perdure(generate(kEndless, {"-p", "a", "-n", "5"}), {.output_path = "/dev/full"});

@@ -53,7 +53,7 @@ struct ModelSpec {
 //
 // Memory attention, where the model has them:
 //
-//   mem_init [M, d]                 absent: the initial memory is zero
+//   mem_init [M, d]                 F32; zeros where the file leaves it out
 //   mem_wm.weight [d, d]
 //   mem_norm.weight [1, d]          mem_ffn_norm.weight [1, d]
 //   mem_ffn_gate.weight [h, d]      mem_ffn_up.weight [h, d]   mem_ffn_down.weight [d, h]

@@ -5,6 +5,7 @@
 #include "core/model/safetensors_model.hpp"
 
 #include "core/api/error.hpp"
+#include "core/base/checked.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/llama2rnn_args.hpp"
 #include "core/model/safetensors.hpp"
@@ -14,6 +15,9 @@ namespace perdure {
 namespace {
 
 constexpr std::string_view kExtension = ".safetensors";
+// Zeros that options alone may ask for: 32 MiB, so that a hostile file costs no more than it
+// weighs.
+constexpr int64_t kMostZeroValues = int64_t{8} << 20;
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   std::string text;
@@ -90,6 +94,16 @@ class Importer {
     matrix(name, as, rows, columns);
   }
 
+  // An untrained initial memory is zero and need not be stored.
+  void zero_initial(const std::string& as, int64_t rows, int64_t columns) {
+    const int64_t size = checked_mul(rows, columns, "memseqlen");
+    zero_values_ = checked_add(zero_values_, size, "memseqlen");
+    if (zero_values_ > kMostZeroValues)
+      throw Error(safetensors_options_path(path_) + ": a memseqlen of " + std::to_string(rows) +
+                  " needs an origin_mem of that size in the file");
+    builder_.add_owned(as, rows, columns, std::vector<float>(static_cast<size_t>(size), 0.0f));
+  }
+
   void feed_forward(const std::string& from, const std::string& to) {
     const int64_t d = builder_.spec().info.hidden_size, h = builder_.spec().intermediate_size;
     matrix(from + "w1.weight", to + "gate.weight", h, d);
@@ -121,9 +135,10 @@ class Importer {
   void import_memory(const std::string& from, const std::string& to) {
     const ModelInfo& info = builder_.spec().info;
     const int64_t d = info.hidden_size, kv = info.num_key_value_heads * info.head_size;
-    // An untrained initial memory is zero and need not be stored.
     if (args_.flag("train_orimem") || has(from + "origin_mem"))
       initial(from + "origin_mem", to + "mem_init", info.mem_len, d);
+    else
+      zero_initial(to + "mem_init", info.mem_len, d);
     if (args_.flag("do_wm")) matrix(from + "wm.weight", to + "mem_wm.weight", d, d);
     if (args_.flag("do_memory_ffn")) {
       norm(from + "ffn_norm.weight", to + "mem_ffn_norm.weight");
@@ -149,6 +164,7 @@ class Importer {
   const Llama2RnnArgs& args_;
   const std::string& path_;
   ModelBuilder builder_;
+  int64_t zero_values_ = 0;  // made up for initial memories that the file leaves out
 };
 
 }  // namespace

@@ -66,6 +66,28 @@ TEST_CASE("options decide which weights of a layer are used") {
         "lstm_ii.weight lstm_io.weight lstm_reduce");
 }
 
+TEST_CASE("an untrained initial memory that the file leaves out is zero, within bounds") {
+  std::string weights(as_text(read_bytes(golden("models/memS.safetensors"))));
+  for (size_t at = 0; (at = weights.find("origin_mem", at)) != std::string::npos;)
+    weights.replace(at, 10, "other_name");
+  std::string options(as_text(read_bytes(golden("models/memS.json"))));
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    options.replace(options.find(from), from.size(), to);
+  };
+  const auto read = [&] {
+    return read_safetensors_model(std::as_bytes(std::span(weights)), options, "m.safetensors");
+  };
+  CHECK(contains(error_of(read), "'layers.0.attention.origin_mem' is missing"));
+  replace("\"train_orimem\": true", "\"train_orimem\": false");
+  const Model model = read();
+  const Weight* memory = model.find("blk.1.mem_init");
+  REQUIRE(memory != nullptr);
+  CHECK(memory->rows == 8);
+  CHECK(weight_values(*memory) == std::vector<float>(8 * 32, 0.0f));
+  replace("\"memseqlen\": 8", "\"memseqlen\": 900000000");
+  CHECK(contains(error_of(read), "m.json: a memseqlen of 900000000 needs an origin_mem"));
+}
+
 TEST_CASE("in a hybrid only the layers that its options name have a memory") {
   const Model hybrid = open_golden("pt_hybrid_memlayer1");
   CHECK(names_of_layer(hybrid, 0) == kPlain);

@@ -68,7 +68,7 @@ bool kernels_are_exact(const std::vector<std::string>& overrides) {
 Outcome run_case(const Context& context, const Case& c) {
   for (const Kind& kind : kKinds) {
     if (c.kind != kind.name) continue;
-    if (!kind.run) return Outcome::skip("until the comparison issue");
+    if (!kind.run) return Outcome::skip("perdure does not have its methods yet");
     return kind.run(context, c);
   }
   return Outcome::skip("unknown kind " + c.kind);
@@ -143,14 +143,18 @@ int run(const Arguments& arguments) {
                         .overrides = arguments.overrides,
                         .exact_kernels = kernels_are_exact(arguments.overrides)};
   Summary summary;
+  bool any = false;
   for (const std::string& name : set.names()) {
     if (!name.starts_with(arguments.only)) continue;
+    any = true;
     const Case c = set.load(name);
     const Outcome outcome = run_guarded(context, c);
     print(name, outcome);
     std::fflush(stdout);
     summary.add(c, outcome);
   }
+  if (!any)
+    throw UsageError("no case of " + arguments.folder + " begins with '" + arguments.only + "'");
   summary.print();
   return summary.counts[static_cast<int>(Status::kFail)] == 0 ? 0 : 1;
 }
@@ -166,7 +170,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "perdure_golden: %s\n", e.what());
     return 2;
   } catch (const boost::program_options::error& e) {
-    std::fprintf(stderr, "perdure_golden: %s\n", e.what());
+    std::fprintf(stderr, "perdure_golden: %s; --help shows more\n", e.what());
     return 2;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "perdure_golden: %s\n", e.what());

@@ -41,6 +41,12 @@ TEST_CASE("only the cases asked for run, and passing is exit 0") {
   CHECK(r.exit_code == 0);
 }
 
+TEST_CASE("asking for cases that do not exist is a mistake, and not a success") {
+  const Run r = run(kSet + "--only zzz");
+  CHECK(r.output.find("begins with 'zzz'") != std::string::npos);
+  CHECK(r.exit_code == 2);
+}
+
 TEST_CASE("a memory that is updated wrongly fails its case and the program") {
   const Run r = run(kSet + "--only rq_memA_u0 --set attention.update=never");
   CHECK(r.output.find("FAIL") != std::string::npos);

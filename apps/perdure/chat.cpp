@@ -33,8 +33,8 @@ int run_chat(const Arguments& arguments) {
       "Talks. The memory of the session goes on from where it was saved, and is saved after every "
       "turn.\n"
       "Ctrl-C stops an answer; /quit or Ctrl-D ends the chat; /help lists the other commands.");
-  line.add("session", &session, "the memory's name (store.session)")
-      .add("file,f", &document, "a text of any length that is read in first")
+  line.add("session", &session, "the memory's name (store.session)", "NAME")
+      .add("file,f", &document, "a text of any length that is read in first", "FILE")
       .add("tokens,n", &most_tokens, "the longest answer (512)");
   if (!line.parse(arguments)) return 0;
   require_at_least("--tokens", most_tokens, 1);

@@ -19,11 +19,12 @@ class CommandLine {
   CommandLine(std::string usage, std::string purpose);
 
   // Adds an option: add("count,n", &n, "tokens"). The variable keeps its value if the option is not
-  // given.
+  // given. `value` is what the help calls it.
   template <class T>
-  CommandLine& add(const char* names, T* variable, const char* help) {
-    options_.add_options()(
-        names, boost::program_options::value<T>(variable)->value_name(value_name<T>()), help);
+  CommandLine& add(const char* names, T* variable, const char* help,
+                   const char* value = value_name<T>()) {
+    options_.add_options()(names, boost::program_options::value<T>(variable)->value_name(value),
+                           help);
     return *this;
   }
   CommandLine& add_flag(const char* names, bool* variable, const char* help);

@@ -80,11 +80,11 @@ int run_generate(const Arguments& arguments) {
       "Without a prompt the text starts from nothing (BOS).");
   line.add("prompt,p", &request.prompt, "the text to go on with")
       .add("file,f", &request.file,
-           "read the prompt from a file of any length; - is standard input")
+           "read the prompt from a file of any length; - is standard input", "FILE")
       .add("tokens,n", &request.stop.max_tokens, "write at most N tokens (256)")
       .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
       .add("session", &request.session,
-           "go on from this memory of the store, and save it at the end");
+           "go on from this memory of the store, and save it at the end", "NAME");
   if (!line.parse(arguments)) return 0;
   require_at_least("--tokens", request.stop.max_tokens, 0);
   if (line.given("prompt") && line.given("file"))

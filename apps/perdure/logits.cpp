@@ -51,9 +51,9 @@ int run_logits(const Arguments& arguments) {
                    "Reads given token ids and writes the logits after each of them: F32 `logits` "
                    "[tokens, vocabulary].");
   line.add("tokens", &tokens_path,
-           "token ids in decimal, separated by white space; - is standard input")
+           "token ids in decimal, separated by white space; - is standard input", "FILE")
       .add("tail", &tail, "only the logits after the last N tokens (all)")
-      .add("out", &out, "the file to write");
+      .add("out", &out, "the file to write", "FILE");
   if (!line.parse(arguments)) return 0;
   if (tokens_path.empty() || out.empty())
     throw UsageError("logits needs --tokens FILE and --out FILE");

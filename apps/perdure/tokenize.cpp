@@ -42,7 +42,7 @@ int run_tokenize(const Arguments& arguments) {
   CommandLine line(
       "tokenize [TEXT] [-f FILE] [--bos] [--eos]",
       "Prints the token ids of a text in decimal. Without text or file it reads standard input.");
-  line.add("file,f", &file, "read the text from a file")
+  line.add("file,f", &file, "read the text from a file", "FILE")
       .add_flag("bos", &bos, "put BOS (1) first")
       .add_flag("eos", &eos, "put EOS (2) last")
       .add_json()
@@ -62,7 +62,7 @@ int run_detokenize(const Arguments& arguments) {
                    "Prints the text of token ids, and nothing for BOS and EOS. Without ids or file "
                    "it reads standard "
                    "input.");
-  line.add("file,f", &file, "read the ids from a file").add_words("ids", &words, -1);
+  line.add("file,f", &file, "read the ids from a file", "FILE").add_words("ids", &words, -1);
   if (!line.parse(arguments)) return 0;
   const Tokenizer tokenizer = open_tokenizer(line.settings());
   const std::string name = !words.empty() ? "the command line"

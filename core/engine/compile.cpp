@@ -80,12 +80,14 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
   strategies = configure_strategies(settings, model, plugins);
   for (const auto& s : strategies) options.push_back(s.options);
   traits = combine_traits(strategies);
+  gather_declarations();
   build_graphs();
   compile();
   identity = make_identity(strategies, model, tokenizer ? &*tokenizer : nullptr);
 }
 
-void Engine::Impl::build_graphs() {
+// Collects what the strategies state: tensors, extra rows, operations and kernels, phases.
+void Engine::Impl::gather_declarations() {
   std::vector<StateSpec> specs;
   std::vector<const AttentionPlugin*> registered;
   int64_t n_extra = 0;
@@ -114,6 +116,22 @@ void Engine::Impl::build_graphs() {
                               .columns = spec.columns};
     state_numbers[spec.name] = static_cast<uint32_t>(i);
   }
+  for (const ExtraRowsPlan& extra : extra_rows) check_source(extra.rows);
+}
+
+// Errors: Error if extra rows would be read from beyond their source.
+void Engine::Impl::check_source(const ExtraRows& extra) const {
+  const auto state = state_types.find(extra.source);
+  const auto weight = weights.find(extra.source);
+  const int64_t rows = weight != weights.end()      ? weight->second.shape[0]
+                       : state != state_types.end() ? state->second.rows
+                                                    : 0;
+  if (extra.count < 1 || extra.count > rows)
+    throw Error("a strategy asks for " + std::to_string(extra.count) + " extra rows of '" +
+                extra.source + "', which has " + std::to_string(rows));
+}
+
+void Engine::Impl::build_graphs() {
   std::vector<AttentionStrategy*> by_layer(
       static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)

@@ -86,6 +86,8 @@ struct Engine::Impl {
        std::optional<Model> given);
 
   // Construction, in this order (compile.cpp).
+  void gather_declarations();
+  void check_source(const ExtraRows& extra) const;
   void build_graphs();
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
   void compile();

@@ -4,8 +4,8 @@
 // settings.
 #include "core/engine/methods.hpp"
 
-#include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cstdint>
 #include <utility>
 
@@ -139,10 +139,11 @@ class Args {
   bool flag(const std::string& name) const { return text(name) == "true"; }
   int64_t integer(const std::string& name) const {
     const std::string t = text(name);
-    if (t.empty() ||
-        !std::all_of(t.begin(), t.end(), [](unsigned char c) { return std::isdigit(c); }))
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(t.data(), t.data() + t.size(), value);
+    if (error != std::errc() || end != t.data() + t.size() || value < 0)
       throw UsageError("\"" + name + "\" must be an integer, not \"" + t + "\"");
-    return std::stoll(t);
+    return value;
   }
   bool has(const std::string& name) const { return values_.contains(name); }
 

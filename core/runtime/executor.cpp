@@ -12,7 +12,11 @@ constexpr int64_t kRangesPerParticipant = 4;
 // Waiting turns from spinning to sleeping after about this many checks (some tens of microseconds).
 constexpr int kSpins = 2000;
 
-inline void pause_cpu() { __builtin_ia32_pause(); }
+inline void pause_cpu() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 

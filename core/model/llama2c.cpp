@@ -35,6 +35,9 @@ class HeaderReader {
       : bytes_(bytes), path_(path) {}
 
   Llama2cHeader read() {
+    constexpr int64_t kGguf = 0x46554747;  // "GGUF", which read as a version 0 makes no sense
+    if (integer(0) == kGguf)
+      fail(path_, 0, "this is a GGUF file; a llama2.c .bin file or .safetensors is needed");
     if (static_cast<uint32_t>(integer(0)) != kLlama2cMagic) return read_v0();
     const int64_t version = integer(4);
     if (version != 1 && version != 2)

@@ -110,6 +110,9 @@ TEST_CASE(
     "header fields that are zero, negative or do not fit each other are refused where they stand") {
   using H = Llama2cHeader;
   const Llama2cKind v0 = Llama2cKind::kV0, v2 = Llama2cKind::kV2, mem = Llama2cKind::kV2Mem;
+  CHECK(
+      refusal_with(v0, &H::dim, 0x46554747) ==
+      "x.bin: byte offset 0: this is a GGUF file; a llama2.c .bin file or .safetensors is needed");
   CHECK(refusal_with(v0, &H::dim, 0) == "x.bin: byte offset 0: dim is 0 but must be at least 1");
   CHECK(refusal_with(v0, &H::hidden_dim, -4) ==
         "x.bin: byte offset 4: hidden_dim is -4 but must be at least 1");

@@ -88,8 +88,9 @@ ReservedBuffer::ReservedBuffer(size_t capacity_bytes) {
   if (capacity_bytes == 0) return;
   data_ = map_pages(capacity_bytes, PROT_NONE, MAP_NORESERVE);
   if (data_ == nullptr)
-    throw Error("cannot reserve " + std::to_string(capacity_bytes) +
-                " bytes of address space: " + std::strerror(errno));
+    throw Error("cannot reserve " + std::to_string(capacity_bytes) + " bytes of address space (" +
+                std::strerror(errno) +
+                "); make the longest session shorter, or raise the limit of virtual memory");
   capacity_ = round_up(capacity_bytes, page_size());
 }
 

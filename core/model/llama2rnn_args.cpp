@@ -48,8 +48,10 @@ std::string Llama2RnnArgs::text(const std::string& name, const std::string& othe
 
 int64_t Llama2RnnArgs::size(const std::string& name, int64_t otherwise) const {
   const auto it = values_.find(name);
-  if (it == values_.end() && otherwise == 0) fail(name, "is missing");
-  if (it == values_.end()) return otherwise;
+  if (it == values_.end()) {
+    if (otherwise == 0) fail(name, "is missing");
+    return otherwise;
+  }
   const std::string& t = it->second;
   int64_t value = 0;
   const auto [end, status] = std::from_chars(t.data(), t.data() + t.size(), value);

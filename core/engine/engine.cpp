@@ -74,6 +74,8 @@ int64_t Engine::weight_bytes_per_token() const {
          impl_->model.spec().info.hidden_size * static_cast<int64_t>(sizeof(float));
 }
 
+int64_t Engine::state_bytes(int64_t position) const { return impl_->layout->live_bytes(position); }
+
 std::optional<int64_t> Engine::max_length() const {
   const int64_t length = impl_->layout->max_length();
   return length == INT64_MAX ? std::nullopt : std::optional(length);

@@ -130,6 +130,8 @@ class Engine {
   std::vector<std::string> graph_names() const;
   // Bytes of weights a single-token step reads.
   int64_t weight_bytes_per_token() const;
+  // Live bytes of a session's state after `position` tokens, without reading any.
+  int64_t state_bytes(int64_t position) const;
   // Longest position a session can reach; nullopt: no limit.
   std::optional<int64_t> max_length() const;
 

@@ -72,6 +72,12 @@ int64_t StateLayout::live_rows(const StateSpec& spec, int64_t position) {
   return std::min(position, spec.sinks) + std::clamp<int64_t>(position - spec.sinks, 0, spec.rows);
 }
 
+int64_t StateLayout::live_bytes(int64_t position) const {
+  int64_t bytes = 0;
+  for (const StateSpec& spec : specs_) bytes += live_rows(spec, position) * row_bytes(spec);
+  return bytes;
+}
+
 void StateLayout::check_memory() const {
   int64_t bytes = 0;
   for (const StateSpec& spec : specs_)
@@ -128,13 +134,6 @@ void StateSet::reserve(int64_t end) {
     buffer.commit(static_cast<size_t>(bytes));
     views_[i].n_rows = bytes / views_[i].row_bytes;
   }
-}
-
-int64_t StateSet::live_bytes(int64_t position) const {
-  int64_t bytes = 0;
-  for (const StateSpec& spec : layout_->specs())
-    bytes += StateLayout::live_rows(spec, position) * row_bytes(spec);
-  return bytes;
 }
 
 std::span<float> StateSet::row(size_t number, int64_t index) {

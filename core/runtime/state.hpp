@@ -34,6 +34,8 @@ class StateLayout {
   int64_t max_length() const;
   // Rows of `spec` that are live after `position` tokens.
   static int64_t live_rows(const StateSpec& spec, int64_t position);
+  // Bytes of all states that are live then.
+  int64_t live_bytes(int64_t position) const;
 
  private:
   void check_memory() const;
@@ -57,7 +59,7 @@ class StateSet {
   const perdure_state_view* views() const { return views_.data(); }
 
   // Live bytes after `position` tokens.
-  int64_t live_bytes(int64_t position) const;
+  int64_t live_bytes(int64_t position) const { return layout_->live_bytes(position); }
   // Copies live rows in logical order. `values`: [live_rows, columns].
   void copy_live(size_t number, int64_t position, std::span<float> values) const;
   // Writes them back. Requires: reserve(position) was called; values as copy_live gave them.

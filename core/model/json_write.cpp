@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apps/perdure/json_output.hpp"
+#include "core/model/json_write.hpp"
 
-#include <fmt/format.h>
-
+#include <array>
 #include <cmath>
 
-namespace perdure::app {
+namespace perdure {
 namespace {
+
+std::string escaped(unsigned char control) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  return std::string("\\u00") + kDigits[control >> 4] + kDigits[control & 15];
+}
 
 std::string quoted(std::string_view text) {
   std::string result = "\"";
@@ -18,7 +22,7 @@ std::string quoted(std::string_view text) {
     else if (c == '\n')
       result += "\\n";
     else if (byte < 0x20)
-      result += fmt::format("\\u{:04x}", byte);
+      result += escaped(byte);
     else
       result += c;
   }
@@ -30,7 +34,7 @@ struct Writer {
   std::string operator()(bool value) const { return value ? "true" : "false"; }
   std::string operator()(int64_t value) const { return std::to_string(value); }
   std::string operator()(double value) const {
-    return std::isfinite(value) ? fmt::format("{}", value) : "null";
+    return std::isfinite(value) ? Json(value).scalar_text() : "null";
   }
   std::string operator()(const std::string& value) const { return quoted(value); }
   std::string operator()(const Json::List& list) const {
@@ -50,4 +54,4 @@ struct Writer {
 
 std::string json_text(const Json& value) { return std::visit(Writer{}, value.content()); }
 
-}  // namespace perdure::app
+}  // namespace perdure

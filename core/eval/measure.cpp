@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The table of measures, and what all of them have in common.
+#include "core/eval/measure.hpp"
+
+#include <algorithm>
+
+#include "core/eval/measure_kind.hpp"
+
+namespace perdure {
+namespace {
+
+const std::vector<MeasureKind>& kinds() {
+  static const std::vector<MeasureKind> all{loss_measure()};
+  return all;
+}
+
+const MeasureKind& find_kind(const std::string& name) {
+  std::vector<std::string> names;
+  for (const MeasureKind& kind : kinds()) {
+    if (kind.info.name == name) return kind;
+    names.push_back(kind.info.name);
+  }
+  const std::string near = nearest(name, names);
+  throw UsageError("there is no measure '" + name + "'" +
+                   (near.empty() ? "" : "; did you mean '" + near + "'?"));
+}
+
+// Kind of a spec. Errors: UsageError for options that cannot be.
+const MeasureKind& checked_kind(const MeasureSpec& spec) {
+  const MeasureKind& kind = find_kind(spec.name);
+  if (spec.control != Control::kNone && !kind.info.has_controls)
+    throw UsageError("the measure '" + spec.name + "' has no controls; only loss has");
+  const std::pair<const char*, int64_t> positive[] = {
+      {"samples", spec.samples}, {"tail", spec.tail},
+      {"points", spec.points},   {"shuffle_block", spec.shuffle_block},
+      {"digits", spec.digits},   {"decode_tokens", spec.decode_tokens}};
+  for (const auto& [name, value] : positive)
+    if (value < 1)
+      throw UsageError("the measure '" + spec.name + "' has " + name + " " + std::to_string(value) +
+                       "; it must be at least 1");
+  return kind;
+}
+
+// " (memory reset)" and "/reset".
+std::pair<std::string, std::string> words_of(Control control) {
+  switch (control) {
+    case Control::kReset:
+      return {", memory reset", "/reset"};
+    case Control::kShuffled:
+      return {", context shuffled", "/shuffled"};
+    case Control::kNone:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const MeasureInfo> measures() {
+  static const std::vector<MeasureInfo> infos = [] {
+    std::vector<MeasureInfo> result;
+    for (const MeasureKind& kind : kinds()) result.push_back(kind.info);
+    return result;
+  }();
+  return infos;
+}
+
+const MeasureInfo& find_measure(const std::string& name) { return find_kind(name).info; }
+
+std::vector<FigureInfo> figures_of(const MeasureSpec& spec) {
+  std::vector<FigureInfo> figures = checked_kind(spec).figures(spec);
+  const auto [title, suffix] = words_of(spec.control);
+  for (FigureInfo& figure : figures) {
+    figure.title += title;
+    figure.name += suffix;
+  }
+  return figures;
+}
+
+int64_t measure_tokens(const MeasureSpec& spec, int64_t length) {
+  return checked_kind(spec).tokens(spec, length);
+}
+
+std::optional<MeasureResult> run_measure(Engine& engine, const MeasureSpec& spec, int64_t length,
+                                         const EvalText& text, const MeasureProgress& progress) {
+  const MeasureKind& kind = checked_kind(spec);
+  if (length < 1) throw UsageError("a length of " + std::to_string(length) + " tokens is none");
+  if (kind.info.reads_text && text.tokens.empty())
+    throw UsageError("the measure '" + spec.name + "' needs a text, and " +
+                     (text.name.empty() ? "none is given" : text.name + " is empty"));
+  std::optional<MeasureResult> result = kind.run({engine, spec, length, text, progress});
+  if (!result) return result;
+  const std::vector<FigureInfo> figures = figures_of(spec);
+  for (size_t i = 0; i < figures.size(); ++i) result->figures[i].name = figures[i].name;
+  return result;
+}
+
+}  // namespace perdure

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/eval/windows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "core/eval/random.hpp"
+
+namespace perdure {
+namespace {
+
+// Sessions that read their windows side by side.
+class Group {
+ public:
+  Group(Engine& engine, std::vector<Window> windows)
+      : engine_(engine), windows_(std::move(windows)), scores_(windows_.size()) {
+    for (const Window& w : windows_) {
+      if (w.targets.empty() || w.targets.size() > w.tokens.size())
+        throw Error("a window has " + std::to_string(w.targets.size()) + " targets and " +
+                    std::to_string(w.tokens.size()) + " tokens");
+      sessions_.push_back(engine.new_session());
+    }
+  }
+
+  // False if `progress` said stop. `done`: tokens of earlier groups; grows by this one's.
+  bool read(const MeasureProgress& progress, int64_t& done) {
+    const int64_t before = done;
+    const auto keep_going = [&] {
+      done = before;
+      for (const Session& session : sessions_) done += session.position();
+      return !progress || progress(done);
+    };
+    if (!feed(Feed::Logits::kNone, keep_going) || !feed(Feed::Logits::kAll, keep_going))
+      return false;
+    keep_going();
+    return true;
+  }
+
+  std::span<const RowScore> scores(size_t window) const { return scores_[window]; }
+
+ private:
+  // Reads what comes before the scored rows (kNone) or these (kAll).
+  bool feed(Feed::Logits logits, const std::function<bool()>& keep_going) {
+    std::vector<Feed> feeds;
+    for (size_t i = 0; i < windows_.size(); ++i) {
+      const std::span<const int32_t> tokens = windows_[i].tokens;
+      const size_t n_context = tokens.size() - windows_[i].targets.size();
+      feeds.push_back(
+          {&sessions_[i],
+           logits == Feed::Logits::kNone ? tokens.first(n_context) : tokens.subspan(n_context),
+           logits});
+    }
+    const auto sink = [&](size_t window, size_t row, std::span<const float> values) {
+      scores_[window].push_back(score_row(values, windows_[window].targets[row]));
+    };
+    const std::vector<size_t> read = engine_.feed(feeds, sink, keep_going);
+    return std::equal(read.begin(), read.end(), feeds.begin(),
+                      [](size_t n, const Feed& f) { return n == f.tokens.size(); });
+  }
+
+  Engine& engine_;
+  std::vector<Window> windows_;
+  std::vector<std::vector<RowScore>> scores_;
+  std::vector<Session> sessions_;
+};
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// Steps that a group should fill: the last step of a group is rarely full.
+constexpr int64_t kStepsPerGroup = 16;
+constexpr int64_t kMostWindows = 64;
+
+}  // namespace
+
+RowScore score_row(std::span<const float> logits, int32_t target) {
+  const auto best = std::max_element(logits.begin(), logits.end());
+  const double largest = *best;
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(logit - largest);
+  const auto wanted = static_cast<size_t>(target);
+  const double loss = std::log(sum) + largest - logits[wanted];
+  return {loss, !std::isnan(loss) && best - logits.begin() == target};
+}
+
+int64_t windows_at_once(const Engine& engine, int64_t length, int64_t state_budget) {
+  const int64_t rows = engine.settings().step.max_rows;
+  const Traits traits = engine.traits();
+  int64_t rows_per_step = std::min(rows, length);
+  if (traits.segment_length > 0) rows_per_step = std::min(rows_per_step, traits.segment_length);
+  if (traits.max_rows_per_step > 0)
+    rows_per_step = std::min(rows_per_step, traits.max_rows_per_step);
+  const int64_t useful =
+      std::max(ceil_div(rows, rows_per_step), ceil_div(kStepsPerGroup * rows, length));
+  const int64_t bytes = std::max<int64_t>(engine.state_bytes(length), 1);
+  return std::clamp<int64_t>(std::min(useful, state_budget / bytes), 1, kMostWindows);
+}
+
+bool read_windows(Engine& engine, int64_t count, const WindowMaker& make, const WindowSink& sink,
+                  const MeasureProgress& progress) {
+  int64_t done = 0;
+  for (int64_t first = 0; first < count;) {
+    std::vector<Window> windows;
+    int64_t longest = 1;
+    // The windows to come may be longer than the first ones.
+    while (first + std::ssize(windows) < count) {
+      Window next = make(first + std::ssize(windows));
+      longest = std::max(longest, std::ssize(next.tokens));
+      windows.push_back(std::move(next));
+      if (std::ssize(windows) >= windows_at_once(engine, longest)) break;
+    }
+    const int64_t n = std::ssize(windows);
+    Group group(engine, std::move(windows));
+    if (!group.read(progress, done)) return false;
+    for (int64_t i = 0; i < n; ++i) sink(first + i, group.scores(static_cast<size_t>(i)));
+    first += n;
+  }
+  return true;
+}
+
+void apply_control(Window& window, Control control, int64_t block, uint64_t seed, int64_t index) {
+  const size_t n_context = window.tokens.size() - window.targets.size();
+  if (control == Control::kReset)
+    window.tokens.erase(window.tokens.begin(),
+                        window.tokens.begin() + static_cast<ptrdiff_t>(n_context));
+  if (control != Control::kShuffled) return;
+  const auto size = static_cast<size_t>(block);
+  std::vector<size_t> blocks((n_context + size - 1) / size);
+  std::iota(blocks.begin(), blocks.end(), size_t{0});
+  EvalRandom(seed, static_cast<uint64_t>(index)).shuffle(std::span(blocks));
+  std::vector<int32_t> context;
+  for (const size_t b : blocks) {
+    const size_t first = b * size;
+    const size_t n = std::min(size, n_context - first);
+    context.insert(context.end(), window.tokens.begin() + static_cast<ptrdiff_t>(first),
+                   window.tokens.begin() + static_cast<ptrdiff_t>(first + n));
+  }
+  std::copy(context.begin(), context.end(), window.tokens.begin());
+}
+
+}  // namespace perdure

@@ -40,7 +40,10 @@ class CommandLine {
   bool given(const char* name) const { return variables_.count(name) != 0; }
   bool quiet() const { return quiet_; }
   bool json() const { return json_; }
-  // The configuration of -c and --set.
+  // The file of -c, empty if there is none, and what --set gives, as written.
+  const std::string& config() const { return config_; }
+  const std::vector<std::string>& overrides() const { return overrides_; }
+  // The configuration of both.
   Settings settings() const { return load_settings(config_, overrides_); }
 
  private:

@@ -12,6 +12,7 @@
 #include "apps/perdure/generator.hpp"
 #include "apps/perdure/interrupt.hpp"
 #include "apps/perdure/output.hpp"
+#include "apps/perdure/side_by_side.hpp"
 #include "apps/perdure/stored_session.hpp"
 #include "plugins/linked_plugins.hpp"
 
@@ -21,7 +22,10 @@ namespace {
 struct Request {
   std::string prompt, file, session;
   bool from_file = false;
+  std::vector<std::string> with;
   StopRule stop;
+
+  std::string text() const { return from_file ? read_file(file) : prompt; }
 };
 
 // The prompt as tokens. A session that goes on gets no BOS; there the tokenizer's own leading space
@@ -48,7 +52,7 @@ void report(const Generator& generator, const Session& session, Stop stop, bool 
 
 void generate(Engine& engine, Session& session, const Request& request, bool quiet) {
   const bool resumed = session.position() > 0;
-  const std::string prompt = request.from_file ? read_file(request.file) : request.prompt;
+  const std::string prompt = request.text();
   if (resumed && prompt.empty())
     throw UsageError("memory '" + request.session +
                      "' goes on from a prompt; give one with -p or -f");
@@ -70,12 +74,44 @@ void generate(Engine& engine, Session& session, const Request& request, bool qui
   report(generator, session, stop, quiet);
 }
 
+void check(const Request& request, const CommandLine& line) {
+  require_at_least("--tokens", request.stop.max_tokens, 0);
+  if (line.given("prompt") && line.given("file"))
+    throw UsageError("-p and -f both give a prompt; use one of them");
+  if (request.with.empty()) return;
+  if (line.given("config"))
+    throw UsageError("-c and --with both give configurations; name all of them by --with");
+  if (line.given("session"))
+    throw UsageError("--session goes on from one memory; it cannot be given together with --with");
+}
+
+// One text under every configuration of --with.
+void compare_live(const Request& request, const CommandLine& line) {
+  const std::vector<NamedEngine> engines = open_engines(request.with, line.overrides());
+  const std::string prompt = request.text();
+  if (isatty(STDOUT_FILENO) != 0) {
+    catch_interrupts();
+    write_columns(engines, prompt, request.stop, line.quiet());
+    return;
+  }
+  Request one = request;
+  one.prompt = prompt;
+  one.from_file = false;
+  for (const NamedEngine& named : engines) {
+    print(fmt::format("== {} ==\n", named.name));
+    Session session = named.engine->new_session();
+    generate(*named.engine, session, one, line.quiet());
+    print("\n");
+    if (interrupted()) return;
+  }
+}
+
 }  // namespace
 
 int run_generate(const Arguments& arguments) {
   Request request;
   CommandLine line(
-      "generate [-p TEXT | -f FILE] [-n N] [--session NAME]",
+      "generate [-p TEXT | -f FILE] [-n N] [--session NAME | --with FILE ...]",
       "Prints the prompt and then its continuation; nothing else goes to standard output.\n"
       "Without a prompt the text starts from nothing (BOS).");
   line.add("prompt,p", &request.prompt, "the text to go on with")
@@ -84,12 +120,17 @@ int run_generate(const Arguments& arguments) {
       .add("tokens,n", &request.stop.max_tokens, "write at most N tokens (256)")
       .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
       .add("session", &request.session,
-           "go on from this memory of the store, and save it at the end", "NAME");
+           "go on from this memory of the store, and save it at the end", "NAME")
+      .add("with", &request.with,
+           "go on under this configuration; repeated: under each, side by side on a terminal",
+           "FILE");
   if (!line.parse(arguments)) return 0;
-  require_at_least("--tokens", request.stop.max_tokens, 0);
-  if (line.given("prompt") && line.given("file"))
-    throw UsageError("-p and -f both give a prompt; use one of them");
+  check(request, line);
   request.from_file = line.given("file");
+  if (!request.with.empty()) {
+    compare_live(request, line);
+    return 0;
+  }
   Engine engine(line.settings(), linked_plugins());
   if (!line.given("session")) {
     Session session = engine.new_session();

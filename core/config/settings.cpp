@@ -13,6 +13,7 @@
 #include <set>
 
 #include "core/config/map_reader.hpp"
+#include "core/config/settings_tree.hpp"
 
 namespace perdure {
 namespace {
@@ -158,6 +159,20 @@ void read_chat(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
+std::string read_text(const std::string& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxYamlBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad())
+    throw UsageError("cannot read configuration " + path + ": " +
+                     std::strerror(errno ? errno : EIO));
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+}  // namespace
+
 Settings read_settings(YamlNode& root, const std::string& directory) {
   Settings settings;
   YamlNode absent;
@@ -194,26 +209,38 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   return settings;
 }
 
-}  // namespace
+YamlNode read_tree(const std::string& path, const std::vector<std::string>& overrides) {
+  YamlNode root;
+  if (!path.empty()) root = parse_yaml(read_text(path), path);
+  for (const std::string& override_text : overrides) apply_override(root, override_text);
+  return root;
+}
+
+YamlNode take_entry(YamlNode& map, const std::string& key) {
+  const auto found = std::find_if(map.entries.begin(), map.entries.end(),
+                                  [&](const YamlEntry& entry) { return entry.key == key; });
+  if (found == map.entries.end()) return {};
+  YamlNode value = std::move(found->value);
+  map.entries.erase(found);
+  return value;
+}
+
+std::string folder_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
 
 Settings parse_settings(const std::string& text, const std::string& name,
                         const std::string& directory, const std::vector<std::string>& overrides) {
   YamlNode root = parse_yaml(text, name);
   for (const std::string& override_text : overrides) apply_override(root, override_text);
+  take_entry(root, "compare");
   return read_settings(root, directory);
 }
 
 Settings load_settings(const std::string& path, const std::vector<std::string>& overrides) {
-  if (path.empty()) return parse_settings("", "defaults", "", overrides);
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxYamlBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!file.is_open() || file.bad())
-    throw UsageError("cannot read configuration " + path + ": " +
-                     std::strerror(errno ? errno : EIO));
-  text.resize(static_cast<size_t>(file.gcount()));
-  return parse_settings(text, path, std::filesystem::path(path).parent_path().string(), overrides);
+  YamlNode root = read_tree(path, overrides);
+  take_entry(root, "compare");
+  return read_settings(root, folder_of(path));
 }
 
 }  // namespace perdure

@@ -86,7 +86,8 @@ struct Settings {
 
 // Reads `path` (empty: defaults only), then applies overrides of the form "key.sub=value" in order.
 // Relative paths in the file are relative to it, in overrides to the working directory; "~" is the
-// user's home. Errors: UsageError, one sentence with file:line and the nearest valid key.
+// user's home. A section `compare` is left to load_comparison (comparison.hpp). Errors: UsageError,
+// one sentence with file:line and the nearest valid key.
 Settings load_settings(const std::string& path, const std::vector<std::string>& overrides);
 // The same from text; `name` stands for the file in messages, `directory` is what relative paths
 // are relative to.

@@ -56,7 +56,7 @@ STANDARD = set(
     time.h""".split()
 )
 # The operating system; not for core/api, core/graph and core/model, in which there is no machine.
-SYSTEM = re.compile(r"(sys|linux|asm)/|(cpuid|cxxabi|dirent|elf|fcntl|langinfo|link|locale|malloc|poll|pthread|pty|pwd|sched|"
+SYSTEM = re.compile(r"(sys|linux|asm)/|(cpuid|cxxabi|dirent|elf|fcntl|glob|langinfo|link|locale|malloc|poll|pthread|pty|pwd|sched|"
                     r"spawn|termios|unistd|wchar)\.h")
 NO_SYSTEM = ("core/api", "core/graph")
 

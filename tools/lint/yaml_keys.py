@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/configuration.md and the sources name the same keys: those that core/config/settings.cpp reads, and the options
-that strategies state, those they share (core/api) and their own (plugins/attention)."""
+"""docs/configuration.md and the sources name the same keys: those that core/config reads, and the options that strategies
+state, those they share (core/api) and their own (plugins/attention)."""
 
 import re
 
 import tree
 
 DOCUMENT = "docs/configuration.md"
-SETTINGS = "core/config/settings.cpp"
+SETTINGS = ("core/config/settings.cpp", "core/config/comparison.cpp")
 READER = re.compile(r'MapReader (\w+)\([^;]*?"([\w.]*)"\)|MapReader& (\w+)[,)]')
-PASSED_ON = "attention"  # the one map whose reader is handed to another function
+# The maps whose readers are handed to other functions, one in each file.
+PASSED_ON = {"core/config/settings.cpp": "attention", "core/config/comparison.cpp": "compare"}
 READ = re.compile(r'\b(\w+)\.(?:text|texts|integer|real|flag|path|paths|choice|take)\("(\w+)"')
 OPTION = re.compile(r'\{\s*\.name = "(\w+)",\s*\.type = OptionType::')
 DOCUMENTED = re.compile(r"^\| `([\w.]+)` \|", re.M)
@@ -22,7 +23,7 @@ def line_of(text: str, offset: int) -> int:
     return text.count("\n", 0, offset) + 1
 
 
-def keys_read(text: str):
+def keys_read(path: str, text: str):
     """(key, line) of every key that the settings reader asks for. A reader's prefix holds until its name is reused."""
     prefixes = {}
     events = sorted([(m.start(), m) for m in READER.finditer(text)] + [(m.start(), m) for m in READ.finditer(text)],
@@ -30,7 +31,7 @@ def keys_read(text: str):
     for offset, match in events:
         if match.re is READER:
             name, prefix, passed = match.groups()
-            prefixes[name or passed] = PASSED_ON if passed else prefix
+            prefixes[name or passed] = PASSED_ON[path] if passed else prefix
             continue
         name, word = match.groups()
         if name in prefixes:
@@ -63,10 +64,11 @@ def violations(top):
     text = (top / DOCUMENT).read_text()
     rows = {(section, key): line for section, key, line in documented(text)}
     known = set()
-    for key, line in keys_read(tree.without_comments((top / SETTINGS).read_text())):
-        known.add(("", key))
-        if ("", key) not in rows:
-            yield SETTINGS, line, f"{key} is not documented in {DOCUMENT}"
+    for path in SETTINGS:
+        for key, line in keys_read(path, tree.without_comments((top / path).read_text())):
+            known.add(("", key))
+            if ("", key) not in rows:
+                yield path, line, f"{key} is not documented in {DOCUMENT}"
     for strategy, option, path, line in options_stated(top):
         known.add((strategy, option))
         if (strategy, option) not in rows and ("", f"attention.{option}") not in rows:

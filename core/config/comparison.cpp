@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/config/comparison.hpp"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/config/map_reader.hpp"
+#include "core/config/settings_tree.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr int64_t kMaxLength = int64_t{1} << 40;
+
+// What an entry writes over what holds for all. Lists and scalars replace.
+void merge(YamlNode& base, const YamlNode& changes) {
+  if (base.kind != YamlNode::Kind::kMap || changes.kind != YamlNode::Kind::kMap) {
+    base = changes;
+    return;
+  }
+  for (const YamlEntry& entry : changes.entries) {
+    if (YamlNode* there = base.find(entry.key))
+      merge(*there, entry.value);
+    else
+      base.entries.push_back(entry);
+  }
+}
+
+ComparisonEntry read_entry(YamlEntry& written, const YamlNode& base, const std::string& directory) {
+  static const std::string kInputs[] = {"whole", "clip", "repeat"};
+  ComparisonEntry entry{.name = written.key, .place = written.place};
+  if (entry.name.empty() || entry.name.find('/') != std::string::npos)
+    throw UsageError(written.place.text +
+                     ": the name of an entry must not be empty nor have a '/'");
+  MapReader(written.value, "compare.entries." + entry.name).choice("input", entry.input, kInputs);
+  YamlNode changes = written.value;
+  take_entry(changes, "input");
+  YamlNode tree = base;
+  YamlNode* attention = changes.find("attention");
+  if (attention != nullptr && attention->kind == YamlNode::Kind::kMap &&
+      attention->find("strategy") != nullptr)
+    take_entry(tree, "attention");
+  if (changes.kind == YamlNode::Kind::kMap) merge(tree, changes);
+  entry.settings = read_settings(tree, directory);
+  return entry;
+}
+
+void read_entries(MapReader& reader, const YamlNode& base, const std::string& directory,
+                  ComparisonSettings& result) {
+  YamlNode* node = reader.take("entries");
+  if (node != nullptr) {
+    MapReader entries(*node, "compare.entries");
+    for (YamlEntry* written : entries.rest())
+      result.entries.push_back(read_entry(*written, base, directory));
+  }
+  if (result.entries.empty())
+    throw UsageError(result.place.text +
+                     ": compare.entries is missing; name what is compared, for example "
+                     "{plain: {}, linear: {attention: {strategy: full, rope_scaling: linear}}}");
+}
+
+void read_baseline(MapReader& reader, ComparisonSettings& result) {
+  const YamlNode* node = reader.take("baseline");
+  if (node == nullptr) return;
+  std::vector<std::string> names;
+  for (const ComparisonEntry& entry : result.entries) names.push_back(entry.name);
+  std::string name;
+  reader.choice("baseline", name, names);
+  result.baseline =
+      static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+void read_lengths(MapReader& reader, ComparisonSettings& result) {
+  std::vector<std::string> texts;
+  reader.texts("lengths", texts);
+  const YamlNode* node = reader.take("lengths");
+  if (texts.empty())
+    throw UsageError((node == nullptr ? result.place : node->place).text +
+                     ": compare.lengths must name at least one length, for example [256, 1024]");
+  for (const std::string& text : texts) {
+    const std::optional<int64_t> length = scalar_to_int(text, false);
+    if (!length || *length < 1 || *length > kMaxLength)
+      reader.fail(*node, "lengths",
+                  "must be whole numbers" + range_text(1, static_cast<double>(kMaxLength)) +
+                      ", but one is '" + text + "'");
+    result.lengths.push_back(*length);
+  }
+  std::sort(result.lengths.begin(), result.lengths.end());
+  const auto last = std::unique(result.lengths.begin(), result.lengths.end());
+  result.lengths.erase(last, result.lengths.end());
+}
+
+std::string option_text(MapReader& reader, const YamlEntry& entry) {
+  const YamlNode& value = entry.value;
+  if (value.kind == YamlNode::Kind::kScalar) return value.text;
+  std::vector<std::string> items;
+  if (value.kind != YamlNode::Kind::kList) reader.fail(value, entry.key, "must be a value or list");
+  reader.texts(entry.key, items);
+  std::string text;
+  for (const std::string& item : items) text += (text.empty() ? "" : ",") + item;
+  return text;
+}
+
+// `loss`, or `{loss: {tail: 64}}`.
+MeasureChoice read_measure(YamlNode& node) {
+  MeasureChoice measure{.place = node.place};
+  if (node.kind == YamlNode::Kind::kScalar) {
+    measure.name = node.text;
+    return measure;
+  }
+  if (node.kind != YamlNode::Kind::kMap || node.entries.size() != 1)
+    throw UsageError(node.place.text +
+                     ": compare.measures: write a measure as 'loss' or '{loss: {tail: 64}}'");
+  YamlEntry& entry = node.entries.front();
+  measure.name = entry.key;
+  MapReader options(entry.value, "compare.measures." + entry.key);
+  for (const YamlEntry* option : options.rest())
+    measure.options[option->key] = {option_text(options, *option), option->value.place,
+                                    option->value.quoted};
+  return measure;
+}
+
+void read_measures(MapReader& reader, ComparisonSettings& result) {
+  YamlNode* node = reader.take("measures");
+  if (node == nullptr) {
+    result.measures.push_back({.name = "loss", .place = result.place});
+    return;
+  }
+  if (node->kind == YamlNode::Kind::kList)
+    for (YamlNode& item : node->items) result.measures.push_back(read_measure(item));
+  else
+    result.measures.push_back(read_measure(*node));
+  if (result.measures.empty()) reader.fail(*node, "measures", "must name at least one measure");
+}
+
+// The files that match, sorted; a path without wildcards stands for itself, there or not.
+std::vector<std::string> expand(const std::string& pattern, const SourcePlace& place) {
+  if (pattern.find_first_of("*?[") == std::string::npos) return {pattern};
+  glob_t found{};
+  const int status = ::glob(pattern.c_str(), 0, nullptr, &found);
+  std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  std::sort(paths.begin(), paths.end());  // glob's own order is the locale's
+  if (status != 0 || paths.empty())
+    throw UsageError(place.text + ": compare.text: no file matches " + pattern);
+  return paths;
+}
+
+void read_text_files(MapReader& reader, const std::string& directory, ComparisonSettings& result) {
+  std::vector<std::string> patterns;
+  reader.paths("text", patterns, directory);
+  const YamlNode* node = reader.take("text");
+  for (const std::string& pattern : patterns)
+    for (std::string& path : expand(pattern, node->place)) result.text.push_back(std::move(path));
+  reader.text("separator", result.separator);
+  reader.path("tokens", result.tokens, directory);
+  if (!result.text.empty() && !result.tokens.empty())
+    reader.fail(*node, "text", "and compare.tokens both say what is read; give one of them");
+}
+
+}  // namespace
+
+ComparisonSettings load_comparison(const std::string& path,
+                                   const std::vector<std::string>& overrides) {
+  YamlNode base = read_tree(path, overrides);
+  const std::string directory = folder_of(path);
+  if (base.kind != YamlNode::Kind::kMap || base.find("compare") == nullptr)
+    throw UsageError((path.empty() ? "the configuration" : path) +
+                     std::string(" has no section 'compare', which says what is compared; see "
+                                 "configs/compare for some"));
+  YamlNode section = take_entry(base, "compare");
+  ComparisonSettings result;
+  result.place = section.place;
+  MapReader reader(section, "compare");
+  reader.text("title", result.title);
+  read_entries(reader, base, directory, result);
+  read_baseline(reader, result);
+  read_lengths(reader, result);
+  read_measures(reader, result);
+  read_text_files(reader, directory, result);
+  reader.path("out", result.out, directory);
+  reader.integer("seed", result.seed, 0, INT64_MAX);
+  reader.integer("samples", result.samples, 1, int64_t{1} << 32);
+  reader.finish();
+  return result;
+}
+
+}  // namespace perdure

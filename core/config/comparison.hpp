@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The `compare:` section of a configuration: what `perdure compare` sets side by side. The rest of
+// the file holds for every entry; an entry writes down only what is different.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/settings.hpp"
+
+namespace perdure {
+
+// One row of the comparison.
+struct ComparisonEntry {
+  std::string name;
+  Settings settings;           // of the whole file, with what the entry changes
+  std::string input{"whole"};  // whole | clip | repeat: which of a text's tokens the model is given
+  SourcePlace place;
+};
+
+// A measure as written: only core/eval knows its options.
+struct MeasureChoice {
+  std::string name;
+  std::map<std::string, RawOption> options;  // lists as their items with ',' between them
+  SourcePlace place;
+};
+
+struct ComparisonSettings {
+  std::string title{"Comparison"};
+  std::vector<ComparisonEntry> entries;  // at least one; names are unique
+  std::optional<size_t> baseline;        // index of the entry that differences are to
+  std::vector<int64_t> lengths;          // ascending, without duplicates, at least one
+  std::vector<MeasureChoice> measures;   // at least one
+  std::vector<std::string> text;         // absolute paths, patterns resolved, as written or sorted
+  std::string separator;                 // between the texts of a file; empty: a file is one text
+  std::string tokens;                    // a file of token ids instead
+  std::string out;                       // absolute; empty if not given
+  int64_t seed = 1;
+  int64_t samples = 64;
+  SourcePlace place;
+};
+
+// As load_settings, for a file with a section `compare`. The maps of an entry are merged with those
+// of the file, key by key; an entry that names a strategy starts with an empty `attention`, as
+// options belong to a strategy. Errors: UsageError, one sentence with file:line and the nearest
+// valid key; also for a pattern that no file matches.
+ComparisonSettings load_comparison(const std::string& path,
+                                   const std::vector<std::string>& overrides);
+
+}  // namespace perdure

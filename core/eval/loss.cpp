@@ -21,8 +21,7 @@ int64_t train_length_of(const MeasureRun& run) {
 // Tokens and targets [end - length - 1, end) of the text in the form asked for, targets not yet cut
 // to the tail.
 Window whole_window(const MeasureRun& run, int64_t end) {
-  const auto first = run.text.tokens.begin() + (end - run.length - 1);
-  Window window{{first, first + run.length}, {first + 1, first + run.length + 1}};
+  Window window = text_window(run.text, end, run.length, run.length);
   if (run.spec.input == InputForm::kWhole) return window;
   const int64_t kept = train_length_of(run);
   if (kept >= run.length) return window;
@@ -68,13 +67,8 @@ std::optional<MeasureResult> run_loss(const MeasureRun& run) {
       run.engine, std::ssize(ends),
       [&](int64_t i) { return make_window(run, ends[static_cast<size_t>(i)], i); },
       [&](int64_t, std::span<const RowScore> scores) {
-        double sum = 0, right = 0;
-        for (const RowScore& score : scores) {
-          sum += score.loss;
-          right += score.top1 ? 1 : 0;
-        }
-        loss.samples.push_back(sum / static_cast<double>(scores.size()));
-        accuracy.samples.push_back(right / static_cast<double>(scores.size()));
+        loss.samples.push_back(mean_loss(scores));
+        accuracy.samples.push_back(top1_share(scores));
       },
       run.progress);
   if (!whole) return std::nullopt;
@@ -86,7 +80,7 @@ std::optional<MeasureResult> run_loss(const MeasureRun& run) {
 MeasureKind loss_measure() {
   return {.info = {.name = "loss",
                    .help = "Loss and top-1 accuracy of the last targets, the same at every length.",
-                   .has_controls = true},
+                   .options = {"samples", "control", "tail", "shuffle_block"}},
           .figures = figures,
           .tokens = tokens,
           .run = run_loss};

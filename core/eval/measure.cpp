@@ -11,7 +11,10 @@ namespace perdure {
 namespace {
 
 const std::vector<MeasureKind>& kinds() {
-  static const std::vector<MeasureKind> all{loss_measure()};
+  static const std::vector<MeasureKind> all{
+      loss_measure(),   perplexity_measure(), position_measure(), passkey_measure(),
+      recall_measure(), copy_measure(),       choice_measure(),   exact_match_measure(),
+      speed_measure(),  time_measure(),       memory_measure()};
   return all;
 }
 
@@ -29,12 +32,13 @@ const MeasureKind& find_kind(const std::string& name) {
 // Kind of a spec. Errors: UsageError for options that cannot be.
 const MeasureKind& checked_kind(const MeasureSpec& spec) {
   const MeasureKind& kind = find_kind(spec.name);
-  if (spec.control != Control::kNone && !kind.info.has_controls)
+  if (spec.control != Control::kNone && spec.name != "loss")
     throw UsageError("the measure '" + spec.name + "' has no controls; only loss has");
   const std::pair<const char*, int64_t> positive[] = {
       {"samples", spec.samples}, {"tail", spec.tail},
       {"points", spec.points},   {"shuffle_block", spec.shuffle_block},
-      {"digits", spec.digits},   {"decode_tokens", spec.decode_tokens}};
+      {"digits", spec.digits},   {"decode_tokens", spec.decode_tokens},
+      {"repeats", spec.repeats}};
   for (const auto& [name, value] : positive)
     if (value < 1)
       throw UsageError("the measure '" + spec.name + "' has " + name + " " + std::to_string(value) +
@@ -86,7 +90,7 @@ std::optional<MeasureResult> run_measure(Engine& engine, const MeasureSpec& spec
                                          const EvalText& text, const MeasureProgress& progress) {
   const MeasureKind& kind = checked_kind(spec);
   if (length < 1) throw UsageError("a length of " + std::to_string(length) + " tokens is none");
-  if (kind.info.reads_text && text.tokens.empty())
+  if ((kind.info.reads_text || (spec.name == "copy" && spec.copy_text)) && text.tokens.empty())
     throw UsageError("the measure '" + spec.name + "' needs a text, and " +
                      (text.name.empty() ? "none is given" : text.name + " is empty"));
   std::optional<MeasureResult> result = kind.run({engine, spec, length, text, progress});

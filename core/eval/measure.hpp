@@ -8,7 +8,7 @@
 //   loss              -> loss, accuracy            perplexity       -> perplexity
 //   loss_by_position  -> loss_by_position          passkey          -> passkey (by depth)
 //   recall            -> recall (by pairs)         copy             -> copy_loss, copy_accuracy
-//   choice            -> choice                    exact_match      -> exact_match
+//   choice            -> choice, choice_per_byte   exact_match      -> exact_match
 //   speed             -> prefill_speed, decode_speed
 //   time_by_position  -> time_by_position          memory           -> state_bytes, peak_bytes
 //
@@ -56,8 +56,8 @@ struct MeasureInfo {
   std::string name;
   std::string help;  // one sentence
   MeasureClass cls = MeasureClass::kDeterministic;
-  bool reads_text = true;  // needs an EvalText that is not empty
-  bool has_controls = false;
+  bool reads_text = true;                 // needs an EvalText that is not empty
+  std::vector<std::string> options = {};  // names of what can be set (measure_options.hpp)
 };
 
 enum class Control {
@@ -81,21 +81,22 @@ struct MeasureSpec {
   InputForm input = InputForm::kWhole;
   int64_t train_length = 0;  // of kClip and kRepeat; 0: the model's
   uint64_t seed = 1;
-  int64_t samples = 64;  // windows, texts or repetitions; fewer where the text has no room for more
+  int64_t samples = 64;  // windows or tasks; fewer where the text has no room for more
   // Longest length that the samples will be compared over: they end where that still fits, so that
   // the targets are the same at every length. 0: the length itself.
   int64_t longest = 0;
 
-  int64_t tail = 256;          // loss: targets that count; position "last" of the protocol: 1
+  int64_t tail = 256;          // loss, copy: targets that count, the window's last ones
   int64_t shuffle_block = 16;  // kShuffled: tokens that stay together
   int64_t stride = 0;          // perplexity: targets per window; 0: half the length
   int64_t points = 16;         // loss_by_position, time_by_position: points along the length
   int64_t digits = 5;          // passkey
   std::vector<double> depths{0.0, 0.25, 0.5, 0.75, 1.0};  // passkey: 0 is the text's beginning
   std::vector<int64_t> pairs{4, 16, 64};                  // recall
-  bool copy_text = false;                                 // copy: text instead of random tokens
+  bool copy_text = false;                                 // copy: text, not random tokens
   std::string tasks;           // choice, exact_match: a file of tasks (task_file.hpp)
   int64_t decode_tokens = 32;  // speed, time_by_position: tokens read one at a time
+  int64_t repeats = 3;         // speed: runs that are timed
 };
 
 // Samples at one value of the second axis (0 where there is none).

@@ -3,6 +3,8 @@
 // What a measure brings to the table in measure.cpp; one file per measure. Not a public header.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,5 +33,15 @@ struct MeasureKind {
 };
 
 MeasureKind loss_measure();
+MeasureKind perplexity_measure();
+MeasureKind position_measure();
+MeasureKind passkey_measure();
+MeasureKind recall_measure();
+MeasureKind copy_measure();
+MeasureKind choice_measure();
+MeasureKind exact_match_measure();
+MeasureKind speed_measure();
+MeasureKind time_measure();
+MeasureKind memory_measure();
 
 }  // namespace perdure

@@ -50,12 +50,20 @@ std::vector<Places> places_of(const EvalText& text, int64_t longest, int64_t ste
   return places;
 }
 
+int64_t count_places(const EvalText& text, const std::vector<Places>& places, int64_t longest) {
+  int64_t total = 0;
+  for (const Places& p : places) total += p.count;
+  if (total > 0) return total;
+  throw UsageError("the text " + text.name + " has no document of " + std::to_string(longest + 1) +
+                   " tokens, which a length of " + std::to_string(longest) +
+                   " needs; give a longer text or leave out the longest lengths");
+}
+
+// Requires: number < count_places().
 int64_t place_number(const std::vector<Places>& places, int64_t number, int64_t step) {
-  for (const Places& p : places) {
-    if (number < p.count) return p.first + number * step;
-    number -= p.count;
-  }
-  throw Error("a sample was drawn beyond the text");
+  auto p = places.begin();
+  for (; number >= p->count; ++p) number -= p->count;
+  return p->first + number * step;
 }
 
 }  // namespace
@@ -89,13 +97,7 @@ EvalText make_eval_text(std::string name, std::vector<int32_t> tokens) {
 std::vector<int64_t> sample_ends(const EvalText& text, int64_t count, int64_t longest, int64_t tail,
                                  uint64_t seed) {
   const std::vector<Places> places = places_of(text, longest, tail);
-  int64_t total = 0;
-  for (const Places& p : places) total += p.count;
-  if (total == 0)
-    throw UsageError("the text " + text.name + " has no document of " +
-                     std::to_string(longest + 1) + " tokens, which a length of " +
-                     std::to_string(longest) +
-                     " needs; give a longer text or leave out the longest lengths");
+  const int64_t total = count_places(text, places, longest);
   // The beginning of a shuffle of all places, of which only what has moved is written down.
   EvalRandom random(seed, 0);
   std::unordered_map<int64_t, int64_t> moved;
@@ -107,6 +109,16 @@ std::vector<int64_t> sample_ends(const EvalText& text, int64_t count, int64_t lo
     moved[chosen] = at(i);
     ends.push_back(place_number(places, number, tail));
   }
+  return ends;
+}
+
+std::vector<int64_t> consecutive_ends(const EvalText& text, int64_t count, int64_t longest,
+                                      int64_t step) {
+  const std::vector<Places> places = places_of(text, longest, step);
+  const int64_t total = count_places(text, places, longest);
+  std::vector<int64_t> ends;
+  for (int64_t i = 0; i < std::min(count, total); ++i)
+    ends.push_back(place_number(places, i, step));
   return ends;
 }
 

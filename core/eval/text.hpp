@@ -37,4 +37,9 @@ EvalText make_eval_text(std::string name, std::vector<int32_t> tokens);
 std::vector<int64_t> sample_ends(const EvalText& text, int64_t count, int64_t longest, int64_t tail,
                                  uint64_t seed);
 
+// The same places in the order of the text: the first `count` of them, `step` apart.
+// Errors: as sample_ends.
+std::vector<int64_t> consecutive_ends(const EvalText& text, int64_t count, int64_t longest,
+                                      int64_t step);
+
 }  // namespace perdure

@@ -84,6 +84,28 @@ RowScore score_row(std::span<const float> logits, int32_t target) {
   return {loss, !std::isnan(loss) && best - logits.begin() == target};
 }
 
+double mean_loss(std::span<const RowScore> scores) {
+  double sum = 0;
+  for (const RowScore& score : scores) sum += score.loss;
+  return sum / static_cast<double>(scores.size());
+}
+
+double top1_share(std::span<const RowScore> scores) {
+  const auto right =
+      std::count_if(scores.begin(), scores.end(), [](const RowScore& s) { return s.top1; });
+  return static_cast<double>(right) / static_cast<double>(scores.size());
+}
+
+Window text_window(const EvalText& text, int64_t end, int64_t length, int64_t n_scored) {
+  const auto last = text.tokens.begin() + end;
+  return {{last - 1 - length, last - 1}, {last - n_scored, last}};
+}
+
+Window answer_window(std::vector<int32_t> context, const std::vector<int32_t>& answer) {
+  context.insert(context.end(), answer.begin(), answer.end() - 1);
+  return {std::move(context), answer};
+}
+
 int64_t windows_at_once(const Engine& engine, int64_t length, int64_t state_budget) {
   const int64_t rows = engine.settings().step.max_rows;
   const Traits traits = engine.traits();

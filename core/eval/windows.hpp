@@ -44,6 +44,17 @@ inline constexpr int64_t kStateBudget = int64_t{512} << 20;
 // How many windows of `length` tokens read_windows reads at a time.
 int64_t windows_at_once(const Engine& engine, int64_t length, int64_t state_budget = kStateBudget);
 
+// Tokens and targets [end - length - 1, end) of a text; the last `n_scored` targets are kept.
+// Requires: end as sample_ends gives it, 1 <= n_scored <= length.
+Window text_window(const EvalText& text, int64_t end, int64_t length, int64_t n_scored);
+
+// A context and what should follow it: the last context token and all answer tokens but the last
+// are scored. Requires: both not empty.
+Window answer_window(std::vector<int32_t> context, const std::vector<int32_t>& answer);
+
+double mean_loss(std::span<const RowScore> scores);
+double top1_share(std::span<const RowScore> scores);
+
 // Takes the context away or puts it in another order, blocks of `block` tokens staying together;
 // the context is what stands before the first scored row. `index`: of the window.
 void apply_control(Window& window, Control control, int64_t block, uint64_t seed, int64_t index);

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Copying: BOS, a passage, BOS, the same passage again, half the length each. Scored are the last
+// targets of the second one: what a state of fixed size cannot hold shows here (Jelassi et al.
+// 2024, arXiv:2402.01032).
+#include "core/eval/measure_kind.hpp"
+#include "core/eval/random.hpp"
+#include "core/eval/windows.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr int32_t kFirstId = Tokenizer::kEos + 1;  // of ids that mean nothing special
+
+// Made from its end, so that longer passages of the same sample end like shorter ones.
+std::vector<int32_t> random_passage(const MeasureRun& run, int64_t n, int64_t sample) {
+  EvalRandom random(run.spec.seed, static_cast<uint64_t>(sample));
+  std::vector<int32_t> passage(static_cast<size_t>(n));
+  for (auto id = passage.rbegin(); id != passage.rend(); ++id)
+    *id =
+        kFirstId + static_cast<int32_t>(random.below(run.engine.spec().info.vocab_size - kFirstId));
+  return passage;
+}
+
+Window make_window(const MeasureRun& run, const std::vector<int32_t>& passage) {
+  std::vector<int32_t> context{Tokenizer::kBos};
+  context.insert(context.end(), passage.begin(), passage.end());
+  context.push_back(Tokenizer::kBos);
+  Window window = answer_window(std::move(context), passage);
+  const int64_t n_scored = std::min(run.spec.tail, std::ssize(passage));
+  window.targets.erase(window.targets.begin(), window.targets.end() - n_scored);
+  return window;
+}
+
+std::vector<FigureInfo> figures(const MeasureSpec& spec) {
+  const std::string what = spec.copy_text ? "copying text" : "copying random tokens";
+  return {{.name = "copy_loss", .title = "Loss of " + what, .unit = "nats"},
+          {.name = "copy_accuracy",
+           .title = "Top-1 accuracy of " + what,
+           .unit = "share",
+           .better = Better::kHigher}};
+}
+
+int64_t tokens(const MeasureSpec& spec, int64_t length) { return spec.samples * length; }
+
+std::optional<MeasureResult> run_copy(const MeasureRun& run) {
+  const int64_t n = (run.length - 1) / 2;
+  if (n < 1)
+    throw UsageError("a length of " + std::to_string(run.length) +
+                     " leaves nothing to copy; it must be at least 3");
+  if (run.engine.spec().info.vocab_size <= kFirstId)
+    throw UsageError("the vocabulary has nothing but special tokens to copy");
+  std::vector<int64_t> ends;
+  if (run.spec.copy_text)
+    ends = sample_ends(run.text, run.spec.samples, run.longest(), run.spec.tail, run.spec.seed);
+  MeasurePoint loss, accuracy;
+  const bool whole = read_windows(
+      run.engine, run.spec.copy_text ? std::ssize(ends) : run.spec.samples,
+      [&](int64_t i) {
+        if (!run.spec.copy_text) return make_window(run, random_passage(run, n, i));
+        const auto end = run.text.tokens.begin() + ends[static_cast<size_t>(i)];
+        return make_window(run, {end - n, end});
+      },
+      [&](int64_t, std::span<const RowScore> scores) {
+        loss.samples.push_back(mean_loss(scores));
+        accuracy.samples.push_back(top1_share(scores));
+      },
+      run.progress);
+  if (!whole) return std::nullopt;
+  return MeasureResult{
+      {{"copy_loss", {std::move(loss)}}, {"copy_accuracy", {std::move(accuracy)}}}};
+}
+
+}  // namespace
+
+MeasureKind copy_measure() {
+  return {.info = {.name = "copy",
+                   .help = "Loss and top-1 accuracy of a passage's second copy.",
+                   .reads_text = false,
+                   .options = {"samples", "tail", "source"}},
+          .figures = figures,
+          .tokens = tokens,
+          .run = run_copy};
+}
+
+}  // namespace perdure

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/eval/task_file.hpp"
+
+#include <algorithm>
+
+#include "core/api/error.hpp"
+#include "core/base/mapped_file.hpp"
+#include "core/model/json.hpp"
+
+namespace perdure {
+namespace {
+
+std::string text_of(const Json& json, const std::string& key) {
+  const auto* text = std::get_if<std::string>(&json.content());
+  if (text == nullptr) throw Error("\"" + key + "\" must be a text");
+  return *text;
+}
+
+std::string context_of(const Json& json) {
+  const Json* context = json.find("context");
+  const Json* prompt = json.find("prompt");
+  if ((context == nullptr) == (prompt == nullptr))
+    throw Error("a task has either \"context\" or \"prompt\"");
+  return context != nullptr ? text_of(*context, "context") : text_of(*prompt, "prompt");
+}
+
+std::vector<std::string> choices_of(const Json& json) {
+  std::vector<std::string> choices;
+  const Json* list = json.find("choices");
+  if (list == nullptr) return choices;
+  if (!std::holds_alternative<Json::List>(list->content()))
+    throw Error("\"choices\" must be a list of texts");
+  for (const Json& choice : list->list()) {
+    choices.push_back(text_of(choice, "choices"));
+    if (choices.back().empty()) throw Error("a choice is empty");
+  }
+  if (choices.size() < 2) throw Error("\"choices\" needs two texts or more");
+  return choices;
+}
+
+size_t right_choice(const Json& answer, const std::vector<std::string>& choices) {
+  if (const auto* index = std::get_if<int64_t>(&answer.content())) {
+    if (*index < 0 || *index >= std::ssize(choices))
+      throw Error("\"answer\" is " + std::to_string(*index) + ", but choices go from 0 to " +
+                  std::to_string(choices.size() - 1));
+    return static_cast<size_t>(*index);
+  }
+  const auto found = std::find(choices.begin(), choices.end(), text_of(answer, "answer"));
+  if (found == choices.end()) throw Error("\"answer\" is none of the choices");
+  return static_cast<size_t>(found - choices.begin());
+}
+
+Task task_of(const Json& json) {
+  if (!std::holds_alternative<Json::Map>(json.content()))
+    throw Error("a task is a JSON object, {...}");
+  Task task{.context = context_of(json), .choices = choices_of(json)};
+  const Json& answer = json.at("answer");
+  if (task.choices.empty()) {
+    task.answer = text_of(answer, "answer");
+    if (task.answer.empty()) throw Error("\"answer\" is empty");
+  } else {
+    task.right = right_choice(answer, task.choices);
+    task.answer = task.choices[task.right];
+  }
+  return task;
+}
+
+// Errors of the JSON reader name the place already.
+Task parse_task(std::string_view line, const std::string& place) {
+  std::string message;
+  try {
+    const Json json = Json::parse(line, place);
+    try {
+      Task task = task_of(json);
+      task.place = place;
+      return task;
+    } catch (const Error& error) {
+      message = place + ": " + error.what();
+    }
+  } catch (const Error& error) {
+    message = error.what();
+  }
+  throw UsageError(message);
+}
+
+}  // namespace
+
+std::vector<Task> parse_tasks(std::string_view text, const std::string& name) {
+  std::vector<Task> tasks;
+  for (int64_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    if (line.find_first_not_of(" \t\r") != std::string_view::npos)
+      tasks.push_back(parse_task(line, name + ":" + std::to_string(number)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  if (tasks.empty()) throw UsageError(name + " holds no tasks; write a JSON object per line");
+  return tasks;
+}
+
+std::vector<Task> read_tasks(const std::string& path) {
+  const MappedFile file(path);
+  return parse_tasks({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
+                     path);
+}
+
+}  // namespace perdure

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Files of tasks: a JSON object per line,
+//
+//   {"context": "The sky is", "choices": ["blue", "loud"], "answer": 0}
+//   {"prompt": "2 + 2 =", "answer": "4"}
+//
+// `context` and `prompt` mean the same. `answer` is the number of the right choice, from 0, or its
+// text; without choices the text that should follow. Other keys are passed over, so are empty
+// lines.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace perdure {
+
+struct Task {
+  std::string place;  // "tasks.jsonl:3"
+  std::string context;
+  std::vector<std::string> choices;  // none, or two and more
+  size_t right = 0;                  // index of the right choice
+  std::string answer;                // text of the right choice, or what should follow
+};
+
+// Errors: UsageError with `name`, line and what is wrong there; for a file without tasks.
+std::vector<Task> parse_tasks(std::string_view text, const std::string& name);
+// Errors: also Error if the file cannot be read.
+std::vector<Task> read_tasks(const std::string& path);
+
+}  // namespace perdure

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "core/eval/figures.hpp"
+
+using namespace perdure;
+
+namespace {
+
+bool near(double a, double b, double tolerance = 1e-9) { return std::abs(a - b) < tolerance; }
+
+}  // namespace
+
+TEST_CASE("a mean has Student's interval") {
+  const std::vector<double> samples{1, 2, 3, 4};
+  const Interval mean = mean_interval(samples);
+  CHECK(mean.value == 2.5);
+  // s = sqrt(5/3), t(3) = 3.18244630528371, s / sqrt(4) * t
+  CHECK(near(mean.high - 2.5, 2.0542604, 1e-6));
+  CHECK(near(mean.high + mean.low, 5.0));
+}
+
+TEST_CASE("one sample is its own interval") {
+  const Interval mean = mean_interval(std::vector<double>{3.5});
+  CHECK(mean.low == 3.5);
+  CHECK(mean.high == 3.5);
+}
+
+TEST_CASE("Student's t agrees with published tables on both sides of the table's end") {
+  CHECK(near(student_t_975(1), 12.7062, 1e-4));
+  CHECK(near(student_t_975(30), 2.0423, 1e-4));
+  CHECK(near(student_t_975(31), 2.0395, 1e-4));
+  CHECK(near(student_t_975(63), 1.9983, 1e-4));
+  CHECK(near(student_t_975(1000), 1.9623, 1e-4));
+}
+
+TEST_CASE("a share has Wilson's interval, which is not empty where all samples agree") {
+  const Interval half = share_interval(std::vector<double>{1, 0, 1, 0, 1, 0, 1, 0, 1, 0});
+  CHECK(half.value == 0.5);
+  CHECK(near(half.low, 0.2366, 1e-4));
+  CHECK(near(half.high, 0.7634, 1e-4));
+  const Interval all = share_interval(std::vector<double>(20, 1.0));
+  CHECK(all.value == 1.0);
+  CHECK(all.high == 1.0);
+  CHECK(near(all.low, 0.8389, 1e-4));
+}
+
+TEST_CASE("a perplexity is the exponential of a mean loss") {
+  const FigureInfo figure{.summary = Summary::kExpOfMean};
+  const Interval perplexity = figure_interval(figure, std::vector<double>{1, 2, 3, 4});
+  CHECK(near(perplexity.value, std::exp(2.5)));
+  CHECK(near(perplexity.low * perplexity.high, std::exp(5.0), 1e-6));
+}
+
+TEST_CASE("paired differences forget what the samples have in common") {
+  const std::vector<double> baseline{1, 10, 100, 1000};
+  const std::vector<double> samples{1.5, 10.5, 100.5, 1000.5};
+  const Interval difference = paired_difference(samples, baseline);
+  CHECK(difference.value == 0.5);
+  CHECK(difference.low == 0.5);
+  CHECK(difference.high == 0.5);
+}
+
+TEST_CASE("what is not a number stays visible in a figure") {
+  const Interval mean = mean_interval(std::vector<double>{1, NAN, 3});
+  CHECK(std::isnan(mean.value));
+  CHECK(std::isnan(mean.low));
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <doctest/doctest.h>
+
+#include "core/api/error.hpp"
+#include "core/eval/task_file.hpp"
+
+using namespace perdure;
+
+namespace {
+
+void check_refused(const char* text, const char* message) {
+  CAPTURE(text);
+  CHECK_THROWS_WITH_AS(parse_tasks(text, "t.jsonl"), message, UsageError);
+}
+
+}  // namespace
+
+TEST_CASE("a task names its right choice by number or by text, or has an answer alone") {
+  const std::vector<Task> tasks = parse_tasks(
+      "{\"context\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 1}\n"
+      "\n"
+      "{\"id\": 7, \"prompt\": \"b\", \"choices\": [\"x\", \"y\"], \"answer\": \"x\"}\r\n"
+      "{\"prompt\": \"c\", \"answer\": \"z\"}",
+      "t.jsonl");
+  REQUIRE(tasks.size() == 3);
+  CHECK(tasks[0].context == "a");
+  CHECK(tasks[0].right == 1);
+  CHECK(tasks[0].answer == "y");
+  CHECK(tasks[1].right == 0);
+  CHECK(tasks[1].place == "t.jsonl:3");
+  CHECK(tasks[2].choices.empty());
+  CHECK(tasks[2].answer == "z");
+}
+
+TEST_CASE("what is wrong in a task file is named with its line") {
+  check_refused("", "t.jsonl holds no tasks; write a JSON object per line");
+  check_refused(" \n\n", "t.jsonl holds no tasks; write a JSON object per line");
+  check_refused("[1]", "t.jsonl:1: a task is a JSON object, {...}");
+  check_refused("\n{\"answer\": \"x\"}", "t.jsonl:2: a task has either \"context\" or \"prompt\"");
+  check_refused("{\"context\": \"a\", \"prompt\": \"b\", \"answer\": \"x\"}",
+                "t.jsonl:1: a task has either \"context\" or \"prompt\"");
+  check_refused("{\"context\": 3, \"answer\": \"x\"}", "t.jsonl:1: \"context\" must be a text");
+  check_refused("{\"context\": \"a\"}", "t.jsonl:1: the key \"answer\" is missing");
+  check_refused("{\"context\": \"a\", \"answer\": 0}", "t.jsonl:1: \"answer\" must be a text");
+  check_refused("{\"context\": \"a\", \"answer\": \"\"}", "t.jsonl:1: \"answer\" is empty");
+  check_refused("{\"context\": \"a\", \"choices\": [\"x\"], \"answer\": 0}",
+                "t.jsonl:1: \"choices\" needs two texts or more");
+  check_refused("{\"context\": \"a\", \"choices\": [\"x\", \"\"], \"answer\": 0}",
+                "t.jsonl:1: a choice is empty");
+  check_refused("{\"context\": \"a\", \"choices\": \"x\", \"answer\": 0}",
+                "t.jsonl:1: \"choices\" must be a list of texts");
+  check_refused("{\"context\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 2}",
+                "t.jsonl:1: \"answer\" is 2, but choices go from 0 to 1");
+  check_refused("{\"context\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": \"z\"}",
+                "t.jsonl:1: \"answer\" is none of the choices");
+}
+
+TEST_CASE("broken JSON is named with its line") {
+  CHECK_THROWS_AS(parse_tasks("{\"context\": \"a\", \"answer\": \"x\"}\n{\"context\"", "t.jsonl"),
+                  UsageError);
+  try {
+    parse_tasks("{\"context\": \"a\", \"answer\": \"x\"}\n{\"context\"", "t.jsonl");
+  } catch (const UsageError& error) {
+    CHECK(std::string(error.what()).starts_with("t.jsonl:2"));
+  }
+}

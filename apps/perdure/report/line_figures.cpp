@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/report/line_figures.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "apps/perdure/report/pictures.hpp"
+#include "apps/perdure/report/quantity.hpp"
+
+namespace perdure::report {
+namespace {
+
+// Values larger than that many medians are drawn as arrows: one that overflowed would otherwise
+// press all others onto the axis.
+constexpr double kMedians = 10;
+// A close-up is drawn where it shows the best at least that much larger.
+constexpr double kCloserUp = 4;
+// Ratio of values from which on a logarithmic axis shows more.
+constexpr double kLogRatio = 8;
+
+ChartPoint chart_point(const ComparisonView& view, const ComparedCell& cell, double x) {
+  ChartPoint point;
+  point.x = x;
+  point.measured = cell.state == ComparedCell::State::kDone;
+  if (!point.measured) return point;
+  point.y = cell.figure.value;
+  point.low = cell.figure.low;
+  point.high = cell.figure.high;
+  point.hover = hover_text(view, cell);
+  return point;
+}
+
+// Nothing measured: no line. Along a second axis, at the longest length the measure has.
+Series series_of(const ComparisonView& view, int64_t e, int64_t m) {
+  Series series = {view.entry(e).name, view.style(e), {}};
+  bool any = false;
+  const auto add = [&](const ComparedCell* cell, double x) {
+    if (cell == nullptr) return;
+    series.points.push_back(chart_point(view, *cell, x));
+    any = any || series.points.back().measured;
+  };
+  if (view.measure(m).axis.empty())
+    for (const int64_t length : view.lengths(m))
+      add(view.cell(e, m, length), static_cast<double>(length));
+  else
+    for (const double value : view.axis_values(m))
+      add(view.cell(e, m, view.longest_measured(m), value), value);
+  if (!any) series.points.clear();
+  return series;
+}
+
+// The best first, as far as the style tells.
+std::vector<Series> all_series(const ComparisonView& view, int64_t m) {
+  std::vector<Series> all;
+  for (int64_t e = 0; e < view.n_entries(); ++e) {
+    Series series = series_of(view, e, m);
+    if (!series.points.empty()) all.push_back(std::move(series));
+  }
+  return all;
+}
+
+std::vector<VerticalMark> training_marks(const ComparisonView& view, double from, double to) {
+  std::map<int64_t, std::vector<std::string>> trained;
+  for (const ComparedEntry& entry : view.comparison().entries)
+    if (entry.train_length > 0) trained[entry.train_length].push_back(entry.name);
+  std::vector<VerticalMark> marks;
+  for (const auto& [length, names] : trained) {
+    const auto x = static_cast<double>(length);
+    // One that lies far away would take the room of the lines.
+    if (x < from / 2 || x > to * 2) continue;
+    std::string hover = fmt::format("length of training: {} tokens", count_text(length));
+    if (trained.size() > 1)
+      for (const std::string& name : names) hover += "\n" + name;
+    marks.push_back({x, fmt::format("trained at {}", length), hover});
+  }
+  return marks;
+}
+
+// Figures and the ends of their intervals, sorted.
+std::vector<double> finite_values(const std::vector<Series>& all) {
+  std::vector<double> values;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points)
+      for (const double value : {point.y, point.low, point.high})
+        if (std::isfinite(value)) values.push_back(value);
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+Axis y_axis(const ComparedMeasure& measure, const std::vector<Series>& all) {
+  Axis axis;
+  axis.unit = measure.unit;
+  const std::string unit = unit_in_heading(measure.unit);
+  axis.title = fmt::format("{}{}{} is better", unit, unit.empty() ? "" : ", ",
+                           measure.lower_is_better ? "lower" : "higher");
+  const std::vector<double> values = finite_values(all);
+  if (measure.unit == "share") axis.range = {0, 1};
+  if (values.empty() || measure.unit == "share") return axis;
+  const double low = values.front(), high = values.back();
+  const bool loss = measure.unit == "nats";
+  if (!loss && low > 0 && high > kLogRatio * low) {
+    axis.kind = ScaleKind::kLog10;
+    return axis;
+  }
+  const double most = loss ? std::min(high, kMedians * std::abs(values[values.size() / 2])) : high;
+  const double least = loss ? low : std::min(low, 0.0);
+  axis.range = rounded_out(widened({least, std::max(most, low)}, axis.kind), 6);
+  return axis;
+}
+
+Axis length_axis(const ComparisonView& view, int64_t m) {
+  Axis axis = {"length in tokens", "", ScaleKind::kLog2, {}, {}};
+  const std::vector<int64_t> lengths = view.lengths(m);
+  if (lengths.size() <= 12) axis.ticks.assign(lengths.begin(), lengths.end());
+  return axis;
+}
+
+// Positions are spread evenly or by powers of two; the axis follows.
+Axis position_axis(const std::vector<double>& positions) {
+  Axis axis = {"position in tokens", "", ScaleKind::kLog2, {}, {}};
+  const double last = positions.back();
+  if (positions[positions.size() / 2] < last / 4) return axis;
+  axis.kind = ScaleKind::kLinear;
+  axis.range = widened({0, last}, axis.kind);
+  return axis;
+}
+
+Panel panel_of(const ComparisonView& view, int64_t m) {
+  const ComparedMeasure& measure = view.measure(m);
+  Panel panel;
+  panel.title = measure.title;
+  panel.series = all_series(view, m);
+  panel.y = y_axis(measure, panel.series);
+  const std::vector<int64_t> lengths = view.lengths(m);
+  if (measure.axis.empty()) {
+    panel.x = length_axis(view, m);
+    panel.marks = training_marks(view, static_cast<double>(lengths.front()),
+                                 static_cast<double>(lengths.back()));
+    return panel;
+  }
+  panel.x = measure.axis == "position" ? position_axis(view.axis_values(m))
+                                       : Axis{measure.axis, "", ScaleKind::kLinear, {}, {}};
+  panel.title += fmt::format(", length {}", count_text(view.longest_measured(m)));
+  if (measure.axis == "position")
+    panel.marks = training_marks(view, 1, static_cast<double>(view.longest_measured(m)));
+  return panel;
+}
+
+// The highest a line gets, with its intervals.
+double highest_of(const Series& series) {
+  double highest = -INFINITY;
+  for (const ChartPoint& point : series.points)
+    if (point.measured)
+      highest = std::isnan(point.y) ? INFINITY : std::max({highest, point.y, point.high});
+  return highest;
+}
+
+// The range that the better half of the coloured lines needs; nothing if that is no close-up.
+std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel) {
+  const bool control = measure.name.find('/') != std::string::npos;
+  if (control || measure.unit != "nats" || !panel.y.range) return {};
+  std::vector<double> highest;
+  for (const Series& series : panel.series)
+    if (series.style != kGrey) highest.push_back(highest_of(series));
+  if (highest.size() < 2) return {};
+  std::sort(highest.begin(), highest.end());
+  const double low = finite_values(panel.series).front();
+  const double high = highest[(highest.size() - 1) / 2];
+  const Range whole = *panel.y.range;
+  if (!(high > low) || whole.high - whole.low < kCloserUp * (high - low)) return {};
+  return rounded_out({low, high}, 6);
+}
+
+// An entry of many that read the same: drawn once, under the first one's name.
+void merge_equal_lines(std::vector<Series>& all) {
+  std::vector<Series> distinct;
+  std::map<size_t, std::vector<std::string>> also;
+  std::stable_partition(all.begin(), all.end(),
+                        [](const Series& series) { return series.style != kGrey; });
+  for (Series& series : all) {
+    const auto twin = std::find_if(distinct.begin(), distinct.end(), [&](const Series& other) {
+      return std::equal(series.points.begin(), series.points.end(), other.points.begin(),
+                        other.points.end(), [](const ChartPoint& a, const ChartPoint& b) {
+                          return a.x == b.x && a.y == b.y && a.measured == b.measured;
+                        });
+    });
+    if (twin == distinct.end())
+      distinct.push_back(std::move(series));
+    else
+      also[static_cast<size_t>(twin - distinct.begin())].push_back(series.name);
+  }
+  for (const auto& [i, names] : also) {
+    distinct[i].name += fmt::format(" + {}", names.size());
+    for (ChartPoint& point : distinct[i].points)
+      for (const std::string& name : names) point.hover += "\nalso " + name;
+  }
+  all = std::move(distinct);
+}
+
+std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& figure,
+                                  const MeasureGroup& group) {
+  std::vector<std::string> notes = {"Bands: 95 % intervals. Dashed: length of training."};
+  if (view.n_entries() > kStyles)
+    notes.front() += fmt::format(" In colour: {} and the best at the longest length.",
+                                 view.entry(view.reference()).name);
+  std::vector<std::string> without;
+  for (int64_t e = 0; e < view.n_entries(); ++e) {
+    const bool shown = std::any_of(group.measures.begin(), group.measures.end(), [&](int64_t m) {
+      return !series_of(view, e, m).points.empty();
+    });
+    if (!shown) without.push_back(view.entry(e).name);
+  }
+  const auto has_arrow = [](const Panel& panel) {
+    return panel.y.range && std::any_of(panel.series.begin(), panel.series.end(), [&](auto& line) {
+             return std::any_of(line.points.begin(), line.points.end(), [&](auto& point) {
+               return point.measured && !(point.y <= panel.y.range->high);
+             });
+           });
+  };
+  if (std::any_of(figure.panels.begin(), figure.panels.end(), has_arrow))
+    notes.push_back("Arrows: so many values lie above the picture, or are no numbers.");
+  if (!without.empty()) notes.push_back(without_figures_note(without));
+  return notes;
+}
+
+}  // namespace
+
+LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
+  LineFigure figure;
+  for (const int64_t m : group.measures) {
+    Panel panel = panel_of(view, m);
+    if (view.measure(m).unit == "bytes") merge_equal_lines(panel.series);
+    const std::optional<Range> close = close_range(view.measure(m), panel);
+    figure.panels.push_back(panel);
+    if (!close) continue;
+    panel.title = "Close-up of the best";
+    panel.y.range = close;
+    figure.panels.push_back(std::move(panel));
+  }
+  // The picture has the first measure's title.
+  if (group.shared_title.empty()) figure.panels.front().title.clear();
+  figure.notes = notes_of(view, figure, group);
+  return figure;
+}
+
+std::string without_figures_note(const std::vector<std::string>& names) {
+  std::string note = "Without figures here: ";
+  constexpr size_t kNamed = 6;
+  for (size_t i = 0; i < std::min(names.size(), kNamed); ++i)
+    note += (i == 0 ? "" : ", ") + shortened(names[i], 40);
+  if (names.size() > kNamed) note += fmt::format(" and {} more", names.size() - kNamed);
+  return note + ".";
+}
+
+}  // namespace perdure::report

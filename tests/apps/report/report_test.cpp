@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/perdure/report/report.hpp"
+
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "apps/perdure/report/comparison_view.hpp"
+#include "apps/perdure/report/drawing.hpp"
+#include "apps/perdure/report/pictures.hpp"
+#include "core/api/error.hpp"
+#include "tests/apps/report/samples/sample_comparisons.hpp"
+
+namespace perdure::report {
+namespace {
+
+using test::done_cell;
+
+// Entries a, b, c with the given losses at one length.
+Comparison small_comparison(const std::vector<double>& losses, bool lower_is_better = true) {
+  Comparison comparison;
+  comparison.lengths = {256};
+  comparison.measures.push_back({"loss", "Loss", "nats", lower_is_better, ""});
+  for (size_t e = 0; e < losses.size(); ++e) {
+    comparison.entries.push_back({std::string(1, static_cast<char>('a' + e)), "m.bin", "", 256});
+    comparison.cells.push_back(done_cell(static_cast<int64_t>(e), 0, 256, losses[e]));
+  }
+  return comparison;
+}
+
+size_t count(const std::string& text, const std::string& part) {
+  size_t n = 0;
+  for (size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++n;
+  return n;
+}
+
+bool contains(const std::string& text, const std::string& part) { return count(text, part) > 0; }
+
+}  // namespace
+
+TEST_CASE("the best of a column is the lowest or the highest, and ties share it") {
+  const Comparison lower = small_comparison({2, 1, 1});
+  CHECK(ComparisonView(lower).best(0, 256) == std::vector<int64_t>{1, 2});
+  const Comparison higher = small_comparison({2, 1, 1}, false);
+  CHECK(ComparisonView(higher).best(0, 256) == std::vector<int64_t>{0});
+  const Comparison alone = small_comparison({2});
+  CHECK(ComparisonView(alone).best(0, 256).empty());
+}
+
+TEST_CASE("what is no number is never best and ranks last") {
+  const Comparison comparison = small_comparison({std::numeric_limits<double>::quiet_NaN(), 3, 2});
+  const ComparisonView view(comparison);
+  CHECK(view.best(0, 256) == std::vector<int64_t>{2});
+  CHECK(view.ranking(0) == std::vector<int64_t>{2, 1, 0});
+}
+
+TEST_CASE("of many entries the reference and the best have styles, each its own") {
+  const Comparison comparison = small_comparison({9, 8, 7, 6, 5, 4, 3, 2, 1, 0.5});
+  const ComparisonView view(comparison);
+  CHECK(view.style(0) == 0);
+  CHECK(view.style(9) == 1);
+  CHECK(view.style(1) == kGrey);
+  CHECK(view.style(2) == kGrey);
+  CHECK(view.style(3) == kStyles - 1);
+}
+
+TEST_CASE("results and measured figures of different entries are refused") {
+  Comparison other = small_comparison({1, 2});
+  CHECK(joined(small_comparison({1, 2}), other).cells.size() == 4);
+  other.entries[1].name = "z";
+  CHECK_THROWS_AS(joined(small_comparison({1, 2}), other), Error);
+}
+
+TEST_CASE("figures of one kind share a picture") {
+  const test::Sample sample = test::many_methods();
+  const Comparison comparison = joined(sample.results, sample.measured);
+  std::vector<std::string> names;
+  for (const Picture& picture : pictures_of(ComparisonView(comparison)))
+    names.push_back(picture.name);
+  CHECK(names == std::vector<std::string>{"loss", "passkey", "recall", "loss_by_position", "speed",
+                                          "memory"});
+}
+
+TEST_CASE("names of measures cannot leave the folder") {
+  Comparison comparison = small_comparison({1, 2});
+  comparison.measures[0].name = "../../up";
+  for (const Picture& picture : pictures_of(ComparisonView(comparison)))
+    CHECK(picture.name.find_first_of("./\\") == std::string::npos);
+}
+
+TEST_CASE("the page has every figure, the best marked, and why a cell has none") {
+  Comparison comparison = small_comparison({1.25, 2.5, 3});
+  comparison.lengths.push_back(512);
+  ComparedCell refused;
+  refused.length = 512;
+  refused.state = ComparedCell::State::kRefused;
+  refused.reason = "the mask would see the future";
+  comparison.cells.push_back(refused);
+  comparison.entries[1].configuration = "attention: {strategy: memory}";
+  const std::string page = report_page(comparison, {"perdure compare -c a.yaml", "1.2.3"});
+  CHECK(contains(page, "1.250"));
+  CHECK(count(page, "class=\"star\"") == 1);
+  CHECK(contains(page, "the mask would see the future"));
+  CHECK(contains(page, "<a href=\"#reasons\">refused</a>"));
+  CHECK(contains(page, "class=\"none beyond\""));
+  CHECK(contains(page, "trained at 256"));
+  CHECK(contains(page, "attention: {strategy: memory}"));
+  CHECK(contains(page, "perdure compare -c a.yaml"));
+  CHECK(contains(page, "1.2.3"));
+  CHECK(contains(page, "best is <b>a</b> with 1.250 nats"));
+}
+
+TEST_CASE("a difference without zero in its interval is bold") {
+  Comparison comparison = small_comparison({1, 2, 3});
+  comparison.baseline = 0;
+  comparison.cells[1].difference = Interval{1, 0.5, 1.5};
+  comparison.cells[2].difference = Interval{0.1, -0.5, 0.7};
+  const std::string page = report_page(comparison, {});
+  CHECK(contains(page, "Difference to a"));
+  CHECK(count(page, " clear\"") == 1);
+  CHECK(contains(page, "+1.000"));
+}
+
+TEST_CASE("hostile names stay texts") {
+  const test::Sample sample = test::hostile_texts();
+  const std::string page = report_page(joined(sample.results, sample.measured), {"a <b> & c", "v"});
+  CHECK(count(page, "<script>") == 1);
+  CHECK_FALSE(contains(page, "<img"));
+  CHECK(contains(page, "a &lt;b&gt; &amp; c"));
+}
+
+TEST_CASE("writing gives the names of what was written, and fails where it cannot") {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("perdure_report_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const test::Sample sample = test::two_entries();
+  const auto names = write_report(sample.results, sample.measured, {}, folder.string());
+  CHECK(names == std::vector<std::string>{"report.html", "loss.svg", "speed.svg", "memory.svg"});
+  for (const std::string& name : names) CHECK(std::filesystem::file_size(folder / name) > 1000);
+  std::filesystem::remove_all(folder);
+  CHECK_THROWS_AS(write_report(sample.results, sample.measured, {}, folder.string()), Error);
+}
+
+}  // namespace perdure::report

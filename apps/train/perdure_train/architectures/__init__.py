@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One file per architecture. A model takes (tokens, memory) to (logits, memory), has `start(memory, fresh)`, and names its
+parameters as its checkpoints do; `build` picks it."""
+
+from .llama import Attention, ModelArgs, Transformer
+from .memory_attention import MemoryAttention
+
+__all__ = ["ModelArgs", "build"]
+
+
+def _attention(args: ModelArgs, layer: int):
+    return MemoryAttention(args) if args.is_memory_layer(layer) else Attention(args)
+
+
+def build(args: ModelArgs) -> Transformer:
+    """A freshly initialised model. Errors: UsageError if the options contradict each other."""
+    return Transformer(args, _attention)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The llama of llama2.c and llama2Rnn: options, blocks, plain attention. Parameter names are those of its checkpoints."""
+
+import dataclasses
+import math
+from typing import Optional
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ..errors import UsageError
+from ..rotary import Positions, check_extend_method
+
+
+@dataclasses.dataclass
+class ModelArgs:
+    """Names as in llama2Rnn; the defaults are those its published models were trained with."""
+
+    dim: int = 288
+    n_layers: int = 6
+    n_heads: int = 6
+    n_kv_heads: int = 0  # 0: as many as n_heads
+    vocab_size: int = 0  # 0: that of the data
+    hidden_dim: int = 0  # 0: 8/3 of dim, rounded up to multiple_of
+    multiple_of: int = 32
+    norm_eps: float = 1e-5
+    max_seq_len: int = 256
+    dropout: float = 0.0
+    shared_classifier: bool = True
+    theta: float = 10000.0
+    key_norm: bool = False
+    extend_method: str = ""
+    extend_seq_len: int = 0  # 0: max_seq_len
+    attention_type: str = "attention"  # or memory_attention
+    memseqlen: int = 32
+    do_wm: bool = False
+    do_memory_ffn: bool = True
+    memory_norm: bool = True
+    reuse_kv: bool = True
+    train_orimem: bool = True
+    update_memory: bool = False
+
+    def __post_init__(self):
+        self.n_kv_heads = self.n_kv_heads or self.n_heads
+        self.extend_seq_len = self.extend_seq_len or self.max_seq_len
+        if not self.hidden_dim:
+            self.hidden_dim = -(-(8 * self.dim // 3) // self.multiple_of) * self.multiple_of
+        if self.dim % self.n_heads or self.head_size % 2:
+            raise UsageError(f"n_heads = {self.n_heads} must divide dim = {self.dim} into heads of even size")
+        if self.n_heads % self.n_kv_heads:
+            raise UsageError(f"n_kv_heads = {self.n_kv_heads} does not divide n_heads = {self.n_heads}")
+        if self.attention_type not in ("attention", "memory_attention"):
+            raise UsageError(f"attention_type '{self.attention_type}' is not known; attention and memory_attention are")
+        check_extend_method(self.extend_method)
+
+    @property
+    def head_size(self) -> int:
+        return self.dim // self.n_heads
+
+    def is_memory_layer(self, layer: int) -> bool:
+        """The original looks for the text, so that memlayer1 also means layer 10."""
+        if self.attention_type != "memory_attention":
+            return False
+        return "memlayer" not in self.extend_method or f"memlayer{layer}" in self.extend_method
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, dim: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(dim))
+
+    def forward(self, x):
+        x = x.float()
+        return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + self.eps) * self.weight
+
+
+class FeedForward(nn.Module):
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.w1 = nn.Linear(args.dim, args.hidden_dim, bias=False)
+        self.w2 = nn.Linear(args.hidden_dim, args.dim, bias=False)
+        self.w3 = nn.Linear(args.dim, args.hidden_dim, bias=False)
+
+    def forward(self, x):
+        return self.w2(functional.silu(self.w1(x).float()) * self.w3(x))  # CPUs have no fast silu in bf16
+
+
+def norm_keys(k):
+    """key_norm: every head's key gets the mean square 1."""
+    return k * torch.rsqrt(k.pow(2).mean(-1, keepdim=True) + 1e-5)
+
+
+def attend(q, k, v, mask):
+    """[batch, heads, rows, head size] over keys; `mask` [rows, keys] is 0 where a row may look, else minus infinity."""
+    groups = q.shape[1] // k.shape[1]
+    if groups > 1:
+        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    scale = 1 / math.sqrt(q.shape[-1])
+    score = torch.baddbmm(mask.to(q.dtype), q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scale)
+    return torch.bmm(score.softmax(-1).to(v.dtype), v.flatten(0, 1)).view(q.shape)
+
+
+def additive_mask(visible):
+    return torch.zeros(visible.shape).masked_fill(~visible, float("-inf"))
+
+
+class ProjectedAttention(nn.Module):
+    """What plain and memory attention share: the four matrices, and heads."""
+
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.args = args
+        kv = args.n_kv_heads * args.head_size
+        self.wq = nn.Linear(args.dim, args.dim, bias=False)
+        self.wk = nn.Linear(args.dim, kv, bias=False)
+        self.wv = nn.Linear(args.dim, kv, bias=False)
+        self.wo = nn.Linear(args.dim, args.dim, bias=False)
+
+    def heads(self, x):
+        """[batch, rows, heads * head size] to [batch, heads, rows, head size]."""
+        return x.view(*x.shape[:2], -1, self.args.head_size).transpose(1, 2)
+
+
+class Attention(ProjectedAttention):
+    """Causal attention over the window. Keeps nothing from one window to the next."""
+
+    def __init__(self, args: ModelArgs):
+        super().__init__(args)
+        self.positions = Positions(args, max(args.extend_seq_len, args.max_seq_len))
+        length = self.positions.length
+        self.register_buffer("mask", additive_mask(_visible(args, length)), persistent=False)
+
+    def initial_memory(self):
+        return None
+
+    def forward(self, x, memory):
+        length = x.shape[1]
+        if length > self.mask.shape[0]:
+            raise UsageError(f"a window of {length} tokens is longer than extend_seq_len = {self.mask.shape[0]}")
+        q = self.positions.queries(self.heads(self.wq(x)))
+        k = self.positions.keys(self.heads(self.wk(x)))
+        if self.args.key_norm:
+            k = norm_keys(k)
+        v = self.heads(self.wv(x))
+        out = attend(q.to(v.dtype), k.to(v.dtype), v, self.mask[:length, :length])
+        return self.wo(out.transpose(1, 2).flatten(2)), memory
+
+
+def _visible(args: ModelArgs, length: int):
+    """[length, length]: causal; or the latest max_seq_len keys, and all for the last rows of SWAHalf and SWAQuater."""
+    i, j = torch.arange(length)[:, None], torch.arange(length)
+    visible = j <= i
+    method, window = args.extend_method, args.max_seq_len
+    if "SWA" in method or "BCA" in method:
+        tail = window // 2 if "SWAHalf" in method else window // 4 if "SWAQuater" in method else 0
+        visible &= (j > i - window) | (i >= length - tail)
+    return visible
+
+
+class Block(nn.Module):
+    def __init__(self, args: ModelArgs, attention: nn.Module):
+        super().__init__()
+        self.attention = attention
+        self.feed_forward = FeedForward(args)
+        self.attention_norm = RMSNorm(args.dim, args.norm_eps)
+        self.ffn_norm = RMSNorm(args.dim, args.norm_eps)
+        self.dropout = nn.Dropout(args.dropout)
+
+    def forward(self, x, memory):
+        mixed, memory = self.attention(self.attention_norm(x), memory)
+        x = x + self.dropout(mixed)
+        return x + self.dropout(self.feed_forward(self.ffn_norm(x))), memory
+
+
+class Transformer(nn.Module):
+    """Tokens [batch, rows] to logits [batch, rows, vocabulary]; `memory` has an entry per layer, None if it has none."""
+
+    def __init__(self, args: ModelArgs, make_attention=lambda args, layer: Attention(args)):
+        super().__init__()
+        self.args = args
+        self.tok_embeddings = nn.Embedding(args.vocab_size, args.dim)
+        self.layers = nn.ModuleList(Block(args, make_attention(args, i)) for i in range(args.n_layers))
+        self.norm = RMSNorm(args.dim, args.norm_eps)
+        self.output = None if args.shared_classifier else nn.Linear(args.dim, args.vocab_size, bias=False)
+        self.dropout = nn.Dropout(args.dropout)
+        self._initialise()
+
+    def _initialise(self):
+        small = 0.02 / math.sqrt(2 * self.args.n_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                nn.init.normal_(parameter, std=small if name.endswith(("w3.weight", "wo.weight", "wm.weight")) else 0.02)
+
+    def start(self, memory: Optional[list], fresh):
+        """What a window begins with: `memory`, but the initial one in the rows [batch] where `fresh` is True."""
+        started = []
+        for i, block in enumerate(self.layers):
+            initial = block.attention.initial_memory()
+            if initial is None:
+                started.append(None)
+                continue
+            initial = initial.expand(fresh.shape[0], -1, -1)
+            started.append(initial if memory is None else torch.where(fresh[:, None, None], initial, memory[i]))
+        return started
+
+    def forward(self, tokens, memory: Optional[list] = None):
+        if memory is None:
+            memory = self.start(None, torch.ones(tokens.shape[0], dtype=torch.bool, device=tokens.device))
+        x = self.dropout(self.tok_embeddings(tokens))
+        carried = []
+        for block, layer_memory in zip(self.layers, memory):
+            x, layer_memory = block(x, layer_memory)
+            carried.append(layer_memory)
+        classifier = self.tok_embeddings.weight if self.output is None else self.output.weight
+        return functional.linear(self.norm(x), classifier), carried

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sub-commands and their options; train.py calls `main`."""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import sys
+
+from .architectures import ModelArgs
+from .errors import UsageError
+
+FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "tokenizer")
+
+
+def _add_prepare(commands) -> None:
+    p = commands.add_parser("prepare", help="texts or generated tasks to token files and a vocabulary")
+    p.add_argument("--task", default="text", choices=["text", "repeat", "reverse", "recall", "dialogue"])
+    p.add_argument("--source", nargs="+", default=[], help="text files and folders of books; without: generated sentences")
+    for split in ("validation", "test", "exclude"):
+        p.add_argument(f"--{split}", nargs="+", default=[], metavar="BOOK", help="names of books, without .txt")
+    p.add_argument("--documents", type=int, default=20000, help="generated training documents (%(default)s)")
+    p.add_argument("--held-out-documents", type=int, default=2000, help="of validation and of test (%(default)s)")
+    p.add_argument("--distance", type=int, default=256,
+                   help="recall and dialogue: most words between a fact and its question (%(default)s)")
+    p.add_argument("--vocab-size", type=int, default=4096)
+    p.add_argument("--tokenizer", help="a tokenizer.model to use instead of learning one")
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", required=True, help="the data folder to write")
+    p.set_defaults(run=_prepare)
+
+
+def _add_model_options(p) -> None:
+    group = p.add_argument_group("model (names and defaults of llama2Rnn)")
+    for field in dataclasses.fields(ModelArgs):
+        name = "--" + field.name.replace("_", "-")
+        if field.type is bool:
+            group.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
+        else:
+            group.add_argument(name, type=field.type, default=field.default)
+
+
+def _add_training_options(p, learning_rate: float) -> None:
+    p.add_argument("--data", required=True, help="a data folder made by prepare")
+    p.add_argument("--out", required=True, help="the run folder; one that holds a checkpoint is resumed")
+    group = p.add_argument_group("training (defaults of llama2Rnn)")
+    group.add_argument("--steps", type=int, default=100000)
+    group.add_argument("--batch", type=int, default=32, help="rows per micro-batch")
+    group.add_argument("--accumulate", type=int, default=16, help="micro-batches per step")
+    group.add_argument("--window", type=int, default=0, help="tokens per row through which is back-propagated (max-seq-len)")
+    group.add_argument("--chain", type=int, default=1, help="windows that a row reads in a row, carrying its memory")
+    group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream"],
+                       help="stream: every row reads on without end, carrying its memory")
+    group.add_argument("--learning-rate", type=float, default=learning_rate)
+    group.add_argument("--warmup", type=int, default=1000)
+    group.add_argument("--schedule", default="cosine", choices=["cosine", "stable"],
+                       help="stable: constant, then --cooldown steps down to 0, begun earlier by a file 'cooldown' in --out")
+    group.add_argument("--cooldown", type=int, default=0, help="steps (a fifth of all)")
+    group.add_argument("--weight-decay", type=float, default=0.1)
+    group.add_argument("--clip", type=float, default=1.0)
+    group.add_argument("--answer-weight", type=float, default=1.0, help="weight of answers' tokens in the loss")
+    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
+    group.add_argument("--precision", default="auto", choices=["auto", "f32", "bf16"])
+    group.add_argument("--threads", type=int, default=0, help="of the CPU (all)")
+    group.add_argument("--log-every", type=int, default=20, help="steps")
+    group.add_argument("--validate-every", type=int, default=500, help="steps")
+    group.add_argument("--validation-batches", type=int, default=8)
+    group.add_argument("--checkpoint-seconds", type=float, default=120)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="train.py", description="Trains small llama and llama2Rnn models for perdure.",
+                                     allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_prepare(commands)
+    train = commands.add_parser("train", help="trains a model from scratch; killed, it goes on where it was")
+    _add_model_options(train)
+    _add_training_options(train, 5e-4)
+    train.set_defaults(run=_train)
+    tune = commands.add_parser("finetune", help="gives a plain llama a memory, or adapts a model")
+    tune.add_argument("--base", required=True, help="run folder, llama2.c v0 or v1 file, or safetensors with its json")
+    tune.add_argument("--trained", default="memory", choices=["memory", "memory+attention", "all", "lora"],
+                      help="which parameters are trained (%(default)s)")
+    tune.add_argument("--lora-rank", type=int, default=8)
+    tune.add_argument("--lora-alpha", type=float, default=16.0)
+    _add_model_options(tune)
+    _add_training_options(tune, 1e-4)
+    tune.set_defaults(run=_finetune)
+    export = commands.add_parser("export", help="writes a trained model in a format that perdure reads")
+    export.add_argument("--run-folder", required=True, help="--out of train or finetune")
+    export.add_argument("--format", required=True, choices=FORMATS)
+    export.add_argument("--group-size", type=int, default=64, help="values per scale in v2 and v2-mem")
+    export.add_argument("--out", required=True, help="the file to write")
+    export.set_defaults(run=_export)
+    measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
+    measure.add_argument("--run-folder", required=True)
+    measure.add_argument("--data", help="a data folder (that of the run)")
+    measure.add_argument("--split", default="validation", choices=["train", "validation", "test"])
+    measure.add_argument("--lengths", type=int, nargs="+", default=[256, 512, 1024])
+    measure.add_argument("--distances", type=int, nargs="+",
+                         help="instead: facts recalled behind so many words of other talk (a model of the task dialogue)")
+    measure.add_argument("--samples", type=int, default=64)
+    measure.add_argument("--device", default="auto")
+    measure.set_defaults(run=_evaluate)
+    return parser
+
+
+def _prepare(options) -> None:
+    from .prepare import prepare
+    prepare(options)
+
+
+def _train(options) -> None:
+    from .runs import train
+    train(options)
+
+
+def _finetune(options) -> None:
+    from .runs import finetune
+    finetune(options)
+
+
+def _export(options) -> None:
+    from .export import export
+    export(pathlib.Path(options.run_folder), options.format, pathlib.Path(options.out), options.group_size)
+
+
+def _evaluate(options) -> None:
+    from .runs import evaluate
+    evaluate(options)
+
+
+def main(arguments=None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (UsageError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    return 0

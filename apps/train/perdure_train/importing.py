@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where fine-tuning starts: run folders, llama2.c v0 and v1 files, safetensors with their options."""
+
+import dataclasses
+import json
+import pathlib
+
+from . import checkpoint, llama2c, safetensors
+from .architectures import ModelArgs
+from .errors import UsageError
+
+
+def load_base(path: pathlib.Path) -> tuple:
+    """(options by name, state dict)."""
+    if path.is_dir():
+        model, _ = checkpoint.load_model(path)
+        return dataclasses.asdict(model.args), model.state_dict()
+    if path.suffix == ".safetensors":
+        weights = safetensors.read(path)
+        try:
+            values = json.loads(path.with_suffix(".json").read_text())["args"]
+        except (OSError, ValueError, KeyError) as error:
+            raise UsageError(f"{path.with_suffix('.json')} does not hold the options of {path.name} ({error})") from None
+        known = {f.name for f in dataclasses.fields(ModelArgs)}
+        values = {k: v for k, v in values.items() if k in known}
+        return dataclasses.asdict(ModelArgs(**dict(values, shared_classifier="output.weight" not in weights))), weights
+    args, weights = llama2c.read(path)
+    return dataclasses.asdict(args), weights

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: windows, truncated back-propagation over carried memory, checkpoints, an end that can be advanced."""
+
+import contextlib
+import pathlib
+import signal
+import time
+
+import torch
+from torch.nn import functional
+
+from . import checkpoint
+from .data import TokenFile, Windows
+from .errors import UsageError
+from .evaluate import window_loss
+from .optimizer import Schedule, make_optimizer
+from .progress import Progress
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device {name}: this PyTorch sees no CUDA device; take auto or cpu")
+    return torch.device(name)
+
+
+def pick_autocast(device: torch.device, precision: str):
+    """A factory of contexts. 'auto': bf16 on CUDA, f32 elsewhere."""
+    if precision == "bf16" or (precision == "auto" and device.type == "cuda"):
+        return lambda: torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext
+
+
+class Trainer:
+    """One run: `model` on its device, data, optimiser, and the memory that each micro-batch carries on."""
+
+    def __init__(self, model, options, folder: pathlib.Path):
+        self.options, self.folder = options, folder
+        self.device = pick_device(options.device)
+        self.autocast = pick_autocast(self.device, options.precision)
+        torch.backends.cuda.matmul.allow_tf32 = True
+        self.model = model.to(self.device)
+        self.optimizer = make_optimizer(self.model, options)
+        self.schedule = Schedule(options)
+        window = options.window or model.args.max_seq_len
+        self.validation = TokenFile(options.data, "validation")
+        self.windows = Windows(TokenFile(options.data, "train"), options.batch * options.accumulate, window, options.chain,
+                               options.reading, options.seed)
+        self.window, self.memories, self.steps_done = window, [None] * options.accumulate, 0
+        self.stopping = False
+        state = checkpoint.load(folder)
+        if state:
+            self._restore(state)
+
+    def _restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.windows.restore(state["windows"])
+        self.schedule.steps = state["last_step"]
+        self.memories = [m and [t if t is None else t.to(self.device) for t in m] for m in state["memories"]]
+        self.steps_done = state["step"]
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["cuda_random"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random"], self.device)
+
+    def save(self) -> None:
+        cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
+        checkpoint.save(self.folder, {
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "windows": self.windows.state(),
+            "last_step": self.schedule.steps, "memories": self.memories, "step": self.steps_done,
+            "random": torch.get_rng_state(), "cuda_random": cuda})
+
+    def _loss(self, logits, targets, answers):
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+        weights = 1 + (self.options.answer_weight - 1) * answers.flatten().float()
+        return (losses * weights).sum() / weights.sum(), losses.detach().mean()
+
+    def step(self):
+        """One update of the parameters. Returns the mean loss per token, on the device."""
+        inputs, targets, answers, fresh = (t.to(self.device) for t in self.windows.next())
+        rate = self.schedule.rate(self.steps_done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        mean, share = 0.0, self.options.batch
+        for micro, memory in enumerate(self.memories):
+            rows = slice(micro * share, (micro + 1) * share)
+            with self.autocast():
+                logits, carried = self.model(inputs[rows], self.model.start(memory, fresh[rows]))
+            loss, plain = self._loss(logits, targets[rows], answers[rows])
+            (loss / len(self.memories)).backward()
+            self.memories[micro] = [m if m is None else m.detach() for m in carried]
+            mean = mean + plain / len(self.memories)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.options.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.steps_done += 1
+        return mean, rate
+
+    def validate(self) -> float:
+        return window_loss(self.model, self.validation, self.window, self.options.batch, self.options.validation_batches,
+                           self.device, self.autocast)
+
+    def _cool_down_if_asked(self) -> None:
+        """A file `cooldown` in the run folder ends training early: it holds the step to cool down from; empty means now."""
+        request = self.folder / "cooldown"
+        if self.options.schedule != "stable" or not request.exists():
+            return
+        text = request.read_text().strip()
+        if not text.isdigit():
+            text = str(self.steps_done)
+            request.write_text(text + "\n")  # so that a resumed run does the same
+        self.schedule.cool_down_from(int(text))
+
+    def run(self) -> None:
+        """Trains to the last step. SIGTERM and SIGINT end it behind the current step, with a checkpoint."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "stopping", True))
+        tokens = self.options.batch * self.options.accumulate * self.window
+        progress = Progress(self.folder, self.steps_done, tokens, self.options.log_every)
+        saved = time.monotonic()
+        self.model.train()
+        while self.steps_done < self.schedule.steps and not self.stopping:
+            self._cool_down_if_asked()
+            loss, rate = self.step()
+            progress.step(self.steps_done, self.schedule.steps, loss, rate)
+            if self.steps_done % self.options.validate_every == 0 or self.steps_done == self.schedule.steps:
+                progress.evaluated(self.steps_done, self.validate())
+            if time.monotonic() - saved > self.options.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        progress.close()

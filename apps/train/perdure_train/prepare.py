@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`prepare`: texts or generators -> splits -> vocabulary -> token files.
+
+A data folder holds tokenizer.model, tokenizer.bin, data.json and for each split SPLIT.txt (what a person reads),
+SPLIT.bin (token ids) and SPLIT.answer (one byte per token: 1 where the document wants an answer)."""
+
+import itertools
+import json
+import pathlib
+import random
+
+import numpy
+
+from . import tokenizer
+from .documents import BOS_MARK, EOS_MARK, as_text
+from .errors import UsageError
+from .generators import GENERATORS, sentences
+from .gutenberg import clean_book
+from .tasks import TEXT_TASKS
+
+SPLITS = ("train", "validation", "test")
+# Documents the vocabulary is learnt from; more of a generated text says nothing new.
+_VOCABULARY_DOCUMENTS = 20_000
+
+
+def prepare(options) -> None:
+    """`options`: the parsed command line of `prepare`."""
+    out = pathlib.Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    splits = _split_documents(options)
+    if options.tokenizer:
+        _copy_tokenizer(pathlib.Path(options.tokenizer), out)
+    else:
+        lines = (line for document in itertools.islice(splits["train"](), _VOCABULARY_DOCUMENTS)
+                 for segment in document for line in segment.text.split("\n") if line)
+        tokenizer.train(lines, options.vocab_size, out, few_words=not options.source)
+    pieces = tokenizer.Tokenizer(out / "tokenizer.model")
+    about = {"task": options.task, "seed": options.seed, "vocab_size": pieces.vocab_size, "tokens": {}}
+    for split in SPLITS:
+        about["tokens"][split] = _write_split(out, split, splits[split](), pieces)
+        print(f"{split}: {about['tokens'][split]:,} tokens")
+    (out / "data.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _split_documents(options) -> dict:
+    """For each split a function that yields its documents, the same ones every time."""
+    counts = {s: options.documents if s == "train" else options.held_out_documents for s in SPLITS}
+
+    def generated(make, *more):
+        return {s: lambda s=s: make(s, counts[s], random.Random(f"{options.seed} {s}"), *more) for s in SPLITS}
+
+    if options.task in GENERATORS:
+        return generated(GENERATORS[options.task], options.distance)
+    if options.source:
+        books = _read_books(options)
+        texts = {s: lambda s=s: iter(books[s]) for s in SPLITS}
+    else:
+        texts = generated(sentences)
+    return {s: lambda s=s: TEXT_TASKS[options.task](texts[s]()) for s in SPLITS}
+
+
+def _read_books(options) -> dict:
+    """The cleaned texts of all sources by split; held-out books by name."""
+    files = []
+    for source in map(pathlib.Path, options.source):
+        if not source.exists():
+            raise UsageError(f"{source} does not exist; --source takes text files and folders of them")
+        files += sorted(source.glob("*.txt")) if source.is_dir() else [source]
+    held = {"validation": options.validation, "test": options.test}
+    names = {f.stem for f in files}
+    for name in itertools.chain(options.validation, options.test, options.exclude):
+        if name not in names:
+            raise UsageError(f"there is no book '{name}' among the sources; a name is a file's without .txt")
+    books = {s: [] for s in SPLITS}
+    for file in files:
+        if file.stem in options.exclude:
+            continue
+        split = next((s for s, stems in held.items() if file.stem in stems), "train")
+        books[split].append(clean_book(file.read_text(encoding="utf-8", errors="replace")))
+    for split in SPLITS:
+        if not books[split]:
+            raise UsageError(f"no book is left for the split '{split}'; name some with --validation and --test")
+    return books
+
+
+def _copy_tokenizer(model: pathlib.Path, out: pathlib.Path) -> None:
+    (out / "tokenizer.model").write_bytes(model.read_bytes())
+    tokenizer.write_tokenizer_bin(out / "tokenizer.model", out / "tokenizer.bin")
+
+
+def encode_document(document, pieces) -> tuple:
+    """(ids, answers): lists of equal length; answers has 1 where a token belongs to an answer, its EOS included."""
+    ids, answers, answering = [], [], False
+    for segment in document:
+        if segment.mark in (BOS_MARK, EOS_MARK):
+            new = [tokenizer.BOS if segment.mark == BOS_MARK else tokenizer.EOS]
+            answering = answering and segment.mark == EOS_MARK
+        else:
+            new = pieces.encode(segment.text)
+            answering = segment.answer
+            if segment.mark == "reversed":
+                new.reverse()
+        ids += new
+        answers += [int(answering)] * len(new)
+    return ids, answers
+
+
+def _write_split(out: pathlib.Path, split: str, documents, pieces) -> int:
+    dtype, count = tokenizer.token_type(pieces.vocab_size), 0
+    with open(out / f"{split}.bin", "wb") as tokens, open(out / f"{split}.answer", "wb") as marks, \
+            open(out / f"{split}.txt", "w", encoding="utf-8") as text:
+        for document in documents:
+            ids, answers = encode_document(document, pieces)
+            tokens.write(numpy.array(ids, dtype).tobytes())
+            marks.write(bytes(answers))
+            text.write(as_text(document) + "\n")
+            count += len(ids)
+    return count

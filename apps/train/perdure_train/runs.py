@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands train, finetune and evaluate do."""
+
+import dataclasses
+import math
+import pathlib
+
+import torch
+
+from . import checkpoint, lora
+from .architectures import ModelArgs, build
+from .data import TokenFile
+from .errors import UsageError
+from .evaluate import loss_by_length, recall
+from .loop import Trainer, pick_device
+from .tokenizer import Tokenizer
+
+# What a resumed run may change without becoming another one.
+_FREE = {"out", "device", "threads", "log_every", "validate_every", "validation_batches", "checkpoint_seconds", "run",
+         "data", "base"}
+_MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
+
+
+def _model_args(options, vocab_size: int) -> ModelArgs:
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
+    if values["vocab_size"] not in (0, vocab_size):
+        raise UsageError(f"--vocab-size {values['vocab_size']}: the data has {vocab_size} pieces; leave the option out")
+    return ModelArgs(**dict(values, vocab_size=vocab_size))
+
+
+def _training_options(options) -> dict:
+    model = {f.name for f in dataclasses.fields(ModelArgs)}
+    return {k: v for k, v in vars(options).items() if k not in model and k != "run"}
+
+
+def _open_folder(options, args: ModelArgs) -> pathlib.Path:
+    """Makes the run folder, or checks that it holds the same run."""
+    folder, training = pathlib.Path(options.out), _training_options(options)
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "checkpoint.pt").exists():
+        old = checkpoint.load_options(folder)
+        before = {**old["model"], **old["training"]}
+        for name, value in {**dataclasses.asdict(args), **training}.items():
+            if name not in _FREE and before.get(name) != value:
+                raise UsageError(f"{folder} holds a run with {name} = {before.get(name)}, not {value}; "
+                                 "resume it with the same options or choose another --out")
+        print(f"resuming {folder}")
+    checkpoint.save_options(folder, args, training)
+    return folder
+
+
+def _run(options, args: ModelArgs, make_model) -> None:
+    torch.manual_seed(options.seed)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    folder = _open_folder(options, args)
+    trainer = Trainer(make_model(args), options, folder)
+    count = sum(p.numel() for p in trainer.model.parameters())
+    print(f"{count:,} parameters, {trainer.device}, step {trainer.steps_done} of {trainer.schedule.steps}")
+    trainer.run()
+
+
+def train(options) -> None:
+    _run(options, _model_args(options, TokenFile(options.data, "train").vocab_size), build)
+
+
+def finetune(options) -> None:
+    from .importing import load_base
+    base_args, weights = load_base(pathlib.Path(options.base))
+    shape = {n: base_args[n] for n in ("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "hidden_dim",
+                                       "shared_classifier", "theta", "norm_eps")}
+    vocab_size = TokenFile(options.data, "train").vocab_size
+    if vocab_size != shape["vocab_size"]:
+        raise UsageError(f"{options.base} knows {shape['vocab_size']} pieces and {options.data} has {vocab_size}; "
+                         "prepare the data with --tokenizer and the tokenizer.model of the base")
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
+    _run(options, ModelArgs(**{**values, **shape}), lambda args: _tuned_model(args, weights, options))
+
+
+def _tuned_model(args: ModelArgs, weights: dict, options):
+    """The base's weights, new memory parameters, and only those that are to be trained unfrozen."""
+    model = build(args)
+    own = model.state_dict()
+    for name in own:
+        source = name.replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")  # memory is read as tokens are, to begin with
+        if name in weights or source in weights:
+            own[name] = weights.get(name, weights.get(source))
+        elif not is_memory_parameter(name):
+            raise UsageError(f"{options.base} has no weight {name}, which is no part of a memory")
+    model.load_state_dict(own)
+    if options.trained == "lora":
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        lora.add_adapters(model, options.lora_rank, options.lora_alpha)
+        return model
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(options.trained == "all" or is_memory_parameter(name)
+                                 or (options.trained == "memory+attention" and ".attention." in name))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, or --trained all or lora")
+    return model
+
+
+def is_memory_parameter(name: str) -> bool:
+    """Of a memory layer alone, by its name in a checkpoint."""
+    return ".attention." in name and name.split(".attention.")[1].startswith(_MEMORY_PARTS)
+
+
+def evaluate(options) -> None:
+    """Prints a line per length: mean loss and its 95 % interval; or per distance, how many facts are recalled."""
+    model, about = checkpoint.load_model(pathlib.Path(options.run_folder))
+    device = pick_device(options.device)
+    data = options.data or about["training"]["data"]
+    if options.distances:
+        pieces = Tokenizer(pathlib.Path(data) / "tokenizer.model")
+        for distance in options.distances:
+            tokens, right, control = recall(model.to(device), pieces, options.split, distance, options.samples, device)
+            print(f"{tokens:>8.0f} tokens  {right:.1%} right  {control:.1%} with the memory reset before the question")
+        return
+    if model.args.attention_type == "attention":  # tables as long as the text
+        longer = build(dataclasses.replace(model.args, extend_seq_len=max(options.lengths)))
+        longer.load_state_dict(model.state_dict())
+        model = longer.eval()
+    file = TokenFile(data, options.split)
+    for length, losses in loss_by_length(model.to(device), file, options.lengths, options.samples, device).items():
+        mean = sum(losses) / len(losses)
+        spread = math.sqrt(sum((x - mean) ** 2 for x in losses) / max(1, len(losses) - 1) / len(losses))
+        print(f"{length:>8}  {mean:.4f} +- {1.96 * spread:.4f}")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated conversations: what may be asked was told, and the splits share nothing that is to be recalled."""
+
+import itertools
+import random
+import re
+import unittest
+
+import support  # noqa: F401 (finds the trainer)
+from perdure_train.documents import as_text
+from perdure_train.generators import GENERATORS, dialogue_words as words
+from perdure_train.generators.dialogue import dialogue, probe
+
+SPLITS = ("train", "validation", "test")
+
+
+def answers(split):
+    return {s.text for d in dialogue(split, 400, random.Random(1)) for s in d if s.answer}
+
+
+class DialogueTest(unittest.TestCase):
+    def test_splits_share_no_phrasing(self):
+        for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values(), words.CORRECTIONS]:
+            for one, other in itertools.combinations(SPLITS, 2):
+                self.assertFalse(set(table[one]) & set(table[other]), f"{one} and {other}")
+
+    def test_splits_share_no_value(self):
+        told = {split: answers(split) for split in SPLITS}
+        for one, other in itertools.combinations(SPLITS, 2):
+            self.assertFalse(told[one] & told[other])
+
+    def test_held_out_phrasings_use_words_that_training_uses(self):
+        used = set(re.findall(r"\w+", " ".join(as_text(d) for d in dialogue("train", 2000, random.Random(1))).lower()))
+        for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values(), words.CORRECTIONS]:
+            for phrase in table["validation"] + table["test"]:
+                self.assertLessEqual(set(re.findall(r"[a-z]+", phrase.lower())), used, phrase)
+
+    def test_every_answer_is_the_latest_that_was_told(self):
+        for document in dialogue("train", 300, random.Random(2)):
+            text = as_text(document)
+            for kind, answer in words.ANSWERS.items():
+                known = None
+                pattern = re.escape(answer).replace(r"\{\}", "(.+?)")
+                for user, reply in re.findall(r"\[INST\] (.*?) \[/INST\] (.*?[.?])(?= \[|$)", text):
+                    match = re.fullmatch(pattern, reply)
+                    if match and match.group(1) in user:
+                        known = match.group(1)
+                    elif match:
+                        self.assertEqual(match.group(1), known, text)
+
+    def test_a_probe_has_its_distance(self):
+        for distance in (50, 500):
+            text = as_text(probe("test", distance, random.Random(3)))
+            self.assertGreaterEqual(len(text.split()), distance)
+            self.assertLess(len(text.split()), distance + 100)
+
+    def test_the_same_seed_gives_the_same_documents(self):
+        for make in GENERATORS.values():
+            one, other = (list(make("test", 20, random.Random(4), 30)) for _ in range(2))
+            self.assertEqual(one, other)
+
+
+support.run()

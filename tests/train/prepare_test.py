@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From books and tasks to token files."""
 
+import subprocess
+import sys
 import unittest
 
 import numpy
@@ -78,6 +80,18 @@ class PrepareTest(support.TrainerTest):
             answer = ids[numpy.flatnonzero(marks)][:len(first)]
             self.assertEqual(list(answer), first if task == "repeat" else first[::-1])
             self.assertEqual(ids[numpy.flatnonzero(marks)[len(first)]], 2)
+
+    def test_fresh_text_has_the_ids_of_the_tokenizer(self):
+        script = str(support.TOP / "apps/train/fresh.py")
+        lines = subprocess.run([sys.executable, script, str(self.data / "tokenizer.bin"), "20"], check=True,
+                               capture_output=True, text=True).stdout.splitlines()
+        pieces = Tokenizer(self.data / "tokenizer.model")
+        self.assertEqual(len(lines), 20)
+        for line in lines:
+            ids = [int(i) for i in line.split()]
+            told = ids[1:ids.index(2)]
+            self.assertEqual(ids, [1, *told, 2, *pieces.encode("Repeat above."), 1, *told, 2])
+            self.assertEqual(pieces.encode(pieces.decode(told)), told)
 
     def test_marks_end_with_the_answer(self):
         pieces = Tokenizer(self.data / "tokenizer.model")

@@ -5,8 +5,8 @@ import re
 
 from .documents import BOS, EOS, Segment
 
-# Sentences of a book that become one text to repeat.
-_SENTENCES_PER_TEXT = 3
+# The most sentences of a paragraph that become one text to repeat.
+_SENTENCES_PER_TEXT = 6
 
 
 def running_text(texts):

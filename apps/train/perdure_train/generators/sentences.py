@@ -24,6 +24,6 @@ def _sentence(random) -> str:
 
 
 def sentences(_split: str, count: int, random):
-    """`count` texts of one to four sentences, each a line."""
+    """`count` texts of one to six sentences, each a line."""
     for _ in range(count):
-        yield " ".join(_sentence(random) for _ in range(random.randint(1, 4)))
+        yield " ".join(_sentence(random) for _ in range(random.randint(1, 6)))

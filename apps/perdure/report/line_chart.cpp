@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/perdure/report/dot_panel.hpp"
 #include "apps/perdure/report/panel.hpp"
 #include "apps/perdure/report/quantity.hpp"
 #include "apps/perdure/report/words.hpp"
@@ -36,6 +37,7 @@ struct LegendEntries {
 LegendEntries legend_of(const LineFigure& figure) {
   LegendEntries legend;
   for (const Panel& panel : figure.panels) {
+    if (has_one_x(panel)) continue;  // names its rows
     size_t n_grey = 0;
     for (const Series& series : panel.series) {
       n_grey += series.style == kGrey;
@@ -87,6 +89,7 @@ double draw_panel_at(Markup& shapes, const Panel& panel, double y, double width,
     draw_text(shapes, 0, y + 13, panel.title, "subheading");
     y += kTitleRow;
   }
+  if (has_one_x(panel)) return draw_dot_panel(shapes, panel, y, width);
   if (!panel.y.title.empty()) {
     draw_text(shapes, 0, y + 12, panel.y.title, "soft");
     y += kTitleRow;
@@ -103,7 +106,8 @@ double draw_panel_at(Markup& shapes, const Panel& panel, double y, double width,
 
 Drawing draw_lines(const LineFigure& figure, double width, const std::string& id) {
   const LegendEntries legend = legend_of(figure);
-  const bool wide = width >= kWide;
+  const bool has_legend = !legend.named.empty() || legend.n_grey > 0;
+  const bool wide = width >= kWide && has_legend;
   const double plot_width = wide ? width - kLegendWidth - 18 : width;
   Drawing drawing = {{}, width, 0};
   double y = 0;

@@ -58,6 +58,7 @@ struct LineFigure {
   std::vector<std::string> notes;
 };
 
+// A panel whose points have one x is drawn as rows instead: name, value, interval.
 // Requires: finite x. `id` is unique among the drawings of a page. The legend stands at the side if
 // the drawing is at least 640 pixels wide, below otherwise; points above a given range of y are
 // drawn as arrows at the upper edge that name their values.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <map>
 
@@ -129,22 +130,34 @@ Axis position_axis(const std::vector<double>& positions) {
   return axis;
 }
 
+// Where the picture has one length only: which.
+std::string place_of(const ComparisonView& view, int64_t m) {
+  const bool one = !view.measure(m).axis.empty() || view.lengths(m).size() == 1;
+  return one ? fmt::format("length {}", count_text(view.longest_measured(m))) : "";
+}
+
+std::string capitalized(std::string words) {
+  if (!words.empty()) words[0] = static_cast<char>(std::toupper(words[0]));
+  return words;
+}
+
 Panel panel_of(const ComparisonView& view, int64_t m) {
   const ComparedMeasure& measure = view.measure(m);
   Panel panel;
-  panel.title = measure.title;
+  const std::string place = place_of(view, m);
+  panel.title = measure.title + (place.empty() ? "" : ", " + place);
   panel.series = all_series(view, m);
   panel.y = y_axis(measure, panel.series);
   const std::vector<int64_t> lengths = view.lengths(m);
   if (measure.axis.empty()) {
     panel.x = length_axis(view, m);
+    if (lengths.size() == 1) return panel;  // rows, without an axis that could be marked
     panel.marks = training_marks(view, static_cast<double>(lengths.front()),
                                  static_cast<double>(lengths.back()));
     return panel;
   }
   panel.x = measure.axis == "position" ? position_axis(view.axis_values(m))
                                        : Axis{measure.axis, "", ScaleKind::kLinear, {}, {}};
-  panel.title += fmt::format(", length {}", count_text(view.longest_measured(m)));
   if (measure.axis == "position")
     panel.marks = training_marks(view, 1, static_cast<double>(view.longest_measured(m)));
   return panel;
@@ -203,7 +216,10 @@ void merge_equal_lines(std::vector<Series>& all) {
 
 std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& figure,
                                   const MeasureGroup& group) {
-  std::vector<std::string> notes = {"Bands: 95 % intervals. Dashed: length of training."};
+  std::vector<std::string> notes = {"Bands and bars: 95 % intervals."};
+  const auto has_marks = [](const Panel& panel) { return !panel.marks.empty(); };
+  if (std::any_of(figure.panels.begin(), figure.panels.end(), has_marks))
+    notes.front() += " Dashed: length of training.";
   if (view.n_entries() > kStyles)
     notes.front() += fmt::format(" In colour: {} and the best at the longest length.",
                                  view.entry(view.reference()).name);
@@ -242,7 +258,8 @@ LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
     figure.panels.push_back(std::move(panel));
   }
   // The picture has the first measure's title.
-  if (group.shared_title.empty()) figure.panels.front().title.clear();
+  if (group.shared_title.empty())
+    figure.panels.front().title = capitalized(place_of(view, group.measures.front()));
   figure.notes = notes_of(view, figure, group);
   return figure;
 }

@@ -5,17 +5,9 @@
 
 #include <string>
 
-#include "apps/perdure/report/line_chart.hpp"
+#include "apps/perdure/report/axes.hpp"
 
 namespace perdure::report {
-
-// The rectangle between the axes, in pixels.
-struct PlotArea {
-  double left = 0, top = 0, right = 0, bottom = 0;
-};
-
-// Rows of labels of vertical marks that fit without touching: the height they need above the plot.
-double mark_labels_height(const Panel& panel, const PlotArea& area);
 
 // Draws into the area and around it: tick texts to the left, tick texts and axis title below,
 // labels of marks above. `clip_id` is unique on the page.

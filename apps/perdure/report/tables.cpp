@@ -87,7 +87,7 @@ void add_figure_cell(Markup& markup, const ComparisonView& view, const ComparedC
                      {"data-value", sort_value(figure.value)}});
   if (best) markup.element("span", {{"class", "star"}, {"title", "best"}}, "\u2605 ");
   markup.text(figure_text(figure.value, unit));
-  if (figure.low < figure.high)
+  if (std::isfinite(figure.value) && figure.low < figure.high)
     markup.element("small", {}, interval_text(figure.low, figure.high, unit));
   markup.close();
 }

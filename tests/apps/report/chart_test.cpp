@@ -73,6 +73,18 @@ TEST_CASE("the legend stands at the side of wide drawings and below narrow ones"
   CHECK(wide.shapes.str() != narrow.shapes.str());
 }
 
+TEST_CASE("lines of one point each are rows with their names, the lowest first") {
+  const Drawing drawing = draw_lines(figure_of({{"high", 0, {point(4, 3)}},
+                                                {"low", kGrey, {point(4, 1)}},
+                                                {"none", 1, {point(4, kNaN)}}}),
+                                     900, "id");
+  const std::string& shapes = drawing.shapes.str();
+  CHECK(shapes.find(">low<") < shapes.find(">high<"));
+  CHECK(shapes.find(">high<") < shapes.find(">none<"));
+  CHECK(count(drawing, "class=\"interval\"") == 2);
+  CHECK(count(drawing, "nan") == 0);
+}
+
 TEST_CASE("labels of vertical marks that would touch stand in rows of their own") {
   LineFigure figure = figure_of({{"a", 0, {point(1, 1), point(1024, 2)}}});
   const double before = draw_lines(figure, 900, "id").height;

@@ -67,6 +67,10 @@ class ResumeTest(support.TrainerTest):
         options = [*support.TINY, "--data", self.data, "--out", run, "--steps", 4, "--learning-rate", 0.5]
         self.assertEqual(support.train_main(["train", *map(str, options)]), 2)
 
+    def test_carrying_memory_without_neighbouring_windows_is_refused(self):
+        options = [*support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch / "no", "--update-memory"]
+        self.assertEqual(support.train_main(["train", *map(str, options)]), 2)
+
     def test_a_cool_down_can_be_asked_for(self):
         folder = self.scratch / "cool"
         os.mkdir(folder)

@@ -25,6 +25,8 @@ def _model_args(options, vocab_size: int) -> ModelArgs:
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
     if values["vocab_size"] not in (0, vocab_size):
         raise UsageError(f"--vocab-size {values['vocab_size']}: the data has {vocab_size} pieces; leave the option out")
+    if options.update_memory and options.chain == 1 and options.reading != "stream":
+        raise UsageError("--update-memory means that memory is carried from batch to batch: add --reading stream or --chain")
     return ModelArgs(**dict(values, vocab_size=vocab_size))
 
 

@@ -4,32 +4,18 @@
 // targets of the second one: what a state of fixed size cannot hold shows here (Jelassi et al.
 // 2024, arXiv:2402.01032).
 #include "core/eval/measure_kind.hpp"
-#include "core/eval/random.hpp"
-#include "core/eval/windows.hpp"
+#include "core/eval/retrieval.hpp"
 
 namespace perdure {
 namespace {
 
-constexpr int32_t kFirstId = Tokenizer::kEos + 1;  // of ids that mean nothing special
-
-// Made from its end, so that longer passages of the same sample end like shorter ones.
-std::vector<int32_t> random_passage(const MeasureRun& run, int64_t n, int64_t sample) {
-  EvalRandom random(run.spec.seed, static_cast<uint64_t>(sample));
-  std::vector<int32_t> passage(static_cast<size_t>(n));
-  for (auto id = passage.rbegin(); id != passage.rend(); ++id)
-    *id =
-        kFirstId + static_cast<int32_t>(random.below(run.engine.spec().info.vocab_size - kFirstId));
-  return passage;
-}
-
-Window make_window(const MeasureRun& run, const std::vector<int32_t>& passage) {
-  std::vector<int32_t> context{Tokenizer::kBos};
-  context.insert(context.end(), passage.begin(), passage.end());
-  context.push_back(Tokenizer::kBos);
-  Window window = answer_window(std::move(context), passage);
-  const int64_t n_scored = std::min(run.spec.tail, std::ssize(passage));
-  window.targets.erase(window.targets.begin(), window.targets.end() - n_scored);
-  return window;
+// What is copied: `n` tokens.
+std::vector<int32_t> passage_of(const MeasureRun& run, const std::vector<int64_t>& ends, int64_t n,
+                                int64_t sample) {
+  if (!run.spec.copy_text)
+    return random_passage(n, run.engine.spec().info.vocab_size, run.spec.seed, sample);
+  const auto end = run.text.tokens.begin() + ends[static_cast<size_t>(sample)];
+  return {end - n, end};
 }
 
 std::vector<FigureInfo> figures(const MeasureSpec& spec) {
@@ -48,7 +34,7 @@ std::optional<MeasureResult> run_copy(const MeasureRun& run) {
   if (n < 1)
     throw UsageError("a length of " + std::to_string(run.length) +
                      " leaves nothing to copy; it must be at least 3");
-  if (run.engine.spec().info.vocab_size <= kFirstId)
+  if (run.engine.spec().info.vocab_size <= Tokenizer::kEos + 1)
     throw UsageError("the vocabulary has nothing but special tokens to copy");
   std::vector<int64_t> ends;
   if (run.spec.copy_text)
@@ -56,11 +42,7 @@ std::optional<MeasureResult> run_copy(const MeasureRun& run) {
   MeasurePoint loss, accuracy;
   const bool whole = read_windows(
       run.engine, run.spec.copy_text ? std::ssize(ends) : run.spec.samples,
-      [&](int64_t i) {
-        if (!run.spec.copy_text) return make_window(run, random_passage(run, n, i));
-        const auto end = run.text.tokens.begin() + ends[static_cast<size_t>(i)];
-        return make_window(run, {end - n, end});
-      },
+      [&](int64_t i) { return copy_window(passage_of(run, ends, n, i), run.spec.tail); },
       [&](int64_t, std::span<const RowScore> scores) {
         loss.samples.push_back(mean_loss(scores));
         accuracy.samples.push_back(top1_share(scores));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Engines of one entry of a comparison. Some strategies depend on the evaluated length
-// (attention.eval_length), so that an entry has an engine per length; where nothing depends on it,
-// one engine serves all.
+// Engines of one entry of a comparison: strategies may depend on the evaluated length
+// (attention.eval_length), so that an entry has an engine per length. Making one maps the model
+// anew, which the system has in memory by then, and packs its weights.
 #pragma once
 
 #include <cstdint>

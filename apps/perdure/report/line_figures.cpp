@@ -11,17 +11,10 @@
 
 #include "apps/perdure/report/pictures.hpp"
 #include "apps/perdure/report/quantity.hpp"
+#include "apps/perdure/report/value_axis.hpp"
 
 namespace perdure::report {
 namespace {
-
-// Values larger than that many medians are drawn as arrows: one that overflowed would otherwise
-// press all others onto the axis.
-constexpr double kMedians = 10;
-// A close-up is drawn where it shows the best at least that much larger.
-constexpr double kCloserUp = 4;
-// Ratio of values from which on a logarithmic axis shows more.
-constexpr double kLogRatio = 8;
 
 ChartPoint chart_point(const ComparisonView& view, const ComparedCell& cell, double x) {
   ChartPoint point;
@@ -54,7 +47,7 @@ Series series_of(const ComparisonView& view, int64_t e, int64_t m) {
   return series;
 }
 
-// The best first, as far as the style tells.
+// In the order of the entries.
 std::vector<Series> all_series(const ComparisonView& view, int64_t m) {
   std::vector<Series> all;
   for (int64_t e = 0; e < view.n_entries(); ++e) {
@@ -79,38 +72,6 @@ std::vector<VerticalMark> training_marks(const ComparisonView& view, double from
     marks.push_back({x, fmt::format("trained at {}", length), hover});
   }
   return marks;
-}
-
-// Figures and the ends of their intervals, sorted.
-std::vector<double> finite_values(const std::vector<Series>& all) {
-  std::vector<double> values;
-  for (const Series& series : all)
-    for (const ChartPoint& point : series.points)
-      for (const double value : {point.y, point.low, point.high})
-        if (std::isfinite(value)) values.push_back(value);
-  std::sort(values.begin(), values.end());
-  return values;
-}
-
-Axis y_axis(const ComparedMeasure& measure, const std::vector<Series>& all) {
-  Axis axis;
-  axis.unit = measure.unit;
-  const std::string unit = unit_in_heading(measure.unit);
-  axis.title = fmt::format("{}{}{} is better", unit, unit.empty() ? "" : ", ",
-                           measure.lower_is_better ? "lower" : "higher");
-  const std::vector<double> values = finite_values(all);
-  if (measure.unit == "share") axis.range = {0, 1};
-  if (values.empty() || measure.unit == "share") return axis;
-  const double low = values.front(), high = values.back();
-  const bool loss = measure.unit == "nats";
-  if (!loss && low > 0 && high > kLogRatio * low) {
-    axis.kind = ScaleKind::kLog10;
-    return axis;
-  }
-  const double most = loss ? std::min(high, kMedians * std::abs(values[values.size() / 2])) : high;
-  const double least = loss ? low : std::min(low, 0.0);
-  axis.range = rounded_out(widened({least, std::max(most, low)}, axis.kind), 6);
-  return axis;
 }
 
 Axis length_axis(const ComparisonView& view, int64_t m) {
@@ -147,7 +108,7 @@ Panel panel_of(const ComparisonView& view, int64_t m) {
   const std::string place = place_of(view, m);
   panel.title = measure.title + (place.empty() ? "" : ", " + place);
   panel.series = all_series(view, m);
-  panel.y = y_axis(measure, panel.series);
+  panel.y = value_axis(measure, panel.series);
   const std::vector<int64_t> lengths = view.lengths(m);
   if (measure.axis.empty()) {
     panel.x = length_axis(view, m);
@@ -161,31 +122,6 @@ Panel panel_of(const ComparisonView& view, int64_t m) {
   if (measure.axis == "position")
     panel.marks = training_marks(view, 1, static_cast<double>(view.longest_measured(m)));
   return panel;
-}
-
-// The highest a line gets, with its intervals.
-double highest_of(const Series& series) {
-  double highest = -INFINITY;
-  for (const ChartPoint& point : series.points)
-    if (point.measured)
-      highest = std::isnan(point.y) ? INFINITY : std::max({highest, point.y, point.high});
-  return highest;
-}
-
-// The range that the better half of the coloured lines needs; nothing if that is no close-up.
-std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel) {
-  const bool control = measure.name.find('/') != std::string::npos;
-  if (control || measure.unit != "nats" || !panel.y.range) return {};
-  std::vector<double> highest;
-  for (const Series& series : panel.series)
-    if (series.style != kGrey) highest.push_back(highest_of(series));
-  if (highest.size() < 2) return {};
-  std::sort(highest.begin(), highest.end());
-  const double low = finite_values(panel.series).front();
-  const double high = highest[(highest.size() - 1) / 2];
-  const Range whole = *panel.y.range;
-  if (!(high > low) || whole.high - whole.low < kCloserUp * (high - low)) return {};
-  return rounded_out({low, high}, 6);
 }
 
 // An entry of many that read the same: drawn once, under the first one's name.

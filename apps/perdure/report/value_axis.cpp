@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/report/value_axis.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "apps/perdure/report/quantity.hpp"
+
+namespace perdure::report {
+namespace {
+
+// Values larger than that many medians are drawn as arrows: one that overflowed would otherwise
+// press all others onto the axis.
+constexpr double kMedians = 10;
+// A close-up is drawn where it shows the best at least that much larger.
+constexpr double kCloserUp = 4;
+// Part of the lines' range that intervals may add at each end.
+constexpr double kIntervalRoom = 0.3;
+// Ratio of values from which on a logarithmic axis shows more.
+constexpr double kLogRatio = 8;
+
+// Figures that are numbers, sorted.
+std::vector<double> finite_values(const std::vector<Series>& all) {
+  std::vector<double> values;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points)
+      if (std::isfinite(point.y)) values.push_back(point.y);
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+// Room for the intervals, as far as they do not take it from the lines: those of two or three
+// samples are ten times as long as what they stand around.
+Range with_intervals(Range range, const std::vector<Series>& all) {
+  const double length = range.high - range.low;
+  const double most = length > 0 ? kIntervalRoom * length : INFINITY;
+  Range wider = range;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points) {
+      if (!(point.y <= range.high) || !std::isfinite(point.high - point.low)) continue;
+      wider.low = std::min(wider.low, std::max(point.low, range.low - most));
+      wider.high = std::max(wider.high, std::min(point.high, range.high + most));
+    }
+  return wider;
+}
+
+double highest_of(const Series& series) {
+  double highest = -INFINITY;
+  for (const ChartPoint& point : series.points)
+    if (point.measured) highest = std::isnan(point.y) ? INFINITY : std::max(highest, point.y);
+  return highest;
+}
+
+}  // namespace
+
+Axis value_axis(const ComparedMeasure& measure, const std::vector<Series>& all) {
+  Axis axis;
+  axis.unit = measure.unit;
+  const std::string unit = unit_in_heading(measure.unit);
+  axis.title = fmt::format("{}{}{} is better", unit, unit.empty() ? "" : ", ",
+                           measure.lower_is_better ? "lower" : "higher");
+  const std::vector<double> values = finite_values(all);
+  if (measure.unit == "share") axis.range = {0, 1};
+  if (values.empty() || measure.unit == "share") return axis;
+  const double low = values.front(), high = values.back();
+  if (measure.unit == "nats") {
+    const double most = std::min(high, kMedians * std::abs(values[values.size() / 2]));
+    axis.range = with_intervals({low, std::max(most, low)}, all);
+  } else if (low > 0 && high > kLogRatio * low) {
+    axis.kind = ScaleKind::kLog10;
+    axis.range = Range{low / 1.1, high * 1.1};
+    return axis;
+  } else {
+    axis.range = Range{std::min(low, 0.0), high};
+  }
+  axis.range = rounded_out(widened(*axis.range, axis.kind), 6);
+  return axis;
+}
+
+std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel) {
+  const bool control = measure.name.find('/') != std::string::npos;
+  if (control || measure.unit != "nats" || !panel.y.range) return {};
+  std::vector<double> highest;
+  for (const Series& series : panel.series)
+    if (series.style != kGrey) highest.push_back(highest_of(series));
+  if (highest.size() < 2) return {};
+  std::sort(highest.begin(), highest.end());
+  const double low = finite_values(panel.series).front();
+  const double high = highest[(highest.size() - 1) / 2];
+  const Range whole = *panel.y.range;
+  if (!(high > low) || whole.high - whole.low < kCloserUp * (high - low)) return {};
+  return rounded_out(with_intervals({low, high}, panel.series), 6);
+}
+
+}  // namespace perdure::report

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// How far the axis of values reaches: far enough to show who runs away, and not so far that nothing
+// else can be seen.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "apps/perdure/report/line_chart.hpp"
+#include "core/eval/results.hpp"
+
+namespace perdure::report {
+
+// Losses from the lowest on, up to ten medians; shares from 0 to 1; other figures from 0 on, or on
+// a logarithmic axis where they differ by much.
+Axis value_axis(const ComparedMeasure& measure, const std::vector<Series>& all);
+
+// The range that the better half of the coloured lines needs; nothing if the panel shows them well
+// enough, or shows no losses, or those of a control.
+std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel);
+
+}  // namespace perdure::report

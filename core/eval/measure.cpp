@@ -93,6 +93,10 @@ std::optional<MeasureResult> run_measure(Engine& engine, const MeasureSpec& spec
   if ((kind.info.reads_text || (spec.name == "copy" && spec.copy_text)) && text.tokens.empty())
     throw UsageError("the measure '" + spec.name + "' needs a text, and " +
                      (text.name.empty() ? "none is given" : text.name + " is empty"));
+  if (const auto longest = engine.max_length(); longest && length > *longest)
+    throw UsageError("a session can have at most " + std::to_string(*longest) +
+                     " tokens here, fewer than a length of " + std::to_string(length) +
+                     "; raise attention.max_length or leave out this length");
   std::optional<MeasureResult> result = kind.run({engine, spec, length, text, progress});
   if (!result) return result;
   const std::vector<FigureInfo> figures = figures_of(spec);

@@ -147,6 +147,17 @@ TEST_CASE("what a measure cannot do is refused in a sentence") {
                        "the measure 'loss' needs a text, and none is given", UsageError);
 }
 
+TEST_CASE("a length that no session can reach is refused before anything is read") {
+  Engine engine(golden_settings("llama.v0.bin", {"attention={strategy: full, max_length: 40}"}),
+                linked_plugins());
+  CHECK_THROWS_WITH_AS(
+      run_measure(engine, {.tail = 8}, 41, some_text(100)),
+      "a session can have at most 40 tokens here, fewer than a length of 41; raise "
+      "attention.max_length or leave out this length",
+      UsageError);
+  CHECK(run_measure(engine, {.tail = 8}, 40, some_text(100)));
+}
+
 TEST_CASE("a measure stops when asked, and the engine goes on") {
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
   const EvalText text = some_text(3000);

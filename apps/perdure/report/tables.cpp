@@ -8,11 +8,10 @@
 #include <cmath>
 #include <functional>
 #include <map>
-#include <set>
 
-#include "apps/perdure/report/drawing.hpp"
 #include "apps/perdure/report/pictures.hpp"
 #include "apps/perdure/report/quantity.hpp"
+#include "apps/perdure/report/table_parts.hpp"
 
 namespace perdure::report {
 namespace {
@@ -29,33 +28,6 @@ int64_t common_train_length(const ComparisonView& view) {
 std::string border_class(const std::vector<int64_t>& lengths, size_t column, int64_t trained) {
   const bool beyond = trained > 0 && lengths[column] > trained;
   return beyond && (column == 0 || lengths[column - 1] <= trained) ? "beyond" : "";
-}
-
-// The line's colour and marker beside a name, as in the pictures.
-void add_entry_heading(Markup& markup, const ComparisonView& view, int64_t e) {
-  markup.open("th", {{"scope", "row"}});
-  const int style = view.style(e);
-  if (style != kGrey) {
-    markup.open("svg",
-                {{"class", "picture swatch"}, {"viewBox", "-8 -8 16 16"}, {"aria-hidden", "true"}});
-    markup.open("g", {{"class", style_class(style)}});
-    draw_marker(markup, 0, 0, style);
-    markup.close().close();
-  }
-  markup.element("bdi", {}, view.entry(e).name).close();
-}
-
-void open_table(Markup& markup, const std::string& caption) {
-  markup.open(
-      "div", {{"class", "scroll"}, {"tabindex", "0"}, {"role", "region"}, {"aria-label", caption}});
-  markup.open("table", {{"class", "sortable"}});
-  markup.open("caption").element("div", {}, caption).close();
-}
-
-void add_heading(Markup& markup, const std::string& words, const std::string& css_class = "") {
-  Attributes attributes = {{"scope", "col"}};
-  if (!css_class.empty()) attributes.emplace_back("class", css_class);
-  markup.element("th", attributes, words);
 }
 
 std::string sort_value(double value) {
@@ -217,42 +189,6 @@ Markup difference_table(const ComparisonView& view, int64_t m) {
         markup.text((difference.value > 0 ? "+" : "") + figure_text(difference.value, unit));
         markup.element("small", {}, interval_text(difference.low, difference.high, unit)).close();
       });
-}
-
-Markup reasons_table(const ComparisonView& view) {
-  // What was left out for one reason: measures, lengths.
-  std::map<std::tuple<int64_t, std::string, bool>,
-           std::pair<std::set<std::string>, std::set<int64_t>>>
-      left_out;
-  for (const ComparedCell& cell : view.comparison().cells) {
-    const bool refused = cell.state == ComparedCell::State::kRefused;
-    if (!refused && cell.state != ComparedCell::State::kFailed) continue;
-    auto& [measures, lengths] = left_out[{cell.entry, cell.reason, refused}];
-    measures.insert(view.measure(cell.measure).name);
-    lengths.insert(cell.length);
-  }
-  Markup markup;
-  if (left_out.empty()) return markup;
-  open_table(markup, "Cells without a figure, and why.");
-  markup.open("thead").open("tr");
-  for (const char* heading : {"entry", "state", "reason", "measures", "lengths"})
-    add_heading(markup, heading);
-  markup.close().close().open("tbody");
-  for (const auto& [key, places] : left_out) {
-    const auto& [e, reason, refused] = key;
-    markup.open("tr");
-    add_entry_heading(markup, view, e);
-    std::string measures, lengths;
-    for (const std::string& name : places.first) measures += (measures.empty() ? "" : ", ") + name;
-    for (const int64_t length : places.second)
-      lengths += (lengths.empty() ? "" : ", ") + std::to_string(length);
-    markup.element("td", {{"class", "words"}}, refused ? "refused" : "failed");
-    markup.element("td", {{"class", "words"}}, reason);
-    markup.element("td", {{"class", "words"}}, measures);
-    markup.element("td", {{"class", "words"}}, lengths).close();
-  }
-  markup.close().close().close();
-  return markup;
 }
 
 }  // namespace perdure::report

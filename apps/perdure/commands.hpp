@@ -13,6 +13,7 @@ using Arguments = std::vector<std::string>;
 
 int run_generate(const Arguments& arguments);
 int run_chat(const Arguments& arguments);
+int run_compare(const Arguments& arguments);
 int run_logits(const Arguments& arguments);
 int run_tokenize(const Arguments& arguments);
 int run_detokenize(const Arguments& arguments);

@@ -13,6 +13,7 @@ namespace {
 constexpr Command kCommands[] = {
     {"generate", "goes on with a text", run_generate},
     {"chat", "talks, with a memory that is kept", run_chat},
+    {"compare", "measures several configurations side by side", run_compare},
     {"logits", "logits of given tokens, as safetensors", run_logits},
     {"tokenize", "text to token ids", run_tokenize},
     {"detokenize", "token ids to text", run_detokenize},

@@ -93,8 +93,14 @@ void read_lengths(MapReader& reader, ComparisonSettings& result) {
   result.lengths.erase(last, result.lengths.end());
 }
 
-std::string option_text(MapReader& reader, const YamlEntry& entry) {
+// Files of tasks are the one option that is a path.
+std::string option_text(MapReader& reader, const YamlEntry& entry, const std::string& directory) {
   const YamlNode& value = entry.value;
+  if (entry.key == "tasks") {
+    std::string path;
+    reader.path(entry.key, path, directory);
+    return path;
+  }
   if (value.kind == YamlNode::Kind::kScalar) return value.text;
   std::vector<std::string> items;
   if (value.kind != YamlNode::Kind::kList) reader.fail(value, entry.key, "must be a value or list");
@@ -105,7 +111,7 @@ std::string option_text(MapReader& reader, const YamlEntry& entry) {
 }
 
 // `loss`, or `{loss: {tail: 64}}`.
-MeasureChoice read_measure(YamlNode& node) {
+MeasureChoice read_measure(YamlNode& node, const std::string& directory) {
   MeasureChoice measure{.place = node.place};
   if (node.kind == YamlNode::Kind::kScalar) {
     measure.name = node.text;
@@ -118,21 +124,21 @@ MeasureChoice read_measure(YamlNode& node) {
   measure.name = entry.key;
   MapReader options(entry.value, "compare.measures." + entry.key);
   for (const YamlEntry* option : options.rest())
-    measure.options[option->key] = {option_text(options, *option), option->value.place,
+    measure.options[option->key] = {option_text(options, *option, directory), option->value.place,
                                     option->value.quoted};
   return measure;
 }
 
-void read_measures(MapReader& reader, ComparisonSettings& result) {
+void read_measures(MapReader& reader, const std::string& directory, ComparisonSettings& result) {
   YamlNode* node = reader.take("measures");
   if (node == nullptr) {
     result.measures.push_back({.name = "loss", .place = result.place});
     return;
   }
   if (node->kind == YamlNode::Kind::kList)
-    for (YamlNode& item : node->items) result.measures.push_back(read_measure(item));
+    for (YamlNode& item : node->items) result.measures.push_back(read_measure(item, directory));
   else
-    result.measures.push_back(read_measure(*node));
+    result.measures.push_back(read_measure(*node, directory));
   if (result.measures.empty()) reader.fail(*node, "measures", "must name at least one measure");
 }
 
@@ -179,7 +185,7 @@ ComparisonSettings load_comparison(const std::string& path,
   read_entries(reader, base, directory, result);
   read_baseline(reader, result);
   read_lengths(reader, result);
-  read_measures(reader, result);
+  read_measures(reader, directory, result);
   read_text_files(reader, directory, result);
   reader.path("out", result.out, directory);
   reader.integer("seed", result.seed, 0, INT64_MAX);

@@ -40,7 +40,7 @@ int status_of(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool has_ended(pid_t child) {
+bool is_over(pid_t child) {
   siginfo_t info{};
   return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
          info.si_pid == child;
@@ -90,6 +90,28 @@ Outcome run_perdure(const Words& words, const Circumstances& circumstances) {
   return outcome;
 }
 
+Running::Running(const Words& words) : child_(fork()) {
+  if (child_ != 0) return;
+  for (const int file : {STDOUT_FILENO, STDERR_FILENO}) redirect(file, "/dev/null", O_WRONLY);
+  become_perdure(words);
+}
+
+Running::~Running() {
+  if (child_ <= 0) return;
+  kill(child_, SIGKILL);
+  status_of(child_);
+}
+
+void Running::send(int signal) { kill(child_, signal); }
+
+bool Running::has_ended() const { return is_over(child_); }
+
+int Running::wait() {
+  const int status = status_of(child_);
+  child_ = -1;
+  return status;
+}
+
 Terminal::Terminal(const Words& words, const std::string& home) {
   child_ = forkpty(&terminal_, nullptr, nullptr, nullptr);
   if (child_ != 0) return;
@@ -136,7 +158,7 @@ bool Terminal::shows(const std::string& text) {
 int Terminal::wait() {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + kPatience;
-  while (read_more(100) && !has_ended(child_)) {
+  while (read_more(100) && !is_over(child_)) {
     if (Clock::now() > deadline) return -1;
   }
   const int status = status_of(child_);

@@ -34,6 +34,23 @@ struct Circumstances {
 // Runs `perdure words...` to its end.
 Outcome run_perdure(const Words& words, const Circumstances& circumstances = {});
 
+// The program while it runs, its output dropped.
+class Running {
+ public:
+  explicit Running(const Words& words);
+  ~Running();
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void send(int signal);
+  bool has_ended() const;
+  // The exit status; 128 + signal if it was ended by one.
+  int wait();
+
+ private:
+  pid_t child_;
+};
+
 // The program on a terminal of its own; its standard error goes there too.
 class Terminal {
  public:

@@ -11,8 +11,8 @@ TEST_CASE("help and version go to standard output with status 0") {
   const Outcome help = run_perdure({"--help"});
   CHECK(help.status == 0);
   CHECK(help.err.empty());
-  for (const char* command : {"generate", "chat", "logits", "tokenize", "detokenize", "bench",
-                              "memory", "plugin", "inspect", "config"}) {
+  for (const char* command : {"generate", "chat", "compare", "logits", "tokenize", "detokenize",
+                              "bench", "memory", "plugin", "inspect", "config"}) {
     CAPTURE(command);
     CHECK(help.out.find(command) != std::string::npos);
     const Outcome own = run_perdure({command, "--help"});

@@ -36,6 +36,7 @@ THIRD_PARTY = {
     "xsimd/": ["plugins/kernels/simd"],
     "immintrin.h": ["plugins/kernels/simd", "core/base", "bench"],
     "boost/program_options": ["apps"],
+    "boost/mpi": ["apps/perdure/compare"],
     "fmt/": ["apps"],
     "histedit.h": ["apps"],
     "editline/": ["apps"],

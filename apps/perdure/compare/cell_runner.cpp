@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/compare/cell_runner.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <filesystem>
+#include <new>
+
+#include "apps/perdure/files.hpp"
+#include "apps/perdure/statistics.hpp"
+#include "core/base/hash.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+// Raised when a measure's samples change though none of its options do.
+constexpr int kMeasuresVersion = 1;
+
+// "a.txt", "a.txt and 3 more".
+std::string name_of(const std::vector<std::string>& paths) {
+  const std::string first = std::filesystem::path(paths.front()).filename().string();
+  return paths.size() == 1 ? first : fmt::format("{} and {} more", first, paths.size() - 1);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+CellRunner::CellRunner(const ComparePlan& plan, int64_t threads) : plan_(plan), threads_(threads) {}
+
+Engine& CellRunner::engine(const Cell& cell) {
+  if (!engines_ || cell.entry != entry_) {
+    engines_.reset();  // before the next one takes memory
+    Settings settings = plan_.settings.entries[cell.entry].settings;
+    if (settings.threads.count == 0) settings.threads.count = threads_;
+    engines_ = std::make_unique<EntryEngines>(std::move(settings), linked_plugins());
+    entry_ = cell.entry;
+  }
+  return engines_->at(cell.length);
+}
+
+EvalText CellRunner::read_text(const Engine& engine) const {
+  const ComparisonSettings& s = plan_.settings;
+  if (!s.tokens.empty())
+    return make_eval_text(
+        name_of({s.tokens}),
+        parse_tokens(read_file(s.tokens), engine.spec().info.vocab_size, s.tokens));
+  if (s.text.empty()) return {};
+  std::vector<std::string> documents;
+  for (const std::string& path : s.text) documents.push_back(read_file(path));
+  const std::vector<std::string_view> views(documents.begin(), documents.end());
+  return make_eval_text(name_of(s.text), views, s.separator, engine.tokenizer());
+}
+
+const EvalText& CellRunner::text(const Cell& cell) {
+  static const EvalText kNone;
+  if (!plan_.measures[cell.measure].reads_text) return kNone;
+  const std::string& tokenizer = plan_.settings.entries[cell.entry].settings.model.tokenizer;
+  const auto there = texts_.find(tokenizer);
+  if (there != texts_.end()) return there->second;
+  return texts_.emplace(tokenizer, read_text(engine(cell))).first->second;
+}
+
+std::string CellRunner::key(const Cell& cell) {
+  const Engine& e = engine(cell);
+  const PlannedMeasure& measure = plan_.measures[cell.measure];
+  std::string what = fmt::format("perdure cell {}\n{}\n{}length: {}\n", kMeasuresVersion,
+                                 e.identity(), measure.key, cell.length);
+  what += fmt::format("input: {}\nkernels: {}\n", plan_.settings.entries[cell.entry].input,
+                      fmt::join(kernels_in_plan(e.describe_plan("step")), " "));
+  if (measure.reads_text) what += fmt::format("text: {}\n", text(cell).hash);
+  if (plan_.is_machine(cell))
+    what += fmt::format("threads: {} {}\nrows: {}\n", e.settings().threads.backend,
+                        e.settings().threads.count, e.settings().step.max_rows);
+  Hasher hasher;
+  hasher.add(what);
+  return hasher.hex();
+}
+
+CellOutcome CellRunner::run(const Cell& cell, const MeasureProgress& progress) {
+  using State = CellOutcome::State;
+  const auto start = std::chrono::steady_clock::now();
+  try {
+    std::optional<MeasureResult> result =
+        run_measure(engine(cell), plan_.spec_of(cell), cell.length, text(cell), progress);
+    if (!result) return {.state = State::kStopped};
+    return {.state = State::kDone, .result = std::move(*result), .seconds = seconds_since(start)};
+  } catch (const UsageError& error) {
+    return {.state = State::kRefused, .reason = error.what()};
+  } catch (const Error& error) {
+    return {.state = State::kFailed, .reason = error.what()};
+  } catch (const std::bad_alloc&) {
+    return {.state = State::kFailed, .reason = "out of memory"};
+  }
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Runs cells in this process: the engine of an entry at a length and the text in its tokens.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "apps/perdure/compare/cell_store.hpp"
+#include "apps/perdure/compare/plan.hpp"
+#include "core/eval/engines.hpp"
+
+namespace perdure::app {
+
+// Holds one engine at a time: cheapest if cells of an entry and a length follow each other. The
+// plan must outlive it. One thread.
+class CellRunner {
+ public:
+  // `threads`: of every engine whose configuration leaves it open; 0: all.
+  CellRunner(const ComparePlan& plan, int64_t threads);
+
+  // The engine of a cell. Valid until one of another entry or length is asked for.
+  // Errors: as the constructor of Engine.
+  Engine& engine(const Cell& cell);
+  // The text in the tokens of the cell's engine; empty if the measure reads none.
+  // Errors: as read_file, Tokenizer::encode; UsageError if there is no tokenizer.
+  const EvalText& text(const Cell& cell);
+  // Names everything that changes what is found, and nothing else: weights, tokenizer, options,
+  // kernels, measure, text, length; for times the threads as well. 32 hexadecimal digits.
+  // Errors: as engine() and text().
+  std::string key(const Cell& cell);
+  // Errors of the engine and the measure become outcomes. `progress`: as for run_measure; if it
+  // says stop, the state is kStopped.
+  CellOutcome run(const Cell& cell, const MeasureProgress& progress);
+
+ private:
+  EvalText read_text(const Engine& engine) const;
+
+  const ComparePlan& plan_;
+  int64_t threads_;
+  size_t entry_ = 0;
+  std::unique_ptr<EntryEngines> engines_;
+  std::map<std::string, EvalText> texts_;  // by tokenizer
+};
+
+}  // namespace perdure::app

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/compare/comparison_files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/write_file.hpp"
+
+namespace perdure::app {
+namespace {
+
+using State = ComparedCell::State;
+
+State state_of(const std::optional<CellOutcome>& outcome) {
+  if (!outcome) return State::kMissing;
+  switch (outcome->state) {
+    case CellOutcome::State::kDone:
+      return State::kDone;
+    case CellOutcome::State::kRefused:
+      return State::kRefused;
+    case CellOutcome::State::kFailed:
+      return State::kFailed;
+    case CellOutcome::State::kStopped:
+      break;
+  }
+  return State::kMissing;
+}
+
+const SurveyedCell* find_cell(const Survey& survey, const Cell& cell) {
+  const auto found = std::find_if(survey.cells.begin(), survey.cells.end(),
+                                  [&](const SurveyedCell& s) { return s.cell == cell; });
+  return found == survey.cells.end() ? nullptr : &*found;
+}
+
+// The samples of a figure in a cell that is done; nullptr if it is not.
+const FigureSamples* samples_of(const SurveyedCell* cell, size_t figure) {
+  if (cell == nullptr || state_of(cell->outcome) != State::kDone) return nullptr;
+  const std::vector<FigureSamples>& figures = cell->outcome->result.figures;
+  return figure < figures.size() ? &figures[figure] : nullptr;
+}
+
+class Assembly {
+ public:
+  Assembly(const ComparePlan& plan, const Survey& survey) : plan_(plan), survey_(survey) {}
+
+  Comparison make(bool machine) {
+    const ComparisonSettings& s = plan_.settings;
+    result_ = {.title = s.title,
+               .text_name = survey_.text_name,
+               .text_hash = survey_.text_hash,
+               .text_tokens = survey_.text_tokens,
+               .seed = static_cast<uint64_t>(s.seed),
+               .lengths = s.lengths,
+               .entries = survey_.entries};
+    if (s.baseline) result_.baseline = static_cast<int64_t>(*s.baseline);
+    std::vector<size_t> measures;
+    for (size_t i = 0; i < plan_.measures.size(); ++i)
+      if ((plan_.measures[i].info.cls == MeasureClass::kMachine) == machine) measures.push_back(i);
+    for (const size_t i : measures)
+      for (const FigureInfo& figure : plan_.measures[i].figures) add_measure(figure);
+    for (size_t entry = 0; entry < s.entries.size(); ++entry) {
+      int64_t column = 0;
+      for (const size_t measure : measures)
+        for (size_t figure = 0; figure < plan_.measures[measure].figures.size(); ++figure, ++column)
+          for (const int64_t length : s.lengths)
+            add_cells({entry, measure, length}, figure, column);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  void add_measure(const FigureInfo& figure) {
+    result_.measures.push_back({.name = figure.name,
+                                .title = figure.title,
+                                .unit = figure.unit,
+                                .lower_is_better = figure.better == Better::kLower,
+                                .axis = figure.axis});
+  }
+
+  void add_cells(const Cell& cell, size_t figure, int64_t column) {
+    const SurveyedCell* found = find_cell(survey_, cell);
+    ComparedCell compared{.entry = static_cast<int64_t>(cell.entry),
+                          .measure = column,
+                          .length = cell.length,
+                          .state = found == nullptr ? State::kMissing : state_of(found->outcome)};
+    const FigureSamples* samples = samples_of(found, figure);
+    if (samples == nullptr) {
+      if (found != nullptr && found->outcome) compared.reason = found->outcome->reason;
+      result_.cells.push_back(std::move(compared));
+      return;
+    }
+    const FigureSamples* baseline = baseline_of(cell, figure);
+    const FigureInfo& info = plan_.measures[cell.measure].figures[figure];
+    for (size_t i = 0; i < samples->points.size(); ++i) {
+      const MeasurePoint& point = samples->points[i];
+      if (point.samples.empty()) continue;
+      compared.axis = point.axis;
+      compared.samples = std::ssize(point.samples);
+      compared.figure = figure_interval(info, point.samples);
+      compared.difference.reset();
+      if (baseline != nullptr && i < baseline->points.size())
+        compared.difference = difference(point, baseline->points[i]);
+      result_.cells.push_back(compared);
+    }
+  }
+
+  const FigureSamples* baseline_of(Cell cell, size_t figure) const {
+    if (!plan_.settings.baseline || cell.entry == *plan_.settings.baseline) return nullptr;
+    cell.entry = *plan_.settings.baseline;
+    return samples_of(find_cell(survey_, cell), figure);
+  }
+
+  // Nothing where the two did not read the same samples.
+  static std::optional<Interval> difference(const MeasurePoint& point, const MeasurePoint& base) {
+    if (point.axis != base.axis || point.samples.size() != base.samples.size()) return std::nullopt;
+    return paired_difference(point.samples, base.samples);
+  }
+
+  const ComparePlan& plan_;
+  const Survey& survey_;
+  Comparison result_;
+};
+
+std::string csv_line(const std::vector<std::string>& fields) {
+  std::string line;
+  for (const std::string& field : fields) line += (line.empty() ? "" : ",") + csv_field(field);
+  return line + "\r\n";
+}
+
+std::string csv_number(double value) {
+  return std::isfinite(value) ? fmt::format("{}", value) : "";
+}
+
+std::string times_csv(const ComparePlan& plan, const Survey& survey) {
+  std::string text = csv_line({"entry", "measure", "length", "seconds"});
+  for (const SurveyedCell& cell : survey.cells)
+    if (cell.outcome && cell.outcome->state == CellOutcome::State::kDone)
+      text += csv_line({plan.settings.entries[cell.cell.entry].name,
+                        plan.measures[cell.cell.measure].label, std::to_string(cell.cell.length),
+                        csv_number(cell.outcome->seconds)});
+  return text;
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  write_file(path, std::as_bytes(std::span(text)));
+}
+
+}  // namespace
+
+Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine) {
+  return Assembly(plan, survey).make(machine);
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+std::string comparison_csv(const Comparison& comparison) {
+  static constexpr const char* kStates[] = {"done", "refused", "failed", "missing"};
+  std::string text =
+      csv_line({"entry", "measure", "unit", "length", "axis", "state", "samples", "value", "low",
+                "high", "difference", "difference_low", "difference_high", "reason"});
+  for (const ComparedCell& c : comparison.cells) {
+    const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(c.measure)];
+    std::vector<std::string> fields{comparison.entries[static_cast<size_t>(c.entry)].name,
+                                    measure.name,
+                                    measure.unit,
+                                    std::to_string(c.length),
+                                    measure.axis.empty() ? "" : csv_number(c.axis),
+                                    kStates[static_cast<size_t>(c.state)]};
+    const bool done = c.state == State::kDone;
+    fields.push_back(done ? std::to_string(c.samples) : "");
+    for (const double number : {c.figure.value, c.figure.low, c.figure.high})
+      fields.push_back(done ? csv_number(number) : "");
+    const Interval difference = c.difference.value_or(Interval{});
+    for (const double number : {difference.value, difference.low, difference.high})
+      fields.push_back(c.difference ? csv_number(number) : "");
+    fields.push_back(c.reason);
+    text += csv_line(fields);
+  }
+  return text;
+}
+
+void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder) {
+  const Comparison results = make_comparison(plan, survey, false);
+  write_text(folder + "/results.json", comparison_json(results));
+  write_text(folder + "/results.csv", comparison_csv(results));
+  write_text(folder + "/measured.json", comparison_json(make_comparison(plan, survey, true)));
+  write_text(folder + "/times.csv", times_csv(plan, survey));
+}
+
+}  // namespace perdure::app

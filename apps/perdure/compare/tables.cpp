@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/compare/tables.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "apps/perdure/columns.hpp"
+#include "apps/perdure/output.hpp"
+
+namespace perdure::app {
+namespace {
+
+using State = ComparedCell::State;
+
+// One field of a table: the cells of an entry at a length, along the second axis if there is one.
+struct Field {
+  std::optional<double> value;  // what the best is chosen by
+  std::string text = "-";
+  bool best = false;
+};
+
+using Row = std::vector<Field>;
+
+Field field_of(const std::vector<const ComparedCell*>& cells, const ComparedMeasure& measure) {
+  if (cells.empty() || cells.front()->state == State::kMissing) return {};
+  if (cells.front()->state == State::kRefused) return {.text = "refused"};
+  if (cells.front()->state == State::kFailed) return {.text = "failed"};
+  if (measure.axis.empty())
+    return {.value = cells.front()->figure.value,
+            .text = figure_text(cells.front()->figure, measure.unit)};
+  double sum = 0;
+  for (const ComparedCell* cell : cells) sum += cell->figure.value;
+  const double mean = sum / static_cast<double>(cells.size());
+  return {.value = mean, .text = figure_text({mean, mean, mean}, measure.unit)};
+}
+
+std::vector<Row> fields_of(const Comparison& comparison, size_t measure) {
+  const size_t n_lengths = comparison.lengths.size();
+  std::map<std::pair<int64_t, int64_t>, std::vector<const ComparedCell*>> cells;
+  for (const ComparedCell& cell : comparison.cells)
+    if (cell.measure == static_cast<int64_t>(measure))
+      cells[{cell.entry, cell.length}].push_back(&cell);
+  std::vector<Row> rows(comparison.entries.size(), Row(n_lengths));
+  for (size_t entry = 0; entry < rows.size(); ++entry)
+    for (size_t i = 0; i < n_lengths; ++i)
+      rows[entry][i] = field_of(cells[{static_cast<int64_t>(entry), comparison.lengths[i]}],
+                                comparison.measures[measure]);
+  return rows;
+}
+
+// Marks the best of each column where there are at least two to choose from.
+void mark_best(std::vector<Row>& rows, bool lower_is_better) {
+  for (size_t column = 0; column < rows.front().size(); ++column) {
+    std::vector<double> values;
+    for (const Row& row : rows)
+      if (row[column].value && std::isfinite(*row[column].value))
+        values.push_back(*row[column].value);
+    if (values.size() < 2) continue;
+    const auto [least, most] = std::minmax_element(values.begin(), values.end());
+    const double best = lower_is_better ? *least : *most;
+    for (Row& row : rows) row[column].best = row[column].value == best;
+  }
+}
+
+std::string right(const std::string& text, size_t width) {
+  const size_t used = display_width(text);
+  return std::string(width > used ? width - used : 0, ' ') + text;
+}
+
+// "*" stands behind the best, a space behind the others.
+std::string marked(const Field& field, size_t width, bool colour) {
+  const std::string text = right(field.text, width) + (field.best ? "*" : " ");
+  return field.best && colour ? "\033[1;32m" + text + "\033[0m" : text;
+}
+
+std::string table(const Comparison& comparison, size_t number, bool colour) {
+  const ComparedMeasure& measure = comparison.measures[number];
+  std::vector<Row> rows = fields_of(comparison, number);
+  mark_best(rows, measure.lower_is_better);
+  std::string title = measure.title;
+  if (!measure.unit.empty()) title += ", " + measure.unit;
+  if (!measure.axis.empty()) title += ", mean over " + measure.axis;
+  std::string text = title + (measure.lower_is_better ? " (lower is better)" : "") + "\n";
+
+  size_t names = 0;
+  for (const ComparedEntry& entry : comparison.entries)
+    names = std::max(names, display_width(entry.name));
+  std::vector<size_t> widths;
+  std::string header(names, ' ');
+  for (size_t i = 0; i < comparison.lengths.size(); ++i) {
+    const std::string length = std::to_string(comparison.lengths[i]);
+    size_t width = length.size();
+    for (const Row& row : rows) width = std::max(width, display_width(row[i].text));
+    widths.push_back(width);
+    header += "  " + right(length, width) + " ";
+  }
+  const auto line = [](std::string row) {
+    return row.substr(0, row.find_last_not_of(' ') + 1) + "\n";
+  };
+  text += line(header);
+  for (size_t entry = 0; entry < rows.size(); ++entry) {
+    std::string row = fitted(comparison.entries[entry].name, names);
+    for (size_t i = 0; i < widths.size(); ++i)
+      row += "  " + marked(rows[entry][i], widths[i], colour);
+    text += line(row);
+  }
+  return text;
+}
+
+// "window: refused at 256, 512: ..." for every reason there is.
+std::string reasons(const Comparison& comparison) {
+  std::vector<std::pair<std::string, std::string>> lines;  // what, at which lengths
+  std::map<std::string, size_t> numbers;
+  for (const ComparedCell& cell : comparison.cells) {
+    if (cell.reason.empty()) continue;
+    const char* what = cell.state == State::kRefused ? "refused" : "failed";
+    const std::string key = fmt::format(
+        "{}: {}: {}", comparison.entries[static_cast<size_t>(cell.entry)].name, what, cell.reason);
+    const auto [there, is_new] = numbers.emplace(key, lines.size());
+    if (is_new) lines.emplace_back(key, "");
+    std::string& lengths = lines[there->second].second;
+    const std::string length = std::to_string(cell.length);
+    if ((", " + lengths + ",").find(", " + length + ",") == std::string::npos)
+      lengths += (lengths.empty() ? "" : ", ") + length;
+  }
+  std::string text;
+  for (const auto& [what, lengths] : lines) text += what + " [" + lengths + "]\n";
+  return text;
+}
+
+}  // namespace
+
+std::string figure_text(const Interval& figure, const std::string& unit) {
+  if (!std::isfinite(figure.value)) return "no number";
+  if (unit == "bytes") return bytes_text(figure.value);
+  const double half = (figure.high - figure.low) / 2;
+  std::string text, spread;
+  if (unit == "share") {
+    text = fmt::format("{:.1f} %", figure.value * 100);
+    spread = fmt::format("{:.1f}", half * 100);
+  } else {
+    text = std::abs(figure.value) >= 1000
+               ? grouped(static_cast<int64_t>(std::llround(figure.value)))
+               : fmt::format("{:#.4g}", figure.value);
+    spread = fmt::format("{:.2g}", half);
+  }
+  return half > 0 && std::isfinite(half) ? text + " ±" + spread : text;
+}
+
+std::string comparison_tables(const Comparison& comparison, bool colour) {
+  std::string text;
+  for (size_t i = 0; i < comparison.measures.size(); ++i)
+    text += table(comparison, i, colour) + "\n";
+  return text + reasons(comparison);
+}
+
+}  // namespace perdure::app

@@ -14,7 +14,9 @@ int64_t train_length_of(const MeasureRun& run) {
   const int64_t length =
       run.spec.train_length > 0 ? run.spec.train_length : run.engine.spec().info.train_length;
   if (length < 1)
-    throw UsageError("the model does not say at which length it was trained; set train_length");
+    throw UsageError(
+        "the model does not say at which length it was trained, which the inputs clip and repeat "
+        "need");
   return length;
 }
 

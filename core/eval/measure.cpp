@@ -32,7 +32,9 @@ const MeasureKind& find_kind(const std::string& name) {
 // Kind of a spec. Errors: UsageError for options that cannot be.
 const MeasureKind& checked_kind(const MeasureSpec& spec) {
   const MeasureKind& kind = find_kind(spec.name);
-  if (spec.control != Control::kNone && spec.name != "loss")
+  const auto& options = kind.info.options;
+  if (spec.control != Control::kNone &&
+      std::find(options.begin(), options.end(), "control") == options.end())
     throw UsageError("the measure '" + spec.name + "' has no controls; only loss has");
   const std::pair<const char*, int64_t> positive[] = {
       {"samples", spec.samples}, {"tail", spec.tail},
@@ -90,9 +92,6 @@ std::optional<MeasureResult> run_measure(Engine& engine, const MeasureSpec& spec
                                          const EvalText& text, const MeasureProgress& progress) {
   const MeasureKind& kind = checked_kind(spec);
   if (length < 1) throw UsageError("a length of " + std::to_string(length) + " tokens is none");
-  if ((kind.info.reads_text || (spec.name == "copy" && spec.copy_text)) && text.tokens.empty())
-    throw UsageError("the measure '" + spec.name + "' needs a text, and " +
-                     (text.name.empty() ? "none is given" : text.name + " is empty"));
   if (const auto longest = engine.max_length(); longest && length > *longest)
     throw UsageError("a session can have at most " + std::to_string(*longest) +
                      " tokens here, fewer than a length of " + std::to_string(length) +

@@ -3,7 +3,8 @@
 // Measures: what is asked of a model at a length of context. A measure reads texts with an engine
 // and gives samples for one or several figures (loss and accuracy come from one reading); means and
 // intervals are made from the samples (figures.hpp). A deterministic measure gives the same bits
-// for the same engine identity, text and spec, whatever the threads, the batching or the load.
+// for the same engine identity, kernels, text and spec, whatever the threads, the steps or the
+// load.
 //
 //   loss              -> loss, accuracy            perplexity       -> perplexity
 //   loss_by_position  -> loss_by_position          passkey          -> passkey (by depth)
@@ -29,7 +30,7 @@
 namespace perdure {
 
 enum class MeasureClass {
-  kDeterministic,  // the same bits everywhere: results.json
+  kDeterministic,  // the same bits in every run: results.json
   kMachine,        // times and bytes: measured.json; must run alone on the machine
 };
 
@@ -56,7 +57,7 @@ struct MeasureInfo {
   std::string name;
   std::string help;  // one sentence
   MeasureClass cls = MeasureClass::kDeterministic;
-  bool reads_text = true;                 // needs an EvalText that is not empty
+  bool reads_text = true;                 // whether it needs an EvalText that is not empty
   std::vector<std::string> options = {};  // names of what can be set (measure_options.hpp)
 };
 
@@ -74,7 +75,7 @@ enum class InputForm {
   kRepeat,  // the last train_length tokens, length / train_length times over
 };
 
-// A measure with its options. Options that a measure does not name in its own file are ignored.
+// A measure with its options; those that MeasureInfo::options does not name change nothing.
 struct MeasureSpec {
   std::string name = "loss";
   Control control = Control::kNone;

@@ -54,6 +54,9 @@ int64_t count_places(const EvalText& text, const std::vector<Places>& places, in
   int64_t total = 0;
   for (const Places& p : places) total += p.count;
   if (total > 0) return total;
+  if (text.tokens.empty())
+    throw UsageError("the measure needs a text, and " +
+                     (text.name.empty() ? "none is given" : text.name + " is empty"));
   throw UsageError("the text " + text.name + " has no document of " + std::to_string(longest + 1) +
                    " tokens, which a length of " + std::to_string(longest) +
                    " needs; give a longer text or leave out the longest lengths");

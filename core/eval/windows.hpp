@@ -52,6 +52,7 @@ Window text_window(const EvalText& text, int64_t end, int64_t length, int64_t n_
 // are scored. Requires: both not empty.
 Window answer_window(std::vector<int32_t> context, const std::vector<int32_t>& answer);
 
+// Requires: not empty.
 double mean_loss(std::span<const RowScore> scores);
 double top1_share(std::span<const RowScore> scores);
 

@@ -144,7 +144,7 @@ TEST_CASE("what a measure cannot do is refused in a sentence") {
           "the text random has no document of 101 tokens, which a length of 100 needs; give a "
           "longer text or leave out the longest lengths");
   CHECK_THROWS_WITH_AS(run_measure(engine, {}, 16, {}),
-                       "the measure 'loss' needs a text, and none is given", UsageError);
+                       "the measure needs a text, and none is given", UsageError);
 }
 
 TEST_CASE("a length that no session can reach is refused before anything is read") {

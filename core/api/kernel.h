@@ -12,7 +12,7 @@
 
 #include "core/api/types.h"
 
-#define PERDURE_KERNEL_ABI 1u
+#define PERDURE_KERNEL_ABI 2u
 
 enum perdure_status { PERDURE_OK = 0, PERDURE_DECLINED = 1 };
 
@@ -23,11 +23,15 @@ enum { PERDURE_ROLE_TOKEN = 0 };
 // One row of a step.
 typedef struct perdure_row {
   int64_t position;  // 0-based position in its session; extra rows carry the position of the next
-                     // token row
+                     // token row; rows of an input stream and of a whole window count from 0 in
+                     // their chunk or window
   int64_t index;     // source 0: the token id; otherwise the row of the named source tensor
   int32_t source;    // 0 = the token embedding, k = the k-th extra source of `row_input`
   int32_t role;      // PERDURE_ROLE_TOKEN or the role of an extra row
   int32_t session;   // index into perdure_step.sessions
+  int64_t stream_index;  // 0-based number of a token among all that its session was given on the
+                         // same stream: on the text its position, on an input stream earlier
+                         // chunks counted
 } perdure_row;
 
 // A session's state tensor: rows of `row_bytes`, addressed by logical index. Logical row j lies at
@@ -40,9 +44,11 @@ typedef struct perdure_state_view {
   int64_t n_rows;  // physical rows that may be touched in this step
   int64_t ring_first;
   int64_t ring_rows;  // 0 = no ring
+  int64_t live_rows;  // of a state that grows with an input stream: rows written so far; else 0
 } perdure_state_view;
 
-// The rows of one session in a step. They are contiguous: first_row .. first_row + n_rows - 1.
+// The rows of one session in a step, or of one chunk of its input stream. They are contiguous:
+// first_row .. first_row + n_rows - 1.
 typedef struct perdure_session {
   int64_t first_row;
   int64_t n_rows;
@@ -112,6 +118,12 @@ typedef struct perdure_call {
   const perdure_step* step;
 } perdure_call;
 
+enum perdure_kernel_flag {
+  // A row's bits may depend on the rows beside it, on the cut of the items or on the run. Such a
+  // kernel is used only under `kernels.reproducible: false`.
+  PERDURE_KERNEL_NOT_REPRODUCIBLE = 1
+};
+
 typedef struct perdure_kernel {
   uint32_t struct_size;
   const char* name;       // <op>_<type>_<isa>, e.g. "mat_mul_q80_avx512vnni"
@@ -133,9 +145,11 @@ typedef struct perdure_kernel {
   void (*pack)(const perdure_node* node, const void* params, uint32_t input, void* packed);
   // How the work of this step divides. Must not depend on the number of threads.
   void (*divide)(const void* params, const perdure_step* step, perdure_work* work);
-  // Computes items begin .. end - 1. A row's result must not depend on how items are cut nor on
-  // other rows.
+  // Computes items begin .. end - 1. Without PERDURE_KERNEL_NOT_REPRODUCIBLE a row's result must
+  // not depend on how items are cut nor on other rows.
   void (*run)(const perdure_call* call, int64_t begin, int64_t end, void* scratch);
+
+  uint32_t flags;  // of enum perdure_kernel_flag
 } perdure_kernel;
 
 // What the entry function of a kernel plugin returns.

@@ -61,6 +61,9 @@ inline Value row_index(GraphBuilder& g, int64_t modulus = 0, int64_t offset = 0,
   return g.apply("row_index", {}, {{"modulus", modulus}, {"offset", offset}, {"cap", cap}});
 }
 
+// Per row its number in its stream (perdure_row.stream_index) as I64 [rows, 1].
+inline Value stream_index(GraphBuilder& g) { return g.apply("stream_index", {}); }
+
 // Cosines and sines of a row's rotation, [rows, 2 * n] as cos0, sin0, cos1, sin1, ... from index
 // [rows, 1] I64 and frequencies [1, n]: angle_i = f32(f32(index) / divisor) * frequency_i, an F32
 // product for index < 2^17, in double beyond. With xpos_sign != 0 both are multiplied by
@@ -100,6 +103,13 @@ inline Value sink_range(GraphBuilder& g, Value index, int64_t sinks) {
   return g.apply("sink_range", {index}, {{"sinks", sinks}});
 }
 
+// All rows that the row's session has in this step, or all of its chunk: first = 0, end = their
+// number, shift = 0. For keys that are rows.
+inline Value step_range(GraphBuilder& g) { return g.apply("step_range", {}); }
+
+// All rows that a state of an input stream holds: first = 0, end = live rows, shift = 0.
+inline Value live_range(GraphBuilder& g, Value state) { return g.apply("live_range", {state}); }
+
 // Row `index` [rows, 1] of a state: [rows, state columns].
 inline Value state_read(GraphBuilder& g, Value state, Value index) {
   return g.apply("state_read", {state, index});
@@ -113,8 +123,9 @@ inline void state_write(GraphBuilder& g, Value x, Value state, Value index, int6
 
 // One stretch of keys that attend looks at.
 struct KeyRange {
-  Value keys;           // state, [n_kv_heads * head_size] per row
-  Value values;         // state, likewise
+  Value keys;           // state, [n_kv_heads * head_size] per row; or rows of the step, key j
+                        // being the session's row j in it
+  Value values;         // likewise
   Value range;          // [rows, 3] I64: first, end, shift
   int64_t query = 0;    // which of the queries meets these keys
   bool rotate = false;  // keys are stored un-rotated: rotate key j by row floor((j + shift) /

@@ -42,12 +42,16 @@ struct Traits {
   // Largest number of token rows of one session in a step; 0 = no limit. 1: each row changes what
   // the next one reads.
   int64_t max_rows_per_step = 0;
+  // 0 = rows see what came before them. Otherwise the network looks ahead inside a window of so
+  // many tokens: every step computes the last window_length tokens of the session anew and gives
+  // the logits of the last. Such a strategy declares no state, no segments and no extra rows.
+  int64_t window_length = 0;
 };
 
 // How the rows of a state tensor live.
 enum class Growth {
   kFixed,     // `rows` rows, all live
-  kAppended,  // one row per token, live rows = position; `rows` is the most there may be
+  kAppended,  // one row per token of `stream`, all live; `rows` is the most there may be
   kRing       // the first `sinks` rows and the last `rows` of the others stay readable
 };
 
@@ -62,6 +66,18 @@ struct StateSpec {
   int64_t sinks = 0;
   Initial initial = Initial::kZero;
   std::string initial_weight = {};  // kWeight: [rows, columns]
+  std::string stream = {};          // kAppended: the input stream it grows with; "" = the text
+};
+
+// Another stream of tokens that a session may be given beside its text, for example passages that
+// it may consult. It comes in chunks; every chunk is read by the graph `input:NAME` as rows of its
+// own, with positions from 0, in one step. What the text sees of it is state with that `stream`.
+struct InputStream {
+  std::string name;
+  int64_t vocab_size = 0;  // tokens are below it
+  int64_t max_chunk = 0;   // most tokens of a chunk
+
+  bool operator==(const InputStream&) const = default;
 };
 
 // Extra rows that pass through the step graph beside the tokens, once per segment.
@@ -93,6 +109,15 @@ class AttentionStrategy {
   // or the options do not fit the model.
   virtual Value mix(GraphBuilder& g, int64_t layer, Value x) = 0;
 
+  // Nodes of a second block between mixing and feed-forward, for strategies that have one.
+  // residual: the stream [rows, hidden_size] after `mix` was added; result: what is added to it, or
+  // an invalid value for nothing.
+  virtual Value extra_block(GraphBuilder&, int64_t layer, Value residual) {
+    static_cast<void>(layer);
+    static_cast<void>(residual);
+    return {};
+  }
+
   // Rows of a phase's graph; 0 = the strategy has no such graph. Row r of kEnd has position s + r,
   // s being the first token of the segment that ended; of kBegin s + r of the one that begins; of
   // kInit r.
@@ -101,6 +126,13 @@ class AttentionStrategy {
   virtual void contribute(Phase, GraphBuilder&) {}
 
   virtual std::vector<ExtraRows> extra_rows() const { return {}; }
+
+  // The input streams, and the nodes of the graph `input:NAME` of each, from embedding to state.
+  // Strategies of different layers may state the same stream; all contribute to its graph.
+  virtual std::vector<InputStream> input_streams() const { return {}; }
+  virtual void contribute_input(const std::string& stream, GraphBuilder&) {
+    static_cast<void>(stream);
+  }
 
   // Nodes behind the last layer in the step graph, for memory that has passed through the whole
   // model. x: the residual stream [rows, hidden_size] before the output norm, extra rows included.

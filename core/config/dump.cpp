@@ -124,9 +124,10 @@ std::string dump_attention(const Settings& settings, std::span<const Options> re
 std::string dump_kernels(const Settings& settings) {
   static constexpr const char* kActivations[] = {"auto", "f32", "q8"};
   const auto& kernels = settings.kernels;
-  std::string result =
-      "kernels:\n  prefer: " + dump_list(kernels.prefer) + "\n  isa: " + dump_text(kernels.isa) +
-      "\n  activations: " + kActivations[static_cast<int>(kernels.activations)] + "\n";
+  std::string result = "kernels:\n  prefer: " + dump_list(kernels.prefer) +
+                       "\n  isa: " + dump_text(kernels.isa) +
+                       "\n  activations: " + kActivations[static_cast<int>(kernels.activations)] +
+                       "\n  reproducible: " + dump_flag(kernels.reproducible) + "\n";
   if (!kernels.pin.empty()) result += "  pin:\n";
   for (const auto& [operation, kernel] : kernels.pin)
     result += "    " + dump_text(operation) + ": " + dump_text(kernel) + "\n";

@@ -107,6 +107,7 @@ void read_kernels(YamlNode& node, Settings& settings) {
   reader.choice("activations", activations, kNames);
   settings.kernels.activations =
       static_cast<Activations>(std::find(kNames, kNames + 3, activations) - kNames);
+  reader.flag("reproducible", settings.kernels.reproducible);
   if (YamlNode* pin = reader.take("pin")) {
     MapReader pins(*pin, "kernels.pin");
     for (const YamlEntry* entry : pins.rest())

@@ -56,6 +56,7 @@ struct Settings {
     std::vector<std::string> prefer{"simd"};
     std::string isa = "auto";
     Activations activations = Activations::kAuto;
+    bool reproducible = true;
     std::map<std::string, std::string> pin;  // operation -> kernel name
   } kernels;
   struct {

@@ -94,6 +94,7 @@ void Engine::Impl::gather_declarations() {
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
     for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));
+    for (const InputStream& stream : s.strategy->input_streams()) add_input(stream);
     for (const auto& extra : s.strategy->extra_rows()) {
       sources.push_back(extra.source);
       extra_rows.push_back({extra, static_cast<int32_t>(sources.size())});
@@ -107,7 +108,7 @@ void Engine::Impl::gather_declarations() {
   init_rows = common_phase_rows(strategies, Phase::kInit, "init");
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
   end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
-  max_rows = settings.step.max_rows + n_extra;
+  max_rows = std::max(settings.step.max_rows, traits.window_length) + n_extra;
   layout.emplace(std::move(specs), max_rows);
   for (size_t i = 0; i < layout->specs().size(); ++i) {
     const StateSpec& spec = layout->specs()[i];
@@ -117,6 +118,22 @@ void Engine::Impl::gather_declarations() {
     state_numbers[spec.name] = static_cast<uint32_t>(i);
   }
   for (const ExtraRowsPlan& extra : extra_rows) check_source(extra.rows);
+  for (const StateSpec& spec : layout->specs())
+    if (!spec.stream.empty()) input_number(spec.stream);
+}
+
+// Strategies of different layers may share a stream.
+void Engine::Impl::add_input(const InputStream& stream) {
+  for (const InputGraph& input : inputs) {
+    if (input.stream.name != stream.name) continue;
+    if (input.stream == stream) return;
+    throw Error("two strategies declare the input stream '" + stream.name +
+                "' with another vocabulary or another length of chunks");
+  }
+  if (stream.vocab_size < 1 || stream.max_chunk < 1)
+    throw Error("the input stream '" + stream.name +
+                "' is declared without a vocabulary or without a length of chunks");
+  inputs.push_back({stream, {}});
 }
 
 // Errors: Error if extra rows would be read from beyond their source.
@@ -136,18 +153,20 @@ void Engine::Impl::build_graphs() {
       static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)
     for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = s.strategy.get();
-  step.graph = build_graph("step", [&](GraphBuilder& g) {
-    build_step(
-        g, model.spec(),
-        [&](GraphBuilder& graph, int64_t layer, Value x) {
-          return by_layer[static_cast<size_t>(layer)]->mix(graph, layer, x);
-        },
-        sources,
-        [&](GraphBuilder& graph, Value x) {
-          for (const auto& s : strategies)
-            if (s.strategy) s.strategy->finish(graph, x);
-        });
-  });
+  const auto serving = [&](int64_t layer) { return by_layer[static_cast<size_t>(layer)]; };
+  StrategyNodes nodes;
+  nodes.mix = [&](GraphBuilder& g, int64_t layer, Value x) {
+    return serving(layer)->mix(g, layer, x);
+  };
+  nodes.extra_block = [&](GraphBuilder& g, int64_t layer, Value residual) {
+    return serving(layer)->extra_block(g, layer, residual);
+  };
+  nodes.finish = [&](GraphBuilder& g, Value residual) {
+    for (const auto& s : strategies)
+      if (s.strategy) s.strategy->finish(g, residual);
+  };
+  nodes.sources = sources;
+  step.graph = build_graph("step", [&](GraphBuilder& g) { build_step(g, model.spec(), nodes); });
   auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
                          std::optional<CompiledGraph>& result) {
     if (rows == 0) return;
@@ -160,6 +179,12 @@ void Engine::Impl::build_graphs() {
   phase_graph(Phase::kInit, "init", init_rows, init);
   phase_graph(Phase::kBegin, "begin", begin_rows, begin);
   phase_graph(Phase::kEnd, "end", end_rows, end);
+  for (InputGraph& input : inputs)
+    input.compiled.graph = build_graph("input:" + input.stream.name, [&](GraphBuilder& g) {
+      for (const auto& s : strategies)
+        if (s.strategy && std::ranges::count(s.strategy->input_streams(), input.stream))
+          s.strategy->contribute_input(input.stream.name, g);
+    });
 }
 
 Graph Engine::Impl::build_graph(const std::string& name,
@@ -177,7 +202,7 @@ Graph Engine::Impl::build_graph(const std::string& name,
 
 void Engine::Impl::compile() {
   KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin,
-                      cpu_features()};
+                      cpu_features(), settings.kernels.reproducible};
   chooser.emplace(plugins.kernel_sets(), own_kernels, operations, std::move(policy));
   const int64_t vocab_bytes = model.spec().info.vocab_size * static_cast<int64_t>(sizeof(float));
   max_outputs = std::clamp<int64_t>(kLogitsBytes / vocab_bytes, 1, max_rows);
@@ -192,6 +217,8 @@ void Engine::Impl::compile() {
   compile_phase(init, init_rows);
   compile_phase(begin, begin_rows);
   compile_phase(end, end_rows);
+  for (InputGraph& input : inputs)
+    compile_plans(input.compiled, std::array{std::max(max_rows, input.stream.max_chunk)}, 0);
 
   const int count =
       settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
@@ -202,6 +229,8 @@ void Engine::Impl::compile() {
     for (auto* graph : {&init, &begin, &end})
       if (*graph)
         for (Plan& plan : (*graph)->plans) visit(plan);
+    for (InputGraph& input : inputs)
+      for (Plan& plan : input.compiled.plans) visit(plan);
   };
   each_plan([&](Plan& plan) {
     arena_bytes = std::max(arena_bytes, plan.arena_bytes());
@@ -212,7 +241,9 @@ void Engine::Impl::compile() {
   each_plan([&](Plan& plan) { plan.bind(arena.data()); });
   executor.emplace(*threads, max_nodes, scratch_bytes);
 
-  const auto most_rows = static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows}));
+  auto most_rows = static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows}));
+  for (const InputGraph& input : inputs)
+    most_rows = std::max(most_rows, static_cast<size_t>(input.stream.max_chunk));
   rows.reserve(most_rows);
   output_rows.reserve(most_rows);
   sessions.reserve(most_rows);

@@ -15,6 +15,8 @@ const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& 
   if (name == "step") return impl.step;
   for (const auto* graph : {&impl.init, &impl.begin, &impl.end})
     if (*graph && (*graph)->graph.name == name) return **graph;
+  for (const InputGraph& input : impl.inputs)
+    if (input.compiled.graph.name == name) return input.compiled;
   throw UsageError("this model and strategy have no graph '" + name + "'");
 }
 
@@ -55,6 +57,7 @@ std::vector<std::string> Engine::graph_names() const {
   std::vector<std::string> names{"step"};
   for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end})
     if (*graph) names.push_back((*graph)->graph.name);
+  for (const InputGraph& input : impl_->inputs) names.push_back(input.compiled.graph.name);
   return names;
 }
 

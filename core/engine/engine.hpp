@@ -38,8 +38,12 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  int64_t position() const;               // tokens read so far
-  std::span<const int32_t> tail() const;  // the last tokens read, at most kTailLength
+  int64_t position() const;  // tokens read so far
+  // The last tokens read: at most kTailLength, or the window of a strategy that computes whole
+  // windows.
+  std::span<const int32_t> tail() const;
+  // Tokens read of an input stream. Errors: Error for an unknown stream.
+  int64_t stream_length(const std::string& stream) const;
   RandomState& random();
   int64_t state_bytes() const;  // live bytes of all state tensors
   static constexpr int64_t kTailLength = 64;
@@ -119,11 +123,18 @@ class Engine {
   // One session, logits [vocab_size] of the last token. Allocates nothing.
   void feed(Session& session, std::span<const int32_t> tokens, std::span<float> last_logits);
 
+  // Reads chunks of an input stream that the strategy asked for (InputStream), after those that the
+  // session already has; several pass through one step, each sees itself only. What the text reads
+  // next sees them. Errors: Error for an unknown stream, an empty or too long chunk, a token
+  // outside the stream's vocabulary or more than the session can hold, before any row is computed.
+  void feed_input(Session& session, const std::string& stream,
+                  std::span<const std::span<const int32_t>> chunks);
+
   // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
   const std::string& identity() const;
 
   // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`:
-  // step, init, begin, end.
+  // step, init, begin, end, input:NAME.
   std::string describe_plan(const std::string& graph) const;
   // The graph as text or as Graphviz DOT.
   std::string describe_graph(const std::string& graph, bool dot) const;

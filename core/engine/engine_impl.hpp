@@ -3,6 +3,7 @@
 // The engine's parts, shared by the files of this room. Not a public header.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -37,8 +38,9 @@ void choose_as_trained(Settings& settings, const Model& model);
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,
                                                      const PluginHost& plugins);
 
-// Traits of all strategies together. Errors: UsageError for two segment lengths, or extra rows
-// beside another strategy.
+// Traits of all strategies together. Errors: UsageError for two segment lengths, two window
+// lengths, or extra rows beside another strategy; Error for a whole-window strategy that declares
+// what it may not have.
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
 // The identity lines of an engine (see Engine::identity).
@@ -60,18 +62,23 @@ struct ExtraRowsPlan {
   int32_t source = 0;  // number of their source in row_input
 };
 
+// An input stream and the graph that reads its chunks.
+struct InputGraph {
+  InputStream stream;
+  CompiledGraph compiled;
+};
+
 struct Session::Impl {
-  Impl(const Engine::Impl& owner, const StateLayout& layout) : engine(&owner), state(layout) {
-    tail.reserve(static_cast<size_t>(kTailLength));
-  }
+  Impl(const Engine::Impl& owner, const StateLayout& layout);
 
   const Engine::Impl* engine;
   StateSet state;
   int64_t position = 0;
   std::vector<int32_t> tail;
+  std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
 
-  void remember(int32_t token);
+  void remember(std::span<const int32_t> tokens);
 };
 
 // One session's part of a step under construction.
@@ -87,6 +94,7 @@ struct Engine::Impl {
 
   // Construction, in this order (compile.cpp).
   void gather_declarations();
+  void add_input(const InputStream& stream);
   void check_source(const ExtraRows& extra) const;
   void build_graphs();
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
@@ -106,12 +114,20 @@ struct Engine::Impl {
   void finish_step(std::span<const Feed> feeds, std::span<size_t> cursors);
   bool fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
   bool add_part(const Feed& feed, size_t number, size_t cursor);
+  bool add_window(const Feed& feed, size_t number, size_t cursor);
   void add_extra_rows(ExtraRows::When when, int64_t position);
   void add_row(const perdure_row& row, bool wants_logits);
   void run_phase(CompiledGraph& graph, int64_t rows_per_session,
                  std::span<Session::Impl* const> sessions, int64_t offset);
   void run_step(CompiledGraph& graph);
   void clear_step();
+  // Input streams (feed_input.cpp).
+  size_t input_number(const std::string& stream) const;
+  void check_chunks(const InputStream& stream, std::span<const std::span<const int32_t>> chunks,
+                    int64_t length) const;
+  void add_chunk(Session::Impl& session, std::span<const int32_t> chunk, int64_t stream_index);
+  // The most tokens that a session's tail holds.
+  int64_t tail_length() const { return std::max(Session::kTailLength, traits.window_length); }
 
   // Declaration order is destruction order reversed: whoever borrows comes later.
   Settings settings;
@@ -137,6 +153,7 @@ struct Engine::Impl {
   PackedWeights packed;
   CompiledGraph step;
   std::optional<CompiledGraph> init, begin, end;
+  std::vector<InputGraph> inputs;
   std::unique_ptr<Threads> threads;
   Buffer arena;
   std::optional<Executor> executor;

@@ -16,9 +16,17 @@ bool wants_logits(const Feed& feed, size_t token) {
 
 }  // namespace
 
-void Session::Impl::remember(int32_t token) {
-  if (tail.size() == static_cast<size_t>(Session::kTailLength)) tail.erase(tail.begin());
-  tail.push_back(token);
+Session::Impl::Impl(const Engine::Impl& owner, const StateLayout& layout)
+    : engine(&owner), state(layout), stream_lengths(owner.inputs.size(), 0) {
+  tail.reserve(static_cast<size_t>(owner.tail_length()));
+}
+
+void Session::Impl::remember(std::span<const int32_t> tokens) {
+  const auto longest = static_cast<size_t>(engine->tail_length());
+  if (tokens.size() > longest) tokens = tokens.last(longest);
+  if (tail.size() + tokens.size() > longest)
+    tail.erase(tail.begin(), tail.end() - static_cast<std::ptrdiff_t>(longest - tokens.size()));
+  tail.insert(tail.end(), tokens.begin(), tokens.end());
 }
 
 void Engine::Impl::check(std::span<const Feed> feeds) const {
@@ -60,7 +68,8 @@ void Engine::Impl::add_extra_rows(ExtraRows::When when, int64_t position) {
   for (const ExtraRowsPlan& extra : extra_rows)
     if (extra.rows.when == when)
       for (int64_t i = 0; i < extra.rows.count; ++i)
-        add_row({position, i, extra.source, extra.rows.role, static_cast<int32_t>(sessions.size())},
+        add_row({position, i, extra.source, extra.rows.role, static_cast<int32_t>(sessions.size()),
+                 position},
                 false);
 }
 
@@ -87,7 +96,7 @@ bool Engine::Impl::add_part(const Feed& feed, size_t number, size_t cursor) {
   for (int64_t i = 0; i < n; ++i) {
     const size_t token = cursor + static_cast<size_t>(i);
     add_row({session.position + i, feed.tokens[token], 0, PERDURE_ROLE_TOKEN,
-             static_cast<int32_t>(sessions.size())},
+             static_cast<int32_t>(sessions.size()), session.position + i},
             wants_logits(feed, token));
   }
   if (segment && in_segment + n == segment)
@@ -99,10 +108,40 @@ bool Engine::Impl::add_part(const Feed& feed, size_t number, size_t cursor) {
   return true;
 }
 
+// Whole windows: tokens that nobody asks the logits of are only remembered; the next that somebody
+// does is computed as the last row of its window.
+bool Engine::Impl::add_window(const Feed& feed, size_t number, size_t cursor) {
+  Session::Impl& session = feed.session->impl();
+  const auto left = feed.tokens.subspan(cursor);
+  const auto n = feed.logits == Feed::Logits::kAll ? size_t{1} : left.size();
+  parts.push_back({number, &session, static_cast<int64_t>(n)});
+  if (feed.logits == Feed::Logits::kNone) return true;
+  const size_t n_rows =
+      std::min(static_cast<size_t>(traits.window_length), session.tail.size() + n);
+  if (static_cast<int64_t>(rows.size() + n_rows) > max_rows ||
+      static_cast<int64_t>(output_rows.size()) == max_outputs) {
+    parts.pop_back();
+    return false;
+  }
+  const auto first_row = static_cast<int64_t>(rows.size());
+  for (size_t i = 0; i < n_rows; ++i) {
+    const size_t back = n_rows - i;  // 1 = the newest token
+    const int32_t token = back <= n ? left[n - back] : session.tail[session.tail.size() + n - back];
+    add_row({static_cast<int64_t>(i), token, 0, PERDURE_ROLE_TOKEN,
+             static_cast<int32_t>(sessions.size()),
+             session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back)},
+            back == 1);
+  }
+  sessions.push_back({first_row, static_cast<int64_t>(n_rows), session.state.views()});
+  return true;
+}
+
 bool Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors) {
   clear_step();
   for (size_t f = 0; f < feeds.size(); ++f)
-    if (cursors[f] < feeds[f].tokens.size()) add_part(feeds[f], f, cursors[f]);
+    if (cursors[f] < feeds[f].tokens.size())
+      traits.window_length ? add_window(feeds[f], f, cursors[f])
+                           : add_part(feeds[f], f, cursors[f]);
   return !parts.empty();
 }
 
@@ -111,7 +150,7 @@ void Engine::Impl::run_step(CompiledGraph& graph) {
                             rows.data(),          static_cast<int64_t>(output_rows.size()),
                             output_rows.data(),   static_cast<int64_t>(sessions.size()),
                             sessions.data()};
-  executor->run(graph.plan_for(c_step.n_rows), c_step);
+  if (c_step.n_rows > 0) executor->run(graph.plan_for(c_step.n_rows), c_step);
 }
 
 // Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a
@@ -125,7 +164,7 @@ void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session,
       const auto first_row = static_cast<int64_t>(rows.size());
       for (int64_t r = 0; r < rows_per_session; ++r)
         add_row({session->position - offset + r, r, 0, PERDURE_ROLE_TOKEN,
-                 static_cast<int32_t>(sessions.size())},
+                 static_cast<int32_t>(sessions.size()), session->position - offset + r},
                 false);
       sessions.push_back({first_row, rows_per_session, session->state.views()});
     }
@@ -153,8 +192,10 @@ void Engine::Impl::finish_step(std::span<const Feed> feeds, std::span<size_t> cu
   const int64_t segment = traits.segment_length;
   due.clear();
   for (const StepPart& part : parts) {
-    for (int64_t i = 0; i < part.n_tokens; ++i)
-      part.session->remember(feeds[part.feed].tokens[cursors[part.feed]++]);
+    size_t& cursor = cursors[part.feed];
+    const auto n_tokens = static_cast<size_t>(part.n_tokens);
+    part.session->remember(feeds[part.feed].tokens.subspan(cursor, n_tokens));
+    cursor += n_tokens;
     part.session->position += part.n_tokens;
     if (segment && part.session->position % segment == 0) due.push_back(part.session);
   }

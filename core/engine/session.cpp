@@ -12,20 +12,37 @@ namespace {
 
 // Whether logical rows first .. first + count - 1 are live; for rings the sinks and the window
 // count.
-bool is_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
+bool is_live(const StateSpec& spec, int64_t length, int64_t first, int64_t count) {
   if (first < 0 || count < 0) return false;
   if (spec.growth == Growth::kFixed) return first <= spec.rows && count <= spec.rows - first;
-  if (first > position || count > position - first) return false;
+  if (first > length || count > length - first) return false;
   if (spec.growth == Growth::kAppended) return true;
-  const int64_t window_first = std::max(spec.sinks, position - spec.rows);
+  const int64_t window_first = std::max(spec.sinks, length - spec.rows);
   return first >= window_first || first + count <= spec.sinks || window_first == spec.sinks;
 }
 
-void require_live(const StateSpec& spec, int64_t position, int64_t first, int64_t count) {
-  if (!is_live(spec, position, first, count))
+void require_live(const StateSpec& spec, int64_t length, int64_t first, int64_t count) {
+  if (!is_live(spec, length, first, count))
     throw Error("rows " + std::to_string(first) + " to " + std::to_string(first + count) +
-                " of the state '" + spec.name + "' are not live at position " +
-                std::to_string(position));
+                " of the state '" + spec.name + "' are not live after " + std::to_string(length) +
+                " tokens");
+}
+
+// Tokens of an input stream that a snapshot holds: the rows of the states that follow it.
+// Errors: Error if they disagree or are more than a session can hold.
+int64_t stream_length_in(const StateLayout& layout, const SnapshotContents& contents,
+                         const std::string& stream) {
+  int64_t length = -1;
+  for (size_t i = 0; i < layout.specs().size(); ++i) {
+    if (layout.specs()[i].stream != stream) continue;
+    const int64_t rows = contents.tensors[i].rows;
+    if (rows < 0 || rows > layout.max_length(stream) || (length >= 0 && rows != length))
+      throw Error("the snapshot's state tensor '" + contents.tensors[i].name + "' has " +
+                  std::to_string(rows) + " rows of the input stream '" + stream + "', which a " +
+                  "session of this configuration cannot have");
+    length = rows;
+  }
+  return std::max<int64_t>(length, 0);
 }
 
 // Errors: Error if the tensors are not exactly those of the layout at that position.
@@ -36,7 +53,9 @@ void check_tensors(const StateLayout& layout, const SnapshotContents& contents) 
                 " state tensors, not " + std::to_string(specs.size()));
   for (size_t i = 0; i < specs.size(); ++i) {
     const SnapshotTensor& t = contents.tensors[i];
-    const int64_t rows = StateLayout::live_rows(specs[i], contents.position);
+    const int64_t rows = StateLayout::live_rows(
+        specs[i], specs[i].stream.empty() ? contents.position
+                                          : stream_length_in(layout, contents, specs[i].stream));
     if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns ||
         t.values.size() != static_cast<size_t>(rows * specs[i].columns))
       throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) +
@@ -54,6 +73,9 @@ Session::~Session() = default;
 
 int64_t Session::position() const { return impl_->position; }
 std::span<const int32_t> Session::tail() const { return impl_->tail; }
+int64_t Session::stream_length(const std::string& stream) const {
+  return impl_->stream_lengths[impl_->engine->input_number(stream)];
+}
 RandomState& Session::random() { return impl_->random; }
 int64_t Session::state_bytes() const { return impl_->state.live_bytes(impl_->position); }
 
@@ -67,9 +89,9 @@ std::vector<float> Session::read_state(const std::string& name, int64_t first,
                                        int64_t count) const {
   const StateLayout& layout = *impl_->engine->layout;
   const size_t number = layout.number(name);
-  require_live(layout.specs()[number], impl_->position, first, count);
-  std::vector<float> values;
   const StateSet& state = impl_->state;
+  require_live(layout.specs()[number], state.length(number, impl_->position), first, count);
+  std::vector<float> values;
   for (int64_t i = first; i < first + count; ++i) {
     const auto row = state.row(number, i);
     values.insert(values.end(), row.begin(), row.end());
@@ -114,7 +136,8 @@ std::vector<std::byte> Session::snapshot() const {
   contents.tail = impl_->tail;
   for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
     const StateSpec& spec = engine.layout->specs()[i];
-    SnapshotTensor t{spec.name, StateLayout::live_rows(spec, impl_->position), spec.columns, {}};
+    const int64_t length = impl_->state.length(i, impl_->position);
+    SnapshotTensor t{spec.name, StateLayout::live_rows(spec, length), spec.columns, {}};
     t.values.resize(static_cast<size_t>(t.rows * t.columns));
     impl_->state.copy_live(i, impl_->position, t.values);
     contents.tensors.push_back(std::move(t));
@@ -133,16 +156,24 @@ void Session::restore(std::span<const std::byte> snapshot) {
     throw Error("the snapshot's position " + std::to_string(contents.position) +
                 " is over the longest session, " + std::to_string(engine.layout->max_length()) +
                 "; raise attention.max_length");
-  if (contents.tail.size() > static_cast<size_t>(kTailLength) ||
+  if (contents.tail.size() > static_cast<size_t>(engine.tail_length()) ||
       std::any_of(contents.tail.begin(), contents.tail.end(),
                   [&](int32_t t) { return t < 0 || t >= vocab_size; }))
     throw Error("the snapshot's last tokens do not fit the vocabulary");
   check_tensors(*engine.layout, contents);
   StateSet state(*engine.layout);
   state.reserve(contents.position);
+  std::vector<int64_t> stream_lengths;
+  for (const InputGraph& input : engine.inputs) {
+    const std::string& stream = input.stream.name;
+    stream_lengths.push_back(stream_length_in(*engine.layout, contents, stream));
+    state.reserve(stream_lengths.back(), stream);
+    state.set_stream_length(stream, stream_lengths.back());
+  }
   for (size_t i = 0; i < contents.tensors.size(); ++i)
     state.restore_live(i, contents.position, contents.tensors[i].values);
   impl_->state = std::move(state);
+  impl_->stream_lengths = std::move(stream_lengths);
   impl_->position = contents.position;
   impl_->tail.assign(contents.tail.begin(), contents.tail.end());
   impl_->random.state = contents.random_state;

@@ -69,6 +69,16 @@ void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
                        "another strategy");
 }
 
+// A window computed anew in every step leaves nothing to keep.
+void check_window(const ConfiguredStrategy& s, const Traits& traits) {
+  if (traits.window_length == 0) return;
+  if (!s.strategy->states().empty() || !s.strategy->extra_rows().empty() ||
+      !s.strategy->input_streams().empty() || traits.segment_length != 0)
+    throw Error("the strategy '" + std::string(s.plugin->name()) +
+                "' computes whole windows and declares state, segments, extra rows or input "
+                "streams, which such a strategy cannot have");
+}
+
 }  // namespace
 
 void choose_as_trained(Settings& settings, const Model& model) {
@@ -116,9 +126,17 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
   check_extra_rows(strategies);
   Traits all{.constant_memory = true, .can_rewind = true};
+  std::optional<int64_t> window;
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
     const Traits t = s.strategy->traits();
+    check_window(s, t);
+    if (window.value_or(t.window_length) != t.window_length)
+      throw UsageError("attention.layers combines " + std::string(s.plugin->name()) +
+                       " with a strategy that sees another window; layers that compute whole "
+                       "windows must all see the same");
+    window = t.window_length;
+    all.window_length = t.window_length;
     all.constant_memory = all.constant_memory && t.constant_memory;
     all.can_rewind = all.can_rewind && t.can_rewind;
     all.needs_trained_weights = all.needs_trained_weights || t.needs_trained_weights;

@@ -119,6 +119,16 @@ Types row_index(const Types& in, const Attributes& attributes) {
   return {rows_of(1, PERDURE_I64)};
 }
 
+Types of_the_step(const char* name, int64_t columns, const Types& in) {
+  if (!in.empty()) fail(name, "takes no input", in);
+  return {rows_of(columns, PERDURE_I64)};
+}
+
+Types live_range(const Types& in, const Attributes&) {
+  if (in.size() != 1 || in[0].kind != ValueKind::kState) fail("live_range", "needs a state", in);
+  return {rows_of(3, PERDURE_I64)};
+}
+
 Types rope_angles(const Types& in, const Attributes&) {
   if (in.size() != 2 || !is_index(in[0]) || !is_vector(in[1], in[1].columns))
     fail("rope_angles", "needs an index [rows, 1] and frequencies [1, n]", in);
@@ -145,6 +155,12 @@ Types state_write(const Types& in, const Attributes&) {
   return {};
 }
 
+// Keys or values: rows of a state, or of the step itself.
+bool is_key_rows(const ValueType& t, int64_t columns) {
+  return is_state(t, columns) ||
+         (is_real_rows(t) && t.kind == ValueKind::kRows && t.columns == columns);
+}
+
 Types attend(const Types& in, const Attributes& attributes) {
   const int64_t n_heads = integer("attend", attributes, "n_heads");
   const int64_t n_kv_heads = integer("attend", attributes, "n_kv_heads");
@@ -161,7 +177,8 @@ Types attend(const Types& in, const Attributes& attributes) {
     if (!is_real_rows(in[q]) || in[q].kind != ValueKind::kRows || in[q].columns != in[0].columns)
       fail("attend", "needs queries [rows, n_heads * head_size]", in);
   for (size_t r = static_cast<size_t>(n_queries); r < n_fixed; r += 3)
-    if (!is_state(in[r], n_kv_heads * head_size) || !is_state(in[r + 1], n_kv_heads * head_size) ||
+    if (!is_key_rows(in[r], n_kv_heads * head_size) ||
+        !is_key_rows(in[r + 1], n_kv_heads * head_size) || in[r].kind != in[r + 1].kind ||
         in[r + 2].kind != ValueKind::kRows || in[r + 2].dtype != PERDURE_I64 ||
         in[r + 2].columns != 3)
       fail("attend", "needs keys and values [n_kv_heads * head_size] and a range [rows, 3]", in);
@@ -193,6 +210,11 @@ OperationTable::OperationTable() {
          [name](const Types& in, const Attributes&) { return element_wise(name, 1, in); }});
   add({"scale_rows", kRow, scale_rows});
   add({"row_index", kRow, row_index});
+  add({"stream_index", kRow,
+       [](const Types& in, const Attributes&) { return of_the_step("stream_index", 1, in); }});
+  add({"step_range", OperationKind::kPerSession,
+       [](const Types& in, const Attributes&) { return of_the_step("step_range", 3, in); }});
+  add({"live_range", OperationKind::kPerSession, live_range});
   add({"rope_angles", kRow, rope_angles});
   add({"rope", kRow, rope});
   add({"log_n", kRow,

@@ -37,7 +37,8 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
     ++preference;
   }
   for (const perdure_kernel& kernel : own)
-    if (fits_cpu(kernel)) by_operation_[kernel.op].push_back({&kernel, preference});
+    if (fits_cpu(kernel) && keeps_promise(kernel))
+      by_operation_[kernel.op].push_back({&kernel, preference});
   for (auto& [name, candidates] : by_operation_)
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -55,9 +56,14 @@ bool KernelChooser::fits_cpu(const perdure_kernel& kernel) const {
   return (kernel.cpu_features & ~policy_.cpu_features) == 0;
 }
 
+bool KernelChooser::keeps_promise(const perdure_kernel& kernel) const {
+  return !policy_.reproducible || (kernel.flags & PERDURE_KERNEL_NOT_REPRODUCIBLE) == 0;
+}
+
 bool KernelChooser::may_run(const perdure_kernel& kernel) const {
-  return fits_cpu(kernel) && (policy_.isa == "auto" || policy_.isa == kernel.isa ||
-                              !operations_.is_built_in(kernel.op));
+  return fits_cpu(kernel) && keeps_promise(kernel) &&
+         (policy_.isa == "auto" || policy_.isa == kernel.isa ||
+          !operations_.is_built_in(kernel.op));
 }
 
 std::vector<const perdure_kernel*> KernelChooser::pinned(std::string_view op,
@@ -97,6 +103,12 @@ void KernelChooser::check_policy() const {
       throw UsageError(
           "kernels.pin wants '" + name + "' for " + op +
           ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
+  for (const auto& [op, name] : policy_.pin)
+    for (const perdure_kernel* kernel : pinned(op, name))
+      if (!keeps_promise(*kernel))
+        throw UsageError("kernels.pin wants '" + name + "' for " + op +
+                         ", but that kernel does not promise equal bits for equal rows; set "
+                         "kernels.reproducible: false to use it");
 }
 
 ChosenKernel KernelChooser::choose(const perdure_node& node) const {

@@ -22,6 +22,7 @@ struct KernelPolicy {
   std::string isa = "auto";                // or the one instruction set that may be used
   std::map<std::string, std::string> pin;  // operation -> kernel name
   uint64_t cpu_features = 0;               // what may be used here
+  bool reproducible = true;  // only kernels that give a row the same bits in any company
 };
 
 // The kernel that took a node, with what its `prepare` wrote.
@@ -35,7 +36,8 @@ class KernelChooser {
  public:
   // `own`: kernels that strategies bring for their own operations. Borrows everything for its life.
   // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a
-  // loaded kernel has and this CPU can run, or `pin` no kernel of that operation that can run here.
+  // loaded kernel has and this CPU can run, or `pin` no kernel of that operation that can run here
+  // and is reproducible where that is asked for.
   KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
                 const OperationTable& operations, KernelPolicy policy);
 
@@ -55,6 +57,7 @@ class KernelChooser {
   void add_set(const PluginHost::KernelSet& set, size_t preference);
   void check_policy() const;
   bool fits_cpu(const perdure_kernel& kernel) const;
+  bool keeps_promise(const perdure_kernel& kernel) const;
   bool may_run(const perdure_kernel& kernel) const;
   // Kernels of that operation and name that this CPU can run.
   std::vector<const perdure_kernel*> pinned(std::string_view op, std::string_view name) const;

@@ -41,6 +41,9 @@ StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
     if (s.growth != Growth::kFixed && s.initial != StateSpec::Initial::kZero)
       throw Error("the state '" + s.name +
                   "' grows and is declared with an initial value; only fixed state has one");
+    if (!s.stream.empty() && s.growth != Growth::kAppended)
+      throw Error("the state '" + s.name + "' is declared to follow the input stream '" + s.stream +
+                  "' and is not appended to; only appended state can");
     if (!numbers_.emplace(s.name, i).second)
       throw Error("two strategies declare the state '" + s.name + "'");
   }
@@ -53,28 +56,29 @@ size_t StateLayout::number(std::string_view name) const {
   return it->second;
 }
 
-int64_t StateLayout::max_length() const {
+int64_t StateLayout::max_length(std::string_view stream) const {
   int64_t length = INT64_MAX;
   for (const StateSpec& s : specs_)
-    if (s.growth == Growth::kAppended) length = std::min(length, s.rows);
+    if (s.growth == Growth::kAppended && s.stream == stream) length = std::min(length, s.rows);
   return length;
 }
 
-int64_t StateLayout::live_rows(const StateSpec& spec, int64_t position) {
+int64_t StateLayout::live_rows(const StateSpec& spec, int64_t length) {
   switch (spec.growth) {
     case Growth::kFixed:
       return spec.rows;
     case Growth::kAppended:
-      return position;
+      return length;
     case Growth::kRing:
       break;
   }
-  return std::min(position, spec.sinks) + std::clamp<int64_t>(position - spec.sinks, 0, spec.rows);
+  return std::min(length, spec.sinks) + std::clamp<int64_t>(length - spec.sinks, 0, spec.rows);
 }
 
 int64_t StateLayout::live_bytes(int64_t position) const {
   int64_t bytes = 0;
-  for (const StateSpec& spec : specs_) bytes += live_rows(spec, position) * row_bytes(spec);
+  for (const StateSpec& spec : specs_)
+    if (spec.stream.empty()) bytes += live_rows(spec, position) * row_bytes(spec);
   return bytes;
 }
 
@@ -119,10 +123,11 @@ std::byte* StateSet::data(size_t number) {
   return std::visit([](auto& memory) { return memory.data(); }, memory_[number]);
 }
 
-void StateSet::reserve(int64_t end) {
+void StateSet::reserve(int64_t end, std::string_view stream) {
   for (size_t i = 0; i < memory_.size(); ++i) {
     const StateSpec& spec = layout_->specs()[i];
-    if (spec.growth != Growth::kAppended || end <= views_[i].n_rows) continue;
+    if (spec.growth != Growth::kAppended || spec.stream != stream || end <= views_[i].n_rows)
+      continue;
     if (end > spec.rows)
       throw Error("a session can have at most " + std::to_string(spec.rows) + " tokens here, not " +
                   std::to_string(end) +
@@ -136,6 +141,24 @@ void StateSet::reserve(int64_t end) {
   }
 }
 
+void StateSet::set_stream_length(std::string_view stream, int64_t length) {
+  for (size_t i = 0; i < views_.size(); ++i)
+    if (layout_->specs()[i].stream == stream) views_[i].live_rows = length;
+}
+
+int64_t StateSet::length(size_t number, int64_t position) const {
+  return layout_->specs()[number].stream.empty() ? position : views_[number].live_rows;
+}
+
+int64_t StateSet::live_bytes(int64_t position) const {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < views_.size(); ++i) {
+    const StateSpec& spec = layout_->specs()[i];
+    bytes += StateLayout::live_rows(spec, length(i, position)) * row_bytes(spec);
+  }
+  return bytes;
+}
+
 std::span<float> StateSet::row(size_t number, int64_t index) {
   const auto columns = static_cast<size_t>(layout_->specs()[number].columns);
   return {reinterpret_cast<float*>(perdure_state_row(&views_[number], index)), columns};
@@ -147,6 +170,7 @@ std::span<const float> StateSet::row(size_t number, int64_t index) const {
 
 void StateSet::copy_live(size_t number, int64_t position, std::span<float> values) const {
   const StateSpec& spec = layout_->specs()[number];
+  position = length(number, position);
   const auto columns = static_cast<size_t>(spec.columns);
   for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
     const auto source = row(number, live_index(spec, position, i));
@@ -157,6 +181,7 @@ void StateSet::copy_live(size_t number, int64_t position, std::span<float> value
 
 void StateSet::restore_live(size_t number, int64_t position, std::span<const float> values) {
   const StateSpec& spec = layout_->specs()[number];
+  position = length(number, position);
   const auto columns = static_cast<size_t>(spec.columns);
   for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
     const auto source = values.subspan(static_cast<size_t>(i) * columns, columns);

@@ -30,11 +30,12 @@ class StateLayout {
   // Errors: Error for an unknown name.
   size_t number(std::string_view name) const;
   int64_t max_step_rows() const { return max_step_rows_; }
-  // The most tokens a session can reach; INT64_MAX if nothing grows.
-  int64_t max_length() const;
-  // Rows of `spec` that are live after `position` tokens.
-  static int64_t live_rows(const StateSpec& spec, int64_t position);
-  // Bytes of all states that are live then.
+  // The most tokens of a stream ("" = the text) that a session can have; INT64_MAX if nothing
+  // grows with it.
+  int64_t max_length(std::string_view stream = {}) const;
+  // Rows of `spec` that are live after `length` tokens of its stream.
+  static int64_t live_rows(const StateSpec& spec, int64_t length);
+  // Bytes that are live after `position` tokens of the text and none of other streams.
   int64_t live_bytes(int64_t position) const;
 
  private:
@@ -53,16 +54,20 @@ class StateSet {
   StateSet(StateSet&&) = default;
   StateSet& operator=(StateSet&&) = default;
 
-  // Makes room for rows up to position `end`; no allocation unless a tensor outgrows a block.
-  // Errors: Error if memory is short or `end` is over the longest; nothing changes then.
-  void reserve(int64_t end);
+  // Makes room for `end` tokens of a stream ("" = the text); no allocation unless a tensor outgrows
+  // a block. Errors: Error if memory is short or `end` is over the longest; nothing changes then.
+  void reserve(int64_t end, std::string_view stream = {});
+  // Tokens so far of an input stream, in the states that grow with it. Requires: reserved.
+  void set_stream_length(std::string_view stream, int64_t length);
+  // Tokens so far of the stream of a state; `position` is that of the text.
+  int64_t length(size_t number, int64_t position) const;
   const perdure_state_view* views() const { return views_.data(); }
 
-  // Live bytes after `position` tokens.
-  int64_t live_bytes(int64_t position) const { return layout_->live_bytes(position); }
+  // Live bytes after `position` tokens of the text.
+  int64_t live_bytes(int64_t position) const;
   // Copies live rows in logical order. `values`: [live_rows, columns].
   void copy_live(size_t number, int64_t position, std::span<float> values) const;
-  // Writes them back. Requires: reserve(position) was called; values as copy_live gave them.
+  // Writes them back. Requires: room and stream length are set; values as copy_live gave them.
   void restore_live(size_t number, int64_t position, std::span<const float> values);
   // One logical row, [columns]. Requires: it is live.
   std::span<float> row(size_t number, int64_t index);

@@ -52,7 +52,7 @@ attention:
   update: token
   layers: {'0,4-6': {strategy: full, logn: true}}
   eval_length: 4096
-kernels: {prefer: [simd, mine], isa: avx2, activations: q8, pin: {mat_mul: mat_mul_f32_avx2}}
+kernels: {prefer: [simd, mine], isa: avx2, activations: q8, reproducible: false, pin: {mat_mul: mat_mul_f32_avx2}}
 threads: {backend: serial, count: 2}
 store:   {kind: file, path: ../mem, session: alice, save_every: never}
 sampling: {temperature: 0, top_k: 0, top_p: 0.5, min_p: 0.1, repeat_penalty: 1.1, seed: 7}
@@ -73,6 +73,7 @@ plugins: {load: [./libmine.so]}
   CHECK(s.attention.eval_length == 4096);
   CHECK(s.kernels.prefer == std::vector<std::string>{"simd", "mine"});
   CHECK(s.kernels.isa == "avx2");
+  CHECK(!s.kernels.reproducible);
   CHECK(s.kernels.activations == Activations::kQ8);
   CHECK(s.kernels.pin.at("mat_mul") == "mat_mul_f32_avx2");
   CHECK(s.threads.backend == "serial");

@@ -101,3 +101,31 @@ TEST_CASE("attend gives zeros to a row without keys") {
     CHECK(relative_difference(y, scalar_result(test).floats()) < 4e-6);
   }
 }
+
+TEST_CASE("attend gives keys that are rows of the step and keys of a state the same bits") {
+  std::vector<const perdure_kernel*> kernels;
+  for (const perdure_kernel_plugin* plugin : {&scalar_plugin(), &simd_plugin()})
+    for (uint32_t i = 0; i < plugin->n_kernels; ++i)
+      if (std::string(plugin->kernels[i].op) == "attend" && runs_here(plugin->kernels[i]))
+        kernels.push_back(&plugin->kernels[i]);
+  for (const perdure_kernel* kernel : kernels)
+    for (uint64_t seed = 1; seed <= 10; ++seed) {
+      INFO(std::string(kernel->name), ", seed ", seed);
+      const StepAttendCases cases = step_attend_cases(seed);
+      PreparedKernel rows(*kernel, cases.of_rows), states(*kernel, cases.of_states);
+      REQUIRE(rows.accepted());
+      REQUIRE(states.accepted());
+      rows.run(Cut::kSmallest);
+      states.run();
+      CHECK(rows.result().data == states.result().data);
+    }
+}
+
+TEST_CASE("step_range spans all rows of the session in the step") {
+  KernelCase test{.op = "step_range"};
+  for (const int64_t n : {1, 4, 2}) test.add_session(7, n);
+  test.set_output(3, PERDURE_I64);
+  const std::vector<int64_t> expected{0, 1, 0, 0, 4, 0, 0, 4, 0, 0, 4,
+                                      0, 0, 4, 0, 0, 2, 0, 0, 2, 0};
+  CHECK(scalar_result(test).data == bytes_of(expected));
+}

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "tests/conformance/parallel_proof.hpp"
 #include "tests/conformance/recurrent_proof.hpp"
+#include "tests/conformance/window_proof.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 namespace perdure::testing {
@@ -57,21 +59,25 @@ inline const std::vector<Candidate>& candidates() {
        "{strategy: memory, layers: {'0,2': {strategy: sliding_window, window: 5, sinks: 1}}}", 8,
        true, 8},
       {"chunk_lstm", "pt_lstm.safetensors", "{strategy: chunk_lstm}", 8, true, 8},
+      {"an encoder beside", "llama.v0.bin", "{strategy: parallel_proof}", 8, false, 0},
+      {"whole windows", "llama.v0.bin", "{strategy: window_proof, window: 9}", 9, true, 0},
       {"the proof", "llama.v0.bin", "{strategy: recurrent_proof}", kProofSegment, true,
        kProofSegment},
   };
   return all;
 }
 
-inline std::vector<StaticPlugin> plugins_with_proof() {
+inline std::vector<StaticPlugin> plugins_with_proofs() {
   std::vector<StaticPlugin> plugins(linked_plugins().begin(), linked_plugins().end());
-  plugins.push_back(recurrent_proof_plugin());
+  for (const StaticPlugin& proof :
+       {recurrent_proof_plugin(), parallel_proof_plugin(), window_proof_plugin()})
+    plugins.push_back(proof);
   return plugins;
 }
 
 inline std::unique_ptr<Engine> make_engine(const Candidate& candidate,
                                            std::vector<std::string> overrides = {}) {
-  static const std::vector<StaticPlugin> plugins = plugins_with_proof();
+  static const std::vector<StaticPlugin> plugins = plugins_with_proofs();
   overrides.insert(overrides.begin(), std::string("attention=") + candidate.attention);
   return std::make_unique<Engine>(golden_settings(candidate.model, std::move(overrides)), plugins);
 }

@@ -100,6 +100,7 @@ class YamlKeys(LintCase):
 
     def test_a_key_without_documentation_is_found(self):
         self.write("core/config/settings.cpp", self.READ)
+        self.write("core/config/comparison.cpp", "")
         self.write("docs/configuration.md", "| `store.path` | path |\n")
         code, output = self.lint("yaml_keys.py")
         self.assertEqual(code, 1)
@@ -108,6 +109,7 @@ class YamlKeys(LintCase):
 
     def test_an_option_without_documentation_is_found(self):
         self.write("core/config/settings.cpp", self.READ)
+        self.write("core/config/comparison.cpp", "")
         self.write("plugins/attention/a/a.cpp", 'OptionSpec o{.name = "window", .type = OptionType::kInt};\n')
         self.write("docs/configuration.md", "| `store.kind` | name |\n## Options of `b`\n| `window` | integer |\n")
         self.assert_finds("yaml_keys.py", "option window of a is not documented")

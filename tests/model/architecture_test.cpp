@@ -52,9 +52,9 @@ std::vector<std::string> llama_of_one_layer(bool own_classifier, std::vector<std
   ModelSpec spec;
   spec.info.num_hidden_layers = 1;
   Recorder recorder(own_classifier);
-  build_step(
-      recorder, spec, [](GraphBuilder& g, int64_t, Value x) { return g.apply("mix", {x}); },
-      sources);
+  build_step(recorder, spec,
+             {.mix = [](GraphBuilder& g, int64_t, Value x) { return g.apply("mix", {x}); },
+              .sources = std::move(sources)});
   return recorder.lines;
 }
 
@@ -95,6 +95,6 @@ TEST_CASE("an unknown architecture is refused by name") {
   ModelSpec spec;
   spec.architecture = "mamba";
   Recorder recorder(true);
-  CHECK_THROWS_WITH_AS(build_step(recorder, spec, {}, {}),
+  CHECK_THROWS_WITH_AS(build_step(recorder, spec, {}),
                        "the architecture 'mamba' is unknown; known is llama", Error);
 }

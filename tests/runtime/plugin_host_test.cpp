@@ -143,7 +143,7 @@ TEST_CASE_FIXTURE(Fixture, "a library that cannot be used is refused with its re
   CHECK(holds(refusal(copy("missing_entry")), "'perdure_entry_that_is_not_there'"));
   CHECK(holds(refusal(copy("returns_nothing")), "returned nothing"));
   CHECK(holds(refusal(copy("throws")), "no threads left in the shop"));
-  CHECK(holds(refusal(copy("wrong_table")), "its kernel table has ABI 2"));
+  CHECK(holds(refusal(copy("wrong_table")), "its kernel table has ABI 3"));
   CHECK(holds(refusal(copy("short_table")), "8 bytes"));
   CHECK(holds(refusal(copy("duplicate_names")),
               "two of its kernels are called 'test_op_f32_scalar'"));

@@ -98,4 +98,47 @@ inline KernelCase causal_attend_case(int64_t n_rows_of_step, int64_t first_posit
   return test;
 }
 
+// Rows of a step that attend to each other, each to a stretch of its session's rows. The same keys
+// and values once as rows, once as states.
+struct StepAttendCases {
+  KernelCase of_rows, of_states;
+};
+
+inline StepAttendCases step_attend_cases(uint64_t seed) {
+  Numbers numbers(seed);
+  const int64_t head_size = 20, n_heads = 4, n_kv_heads = 2;
+  const int64_t kv_columns = n_kv_heads * head_size;
+  KernelCase test{.op = "attend"};
+  const std::vector<int64_t> session_rows{1, numbers.between(2, 9), numbers.between(60, 140)};
+  std::vector<int64_t> ranges;
+  for (const int64_t n : session_rows) {
+    test.add_session(numbers.between(0, 50), n);
+    for (int64_t r = 0; r < n; ++r) {
+      const int64_t end = numbers.pick({n, n, numbers.between(0, n)});
+      ranges.insert(ranges.end(), {numbers.pick({0, end / 2}), end, 0});
+    }
+  }
+  const int64_t n_rows_of_step = n_rows(test);
+  test.add_rows(n_heads * head_size, numbers.normals(n_rows_of_step * n_heads * head_size));
+  test.attributes = {
+      {"n_heads", n_heads}, {"n_kv_heads", n_kv_heads}, {"n_queries", 1}, {"n_ranges", 1}};
+  StepAttendCases cases{test, test};
+  for (uint32_t part = 0; part < 2; ++part) {
+    const Floats all = numbers.normals(n_rows_of_step * kv_columns);
+    cases.of_rows.add_rows(kv_columns, all);
+    cases.of_states.states.push_back({.columns = kv_columns});
+    auto from = all.begin();
+    for (const int64_t n : session_rows) {
+      cases.of_states.states.back().sessions.emplace_back(from, from + n * kv_columns);
+      from += n * kv_columns;
+    }
+    cases.of_states.add_state(part);
+  }
+  for (KernelCase* c : {&cases.of_rows, &cases.of_states}) {
+    c->add_integers(3, ranges);
+    c->set_output(n_heads * head_size);
+  }
+  return cases;
+}
+
 }  // namespace perdure::test

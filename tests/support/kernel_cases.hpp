@@ -254,6 +254,26 @@ inline KernelCase row_index_case(uint64_t seed) {
   return test;
 }
 
+inline KernelCase stream_index_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "stream_index"};
+  add_some_rows(test, numbers);
+  test.set_output(1, PERDURE_I64);
+  return test;
+}
+
+inline KernelCase live_range_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "live_range"};
+  add_some_rows(test, numbers);
+  test.states.push_back({.columns = 4, .live_rows = numbers.pick({0, 1, 9})});
+  for (int32_t s = 0; s <= test.rows.back().session; ++s)
+    test.states[0].sessions.push_back(numbers.normals(9 * 4));
+  test.add_state(0);
+  test.set_output(3, PERDURE_I64);
+  return test;
+}
+
 inline KernelCase range_case(bool sinks, uint64_t seed) {
   Numbers numbers(seed);
   KernelCase test{.op = sinks ? "sink_range" : "window_range"};

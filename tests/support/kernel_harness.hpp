@@ -61,6 +61,7 @@ struct HarnessState {
   int64_t ring_first = 0;
   int64_t ring_rows = 0;
   std::vector<Floats> sessions;
+  int64_t live_rows = 0;
 };
 
 inline int64_t element_bytes(perdure_dtype dtype) {
@@ -96,7 +97,8 @@ struct KernelCase {
   // `n` rows of one session from position `first` on.
   void add_session(int64_t first, int64_t n) {
     const int32_t session = rows.empty() ? 0 : rows.back().session + 1;
-    for (int64_t r = 0; r < n; ++r) rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session});
+    for (int64_t r = 0; r < n; ++r)
+      rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session, 3 * first + r});
   }
 
   void add_rows(int64_t columns, const Floats& values) {
@@ -226,7 +228,7 @@ class PreparedKernel {
         const int64_t row_bytes = state.columns * static_cast<int64_t>(sizeof(float));
         views_[s].push_back({reinterpret_cast<char*>(data.data()), row_bytes,
                              static_cast<int64_t>(data.size()) / state.columns, state.ring_first,
-                             state.ring_rows});
+                             state.ring_rows, state.live_rows});
       }
       sessions_[s].states = views_[s].data();
     }

@@ -55,6 +55,8 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
       {"state_read", {0, {[](uint64_t seed) { return state_case(false, seed); }}}},
       {"state_write", {0, {[](uint64_t seed) { return state_case(true, seed); }}}},
       {"row_index", {0, {row_index_case}}},
+      {"stream_index", {0, {stream_index_case}}},
+      {"live_range", {0, {live_range_case}}},
       {"window_range", {0, {[](uint64_t seed) { return range_case(false, seed); }}}},
       {"sink_range", {0, {[](uint64_t seed) { return range_case(true, seed); }}}},
       {"rope_angles", {1e-6, {angles_case}}},

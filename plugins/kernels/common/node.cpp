@@ -38,6 +38,8 @@ int prepare_mat_mul(const perdure_node& node, perdure_dtype x, perdure_dtype w, 
   return PERDURE_OK;
 }
 
+bool is_key_rows(const perdure_value& v) { return is_state(v) || is_rows(v, PERDURE_F32); }
+
 bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendParams& p) {
   const auto attribute = [&](const char* stem, int64_t otherwise) {
     return perdure_attribute_int(&node, (stem + std::to_string(r)).c_str(), otherwise);
@@ -49,7 +51,7 @@ bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendPa
   range.rotate = attribute("rotate.", 0) != 0;
   const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
   const perdure_value* in = node.inputs + range.input;
-  return is_state(in[0]) && is_state(in[1]) && is_rows(in[2], PERDURE_I64) &&
+  return is_key_rows(in[0]) && is_key_rows(in[1]) && is_rows(in[2], PERDURE_I64) &&
          columns(in[0]) == kv_columns && columns(in[1]) == kv_columns && columns(in[2]) == 3 &&
          range.query < n_queries && range.group >= 1;
 }

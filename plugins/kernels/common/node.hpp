@@ -41,6 +41,19 @@ static inline const perdure_state_view& state_of(const perdure_step& step, int32
   return step.sessions[session].states[v.state];
 }
 
+// Keys or values of `attend` as the rows of a session: those of a state, or the session's own rows
+// of the step.
+static inline perdure_state_view key_rows_of(const perdure_step& step, int32_t session,
+                                             const perdure_value& v) {
+  if (v.kind == PERDURE_VALUE_STATE) return state_of(step, session, v);
+  const perdure_session& s = step.sessions[session];
+  perdure_state_view view = {};
+  view.data = row_of<char>(v, s.first_row);
+  view.row_bytes = v.tensor.row_stride_bytes;
+  view.n_rows = s.n_rows;
+  return view;
+}
+
 static inline float* state_row(const perdure_state_view& view, int64_t index) {
   return reinterpret_cast<float*>(perdure_state_row(&view, index));
 }

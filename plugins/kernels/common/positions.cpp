@@ -42,6 +42,48 @@ void run_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
   }
 }
 
+int prepare_of_the_step(const perdure_node* node, void* params) {
+  if (node->n_inputs != 0 || node->n_outputs != 1 || !is_rows(node->outputs[0], PERDURE_I64))
+    return PERDURE_DECLINED;
+  *static_cast<RowParams*>(params) = {false};
+  return PERDURE_OK;
+}
+
+void run_stream_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  for (int64_t r = begin; r < end; ++r)
+    *integers(call->outputs[0], r) = call->step->rows[r].stream_index;
+}
+
+// Every row of the session: as many keys as `count` says, from the first.
+template <typename Count>
+void fill_whole_ranges(const perdure_call* call, int64_t begin, int64_t end, Count count) {
+  for (int64_t r = begin; r < end; ++r) {
+    int64_t* range = integers(call->outputs[0], r);
+    range[0] = 0;
+    range[1] = count(call->step->rows[r].session);
+    range[2] = 0;
+  }
+}
+
+void run_step_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  fill_whole_ranges(call, begin, end,
+                    [&](int32_t session) { return call->step->sessions[session].n_rows; });
+}
+
+int prepare_live_range(const perdure_node* node, void* params) {
+  if (node->n_inputs != 1 || !is_state(node->inputs[0]) || node->n_outputs != 1 ||
+      !is_rows(node->outputs[0], PERDURE_I64))
+    return PERDURE_DECLINED;
+  *static_cast<RowParams*>(params) = {false};
+  return PERDURE_OK;
+}
+
+void run_live_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  fill_whole_ranges(call, begin, end, [&](int32_t session) {
+    return state_of(*call->step, session, call->inputs[0]).live_rows;
+  });
+}
+
 struct WindowParams {
   RowParams rows;
   int64_t window, lowest, all_from, rebase;
@@ -178,6 +220,12 @@ void run_log(const perdure_call* call, int64_t begin, int64_t end, void*) {
 constexpr std::array kKernels = {
     make_kernel<IndexParams>("row_index_scalar", "row_index", prepare_index, divide_rows,
                              run_index),
+    make_kernel<RowParams>("stream_index_scalar", "stream_index", prepare_of_the_step, divide_rows,
+                           run_stream_index),
+    make_kernel<RowParams>("step_range_scalar", "step_range", prepare_of_the_step, divide_rows,
+                           run_step_range),
+    make_kernel<RowParams>("live_range_scalar", "live_range", prepare_live_range, divide_rows,
+                           run_live_range),
     make_kernel<WindowParams>("window_range_scalar", "window_range", prepare_window, divide_rows,
                               run_window),
     make_kernel<SinkParams>("sink_range_scalar", "sink_range", prepare_sinks, divide_rows,

@@ -32,7 +32,7 @@ struct Head {
   }
 
   const float* state(uint32_t input, int64_t key) const {
-    const auto& view = state_of(*call.step, call.step->rows[row].session, call.inputs[input]);
+    const auto view = key_rows_of(*call.step, call.step->rows[row].session, call.inputs[input]);
     return state_row(view, key) + head / p.heads_per_kv * p.head_size;
   }
 

@@ -15,7 +15,7 @@ using namespace kernels;
 
 // Where the physical row of a key lies, walking from key to key.
 struct Place {
-  const perdure_state_view& view;
+  perdure_state_view view;
   int64_t row;
 
   Place(const perdure_state_view& v, int64_t key) : view(v), row(key) {
@@ -52,8 +52,8 @@ struct Tile {
     return {larger(ranges[row].first, block), smaller(ranges[row].end, block + kKeysPerBlock)};
   }
 
-  const perdure_state_view& view(uint32_t input) const {
-    return state_of(*call.step, call.step->rows[first_row].session, call.inputs[input]);
+  perdure_state_view view(uint32_t input) const {
+    return key_rows_of(*call.step, call.step->rows[first_row].session, call.inputs[input]);
   }
 
   int64_t kv_column() const { return kv_head * p.head_size; }
@@ -65,7 +65,7 @@ struct Tile {
   // The head's part of `keys` of a state, in place where they are contiguous, else copied to
   // `prepared`.
   HeadRows contiguous(uint32_t input, Keys keys, float* prepared) const {
-    const perdure_state_view& v = view(input);
+    const perdure_state_view v = view(input);
     Place place(v, keys.first);
     const int64_t count = keys.end - keys.first;
     if (Place(v, keys.end - 1).row == place.row + count - 1)

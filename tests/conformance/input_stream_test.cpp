@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Input streams: chunks that a session reads beside its text.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "tests/conformance/strategy_candidates.hpp"
+#include "tests/support/sanitized.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const Candidate kParallel{"parallel", "llama.v0.bin", "{strategy: parallel_proof}", 8, false, 0};
+
+using Chunks = std::vector<std::vector<int32_t>>;
+
+Chunks random_chunks(const Engine& engine, std::initializer_list<size_t> lengths, uint32_t seed) {
+  Chunks chunks;
+  for (const size_t n : lengths)
+    chunks.push_back(random_tokens(n, engine.spec().info.vocab_size, seed++));
+  return chunks;
+}
+
+void give(Engine& engine, Session& session, const Chunks& chunks) {
+  const std::vector<std::span<const int32_t>> views(chunks.begin(), chunks.end());
+  engine.feed_input(session, "contexts", views);
+}
+
+std::vector<float> logits_with(Engine& engine, const Chunks& chunks,
+                               std::span<const int32_t> tokens) {
+  Session session = engine.new_session();
+  give(engine, session, chunks);
+  return all_logits(engine, session, tokens);
+}
+
+std::vector<float> context_keys(Session& session) {
+  return session.read_state("context_k", 0, session.stream_length("contexts"));
+}
+
+std::vector<int32_t> some_text(const Engine& engine) {
+  return random_tokens(20, engine.spec().info.vocab_size, 1);
+}
+
+}  // namespace
+
+TEST_CASE("input streams: what is given shows, and nothing given changes nothing") {
+  const auto engine = make_engine(kParallel);
+  const auto full =
+      make_engine({"full", "llama.v0.bin", "{strategy: full, max_length: 4096}", 8, false, 0});
+  const auto tokens = some_text(*engine);
+  const Chunks chunks = random_chunks(*engine, {7, 12}, 2);
+  Session plain = full->new_session();
+  const auto without = all_logits(*full, plain, tokens);
+  CHECK(logits_with(*engine, {}, tokens) == without);
+  const auto with = logits_with(*engine, chunks, tokens);
+  CHECK(with != without);
+  Chunks changed = chunks;
+  changed[0].back() = (changed[0].back() + 1) % 7;
+  CHECK(logits_with(*engine, changed, tokens) != with);
+}
+
+TEST_CASE("input streams: a chunk sees all of itself and nothing else, from position 0") {
+  const auto engine = make_engine(kParallel);
+  const Chunks chunks = random_chunks(*engine, {7, 12, 7}, 3);
+  Session alone = engine->new_session(), beside = engine->new_session();
+  give(*engine, alone, {chunks[1]});
+  give(*engine, beside, chunks);
+  CHECK(beside.stream_length("contexts") == 26);
+  CHECK(beside.read_state("context_k", 7, 12) == context_keys(alone));
+  // Its first row sees its last.
+  Chunks changed{chunks[1]};
+  changed[0].back() = (changed[0].back() + 1) % 7;
+  Session other = engine->new_session();
+  give(*engine, other, changed);
+  CHECK(other.read_state("context_k", 0, 1) != alone.read_state("context_k", 0, 1));
+}
+
+TEST_CASE("input streams: calls, steps and threads may cut the chunks anywhere") {
+  const auto engine = make_engine(kParallel);
+  const auto tokens = some_text(*engine);
+  const Chunks chunks = random_chunks(*engine, {7, 12, 1, 40, 30}, 4);
+  const auto together = logits_with(*engine, chunks, tokens);
+  Session one_by_one = engine->new_session();
+  for (const auto& chunk : chunks) give(*engine, one_by_one, {chunk});
+  CHECK(all_logits(*engine, one_by_one, tokens) == together);
+  CHECK(logits_with(*make_engine(kParallel, {"step.max_rows=3"}), chunks, tokens) == together);
+  if (kThreadSanitized) return;
+  const auto threads = make_engine(kParallel, {"threads.backend=tbb", "threads.count=2"});
+  CHECK(logits_with(*threads, chunks, tokens) == together);
+}
+
+TEST_CASE("input streams: chunks may come while the text is read, and sessions do not mix") {
+  const auto engine = make_engine(kParallel);
+  const auto tokens = some_text(*engine);
+  const std::span<const int32_t> all(tokens);
+  const Chunks mine = random_chunks(*engine, {9, 4}, 5), others = random_chunks(*engine, {30}, 6);
+  const auto run = [&](bool with_neighbour) {
+    Session session = engine->new_session(), neighbour = engine->new_session();
+    give(*engine, session, {mine[0]});
+    if (with_neighbour) give(*engine, neighbour, others);
+    auto logits = all_logits(*engine, session, all.first(8));
+    if (with_neighbour) all_logits(*engine, neighbour, all);
+    give(*engine, session, {mine[1]});
+    const auto rest = all_logits(*engine, session, all.subspan(8));
+    logits.insert(logits.end(), rest.begin(), rest.end());
+    return logits;
+  };
+  CHECK(run(true) == run(false));
+}
+
+TEST_CASE("input streams: a snapshot takes them along, and a session without forgets its own") {
+  const auto engine = make_engine(kParallel);
+  const auto tokens = some_text(*engine);
+  const std::span<const int32_t> all(tokens);
+  Session session = engine->new_session();
+  give(*engine, session, random_chunks(*engine, {9, 33}, 7));
+  all_logits(*engine, session, all.first(5));
+  const int64_t bytes = session.state_bytes();
+  const auto snapshot = session.snapshot();
+  const auto expected = all_logits(*engine, session, all.subspan(5));
+  Session restored = engine->new_session();
+  give(*engine, restored, random_chunks(*engine, {40}, 8));
+  restored.restore(snapshot);
+  CHECK(restored.stream_length("contexts") == 42);
+  CHECK(restored.state_bytes() == bytes);
+  CHECK(all_logits(*engine, restored, all.subspan(5)) == expected);
+  restored.restore(engine->new_session().snapshot());
+  CHECK(restored.stream_length("contexts") == 0);
+  CHECK(all_logits(*engine, restored, tokens) == logits_with(*engine, {}, tokens));
+}
+
+TEST_CASE("input streams: what does not fit is refused before anything is read") {
+  const auto engine = make_engine(kParallel);
+  Session session = engine->new_session();
+  give(*engine, session, random_chunks(*engine, {40, 40}, 9));
+  const auto before = session.snapshot();
+  const auto refused = [&](const Chunks& chunks, const char* sentence) {
+    CHECK_THROWS_WITH_AS(give(*engine, session, chunks), doctest::Contains(sentence), Error);
+    CHECK(session.snapshot() == before);
+  };
+  refused({{1, 2}, {}}, "chunk 1 of the input stream 'contexts' has 0 tokens; it must have 1 to");
+  refused({std::vector<int32_t>(41, 1)}, "has 41 tokens; it must have 1 to 40");
+  refused({{1}, {2, -1}}, "token 1 in chunk 1 of the input stream 'contexts' is -1");
+  refused(random_chunks(*engine, {30, 30}, 10), "is more than a session can hold, which is 120");
+  const std::vector<int32_t> tokens{1};
+  const std::span<const int32_t> chunk[] = {tokens};
+  CHECK_THROWS_WITH_AS(engine->feed_input(session, "pictures", chunk),
+                       doctest::Contains("no input stream 'pictures'"), Error);
+  CHECK(std::ranges::count(engine->graph_names(), "input:contexts") == 1);
+  CHECK(engine->describe_graph("input:contexts", false).find("step_range") != std::string::npos);
+}

@@ -152,20 +152,21 @@ TEST_CASE("fields of CSV are quoted where they must be") {
 TEST_CASE("tables mark the best of each column, in colour only if asked") {
   const std::string table =
       "Loss, nats (lower is better)\n"
-      "                        8           16\n"
-      "plain, \"long\"  2.500 ±0.1   2.250 ±0.1\n"
-      "b              2.000 ±0.1*     refused\n"
+      "                         8            16\n"
+      "plain, \"long\"  2.500 ±0.10   2.250 ±0.10\n"
+      "b              2.000 ±0.10*      refused\n"
       "\n"
       "b: refused: it\ncannot be [16]\n";
   CHECK(comparison_tables(some_comparison(), false) == table);
   const std::string coloured = comparison_tables(some_comparison(), true);
-  CHECK(coloured.find("\033[1;32m2.000 ±0.1*\033[0m") != std::string::npos);
+  CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
 }
 
 TEST_CASE("figures are written with as many digits as people need") {
-  CHECK(figure_text({2.34567, 2.3, 2.4}, "nats") == "2.346 ±0.05");
+  CHECK(figure_text({2.34567, 2.3, 2.4}, "nats") == "2.346 ±0.050");
   CHECK(figure_text({0.5, 0.4, 0.6}, "share") == "50.0 % ±10.0");
   CHECK(figure_text({123456, 123456, 123456}, "bytes") == "123 kB");
+  CHECK(figure_text({12345.6, 12300, 12391.2}, "tokens/s") == "12,346 ±46");
   CHECK(figure_text({12345.6, 12345.6, 12345.6}, "tokens/s") == "12,346");
   CHECK(figure_text({std::nan(""), 0, 0}, "nats") == "no number");
 }

@@ -199,6 +199,29 @@ TEST_CASE("cells of the machine are made in processes of their own and stand in 
   CHECK(parse_comparison(small.results("out"), "results.json").measures.size() == 2);
 }
 
+TEST_CASE("the small comparison among the ready ones runs as it is") {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run_perdure({"compare", "-c", PERDURE_SOURCE_DIR "/configs/compare/small.yaml", "--out",
+                   folder / "out", "-q", "--set", "compare.lengths=[64]"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("window and sinks") != std::string::npos);
+}
+
+TEST_CASE("the ready comparisons name only what there is") {
+  const TemporaryFolder folder;
+  Words common = {"--dry-run",    "-q",    "--out",
+                  folder / "out", "--set", "compare.text=" PERDURE_SOURCE_DIR "/LICENSE"};
+  for (const auto& file :
+       std::filesystem::directory_iterator(PERDURE_SOURCE_DIR "/configs/compare")) {
+    CAPTURE(file.path().string());
+    const Outcome outcome = run_perdure(Words{"compare", "-c", file.path().string()} +
+                                        golden_words("llama.v0.bin") + common);
+    CHECK(outcome.err.empty());
+    CHECK(outcome.status == 0);
+  }
+}
+
 TEST_CASE("mistakes in the section are refused with file, line and nearest word") {
   const struct {
     const char* section;

@@ -54,7 +54,8 @@ std::vector<Row> fields_of(const Comparison& comparison, size_t measure) {
   return rows;
 }
 
-// Marks the best of each column where there are at least two to choose from.
+// Marks the best of each column where there are at least two to choose from, and whatever is shown
+// as the same.
 void mark_best(std::vector<Row>& rows, bool lower_is_better) {
   for (size_t column = 0; column < rows.front().size(); ++column) {
     std::vector<double> values;
@@ -64,7 +65,10 @@ void mark_best(std::vector<Row>& rows, bool lower_is_better) {
     if (values.size() < 2) continue;
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
     const double best = lower_is_better ? *least : *most;
-    for (Row& row : rows) row[column].best = row[column].value == best;
+    std::string text;
+    for (const Row& row : rows)
+      if (row[column].value == best) text = row[column].text;
+    for (Row& row : rows) row[column].best = row[column].text == text;
   }
 }
 
@@ -148,7 +152,8 @@ std::string figure_text(const Interval& figure, const std::string& unit) {
     text = std::abs(figure.value) >= 1000
                ? grouped(static_cast<int64_t>(std::llround(figure.value)))
                : fmt::format("{:#.4g}", figure.value);
-    spread = fmt::format("{:.2g}", half);
+    spread = half < 9.5 ? fmt::format("{:#.2g}", half)
+                        : grouped(static_cast<int64_t>(std::llround(half)));
   }
   return half > 0 && std::isfinite(half) ? text + " ±" + spread : text;
 }

@@ -43,7 +43,8 @@ class ComparisonView {
   std::vector<double> axis_values(int64_t measure) const;
   bool has_figures(int64_t measure) const { return longest_measured(measure) > 0; }
 
-  // Entries that have exactly the best figure of a column; none where fewer than two have one.
+  // Entries whose figure reads like the best of a column (differences that no table shows are
+  // none); nobody where all read the same, or fewer than two have one. The very best is the first.
   std::vector<int64_t> best(int64_t measure, int64_t length) const;
   // All entries, best first: by the figure at the longest length, ties by the next shorter one.
   std::vector<int64_t> ranking(int64_t measure) const;

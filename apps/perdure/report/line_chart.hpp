@@ -50,6 +50,7 @@ struct Panel {
   Axis x, y;
   std::vector<Series> series;
   std::vector<VerticalMark> marks;
+  bool bands = true;  // false where they would cover everything
 };
 
 // Sentences below the picture say what the lines cannot.

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <map>
 
+#include "apps/perdure/report/dot_panel.hpp"
 #include "apps/perdure/report/pictures.hpp"
 #include "apps/perdure/report/quantity.hpp"
 #include "apps/perdure/report/value_axis.hpp"
@@ -109,6 +110,7 @@ Panel panel_of(const ComparisonView& view, int64_t m) {
   panel.title = measure.title + (place.empty() ? "" : ", " + place);
   panel.series = all_series(view, m);
   panel.y = value_axis(measure, panel.series);
+  panel.bands = !panel.y.range || intervals_fit(panel.series, *panel.y.range, panel.y.kind);
   const std::vector<int64_t> lengths = view.lengths(m);
   if (measure.axis.empty()) {
     panel.x = length_axis(view, m);
@@ -153,6 +155,9 @@ void merge_equal_lines(std::vector<Series>& all) {
 std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& figure,
                                   const MeasureGroup& group) {
   std::vector<std::string> notes = {"Bands and bars: 95 % intervals."};
+  const auto no_bands = [](const Panel& panel) { return !panel.bands && !has_one_x(panel); };
+  if (std::any_of(figure.panels.begin(), figure.panels.end(), no_bands))
+    notes.front() += " Where they would cover all lines they stand in the table only.";
   const auto has_marks = [](const Panel& panel) { return !panel.marks.empty(); };
   if (std::any_of(figure.panels.begin(), figure.panels.end(), has_marks))
     notes.front() += " Dashed: length of training.";
@@ -191,6 +196,7 @@ LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
     if (!close) continue;
     panel.title = "Close-up of the best";
     panel.y.range = close;
+    panel.bands = intervals_fit(panel.series, *close, panel.y.kind);
     figure.panels.push_back(std::move(panel));
   }
   // The picture has the first measure's title.

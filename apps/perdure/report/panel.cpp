@@ -66,11 +66,11 @@ void draw_points(Markup& shapes, const Series& series, const Scales& scales) {
 }
 
 void draw_series(Markup& shapes, const Series& series, const PlotArea& area, const Scales& scales,
-                 const std::string& clip_id) {
+                 const std::string& clip_id, bool band) {
   shapes.open("g", {{"class", "series " + style_class(series.style)}});
   shapes.element("title", {}, series.name);
   shapes.open("g", {{"clip-path", "url(#" + clip_id + ")"}});
-  if (series.style != kGrey) draw_band(shapes, series, area, scales);
+  if (band && series.style != kGrey) draw_band(shapes, series, area, scales);
   draw_line(shapes, series, area, scales);
   shapes.close();
   draw_points(shapes, series, scales);
@@ -111,9 +111,9 @@ void draw_panel(Markup& shapes, const Panel& panel, const PlotArea& area,
   draw_marks(shapes, panel, area);
   // The background first, and the first series, which matters most, last.
   for (const Series& series : panel.series)
-    if (series.style == kGrey) draw_series(shapes, series, area, scales, clip_id);
+    if (series.style == kGrey) draw_series(shapes, series, area, scales, clip_id, panel.bands);
   for (auto series = panel.series.rbegin(); series != panel.series.rend(); ++series)
-    if (series->style != kGrey) draw_series(shapes, *series, area, scales, clip_id);
+    if (series->style != kGrey) draw_series(shapes, *series, area, scales, clip_id, panel.bands);
   draw_arrows(shapes, panel, area, scales);
 }
 

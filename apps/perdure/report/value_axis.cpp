@@ -17,8 +17,8 @@ namespace {
 constexpr double kMedians = 10;
 // A close-up is drawn where it shows the best at least that much larger.
 constexpr double kCloserUp = 4;
-// Part of the lines' range that intervals may add at each end.
-constexpr double kIntervalRoom = 0.3;
+// Part of the axis that an interval may take, and of the intervals that may be longer.
+constexpr double kIntervalShare = 0.5, kLongShare = 1.0 / 3;
 // Ratio of values from which on a logarithmic axis shows more.
 constexpr double kLogRatio = 8;
 
@@ -32,17 +32,14 @@ std::vector<double> finite_values(const std::vector<Series>& all) {
   return values;
 }
 
-// Room for the intervals, as far as they do not take it from the lines: those of two or three
-// samples are ten times as long as what they stand around.
+// With room for the intervals, unless they would take it from the lines.
 Range with_intervals(Range range, const std::vector<Series>& all) {
-  const double length = range.high - range.low;
-  const double most = length > 0 ? kIntervalRoom * length : INFINITY;
+  if (!intervals_fit(all, range, ScaleKind::kLinear)) return range;
   Range wider = range;
   for (const Series& series : all)
     for (const ChartPoint& point : series.points) {
       if (!(point.y <= range.high) || !std::isfinite(point.high - point.low)) continue;
-      wider.low = std::min(wider.low, std::max(point.low, range.low - most));
-      wider.high = std::max(wider.high, std::min(point.high, range.high + most));
+      wider = {std::min(wider.low, point.low), std::max(wider.high, point.high)};
     }
   return wider;
 }
@@ -63,13 +60,12 @@ Axis value_axis(const ComparedMeasure& measure, const std::vector<Series>& all) 
   axis.title = fmt::format("{}{}{} is better", unit, unit.empty() ? "" : ", ",
                            measure.lower_is_better ? "lower" : "higher");
   const std::vector<double> values = finite_values(all);
-  if (measure.unit == "share") axis.range = {0, 1};
-  if (values.empty() || measure.unit == "share") return axis;
+  if (values.empty()) return axis;
   const double low = values.front(), high = values.back();
   if (measure.unit == "nats") {
     const double most = std::min(high, kMedians * std::abs(values[values.size() / 2]));
     axis.range = with_intervals({low, std::max(most, low)}, all);
-  } else if (low > 0 && high > kLogRatio * low) {
+  } else if (measure.unit != "share" && low > 0 && high > kLogRatio * low) {
     axis.kind = ScaleKind::kLog10;
     axis.range = Range{low / 1.1, high * 1.1};
     return axis;
@@ -78,6 +74,20 @@ Axis value_axis(const ComparedMeasure& measure, const std::vector<Series>& all) 
   }
   axis.range = rounded_out(widened(*axis.range, axis.kind), 6);
   return axis;
+}
+
+bool intervals_fit(const std::vector<Series>& all, Range range, ScaleKind kind) {
+  if (range.low == range.high) return true;
+  const Scale scale = {kind, range, 0, 1};
+  int64_t n = 0, n_long = 0;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points) {
+      if (series.style == kGrey || !(point.y <= range.high)) continue;
+      if (!std::isfinite(point.high - point.low)) continue;
+      ++n;
+      n_long += scale(point.high) - scale(point.low) > kIntervalShare;
+    }
+  return static_cast<double>(n_long) <= kLongShare * static_cast<double>(n);
 }
 
 std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel) {

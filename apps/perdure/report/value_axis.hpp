@@ -16,6 +16,10 @@ namespace perdure::report {
 // a logarithmic axis where they differ by much.
 Axis value_axis(const ComparedMeasure& measure, const std::vector<Series>& all);
 
+// False if many intervals of the coloured lines are so long that their bands would cover the lines
+// of the others. Requires: a range above 0 on logarithmic scales.
+bool intervals_fit(const std::vector<Series>& all, Range range, ScaleKind kind);
+
 // The range that the better half of the coloured lines needs; nothing if the panel shows them well
 // enough, or shows no losses, or those of a control.
 std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel);

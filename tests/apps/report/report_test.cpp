@@ -41,11 +41,15 @@ bool contains(const std::string& text, const std::string& part) { return count(t
 
 }  // namespace
 
-TEST_CASE("the best of a column is the lowest or the highest, and ties share it") {
+TEST_CASE("the best of a column is the lowest or the highest, and what reads the same shares it") {
   const Comparison lower = small_comparison({2, 1, 1});
   CHECK(ComparisonView(lower).best(0, 256) == std::vector<int64_t>{1, 2});
   const Comparison higher = small_comparison({2, 1, 1}, false);
   CHECK(ComparisonView(higher).best(0, 256) == std::vector<int64_t>{0});
+  const Comparison close = small_comparison({2, 1.00000001, 1});
+  CHECK(ComparisonView(close).best(0, 256) == std::vector<int64_t>{2, 1});
+  const Comparison equal = small_comparison({1, 1, 1});
+  CHECK(ComparisonView(equal).best(0, 256).empty());
   const Comparison alone = small_comparison({2});
   CHECK(ComparisonView(alone).best(0, 256).empty());
 }

@@ -20,9 +20,15 @@ Series line(int style, const std::vector<double>& values, double half_interval =
 }  // namespace
 
 TEST_CASE("intervals far longer than the lines' range do not press the lines flat") {
-  const Axis axis = value_axis(kLoss, {line(0, {1, 2}, 100)});
-  CHECK(axis.range->low >= 0);
-  CHECK(axis.range->high <= 3);
+  const std::vector<Series> all = {line(0, {1, 2}, 100)};
+  const Range range = *value_axis(kLoss, all).range;
+  CHECK(range.low >= 0);
+  CHECK(range.high <= 3);
+  CHECK_FALSE(intervals_fit(all, range, ScaleKind::kLinear));
+  const std::vector<Series> fitting = {line(0, {1, 2}, 0.2)};
+  CHECK(intervals_fit(fitting, {1, 2}, ScaleKind::kLinear));
+  CHECK_FALSE(intervals_fit(all, {1, 1000}, ScaleKind::kLog10));
+  CHECK(value_axis(kLoss, fitting).range->high >= 2.2);
   CHECK(value_axis(kLoss, {line(0, {1, 1}, 0.5)}).range->high >= 1.5);
 }
 

@@ -45,7 +45,8 @@ std::string grouped(std::string digits) {
 // Fixed digits where the eye can compare them, powers of ten where it cannot.
 std::string plain_text(double value, double largest) {
   const double size = std::abs(value);
-  if (size >= largest || (size > 0 && size < 1e-3)) return fmt::format("{:.2e}", value);
+  if (size >= largest) return fmt::format("{:.2e}", value);
+  if (size < 5e-4) return "0.000";
   if (size >= 9999.5) return grouped(fmt::format("{:.0f}", value));
   if (size >= 99.995) return grouped(fmt::format("{:.1f}", value));
   return fmt::format("{:.{}f}", value, size >= 9.9995 ? 2 : 3);

@@ -44,7 +44,7 @@ Markup reasons_table(const ComparisonView& view) {
   open_table(markup, "Cells without a figure, and why.");
   markup.open("thead").open("tr");
   for (const char* heading : {"entry", "state", "reason", "measures", "lengths"})
-    add_heading(markup, heading);
+    add_heading(markup, heading, "words");
   markup.close().close().open("tbody");
   for (const auto& [key, left_out] : reasons) {
     const auto& [e, reason, refused] = key;

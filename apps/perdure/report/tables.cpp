@@ -16,12 +16,15 @@
 namespace perdure::report {
 namespace {
 
-// All entries' one length of training; 0 if they differ.
+// The one length of training that entries know of; 0 if they differ.
 int64_t common_train_length(const ComparisonView& view) {
-  const std::vector<ComparedEntry>& entries = view.comparison().entries;
-  for (const ComparedEntry& entry : entries)
-    if (entry.train_length != entries.front().train_length) return 0;
-  return entries.empty() ? 0 : entries.front().train_length;
+  int64_t common = 0;
+  for (const ComparedEntry& entry : view.comparison().entries) {
+    if (entry.train_length == 0) continue;  // of a model that was not even opened
+    if (common != 0 && entry.train_length != common) return 0;
+    common = entry.train_length;
+  }
+  return common;
 }
 
 // The class of a column that is the first beyond the length of training.
@@ -186,8 +189,11 @@ Markup difference_table(const ComparisonView& view, int64_t m) {
         const bool clear = difference.low > 0 || difference.high < 0;
         markup.open("td", {{"class", css_class + (clear ? " clear" : "")},
                            {"data-value", sort_value(difference.value)}});
-        markup.text((difference.value > 0 ? "+" : "") + figure_text(difference.value, unit));
-        markup.element("small", {}, interval_text(difference.low, difference.high, unit)).close();
+        const std::string text = figure_text(difference.value, unit);
+        markup.text((difference.value > 0 && text != figure_text(0, unit) ? "+" : "") + text);
+        if (figure_text(difference.low, unit) != figure_text(difference.high, unit))
+          markup.element("small", {}, interval_text(difference.low, difference.high, unit));
+        markup.close();
       });
 }
 

@@ -18,7 +18,7 @@ constexpr double kMedians = 10;
 // A close-up is drawn where it shows the best at least that much larger.
 constexpr double kCloserUp = 4;
 // Part of the axis that an interval may take, and of the intervals that may be longer.
-constexpr double kIntervalShare = 0.5, kLongShare = 1.0 / 3;
+constexpr double kIntervalShare = 0.4, kLongShare = 0.25;
 // Ratio of values from which on a logarithmic axis shows more.
 constexpr double kLogRatio = 8;
 

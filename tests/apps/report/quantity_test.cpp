@@ -15,6 +15,7 @@ TEST_CASE("figures have the digits that say something, and their unit") {
   CHECK(figure_text(9.99951, "nats") == "10.00");
   CHECK(figure_text(1e9, "nats") == "1.00e+09");
   CHECK(figure_text(0, "nats") == "0.000");
+  CHECK(figure_text(-1.4e-7, "nats") == "0.000");
   CHECK(figure_text(0.8333, "share") == "83.3 %");
   CHECK(figure_text(123456.7, "tokens/s") == "123,457");
   CHECK(figure_text(999, "bytes") == "999 B");

@@ -103,6 +103,7 @@ TEST_CASE("the page has every figure, the best marked, and why a cell has none")
   refused.state = ComparedCell::State::kRefused;
   refused.reason = "the mask would see the future";
   comparison.cells.push_back(refused);
+  comparison.entries[2].train_length = 0;  // not known
   comparison.entries[1].configuration = "attention: {strategy: memory}";
   const std::string page = report_page(comparison, {"perdure compare -c a.yaml", "1.2.3"});
   CHECK(contains(page, "1.250"));

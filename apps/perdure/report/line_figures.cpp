@@ -126,28 +126,23 @@ Panel panel_of(const ComparisonView& view, int64_t m) {
   return panel;
 }
 
-// An entry of many that read the same: drawn once, under the first one's name.
+// Entries that read the same: drawn once, in the style of the first coloured one.
 void merge_equal_lines(std::vector<Series>& all) {
   std::vector<Series> distinct;
-  std::map<size_t, std::vector<std::string>> also;
   std::stable_partition(all.begin(), all.end(),
                         [](const Series& series) { return series.style != kGrey; });
+  const auto same = [](const ChartPoint& a, const ChartPoint& b) {
+    return a.x == b.x && a.y == b.y && a.measured == b.measured;
+  };
   for (Series& series : all) {
     const auto twin = std::find_if(distinct.begin(), distinct.end(), [&](const Series& other) {
       return std::equal(series.points.begin(), series.points.end(), other.points.begin(),
-                        other.points.end(), [](const ChartPoint& a, const ChartPoint& b) {
-                          return a.x == b.x && a.y == b.y && a.measured == b.measured;
-                        });
+                        other.points.end(), same);
     });
     if (twin == distinct.end())
       distinct.push_back(std::move(series));
     else
-      also[static_cast<size_t>(twin - distinct.begin())].push_back(series.name);
-  }
-  for (const auto& [i, names] : also) {
-    distinct[i].name += fmt::format(" + {}", names.size());
-    for (ChartPoint& point : distinct[i].points)
-      for (const std::string& name : names) point.hover += "\nalso " + name;
+      for (ChartPoint& point : twin->points) point.hover += "\nalso " + series.name;
   }
   all = std::move(distinct);
 }
@@ -188,9 +183,14 @@ std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& 
 
 LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
   LineFigure figure;
+  bool merged = false;
   for (const int64_t m : group.measures) {
     Panel panel = panel_of(view, m);
-    if (view.measure(m).unit == "bytes") merge_equal_lines(panel.series);
+    if (view.measure(m).unit == "bytes") {
+      const size_t n_before = panel.series.size();
+      merge_equal_lines(panel.series);
+      merged = merged || panel.series.size() < n_before;
+    }
     const std::optional<Range> close = close_range(view.measure(m), panel);
     figure.panels.push_back(panel);
     if (!close) continue;
@@ -203,6 +203,8 @@ LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
   if (group.shared_title.empty())
     figure.panels.front().title = capitalized(place_of(view, group.measures.front()));
   figure.notes = notes_of(view, figure, group);
+  if (merged)
+    figure.notes.push_back("Entries that read the same share a line; its points name them.");
   return figure;
 }
 

@@ -88,6 +88,18 @@ TEST_CASE("figures of one kind share a picture") {
                                           "memory"});
 }
 
+TEST_CASE("entries with the same bytes share a line whose points name them all") {
+  Comparison comparison = small_comparison({100, 100, 200});
+  comparison.measures[0].unit = "bytes";
+  for (int64_t e = 0; e < 3; ++e) comparison.cells.push_back(done_cell(e, 0, 512, 300));
+  comparison.cells.back().figure.value = 400;
+  const ComparisonView view(comparison);
+  const LineFigure figure = std::get<LineFigure>(pictures_of(view).at(0).content);
+  REQUIRE(figure.panels[0].series.size() == 2);
+  CHECK(figure.panels[0].series[0].name == "a");
+  CHECK(contains(figure.panels[0].series[0].points[0].hover, "also b"));
+}
+
 TEST_CASE("names of measures cannot leave the folder") {
   Comparison comparison = small_comparison({1, 2});
   comparison.measures[0].name = "../../up";

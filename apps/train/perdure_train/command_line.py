@@ -21,6 +21,7 @@ def _add_prepare(commands) -> None:
         p.add_argument(f"--{split}", nargs="+", default=[], metavar="BOOK", help="names of books, without .txt")
     p.add_argument("--documents", type=int, default=20000, help="generated training documents (%(default)s)")
     p.add_argument("--held-out-documents", type=int, default=2000, help="of validation and of test (%(default)s)")
+    p.add_argument("--sentences", type=int, default=6, help="of a generated text at most; 0: lists of words only (%(default)s)")
     p.add_argument("--distance", type=int, default=256,
                    help="recall and dialogue: most words between a fact and its question (%(default)s)")
     p.add_argument("--vocab-size", type=int, default=4096)

@@ -55,7 +55,7 @@ def _split_documents(options) -> dict:
         books = _read_books(options)
         texts = {s: lambda s=s: iter(books[s]) for s in SPLITS}
     else:
-        texts = generated(sentences)
+        texts = generated(sentences, options.sentences)
     return {s: lambda s=s: TEXT_TASKS[options.task](texts[s]()) for s in SPLITS}
 
 

@@ -23,7 +23,15 @@ def _sentence(random) -> str:
     return " ".join(parts) + "."
 
 
-def sentences(_split: str, count: int, random):
-    """`count` texts of one to six sentences, each a line."""
+def _list(random) -> str:
+    """Words without grammar, of which nothing can be guessed: copying is learnt on them first."""
+    return " ".join(random.choice(_NOUNS + _VERBS + _ADJECTIVES) for _ in range(random.randint(4, 16))) + "."
+
+
+def sentences(_split: str, count: int, random, most: int = 6):
+    """`count` texts, each a line: a quarter are lists of words, the others one to `most` sentences; lists only if 0."""
     for _ in range(count):
-        yield " ".join(_sentence(random) for _ in range(random.randint(1, 6)))
+        if most == 0 or random.random() < 0.25:
+            yield _list(random)
+        else:
+            yield " ".join(_sentence(random) for _ in range(random.randint(1, most)))

@@ -36,9 +36,7 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
       if (set.plugin == name) add_set(set, preference);
     ++preference;
   }
-  for (const perdure_kernel& kernel : own)
-    if (fits_cpu(kernel) && keeps_promise(kernel))
-      by_operation_[kernel.op].push_back({&kernel, preference});
+  for (const perdure_kernel& kernel : own) add(kernel, preference);
   for (auto& [name, candidates] : by_operation_)
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -49,7 +47,14 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
 
 void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference) {
   for (const perdure_kernel& kernel : set.kernels)
-    if (may_run(kernel)) by_operation_[kernel.op].push_back({&kernel, preference});
+    if (policy_.isa == "auto" || policy_.isa == kernel.isa || !operations_.is_built_in(kernel.op))
+      add(kernel, preference);
+}
+
+void KernelChooser::add(const perdure_kernel& kernel, size_t preference) {
+  if (!fits_cpu(kernel)) return;
+  auto& table = keeps_promise(kernel) ? by_operation_ : without_promise_;
+  table[kernel.op].push_back({&kernel, preference});
 }
 
 bool KernelChooser::fits_cpu(const perdure_kernel& kernel) const {
@@ -58,12 +63,6 @@ bool KernelChooser::fits_cpu(const perdure_kernel& kernel) const {
 
 bool KernelChooser::keeps_promise(const perdure_kernel& kernel) const {
   return !policy_.reproducible || (kernel.flags & PERDURE_KERNEL_NOT_REPRODUCIBLE) == 0;
-}
-
-bool KernelChooser::may_run(const perdure_kernel& kernel) const {
-  return fits_cpu(kernel) && keeps_promise(kernel) &&
-         (policy_.isa == "auto" || policy_.isa == kernel.isa ||
-          !operations_.is_built_in(kernel.op));
 }
 
 std::vector<const perdure_kernel*> KernelChooser::pinned(std::string_view op,
@@ -127,6 +126,13 @@ ChosenKernel KernelChooser::choose(const perdure_node& node) const {
   if (const auto it = by_operation_.find(node.op); it != by_operation_.end())
     for (const Candidate& candidate : it->second)
       if (take(*candidate.kernel, chosen)) return chosen;
+  if (const auto it = without_promise_.find(node.op); it != without_promise_.end())
+    for (const Candidate& candidate : it->second)
+      if (take(*candidate.kernel, chosen))
+        throw UsageError(
+            "the only kernels that take " + describe(node) +
+            " do not promise equal bits for equal rows; set kernels.reproducible: false "
+            "to use them");
   if (policy_.isa != "auto")
     throw UsageError("kernels.isa is '" + policy_.isa + "', but no kernel of it takes " +
                      describe(node) + "; use 'auto'");

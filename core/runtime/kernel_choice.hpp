@@ -41,8 +41,8 @@ class KernelChooser {
   KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
                 const OperationTable& operations, KernelPolicy policy);
 
-  // Errors: UsageError if a pinned kernel or a forced instruction set does not take the node; Error
-  // if nothing does.
+  // Errors: UsageError if a pinned kernel, a forced instruction set or whatever is reproducible
+  // does not take the node; Error if nothing does.
   ChosenKernel choose(const perdure_node& node) const;
 
   // Whether a composite may stand for its parts: no part is pinned, and no part has a more
@@ -55,14 +55,16 @@ class KernelChooser {
     size_t preference;  // place of its plugin; smaller is preferred
   };
   void add_set(const PluginHost::KernelSet& set, size_t preference);
+  void add(const perdure_kernel& kernel, size_t preference);
   void check_policy() const;
   bool fits_cpu(const perdure_kernel& kernel) const;
   bool keeps_promise(const perdure_kernel& kernel) const;
-  bool may_run(const perdure_kernel& kernel) const;
   // Kernels of that operation and name that this CPU can run.
   std::vector<const perdure_kernel*> pinned(std::string_view op, std::string_view name) const;
 
   std::map<std::string, std::vector<Candidate>, std::less<>> by_operation_;
+  // What could be used if the policy did not ask for equal bits.
+  std::map<std::string, std::vector<Candidate>, std::less<>> without_promise_;
   std::span<const PluginHost::KernelSet> sets_;
   std::span<const perdure_kernel> own_;
   const OperationTable& operations_;

@@ -52,6 +52,21 @@ TEST_CASE("a kernel that does not promise equal bits is taken only where that is
   CHECK(chosen({.reproducible = false}) == "add_hasty_scalar");
 }
 
+TEST_CASE("a node that only kernels without that promise take is refused, and the key is named") {
+  static const OperationTable operations;
+  const std::span<const perdure_kernel> hasty(kKernels + 1, 1);
+  const PluginHost::KernelSet sets[] = {{"mine", hasty}};
+  perdure_node node{};
+  node.op = "add";
+  const KernelChooser chooser(sets, {}, operations, {.prefer = {"mine"}});
+  CHECK_THROWS_WITH_AS(chooser.choose(node),
+                       doctest::Contains("set kernels.reproducible: false to use them"),
+                       UsageError);
+  const KernelChooser own(sets, hasty, operations, {.prefer = {}});
+  CHECK_THROWS_WITH_AS(own.choose(node), doctest::Contains("do not promise equal bits"),
+                       UsageError);
+}
+
 TEST_CASE("pinning a kernel that does not promise equal bits is refused where they are asked for") {
   const std::map<std::string, std::string> pin{{"add", "add_hasty_scalar"}};
   CHECK_THROWS_WITH_AS(chosen({.pin = pin}), doctest::Contains("set kernels.reproducible: false"),

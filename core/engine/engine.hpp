@@ -38,10 +38,8 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  int64_t position() const;  // tokens read so far
-  // The last tokens read: at most kTailLength, or the window of a strategy that computes whole
-  // windows.
-  std::span<const int32_t> tail() const;
+  int64_t position() const;               // tokens read so far
+  std::span<const int32_t> tail() const;  // the last tokens read, at most kTailLength
   // Tokens read of an input stream. Errors: Error for an unknown stream.
   int64_t stream_length(const std::string& stream) const;
   RandomState& random();
@@ -126,7 +124,8 @@ class Engine {
   // Reads chunks of an input stream that the strategy asked for (InputStream), after those that the
   // session already has; several pass through one step, each sees itself only. What the text reads
   // next sees them. Errors: Error for an unknown stream, an empty or too long chunk, a token
-  // outside the stream's vocabulary or more than the session can hold, before any row is computed.
+  // outside the stream's vocabulary or more than the session can hold, before any row is computed;
+  // Error if memory runs short, after whole chunks: stream_length() says how much was read.
   void feed_input(Session& session, const std::string& stream,
                   std::span<const std::span<const int32_t>> chunks);
 
@@ -141,7 +140,7 @@ class Engine {
   std::vector<std::string> graph_names() const;
   // Bytes of weights a single-token step reads.
   int64_t weight_bytes_per_token() const;
-  // Live bytes of a session's state after `position` tokens, without reading any.
+  // Live bytes of a session's state after `position` tokens and no input stream, without reading.
   int64_t state_bytes(int64_t position) const;
   // Longest position a session can reach; nullopt: no limit.
   std::optional<int64_t> max_length() const;

@@ -72,7 +72,10 @@ Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
 int64_t Session::position() const { return impl_->position; }
-std::span<const int32_t> Session::tail() const { return impl_->tail; }
+std::span<const int32_t> Session::tail() const {
+  const std::span<const int32_t> kept = impl_->tail;
+  return kept.last(std::min(kept.size(), static_cast<size_t>(kTailLength)));
+}
 int64_t Session::stream_length(const std::string& stream) const {
   return impl_->stream_lengths[impl_->engine->input_number(stream)];
 }

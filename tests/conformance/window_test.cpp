@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "core/engine/snapshot.hpp"
 #include "tests/conformance/strategy_candidates.hpp"
 
 using namespace perdure;
@@ -48,14 +49,17 @@ TEST_CASE("whole windows: rows of a window see what comes after them") {
   CHECK(last_logits(*one, tokens) == last_logits(*causal, std::span(tokens).last(1)));
 }
 
-TEST_CASE("whole windows: the tail holds the window, and a snapshot takes it along") {
+TEST_CASE("whole windows: a session and its snapshot remember the window, the tail is no longer") {
   const auto engine = make_engine(with("{strategy: window_proof}"));
   const auto tokens = random_tokens(kProofWindow + 30, engine->spec().info.vocab_size, 5);
   Session session = engine->new_session();
   const Feed one[] = {{&session, tokens, Feed::Logits::kNone}};
   engine->feed(one, {});
   CHECK(session.position() == static_cast<int64_t>(tokens.size()));
-  CHECK(std::ranges::equal(session.tail(), std::span(tokens).last(kProofWindow)));
+  const auto kept = decode_snapshot(session.snapshot()).tail;
+  CHECK(std::ranges::equal(kept, std::span(tokens).last(kProofWindow)));
+  // What the repeat penalty counts is the same with every strategy.
+  CHECK(std::ranges::equal(session.tail(), std::span(tokens).last(Session::kTailLength)));
   Session restored = engine->new_session();
   restored.restore(session.snapshot());
   const std::vector<int32_t> next{1};

@@ -118,22 +118,7 @@ void Engine::Impl::gather_declarations() {
     state_numbers[spec.name] = static_cast<uint32_t>(i);
   }
   for (const ExtraRowsPlan& extra : extra_rows) check_source(extra.rows);
-  for (const StateSpec& spec : layout->specs())
-    if (!spec.stream.empty()) input_number(spec.stream);
-}
-
-// Strategies of different layers may share a stream.
-void Engine::Impl::add_input(const InputStream& stream) {
-  for (const InputGraph& input : inputs) {
-    if (input.stream.name != stream.name) continue;
-    if (input.stream == stream) return;
-    throw Error("two strategies declare the input stream '" + stream.name +
-                "' with another vocabulary or another length of chunks");
-  }
-  if (stream.vocab_size < 1 || stream.max_chunk < 1)
-    throw Error("the input stream '" + stream.name +
-                "' is declared without a vocabulary or without a length of chunks");
-  inputs.push_back({stream, {}});
+  check_inputs();
 }
 
 // Errors: Error if extra rows would be read from beyond their source.

@@ -39,8 +39,8 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
                                                      const PluginHost& plugins);
 
 // Traits of all strategies together. Errors: UsageError for two segment lengths, two window
-// lengths, or extra rows beside another strategy; Error for a whole-window strategy that declares
-// what it may not have.
+// lengths, or extra rows beside another strategy; Error for a strategy that declares what it may
+// not have without segments, or with whole windows.
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
 // The identity lines of an engine (see Engine::identity).
@@ -74,7 +74,7 @@ struct Session::Impl {
   const Engine::Impl* engine;
   StateSet state;
   int64_t position = 0;
-  std::vector<int32_t> tail;
+  std::vector<int32_t> tail;            // at most the engine's tail_length()
   std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
 
@@ -94,7 +94,6 @@ struct Engine::Impl {
 
   // Construction, in this order (compile.cpp).
   void gather_declarations();
-  void add_input(const InputStream& stream);
   void check_source(const ExtraRows& extra) const;
   void build_graphs();
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
@@ -122,11 +121,13 @@ struct Engine::Impl {
   void run_step(CompiledGraph& graph);
   void clear_step();
   // Input streams (feed_input.cpp).
+  void add_input(const InputStream& stream);
+  void check_inputs() const;
   size_t input_number(const std::string& stream) const;
   void check_chunks(const InputStream& stream, std::span<const std::span<const int32_t>> chunks,
                     int64_t length) const;
   void add_chunk(Session::Impl& session, std::span<const int32_t> chunk, int64_t stream_index);
-  // The most tokens that a session's tail holds.
+  // The most tokens that a session remembers: its tail, or a whole window.
   int64_t tail_length() const { return std::max(Session::kTailLength, traits.window_length); }
 
   // Declaration order is destruction order reversed: whoever borrows comes later.

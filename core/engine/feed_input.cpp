@@ -1,11 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Reading chunks of input streams: as many of one session as fit pass through a step together.
+// Input streams: what strategies may declare of them, and reading their chunks, of which as many of
+// one session as fit pass through a step together.
 #include <algorithm>
 
 #include "core/engine/engine_impl.hpp"
 
 namespace perdure {
+
+// Strategies of different layers may share a stream.
+void Engine::Impl::add_input(const InputStream& stream) {
+  for (const InputGraph& input : inputs) {
+    if (input.stream.name != stream.name) continue;
+    if (input.stream == stream) return;
+    throw Error("two strategies declare the input stream '" + stream.name +
+                "' with another vocabulary or another length of chunks");
+  }
+  if (stream.vocab_size < 1 || stream.max_chunk < 1)
+    throw Error("the input stream '" + stream.name +
+                "' is declared without a vocabulary or without a length of chunks");
+  inputs.push_back({stream, {}});
+}
+
+// A snapshot tells the length of a stream by the rows of the states that grow with it.
+void Engine::Impl::check_inputs() const {
+  const auto& specs = layout->specs();
+  for (const StateSpec& spec : specs)
+    if (!spec.stream.empty() && std::ranges::none_of(inputs, [&](const InputGraph& input) {
+          return input.stream.name == spec.stream;
+        }))
+      throw Error("the state '" + spec.name + "' is declared to grow with the input stream '" +
+                  spec.stream + "', which no strategy declares");
+  for (const InputGraph& input : inputs)
+    if (std::ranges::none_of(
+            specs, [&](const StateSpec& spec) { return spec.stream == input.stream.name; }))
+      throw Error("the input stream '" + input.stream.name +
+                  "' is declared without a state that grows with it");
+}
 
 size_t Engine::Impl::input_number(const std::string& stream) const {
   for (size_t i = 0; i < inputs.size(); ++i)

@@ -23,7 +23,6 @@ using snapshot_frame::Writer;
 
 // More than any session has, little enough that containers of that many elements stay below 64 MiB.
 constexpr uint32_t kMaxNotes = 1024;
-constexpr uint32_t kMaxTail = 1u << 20;
 constexpr uint32_t kMaxTensors = 1u << 16;
 
 // ---- writing
@@ -38,7 +37,7 @@ void require_within(uint64_t count, uint64_t limit, const char* what) {
 void require_encodable(const SnapshotContents& contents) {
   require_within(contents.identity.size(), kMaxText, "bytes of identity");
   require_within(contents.notes.size(), kMaxNotes, "notes");
-  require_within(contents.tail.size(), kMaxTail, "tokens of tail");
+  require_within(contents.tail.size(), kMaxSnapshotTail, "tokens of tail");
   require_within(contents.tensors.size(), kMaxTensors, "tensors");
   for (const auto& [name, value] : contents.notes) {
     require_within(std::max(name.size(), value.size()), kMaxText, "bytes of a note");
@@ -101,7 +100,8 @@ SnapshotContents decode(std::span<const std::byte> bytes, bool with_values) {
   contents.position = in.number<int64_t>();
   if (contents.position < 0) refuse("the position is negative", where);
   contents.random_state = in.number<uint64_t>();
-  contents.tail = in.numbers<int32_t>(in.count(kMaxTail, sizeof(int32_t), "tokens of tail"));
+  contents.tail =
+      in.numbers<int32_t>(in.count(kMaxSnapshotTail, sizeof(int32_t), "tokens of tail"));
   contents.tensors = read_directory(in);
   if (with_values) {
     for (auto& tensor : contents.tensors) {

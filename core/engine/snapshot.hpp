@@ -14,6 +14,9 @@
 
 namespace perdure {
 
+// Tokens of tail that a snapshot can hold.
+inline constexpr uint32_t kMaxSnapshotTail = 1u << 20;
+
 // The live rows of one state tensor, F32, in logical order.
 struct SnapshotTensor {
   std::string name;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "core/engine/engine_impl.hpp"
+#include "core/engine/snapshot.hpp"
 
 namespace perdure {
 namespace {
@@ -69,9 +70,24 @@ void check_extra_rows(std::span<const ConfiguredStrategy> strategies) {
                        "another strategy");
 }
 
-// A window computed anew in every step leaves nothing to keep.
+// What comes with the segments never comes without them.
+void check_segments(const ConfiguredStrategy& s, const Traits& traits) {
+  if (traits.segment_length > 0) return;
+  if (traits.segment_length < 0 || !s.strategy->extra_rows().empty() ||
+      s.strategy->phase_rows(Phase::kBegin) != 0 || s.strategy->phase_rows(Phase::kEnd) != 0)
+    throw Error("the strategy '" + std::string(s.plugin->name()) + "' declares segments of " +
+                std::to_string(traits.segment_length) +
+                " tokens; with extra rows or with begin or end graphs they must be positive, "
+                "otherwise 0 for none");
+}
+
+// A window computed anew in every step leaves nothing to keep but its tokens.
 void check_window(const ConfiguredStrategy& s, const Traits& traits) {
   if (traits.window_length == 0) return;
+  if (traits.window_length < 0 || traits.window_length > kMaxSnapshotTail)
+    throw Error("the strategy '" + std::string(s.plugin->name()) + "' declares a window of " +
+                std::to_string(traits.window_length) + " tokens; a session keeps 1 to " +
+                std::to_string(kMaxSnapshotTail));
   if (!s.strategy->states().empty() || !s.strategy->extra_rows().empty() ||
       !s.strategy->input_streams().empty() || traits.segment_length != 0)
     throw Error("the strategy '" + std::string(s.plugin->name()) +
@@ -130,6 +146,7 @@ Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
     const Traits t = s.strategy->traits();
+    check_segments(s, t);
     check_window(s, t);
     if (window.value_or(t.window_length) != t.window_length)
       throw UsageError("attention.layers combines " + std::string(s.plugin->name()) +

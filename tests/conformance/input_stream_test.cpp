@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/engine/snapshot.hpp"
 #include "tests/conformance/strategy_candidates.hpp"
 #include "tests/support/sanitized.hpp"
 
@@ -131,6 +132,64 @@ TEST_CASE("input streams: a snapshot takes them along, and a session without for
   restored.restore(engine->new_session().snapshot());
   CHECK(restored.stream_length("contexts") == 0);
   CHECK(all_logits(*engine, restored, tokens) == logits_with(*engine, {}, tokens));
+}
+
+TEST_CASE("input streams: a snapshot with rows that no session can have is refused") {
+  const auto engine = make_engine(kParallel);
+  Session session = engine->new_session();
+  give(*engine, session, random_chunks(*engine, {9}, 11));
+  all_logits(*engine, session, some_text(*engine));
+  const auto before = session.snapshot();
+  const SnapshotContents good = decode_snapshot(before);
+  const auto resize = [](SnapshotTensor& t, int64_t rows) {
+    t.rows = rows;
+    t.values.resize(static_cast<size_t>(rows * t.columns));
+  };
+  const auto refused = [&](SnapshotContents contents, const char* sentence) {
+    CHECK_THROWS_WITH_AS(session.restore(encode_snapshot(contents)), doctest::Contains(sentence),
+                         Error);
+    CHECK(session.snapshot() == before);
+  };
+  REQUIRE(good.tensors[0].name == "context_k");
+  SnapshotContents uneven = good, long_stream = good, long_text = good, short_list = good;
+  resize(uneven.tensors[1], 8);
+  refused(uneven, "'context_v' has 8 rows of the input stream 'contexts'");
+  for (size_t i = 0; i < 2; ++i) resize(long_stream.tensors[i], kProofContexts + 1);
+  refused(long_stream, "'context_k' has 121 rows of the input stream 'contexts'");
+  resize(long_text.tensors[2], good.tensors[2].rows + 1);
+  refused(long_text, "belongs");
+  short_list.tensors.pop_back();
+  refused(short_list, "state tensors, not");
+  SnapshotContents swapped = good;
+  std::swap(swapped.tensors[0].name, swapped.tensors[1].name);
+  refused(swapped, "where 'context_k' 9 x");
+}
+
+TEST_CASE("input streams: beside a strategy with segments, which they do not move") {
+  const Candidate hybrid{"hybrid",
+                         "llama.v0.bin",
+                         "{strategy: parallel_proof, layers: {'0': {strategy: memory, mem_len: 4, "
+                         "initial: zero}}}",
+                         4,
+                         false,
+                         4};
+  const auto engine = make_engine(hybrid), elsewhere = make_engine(hybrid, {"step.max_rows=3"});
+  const auto tokens = some_text(*engine);
+  const std::span<const int32_t> all(tokens);
+  const Chunks chunks = random_chunks(*engine, {9, 5}, 12);
+  Session session = engine->new_session();
+  give(*engine, session, {chunks[0]});
+  all_logits(*engine, session, all.first(6));
+  const auto without = all_logits(*engine, session, all.subspan(6));
+  session = engine->new_session();
+  give(*engine, session, {chunks[0]});
+  all_logits(*engine, session, all.first(6));
+  give(*engine, session, {chunks[1]});
+  Session moved = elsewhere->new_session();
+  moved.restore(session.snapshot());
+  const auto rest = all_logits(*engine, session, all.subspan(6));
+  CHECK(rest != without);
+  CHECK(logits_token_by_token(*elsewhere, moved, all.subspan(6)) == rest);
 }
 
 TEST_CASE("input streams: what does not fit is refused before anything is read") {

@@ -98,7 +98,7 @@ void print_graphs(const Engine& engine, const std::vector<std::string>& names,
 int run_graph(const Arguments& arguments) {
   std::vector<std::string> names;
   bool dot = false;
-  CommandLine line("inspect graph [step | init | begin | end] [--dot]",
+  CommandLine line("inspect graph [step | init | begin | end | input:NAME] [--dot]",
                    "What will be computed; without a name, all graphs of the model and strategy.");
   line.add_flag("dot", &dot, "as Graphviz DOT").add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
@@ -110,7 +110,7 @@ int run_graph(const Arguments& arguments) {
 
 int run_plan(const Arguments& arguments) {
   std::vector<std::string> names;
-  CommandLine line("inspect plan [step | init | begin | end]",
+  CommandLine line("inspect plan [step | init | begin | end | input:NAME]",
                    "Which kernel computes what, in which buffer; without a name, all plans.");
   line.add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;

@@ -64,14 +64,42 @@ inline Value row_index(GraphBuilder& g, int64_t modulus = 0, int64_t offset = 0,
 // Per row its number in its stream (perdure_row.stream_index) as I64 [rows, 1].
 inline Value stream_index(GraphBuilder& g) { return g.apply("stream_index", {}); }
 
+// index [rows, 1] I64 to another I64 [rows, 1]: floor((index + before) / group) + after, at least
+// 0.
+inline Value map_index(GraphBuilder& g, Value index, int64_t before, int64_t group = 1,
+                       int64_t after = 0) {
+  return g.apply("map_index", {index}, {{"before", before}, {"group", group}, {"after", after}});
+}
+
+// index [rows, 1] I64 to values[n], n being how many of `edges` [1, m] are <= index. values
+// [1, m + 1]; both F32 constants that hold whole numbers. Result [rows, 1] I64.
+inline Value piecewise_index(GraphBuilder& g, Value index, Value edges, Value values) {
+  return g.apply("piecewise_index", {index, edges, values});
+}
+
+// How rope_angles makes cosines and sines; see there.
+struct AngleRule {
+  double divisor = 1.0;
+  double xpos_lambda = 0.0;
+  int64_t xpos_sign = 0;
+  double scale = 1.0;
+};
+
 // Cosines and sines of a row's rotation, [rows, 2 * n] as cos0, sin0, cos1, sin1, ... from index
-// [rows, 1] I64 and frequencies [1, n]: angle_i = f32(f32(index) / divisor) * frequency_i, an F32
-// product for index < 2^17, in double beyond. With xpos_sign != 0 both are multiplied by
-// real_i(index)^xpos_sign, real_i(p) = ((2i / (2n) + lambda) / (1 + lambda))^p.
-inline Value rope_angles(GraphBuilder& g, Value index, Value frequencies, double divisor = 1.0,
-                         double xpos_lambda = 0.0, int64_t xpos_sign = 0) {
-  return g.apply("rope_angles", {index, frequencies},
-                 {{"divisor", divisor}, {"xpos_lambda", xpos_lambda}, {"xpos_sign", xpos_sign}});
+// [rows, 1] I64 and frequencies [m, n]: angle_i = f32(f32(index) / divisor) * frequency_i, an F32
+// product for index < 2^17, in double beyond. With m > 1, `set` [rows, 1] I64 says which row of the
+// frequencies is meant, and all angles are computed in double. With xpos_sign != 0 both are
+// multiplied by real_i(index)^xpos_sign, real_i(p) = ((2i / (2n) + lambda) / (1 + lambda))^p. Both
+// are multiplied by `scale`.
+inline Value rope_angles(GraphBuilder& g, Value index, Value frequencies,
+                         const AngleRule& rule = {}, Value set = {}) {
+  std::vector<Value> in{index, frequencies};
+  if (set.valid()) in.push_back(set);
+  return g.apply("rope_angles", in,
+                 {{"divisor", rule.divisor},
+                  {"xpos_lambda", rule.xpos_lambda},
+                  {"xpos_sign", rule.xpos_sign},
+                  {"scale", rule.scale}});
 }
 
 // Rotates the adjacent pairs of every head: (x0, x1) -> (x0 cos - x1 sin, x0 sin + x1 cos).
@@ -110,6 +138,17 @@ inline Value step_range(GraphBuilder& g) { return g.apply("step_range", {}); }
 // All rows that a state of an input stream holds: first = 0, end = live rows, shift = 0.
 inline Value live_range(GraphBuilder& g, Value state) { return g.apply("live_range", {state}); }
 
+// The keys of `range` [rows, 3] that lie within the last `near` places up to the row's own, `index`
+// [rows, 1] (far = false), or those before them (far = true). Shifts stay.
+inline Value cut_range(GraphBuilder& g, Value range, Value index, int64_t near, bool far) {
+  return g.apply("cut_range", {range, index}, {{"near", near}, {"far", int64_t{far}}});
+}
+
+// `range` [rows, 3] with the shift `shift` [rows, 1] I64.
+inline Value shift_range(GraphBuilder& g, Value range, Value shift) {
+  return g.apply("shift_range", {range, shift});
+}
+
 // Row `index` [rows, 1] of a state: [rows, state columns].
 inline Value state_read(GraphBuilder& g, Value state, Value index) {
   return g.apply("state_read", {state, index});
@@ -131,6 +170,10 @@ struct KeyRange {
   bool rotate = false;  // keys are stored un-rotated: rotate key j by row floor((j + shift) /
                         // group) of `angles`
   int64_t group = 1;
+  // B > 0: rotate key j by two rows of `angles` in turn, shift + j mod B and shift + B + floor(j /
+  // B), so that few rows serve many places: the former turn by 0 .. B - 1 places, the latter by
+  // multiples of B. `group` is 1.
+  int64_t angle_block = 0;
 };
 
 // Softmax attention of every row over its ranges together: score = q.k / sqrt(head_size), query
@@ -152,6 +195,7 @@ inline Value attend(GraphBuilder& g, const std::vector<Value>& queries,
     a.emplace_back("query." + n, ranges[r].query);
     a.emplace_back("rotate." + n, int64_t{ranges[r].rotate});
     a.emplace_back("group." + n, ranges[r].group);
+    a.emplace_back("angle_block." + n, ranges[r].angle_block);
   }
   if (angles.valid()) in.push_back(angles);
   return g.apply("attend", in, a);

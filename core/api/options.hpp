@@ -33,6 +33,11 @@ struct OptionSpec {
   // Whether another value gives other numbers: then it is part of a memory's identity. False for
   // mere limits.
   bool changes_numbers = true;
+  // Came after memories had been written without it: at its default it leaves no trace in their
+  // identity.
+  bool joined_later = false;
+  // kInt and kReal: the word `auto` may be written for 0.
+  bool zero_is_auto = false;
 };
 
 // Checked option values: every option of the schema has one.

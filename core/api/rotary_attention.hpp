@@ -9,13 +9,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/api/operations.hpp"
 #include "core/api/options.hpp"
-#include "core/api/rope.hpp"
+#include "core/api/rope_scaling.hpp"
 #include "core/api/strategy.hpp"
 
 namespace perdure {
@@ -36,7 +37,7 @@ inline OptionSpec eval_length_option() {
 
 // The options of RotaryOptions, for a strategy's schema.
 inline std::vector<OptionSpec> rotary_option_specs() {
-  return {
+  std::vector<OptionSpec> specs{
       eval_length_option(),
       {.name = "train_length",
        .type = OptionType::kInt,
@@ -47,16 +48,6 @@ inline std::vector<OptionSpec> rotary_option_specs() {
        .type = OptionType::kReal,
        .default_value = 0.0,
        .help = "Base of the rotation frequencies; 0: the model's.",
-       .min = 0},
-      {.name = "rope_scaling",
-       .type = OptionType::kText,
-       .default_value = std::string("none"),
-       .help = "linear: positions are divided by `factor` (position interpolation).",
-       .choices = {"none", "linear"}},
-      {.name = "factor",
-       .type = OptionType::kReal,
-       .default_value = 0.0,
-       .help = "Divisor of linear scaling, below 1 too; 0: eval_length / train_length.",
        .min = 0},
       {.name = "log_n",
        .type = OptionType::kBool,
@@ -76,13 +67,16 @@ inline std::vector<OptionSpec> rotary_option_specs() {
        .default_value = false,
        .help = "Rotated keys are divided by their root mean square, head by head."},
   };
+  const auto scaling = rope_scaling_specs();
+  specs.insert(specs.end(), scaling.begin(), scaling.end());
+  return specs;
 }
 
 // How positions enter queries and keys, with the model's values filled in.
 struct RotaryOptions {
-  double theta = 10000.0;
-  double divisor = 1.0;  // of positions
-  double xpos = 0.0;     // lambda; 0 = off
+  RopeScaling scaling;
+  bool rotates = true;  // false: queries and keys stay as they are projected
+  double xpos = 0.0;    // lambda; 0 = off
   int64_t train_length = 0;
   int64_t eval_length = 0;  // 0 = not given
   bool log_n = false;
@@ -90,38 +84,35 @@ struct RotaryOptions {
   bool key_norm = false;
 };
 
-// Requires: `options` holds what rotary_option_specs() states.
+// Rotation as the model was trained, and nothing else.
+inline RotaryOptions trained_rotation(const ModelInfo& model) {
+  RotaryOptions o;
+  o.scaling.frequencies = rope_frequencies(model.head_size, model.rope_theta);
+  return o;
+}
+
+// Requires: `options` holds what rotary_option_specs() states. `n_places`: the places of a session,
+// for a strategy that can turn its keys anew for every row; 0: it cannot.
 // Errors: UsageError if an option needs a length that neither the options nor the model give, or
 // acts on nothing.
-inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& options) {
+inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& options,
+                                         int64_t n_places = 0) {
   RotaryOptions o;
   o.eval_length = options.integer("eval_length");
   o.train_length = options.integer("train_length");
   if (o.train_length == 0) o.train_length = model.train_length;
-  o.theta = options.real("rope_theta");
-  if (o.theta == 0.0) o.theta = model.rope_theta;
+  const double theta = options.real("rope_theta");
   o.xpos = options.real("xpos");
   o.log_n = options.flag("log_n");
   o.log_n_clamp = options.flag("log_n_clamp");
   o.key_norm = options.flag("key_norm");
-  const double factor = options.real("factor");
-  if (options.text("rope_scaling") == "linear") {
-    if (factor == 0.0 && (o.eval_length == 0 || o.train_length == 0))
-      throw UsageError(
-          "attention.rope_scaling: linear needs attention.factor, or attention.eval_length and a "
-          "training length to take it from");
-    o.divisor = factor != 0.0
-                    ? factor
-                    : static_cast<double>(o.eval_length) / static_cast<double>(o.train_length);
-  } else if (factor != 0.0) {
-    throw UsageError("attention.factor acts only with attention.rope_scaling: linear");
-  }
-  constexpr double kLeast = 1e-30;  // less leaves the range of F32
-  if (o.theta < kLeast)
-    throw UsageError("attention.rope_theta is too small to rotate by; it must be at least 1e-30");
-  if (o.divisor < kLeast)
+  o.scaling = RopeScalingReader(model, options, theta == 0.0 ? model.rope_theta : theta,
+                                o.train_length, n_places)
+                  .read();
+  if (o.xpos != 0.0 && o.scaling.sets() > 1)
     throw UsageError(
-        "attention.factor is too small to divide positions by; it must be at least 1e-30");
+        "attention.xpos scales keys before they are kept, and this attention.rope_scaling turns "
+        "them anew for every row; use one of the two");
   if (o.log_n && o.train_length < 2)
     throw UsageError(
         "attention.log_n needs a training length of at least 2: set attention.train_length");
@@ -138,67 +129,111 @@ inline int64_t most_xpos_places(double lambda) {
   return static_cast<int64_t>(std::min(kMany, kLargestExponent / std::log1p(1.0 / lambda)));
 }
 
-// The nodes that make queries and keys of a layer. Cheap to copy.
+// Applies angles [rows, head_size] to x [rows, heads * head_size]; op::rope if nothing else is
+// asked for.
+using Turn = std::function<Value(GraphBuilder& g, Value x, Value angles)>;
+
+// The nodes that make queries and keys of a layer. Places are I64 [rows, 1].
 class RotaryProjections {
  public:
-  RotaryProjections(const ModelInfo& model, const RotaryOptions& options)
-      : model_(model), options_(options) {}
+  RotaryProjections(const ModelInfo& model, const RotaryOptions& options, Turn turn = op::rope)
+      : model_(model), options_(options), turn_(std::move(turn)) {}
 
-  // Queries [rows, heads * head_size] of x, rotated at `index` and scaled.
-  Value query(GraphBuilder& g, int64_t layer, Value x, Value index) const {
-    const Value raw = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_q.weight")));
-    const Value q = op::rope(g, raw, angles(g, index, 1));
+  // Queries [rows, heads * head_size] of x, neither rotated nor scaled.
+  Value raw_query(GraphBuilder& g, int64_t layer, Value x) const {
+    return op::mat_mul(g, x, g.weight(layer_name(layer, "attn_q.weight")));
+  }
+
+  // Queries rotated at `index`, and scaled as those of a row at `place`.
+  Value rotated_query(GraphBuilder& g, Value raw, Value index, Value place) const {
+    const Value q = options_.rotates ? turn_(g, raw, angles(g, index, 1)) : raw;
     if (!options_.log_n) return q;
-    return op::scale_rows(g, q, op::log_n(g, index, options_.train_length, options_.log_n_clamp));
+    return op::scale_rows(g, q, op::log_n(g, place, options_.train_length, options_.log_n_clamp));
   }
 
-  // Keys [rows, kv_heads * head_size] of x by the projection `weight`, rotated at `index`.
-  Value key(GraphBuilder& g, Value weight, Value x, Value index) const {
-    return normed(g, op::rope(g, op::mat_mul(g, x, weight), angles(g, index, -1)));
+  // Queries of x, rotated and scaled at `place`.
+  Value query(GraphBuilder& g, int64_t layer, Value x, Value place) const {
+    return rotated_query(g, raw_query(g, layer, x), place, place);
   }
 
-  // The same without rotation, for keys that `attend` rotates on reading: a norm that rotation does
-  // not change.
-  Value unrotated_key(GraphBuilder& g, Value weight, Value x) const {
-    return normed(g, op::mat_mul(g, x, weight));
+  // Projected keys [rows, kv_heads * head_size] as they are kept: rotated at `index`.
+  Value rotated_key(GraphBuilder& g, Value raw, Value index) const {
+    return normed(g, options_.rotates ? turn_(g, raw, angles(g, index, -1)) : raw);
+  }
+
+  // Keys of x by the projection `weight`, rotated at `place`.
+  Value key(GraphBuilder& g, Value weight, Value x, Value place) const {
+    return rotated_key(g, op::mat_mul(g, x, weight), place);
+  }
+
+  // The same without rotation: a norm that rotation does not change.
+  Value unrotated_key(GraphBuilder& g, Value raw) const { return normed(g, raw); }
+
+  // Cosines and sines by which the rows at `index` are rotated. xpos_sign: 1 for queries, -1 for
+  // keys, 0 for neither.
+  Value angles(GraphBuilder& g, Value index, int64_t xpos_sign) const {
+    const RopeScaling& s = options_.scaling;
+    const Value frequencies = g.constant(constant_name("rope_frequencies"), s.sets(),
+                                         model_.head_size / 2, s.frequencies);
+    const op::AngleRule rule{.divisor = s.divisor,
+                             .xpos_lambda = options_.xpos,
+                             .xpos_sign = options_.xpos != 0.0 ? xpos_sign : 0,
+                             .scale = xpos_sign > 0 ? s.query_scale : 1.0};
+    return op::rope_angles(g, index, frequencies, rule, s.sets() > 1 ? set_of(g, index) : Value{});
+  }
+
+  // Which set of frequencies a row at `index` turns by. Requires: several sets.
+  Value set_of(GraphBuilder& g, Value index) const {
+    std::vector<float> numbers;
+    for (int64_t i = 0; i < options_.scaling.sets(); ++i) numbers.push_back(static_cast<float>(i));
+    return by_set(g, index, "rope_sets", std::move(numbers));
+  }
+
+  // values[n] of the set n that a row at `index` turns by, as [rows, 1] I64.
+  // Requires: several sets, and a whole number below 2^24 for each.
+  Value by_set(GraphBuilder& g, Value index, const char* name, std::vector<float> values) const {
+    const std::vector<int64_t>& places = options_.scaling.first_places;
+    const auto n = static_cast<int64_t>(places.size());
+    const Value edges = g.constant(constant_name("rope_edges"), 1, n,
+                                   std::vector<float>(places.begin(), places.end()));
+    return op::piecewise_index(g, index, edges,
+                               g.constant(constant_name(name), 1, n + 1, std::move(values)));
   }
 
   // Rotations of places 0 .. count - 1, [count, head_size] as cos, sin pairs, for `attend` to
-  // rotate keys by.
+  // rotate keys by. Requires: one set of frequencies.
   Value angle_table(GraphBuilder& g, int64_t count) const {
-    const std::vector<float> f = rope_frequencies(model_.head_size, options_.theta);
     std::vector<float> table;
     for (int64_t p = 0; p < count; ++p)
-      for (const float frequency : f) {
-        const float place = static_cast<float>(p) / static_cast<float>(options_.divisor);
+      for (const float frequency : options_.scaling.frequencies) {
+        const float place = static_cast<float>(p) / static_cast<float>(options_.scaling.divisor);
         table.insert(table.end(), {std::cos(place * frequency), std::sin(place * frequency)});
       }
-    return g.constant(constant_name("rope_angles", count), count, model_.head_size,
+    return g.constant(constant_name("rope_angles") + std::to_string(count), count, model_.head_size,
                       std::move(table));
   }
 
- private:
-  Value angles(GraphBuilder& g, Value index, int64_t xpos_sign) const {
-    const std::vector<float> f = rope_frequencies(model_.head_size, options_.theta);
-    const Value frequencies =
-        g.constant(constant_name("rope_frequencies", 0), 1, static_cast<int64_t>(f.size()), f);
-    return op::rope_angles(g, index, frequencies, options_.divisor, options_.xpos,
-                           options_.xpos != 0.0 ? xpos_sign : 0);
-  }
+  const RotaryOptions& options() const { return options_; }
+  const ModelInfo& model() const { return model_; }
 
+ private:
   Value normed(GraphBuilder& g, Value k) const {
     constexpr double kEps = 1e-5;  // of the original, whatever the model's own norms use
     return options_.key_norm ? op::rms_norm(g, k, {}, kEps, model_.head_size) : k;
   }
 
   // Layers with other options have constants of their own.
-  std::string constant_name(const char* what, int64_t count) const {
-    return std::string(what) + "/" + std::to_string(options_.theta) + "/" +
-           std::to_string(options_.divisor) + "/" + std::to_string(count);
+  std::string constant_name(const char* what) const {
+    const RopeScaling& s = options_.scaling;
+    size_t hash = std::hash<double>()(s.divisor);
+    for (const float f : s.frequencies) hash = hash * 31 + std::hash<float>()(f);
+    for (const int64_t p : s.first_places) hash = hash * 31 + std::hash<int64_t>()(p);
+    return std::string(what) + "/" + std::to_string(hash) + "/";
   }
 
   ModelInfo model_;
   RotaryOptions options_;
+  Turn turn_;
 };
 
 }  // namespace perdure

@@ -134,6 +134,13 @@ class AttentionStrategy {
     static_cast<void>(stream);
   }
 
+  // Whether another value of this option, all others being as they are, would give other numbers.
+  // One that would not is no part of a memory's identity.
+  virtual bool depends_on(std::string_view option) const {
+    static_cast<void>(option);
+    return true;
+  }
+
   // Nodes behind the last layer in the step graph, for memory that has passed through the whole
   // model. x: the residual stream [rows, hidden_size] before the output norm, extra rows included.
   virtual void finish(GraphBuilder&, Value x) { static_cast<void>(x); }

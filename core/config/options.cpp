@@ -15,6 +15,8 @@ namespace {
 }
 
 OptionValue convert(const RawOption& raw, const OptionSpec& spec) {
+  if (spec.zero_is_auto && raw.text == "auto" && !raw.quoted)
+    return spec.type == OptionType::kInt ? OptionValue(int64_t{0}) : OptionValue(0.0);
   switch (spec.type) {
     case OptionType::kBool:
       if (const auto flag = scalar_to_bool(raw.text, raw.quoted)) return *flag;

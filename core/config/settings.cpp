@@ -20,17 +20,45 @@ namespace {
 
 constexpr int64_t kMaxLayers = 1 << 16;
 
+// An option as written: a value, or a list of values, which becomes one text.
+RawOption read_option(const MapReader& reader, const YamlEntry& entry) {
+  const YamlNode& value = entry.value;
+  if (value.kind == YamlNode::Kind::kScalar) return {value.text, value.place, value.quoted};
+  if (value.kind != YamlNode::Kind::kList)
+    reader.fail(value, entry.key, "must be a single value or a list of them");
+  std::string text;
+  for (const YamlNode& item : value.items) {
+    if (item.kind != YamlNode::Kind::kScalar)
+      reader.fail(item, entry.key, "must be a list of single values");
+    text += (text.empty() ? "" : ", ") + item.text;
+  }
+  return {text, value.place, true};
+}
+
+// Hugging Face's models write a scaling as a map, {rope_type: yarn, factor: 4}; here its type is
+// the option's value and the other entries are options beside it.
+void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyChoice& choice) {
+  for (const YamlEntry& inner : entry.value.entries) {
+    const bool is_type = inner.key == "rope_type" || inner.key == "type";
+    const std::string& name = is_type ? entry.key : inner.key;
+    if (!choice.options.emplace(name, read_option(reader, inner)).second)
+      reader.fail(inner.value, entry.key, "says '" + name + "', which stands here already");
+  }
+}
+
 // The strategy and, as its options, every key that nobody has asked `reader` for.
 StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
   StrategyChoice choice;
   choice.place = node.place;
   reader.text("strategy", choice.strategy);
-  for (const YamlEntry* entry : reader.rest()) {
-    const YamlNode& value = entry->value;
-    if (value.kind != YamlNode::Kind::kScalar)
-      reader.fail(value, entry->key, "must be a single value");
-    choice.options[entry->key] = {value.text, value.place, value.quoted};
-  }
+  const auto entries = reader.rest();
+  const auto is_scaling_map = [](const YamlEntry& e) {
+    return e.key == "rope_scaling" && e.value.kind == YamlNode::Kind::kMap;
+  };
+  for (const YamlEntry* entry : entries)
+    if (!is_scaling_map(*entry)) choice.options[entry->key] = read_option(reader, *entry);
+  for (const YamlEntry* entry : entries)
+    if (is_scaling_map(*entry)) read_scaling_map(reader, *entry, choice);
   return choice;
 }
 

@@ -185,9 +185,12 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
     const std::string prefix = "layers " + layers + " ";
     out << prefix << "strategy: " << s.plugin->name() << " version " << s.plugin->version() << "\n";
     const auto schema = s.plugin->options();
-    for (const auto& option : schema)
-      if (option.changes_numbers)
-        out << prefix << option.name << ": " << value_text(s.options.all().at(option.name)) << "\n";
+    for (const auto& option : schema) {
+      const OptionValue& given = s.options.all().at(option.name);
+      const OptionValue& value = s.strategy->depends_on(option.name) ? given : option.default_value;
+      if (option.changes_numbers && !(option.joined_later && value == option.default_value))
+        out << prefix << option.name << ": " << value_text(value) << "\n";
+    }
   }
   out << "state: f32\n";
   return out.str();

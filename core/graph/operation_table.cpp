@@ -129,10 +129,33 @@ Types live_range(const Types& in, const Attributes&) {
   return {rows_of(3, PERDURE_I64)};
 }
 
+Types map_index(const Types& in, const Attributes& attributes) {
+  if (integer("map_index", attributes, "group") < 1) fail("map_index", "needs a group >= 1", in);
+  return index_to("map_index", 1, PERDURE_I64, in);
+}
+
+Types piecewise_index(const Types& in, const Attributes&) {
+  if (in.size() != 3 || !is_index(in[0]) || !is_vector(in[1], in[1].columns) ||
+      !is_vector(in[2], in[1].columns + 1))
+    fail("piecewise_index", "needs an index [rows, 1], edges [1, m] and values [1, m + 1]", in);
+  return {rows_of(1, PERDURE_I64)};
+}
+
 Types rope_angles(const Types& in, const Attributes&) {
-  if (in.size() != 2 || !is_index(in[0]) || !is_vector(in[1], in[1].columns))
-    fail("rope_angles", "needs an index [rows, 1] and frequencies [1, n]", in);
+  const bool one_set = in.size() == 2 && is_vector(in[1], in[1].columns);
+  const bool sets = in.size() == 3 && in[1].kind == ValueKind::kConstant && is_index(in[2]);
+  if ((!one_set && !sets) || !is_index(in[0]))
+    fail("rope_angles",
+         "needs an index [rows, 1] and frequencies [1, n], or [m, n] and a set [rows, 1]", in);
   return {rows_of(2 * in[1].columns)};
+}
+
+// An I64 [rows, 3] and an index make another range.
+Types change_range(const char* name, const Types& in) {
+  if (in.size() != 2 || in[0].kind != ValueKind::kRows || in[0].dtype != PERDURE_I64 ||
+      in[0].columns != 3 || !is_index(in[1]))
+    fail(name, "needs a range [rows, 3] and an index [rows, 1]", in);
+  return {in[0]};
 }
 
 Types rope(const Types& in, const Attributes&) {
@@ -215,6 +238,11 @@ OperationTable::OperationTable() {
   add({"step_range", OperationKind::kPerSession,
        [](const Types& in, const Attributes&) { return of_the_step("step_range", 3, in); }});
   add({"live_range", OperationKind::kPerSession, live_range});
+  add({"map_index", kRow, map_index});
+  add({"piecewise_index", kRow, piecewise_index});
+  for (const char* name : {"cut_range", "shift_range"})
+    add({name, kRow,
+         [name](const Types& in, const Attributes&) { return change_range(name, in); }});
   add({"rope_angles", kRow, rope_angles});
   add({"rope", kRow, rope});
   add({"log_n", kRow,

@@ -129,8 +129,26 @@ TEST_CASE("wrong types and values out of range are refused with the place and wh
   CHECK(refusal("model: here.bin") == "run.yaml:1: 'model' must be a map of keys and values");
   CHECK(refusal("just words") == "run.yaml:1: a configuration must be a map of keys and values");
   CHECK(refusal("plugins: {load: {a: b}}") == "run.yaml:1: plugins.load must be a list of texts");
-  CHECK(refusal("attention: {window: [1, 2]}") ==
-        "run.yaml:1: attention.window must be a single value");
+  CHECK(refusal("attention: {window: {a: 1}}") ==
+        "run.yaml:1: attention.window must be a single value or a list of them");
+  CHECK(refusal("attention: {window: [1, [2]]}") ==
+        "run.yaml:1: attention.window must be a list of single values");
+}
+
+TEST_CASE("a list of values is one text, and a scaling may be a map as Hugging Face writes it") {
+  const auto options = [](const char* text) {
+    std::map<std::string, std::string> texts;
+    for (const auto& [name, raw] : parse(text).attention.choice.options) texts[name] = raw.text;
+    return texts;
+  };
+  using Texts = std::map<std::string, std::string>;
+  CHECK(options("attention: {long_factor: [1, 2.5, 4e1]}") ==
+        Texts{{"long_factor", "1, 2.5, 4e1"}});
+  CHECK(options("attention: {rope_scaling: {rope_type: yarn, factor: 4.0}, log_n: true}") ==
+        Texts{{"rope_scaling", "yarn"}, {"factor", "4.0"}, {"log_n", "true"}});
+  CHECK(options("attention: {rope_scaling: {type: linear}}") == Texts{{"rope_scaling", "linear"}});
+  CHECK(refusal("attention: {factor: 2, rope_scaling: {rope_type: linear, factor: 4}}") ==
+        "run.yaml:1: attention.rope_scaling says 'factor', which stands here already");
 }
 
 TEST_CASE("layer lists are read in any order and refused if malformed or overlapping") {

@@ -15,7 +15,7 @@ class ParallelProof final : public AttentionStrategy {
   ParallelProof(const ModelInfo& model, std::span<const int64_t> layers)
       : model_(model),
         layers_(layers.begin(), layers.end()),
-        projections_(model, {.theta = model.rope_theta}) {}
+        projections_(model, trained_rotation(model)) {}
 
   Traits traits() const override { return {.needs_trained_weights = true}; }
 

@@ -73,7 +73,7 @@ class RecurrentProof final : public AttentionStrategy {
   RecurrentProof(const ModelInfo& model, std::span<const int64_t> layers)
       : model_(model),
         layers_(layers.begin(), layers.end()),
-        projections_(model, {.theta = model.rope_theta}) {}
+        projections_(model, trained_rotation(model)) {}
 
   Traits traits() const override {
     return {.constant_memory = true, .needs_trained_weights = true, .segment_length = kS};

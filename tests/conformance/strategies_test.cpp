@@ -4,6 +4,7 @@
 // for bit.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <random>
 #include <vector>
 
@@ -78,6 +79,22 @@ TEST_CASE("strategies: token by token equals the whole prompt") {
     const auto tokens = text(engine, c, 5);
     Session single = engine.new_session();
     CHECK(alone(engine, tokens) == logits_token_by_token(engine, single, tokens));
+  });
+}
+
+TEST_CASE("strategies: the fastest kernels agree with the definition, and token by token too") {
+  for_each_candidate([](const Candidate& c, Engine& engine) {
+    const auto fast = make_engine(c, {"kernels.prefer=[simd]", "kernels.activations=f32"});
+    const auto scalar = make_engine(c, {"kernels.activations=f32"});
+    const auto tokens = text(engine, c, 15);
+    Session single = fast->new_session();
+    const auto whole = alone(*fast, tokens);
+    const auto by_token = logits_token_by_token(*fast, single, tokens);
+    const auto defined = alone(*scalar, tokens);
+    for (size_t i = 0; i < whole.size(); ++i) {
+      REQUIRE(std::abs(whole[i] - by_token[i]) < 1e-4);
+      REQUIRE(std::abs(whole[i] - defined[i]) < 1e-3);
+    }
   });
 }
 

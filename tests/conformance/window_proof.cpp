@@ -13,7 +13,7 @@ class WindowProof final : public AttentionStrategy {
       : model_(model),
         window_(options.integer("window")),
         with_state_(options.flag("with_state")),
-        projections_(model, {.theta = model.rope_theta}) {}
+        projections_(model, trained_rotation(model)) {}
 
   Traits traits() const override {
     return {.constant_memory = true, .needs_trained_weights = true, .window_length = window_};

@@ -79,6 +79,25 @@ TEST_CASE_FIXTURE(Fixture, "shapes that do not fit are refused with the operatio
   CHECK_THROWS_AS(b.apply("add", {Value{99}, x}, {}), Error);
 }
 
+TEST_CASE_FIXTURE(Fixture, "places, ranges and sets of frequencies have shapes of their own") {
+  Builder b = builder();
+  const Value place = op::row_index(b), x = op::row_input(b, b.weight("table"));
+  const Value range = op::window_range(b, place);
+  CHECK(b.type(op::map_index(b, place, 1, 2)).columns == 1);
+  CHECK(b.type(op::cut_range(b, range, place, 3, true)).columns == 3);
+  CHECK(b.type(op::shift_range(b, range, place)).dtype == PERDURE_I64);
+  const Value one = b.constant("one", 1, 1, {8}), two = b.constant("two", 1, 2, {0, 1});
+  const Value set = op::piecewise_index(b, place, one, two);
+  const Value sets = b.constant("sets", 2, 3, {1, 1, 1, 2, 2, 2});
+  CHECK(b.type(op::rope_angles(b, place, sets, {}, set)).columns == 6);
+  CHECK_THROWS_AS(op::rope_angles(b, place, sets), Error);
+  CHECK_THROWS_AS(op::map_index(b, place, 0, 0), Error);
+  CHECK_THROWS_AS(op::map_index(b, x, 0), Error);
+  CHECK_THROWS_AS(op::piecewise_index(b, place, two, one), Error);
+  CHECK_THROWS_AS(op::cut_range(b, place, place, 1, false), Error);
+  CHECK_THROWS_AS(op::shift_range(b, range, range), Error);
+}
+
 TEST_CASE_FIXTURE(Fixture,
                   "equal row-wise nodes are computed once, reads of state are not shared") {
   Builder b = builder();

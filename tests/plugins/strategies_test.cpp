@@ -194,11 +194,153 @@ TEST_CASE("linear scaling takes its factor from the lengths, and says so where t
   check_refused("full", {{"factor", 2.0}}, "rope_scaling");
   const Options options =
       options_of("full", {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}});
-  CHECK(read_rotary_options(small_model(), options).divisor == 0.5);
+  CHECK(read_rotary_options(small_model(), options).scaling.divisor == 0.5);
   const Options given = options_of(
       "full",
       {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}, {"factor", 3.0}});
-  CHECK(read_rotary_options(small_model(), given).divisor == 3.0);
+  CHECK(read_rotary_options(small_model(), given).scaling.divisor == 3.0);
+}
+
+TEST_CASE("a parameter of a scaling that does not take it is refused") {
+  const auto scaling = [](const char* form) { return OptionValue(std::string(form)); };
+  check_refused("full", {{"beta_fast", 16.0}}, "yarn");
+  check_refused("full", {{"rope_scaling", scaling("linear")}, {"factor", 2.0}, {"mscale", 1.0}},
+                "attention.mscale acts only with attention.rope_scaling: yarn");
+  check_refused("full", {{"rope_scaling", scaling("yarn")}, {"low_freq_factor", 1.0}}, "llama3");
+  check_refused("full", {{"rope_scaling", scaling("ntk")}, {"long_factor", std::string("1, 2")}},
+                "longrope");
+  check_refused("full", {{"attention_factor", 1.0}}, "yarn, longrope");
+}
+
+TEST_CASE("a scaling refuses what it cannot compute with") {
+  const auto scaling = [](const char* form) { return OptionValue(std::string(form)); };
+  ModelInfo model = small_model();
+  model.train_length = 0;
+  for (const char* form : {"ntk", "ntk_mixed", "radix", "yarn", "llama3"})
+    check_refused("full", {{"rope_scaling", scaling(form)}}, "eval_length");
+  for (const char* form : {"yarn", "llama3"})
+    check_refused("full", {{"rope_scaling", scaling(form)}, {"factor", 2.0}},
+                  "original_max_position_embeddings", model);
+  check_refused("full", {{"rope_scaling", scaling("dynamic")}}, "length of the training", model);
+  check_refused(
+      "full",
+      {{"rope_scaling", scaling("yarn")}, {"factor", 2.0}, {"beta_fast", 1.0}, {"beta_slow", 2.0}},
+      "attention.beta_fast must be larger");
+  check_refused("full", {{"rope_scaling", scaling("ntk")}, {"factor", 1e14}, {"rope_theta", 1e37}},
+                "range of F32");
+  check_refused("full", {{"rope_scaling", scaling("longrope")}}, "attention.short_factor");
+  check_refused("full",
+                {{"rope_scaling", scaling("longrope")},
+                 {"short_factor", std::string("1, 1, 1, 1")},
+                 {"long_factor", std::string("1, 2, x, 4")}},
+                "attention.long_factor must be a list of 4 positive numbers");
+  check_refused("full", {{"rope_scaling", scaling("dynamic")}, {"max_length", int64_t{1} << 25}},
+                "max_length");
+  CHECK(refusal("full", {{"rope_scaling", scaling("dynamic")}}).empty());
+}
+
+TEST_CASE("scalings that turn keys anew need a strategy that does") {
+  const Changes dynamic{{"rope_scaling", std::string("dynamic")}};
+  check_refused("sliding_window", dynamic, "attention.strategy: full");
+  check_refused("memory", dynamic, "attention.strategy: full");
+  Changes both = dynamic;
+  both["xpos"] = 32.0;
+  both["max_length"] = int64_t{1000};
+  check_refused("full", both, "attention.xpos");
+  both = dynamic;
+  both["distances"] = std::string("clamped");
+  check_refused("full", both, "use one of the two");
+}
+
+TEST_CASE("distances refuse lengths that are missing or leave no room, and options without use") {
+  const OptionValue clamped = std::string("clamped"), grouped = std::string("grouped");
+  ModelInfo model = small_model();
+  model.train_length = 0;
+  check_refused("full", {{"near", int64_t{4}}}, "acts only with attention.distances");
+  check_refused("full", {{"group", int64_t{4}}}, "grouped");
+  check_refused("full", {{"distances", clamped}, {"group", int64_t{4}}}, "grouped");
+  check_refused("full", {{"distances", clamped}}, "attention.near", model);
+  check_refused("full", {{"distances", clamped}, {"near", int64_t{0}}}, "at least 1");
+  check_refused("full", {{"distances", grouped}}, "eval_length");
+  check_refused("full", {{"distances", grouped}, {"group", int64_t{4}}}, "attention.near must be");
+  check_refused("full",
+                {{"distances", grouped}, {"eval_length", int64_t{128}}, {"near", int64_t{64}}},
+                "leaves nothing");
+  check_refused("sliding_window", {{"distances", clamped}, {"positions", std::string("reindexed")}},
+                "absolute");
+  check_refused("sliding_window", {{"distances", clamped}, {"positions", std::string("none")}},
+                "absolute");
+  for (const int64_t length : {1, 8, 31, 32, 64, 65, 1000})
+    CHECK(refusal("full", {{"distances", grouped}, {"eval_length", length}}).empty());
+}
+
+TEST_CASE("ways of bringing places into the scores exclude each other") {
+  const auto word = [](const char* text) { return OptionValue(std::string(text)); };
+  const std::pair<const char*, OptionValue> ways[] = {{"positions", word("none")},
+                                                      {"positions", word("wrapped")},
+                                                      {"distances", word("clamped")},
+                                                      {"rope_scaling", word("dynamic")},
+                                                      {"concat_pe", true},
+                                                      {"sum_cis", true},
+                                                      {"freqs_abs", true},
+                                                      {"xpos", 32.0}};
+  const auto compatible = [](const std::string& a, const std::string& b) {
+    return a == b || (a == "sum_cis" && b == "freqs_abs") ||
+           (a == "concat_pe" && b == "freqs_abs") || (a == "distances" && b == "xpos");
+  };
+  for (const auto& a : ways)
+    for (const auto& b : ways) {
+      if (&a >= &b || a.first == std::string(b.first)) continue;
+      CAPTURE(a.first);
+      CAPTURE(b.first);
+      const Changes both{{a.first, a.second}, {b.first, b.second}, {"max_length", int64_t{1000}}};
+      CHECK(refusal("full", both).empty() == compatible(a.first, b.first));
+    }
+  check_refused("full",
+                {{"positions", word("none")}, {"rope_scaling", word("linear")}, {"factor", 2.0}},
+                "use one of the two");
+  check_refused("sliding_window",
+                {{"positions", word("none")}, {"rope_scaling", word("linear")}, {"factor", 2.0}},
+                "positions: none has none");
+}
+
+TEST_CASE("places that wrap or are clipped need their lengths, sinks a window") {
+  ModelInfo model = small_model();
+  model.train_length = 0;
+  const OptionValue wrapped = std::string("wrapped"), clipped = std::string("clipped");
+  check_refused("full", {{"positions", wrapped}}, "training length", model);
+  check_refused("full", {{"positions", clipped}}, "eval_length");
+  check_refused("full", {{"positions", clipped}, {"eval_length", int64_t{100}}}, "multiple");
+  check_refused("full", {{"sinks", int64_t{4}}}, "attention.window");
+}
+
+TEST_CASE("eval_length concerns the methods that need it and no others") {
+  const auto depends = [](const std::string& strategy, Changes changes) {
+    changes["eval_length"] = int64_t{128};
+    return create(strategy, changes)->depends_on("eval_length");
+  };
+  const OptionValue linear = std::string("linear"), grouped = std::string("grouped");
+  for (const char* strategy : {"full", "sliding_window", "memory"}) {
+    CHECK_FALSE(depends(strategy, {}));
+    CHECK(depends(strategy, {{"rope_scaling", linear}}));
+    CHECK_FALSE(depends(strategy, {{"rope_scaling", linear}, {"factor", 2.0}}));
+  }
+  CHECK(depends("full", {{"window", int64_t{8}}, {"full_tail", int64_t{4}}}));
+  CHECK(depends("full", {{"distances", grouped}}));
+  CHECK_FALSE(
+      depends("full", {{"distances", grouped}, {"near", int64_t{8}}, {"group", int64_t{4}}}));
+  CHECK(depends("full", {{"positions", std::string("clipped")}}));
+}
+
+TEST_CASE("keys are kept twice only where near and far ones are rotated differently") {
+  CHECK(create("full")->states().size() == 4);
+  const auto states = create("full", {{"distances", std::string("clamped")}})->states();
+  CHECK(states.size() == 6);
+  CHECK(state(states, "blk.2.attn_k_far").growth == Growth::kAppended);
+  const auto ring =
+      create("sliding_window", {{"distances", std::string("clamped")}, {"sinks", int64_t{4}}})
+          ->states();
+  CHECK(state(ring, "blk.0.attn_k_far").sinks == 4);
 }
 
 TEST_CASE("log_n needs a training length and its clamp needs log_n") {

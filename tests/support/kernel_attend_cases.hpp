@@ -65,6 +65,7 @@ inline KernelCase attend_case(uint64_t seed) {
     test.attributes.emplace_back("query." + n, numbers.between(0, s.n_queries - 1));
     test.attributes.emplace_back("rotate." + n, s.rotate && r != 1);
     test.attributes.emplace_back("group." + n, numbers.pick({1, 1, 3}));
+    test.attributes.emplace_back("angle_block." + n, numbers.pick({0, 0, 64}));
   }
   if (s.rotate) {
     HarnessValue angles{.kind = PERDURE_VALUE_CONSTANT, .rows = 310, .columns = s.head_size};

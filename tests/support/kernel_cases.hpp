@@ -290,22 +290,72 @@ inline KernelCase range_case(bool sinks, uint64_t seed) {
   return test;
 }
 
+inline KernelCase map_index_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "map_index"};
+  add_some_rows(test, numbers);
+  test.add_integers(1, some_indices(test, 100, numbers));
+  test.attributes = {{"before", static_cast<double>(numbers.pick({0, 5, -50}))},
+                     {"group", static_cast<double>(numbers.pick({1, 3, 16}))},
+                     {"after", static_cast<double>(numbers.pick({0, 7}))}};
+  test.set_output(1, PERDURE_I64);
+  return test;
+}
+
+inline KernelCase piecewise_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "piecewise_index"};
+  add_some_rows(test, numbers);
+  test.add_integers(1, some_indices(test, 100, numbers));
+  const int64_t n_edges = numbers.pick({1, 3});
+  for (const int64_t n : {n_edges, n_edges + 1}) {
+    HarnessValue v{.kind = PERDURE_VALUE_CONSTANT, .rows = 1, .columns = n};
+    Floats values;
+    for (int64_t i = 0; i < n; ++i) values.push_back(static_cast<float>(20 * (i + 1)));
+    v.data = bytes_of(values);
+    test.inputs.push_back(v);
+  }
+  test.set_output(1, PERDURE_I64);
+  return test;
+}
+
+// A range is changed by an index.
+inline KernelCase change_range_case(bool cut, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = cut ? "cut_range" : "shift_range"};
+  add_some_rows(test, numbers);
+  std::vector<int64_t> ranges;
+  for (int64_t r = 0; r < n_rows(test); ++r) {
+    const int64_t first = numbers.between(0, 90);
+    ranges.insert(ranges.end(), {first, first + numbers.between(0, 20), numbers.pick({0, 9})});
+  }
+  test.add_integers(3, ranges);
+  test.add_integers(1, some_indices(test, 100, numbers));
+  if (cut)
+    test.attributes = {{"near", static_cast<double>(numbers.pick({0, 1, 8, 200}))},
+                       {"far", static_cast<double>(numbers.pick({0, 1}))}};
+  test.set_output(3, PERDURE_I64);
+  return test;
+}
+
 inline KernelCase angles_case(uint64_t seed) {
   Numbers numbers(seed);
   KernelCase test{.op = "rope_angles"};
   add_some_rows(test, numbers);
-  const int64_t n = numbers.pick({1, 4, 24, 32, 33});
+  const int64_t n = numbers.pick({1, 4, 24, 32, 33}), n_sets = numbers.pick({1, 1, 3});
   test.add_integers(1, some_indices(test, numbers.pick({10, 1000, 1 << 18}), numbers));
-  HarnessValue frequencies{.kind = PERDURE_VALUE_CONSTANT, .rows = 1, .columns = n};
+  HarnessValue frequencies{.kind = PERDURE_VALUE_CONSTANT, .rows = n_sets, .columns = n};
   Floats values;
-  for (int64_t i = 0; i < n; ++i)
-    values.push_back(std::pow(10000.0f, -static_cast<float>(i) / static_cast<float>(n)));
+  for (int64_t i = 0; i < n * n_sets; ++i)
+    values.push_back(std::pow(10000.0f, -static_cast<float>(i) / static_cast<float>(n * n_sets)));
   frequencies.data = bytes_of(values);
   test.inputs.push_back(frequencies);
+  if (n_sets > 1) test.add_integers(1, some_indices(test, n_sets - 1, numbers));
   const double sign = static_cast<double>(numbers.pick({0, 0, 1, -1}));
   test.attributes = {{"divisor", static_cast<double>(numbers.pick({1, 4}))},
                      {"xpos_lambda", sign == 0 ? 0.0 : 1024.0},
-                     {"xpos_sign", sign}};
+                     {"xpos_sign", sign},
+                     {"scale", numbers.pick({0, 1}) != 0 ? 1.25 : 1.0}};
   test.set_output(2 * n);
   return test;
 }

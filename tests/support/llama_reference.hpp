@@ -18,10 +18,14 @@ namespace perdure::testing {
 class LlamaReference {
  public:
   using Vector = std::vector<double>;
-  // A row that is seen, and the place at which its key is rotated.
+  // A row that is seen, and the place at which its key is rotated; or, if there are any, the angles
+  // [head_size / 2] by which the query is turned against this key. `temperature` is a factor of the
+  // score.
   struct Key {
     size_t row;
     int64_t place;
+    Vector turns = {};
+    double temperature = 1;
   };
   // What row `row` sees. The last one is the row itself; the query is rotated at its place.
   using Sees = std::function<std::vector<Key>(size_t row)>;
@@ -88,11 +92,18 @@ class LlamaReference {
     return times(block + "ffn_down.weight", gate);
   }
 
-  Vector rotated(Vector x, int64_t place) const {
-    const auto head_size = static_cast<size_t>(info_.head_size);
+  Vector angles(int64_t place) const {
+    Vector angles(static_cast<size_t>(info_.head_size / 2));
+    for (size_t i = 0; i < angles.size(); ++i)
+      angles[i] =
+          static_cast<double>(place) *
+          std::pow(info_.rope_theta, -static_cast<double>(i) / static_cast<double>(angles.size()));
+    return angles;
+  }
+
+  static Vector rotated(Vector x, const Vector& angles) {
     for (size_t i = 0; i < x.size(); i += 2) {
-      const double exponent = static_cast<double>(i % head_size) / static_cast<double>(head_size);
-      const double angle = static_cast<double>(place) * std::pow(info_.rope_theta, -exponent);
+      const double angle = angles[i / 2 % angles.size()];
       const double x0 = x[i], x1 = x[i + 1];
       x[i] = x0 * std::cos(angle) - x1 * std::sin(angle);
       x[i + 1] = x0 * std::sin(angle) + x1 * std::cos(angle);
@@ -116,17 +127,21 @@ class LlamaReference {
                 const std::vector<Vector>& values, const std::vector<Key>& seen) const {
     const auto head_size = static_cast<size_t>(info_.head_size);
     const auto shared = static_cast<size_t>(info_.num_attention_heads / info_.num_key_value_heads);
-    const Vector q = rotated(query, seen.back().place);
-    std::vector<Vector> k;
-    for (const Key& key : seen) k.push_back(rotated(keys[key.row], key.place));
-    Vector result(q.size(), 0.0);
+    std::vector<Vector> q, k;
+    for (const Key& key : seen) {
+      const bool turned = !key.turns.empty();
+      q.push_back(rotated(query, turned ? key.turns : angles(seen.back().place)));
+      k.push_back(turned ? keys[key.row] : rotated(keys[key.row], angles(key.place)));
+    }
+    Vector result(query.size(), 0.0);
     for (size_t head = 0; head < static_cast<size_t>(info_.num_attention_heads); ++head) {
       const size_t at = head * head_size, kv_at = head / shared * head_size;
       Vector scores;
       double sum = 0;
-      for (const Vector& key : k) {
+      for (size_t s = 0; s < seen.size(); ++s) {
         double score = 0;
-        for (size_t i = 0; i < head_size; ++i) score += q[at + i] * key[kv_at + i];
+        for (size_t i = 0; i < head_size; ++i) score += q[s][at + i] * k[s][kv_at + i];
+        score *= seen[s].temperature;
         scores.push_back(std::exp(score / std::sqrt(static_cast<double>(head_size))));
         sum += scores.back();
       }

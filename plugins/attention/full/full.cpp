@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// attention.full: causal attention over everything the session has read, or over a window of it.
-// Keys are kept rotated, one row per token, so memory grows and the session can be cut back to any
-// earlier position.
-#include <algorithm>
+// attention.full: causal attention over everything the session has read, or over a window of it and
+// the first tokens. One row of keys and values is kept per token (keys twice where near and far
+// ones are rotated differently), so memory grows and the session can be cut back to any earlier
+// position.
+#include <optional>
 
 #include "core/api/plugin.h"
-#include "core/api/rotary_attention.hpp"
+#include "plugins/attention/full/full_options.hpp"
+#include "plugins/attention/full/turned_keys.hpp"
 
 namespace perdure {
 namespace {
@@ -16,102 +18,93 @@ class FullAttention final : public AttentionStrategy {
   FullAttention(const ModelInfo& model, const Options& options, std::span<const int64_t> layers)
       : model_(model),
         layers_(layers.begin(), layers.end()),
-        window_(options.integer("window")),
-        max_length_(options.integer("max_length")),
-        projections_(model, read_rotary_options(model, options)) {
-    const RotaryOptions rotary = read_rotary_options(model, options);
-    read_tail(options.integer("full_tail"), rotary.eval_length);
-    if (rotary.xpos != 0.0) check_xpos(rotary.xpos);
+        options_(read_full_options(model, options)),
+        rare_(options_.rare, options_.rotary),
+        projections_(model, options_.rotary, rare_.turn()) {
+    if (options_.rotary.scaling.sets() > 1)
+      turned_keys_.emplace(model, options_.rotary.scaling, options_.max_length);
   }
 
   Traits traits() const override { return {.can_rewind = true}; }
 
   std::vector<StateSpec> states() const override {
+    std::vector<const char*> names{"attn_k", "attn_v"};
+    if (!options_.distances.exact()) names.push_back("attn_k_far");
     std::vector<StateSpec> states;
     for (const int64_t layer : layers_)
-      for (const char* name : {"attn_k", "attn_v"})
+      for (const char* name : names)
         states.push_back({.name = layer_name(layer, name),
                           .columns = model_.num_key_value_heads * model_.head_size,
                           .growth = Growth::kAppended,
-                          .rows = max_length_});
+                          .rows = options_.max_length});
     return states;
   }
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
-    const Value place = op::row_index(g);
+    const Value place = op::row_index(g), index = rare_.index(g, place);
+    x = rare_.input(g, projections_, layer, x, place);
+    const Value raw_q = projections_.raw_query(g, layer, x);
+    const Value raw_k = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_k.weight")));
+    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
+    std::vector<Value> queries{projections_.rotated_query(g, raw_q, index, place)};
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
-    const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
-    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
-    op::state_write(g, k, keys, place);
+    op::state_write(g,
+                    turned_keys_ ? projections_.unrotated_key(g, raw_k)
+                                 : projections_.rotated_key(g, raw_k, index),
+                    keys, place);
     op::state_write(g, v, values, place);
-    const Value range = op::window_range(g, place, window_, 0, sees_all_from_);
-    const Value mixed = op::attend(g, {q}, {{keys, values, range}}, model_.num_attention_heads,
-                                   model_.num_key_value_heads);
+    Value far_keys;
+    if (!options_.distances.exact()) {
+      far_keys = g.state(layer_name(layer, "attn_k_far"));
+      queries.push_back(options_.distances.far_query(g, projections_, raw_q, place));
+      op::state_write(g, options_.distances.far_key(g, projections_, raw_k, place), far_keys,
+                      place);
+    }
+    const Value mixed = attend(g, queries, keys, far_keys, values, place);
     return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
   }
 
- private:
-  void read_tail(int64_t tail, int64_t eval_length) {
-    if (tail == 0) return;
-    if (window_ == 0)
-      throw UsageError(
-          "attention.full_tail acts only with attention.window: without one every position sees "
-          "all");
-    if (eval_length == 0)
-      throw UsageError(
-          "attention.full_tail counts from the end of the text: set attention.eval_length");
-    sees_all_from_ = std::max<int64_t>(0, eval_length - tail);
+  bool depends_on(std::string_view option) const override {
+    return option != "eval_length" || options_.needs_eval_length() || rare_.needs_eval_length();
   }
 
-  void check_xpos(double lambda) const {
-    const int64_t most = most_xpos_places(lambda);
-    if (max_length_ > most)
-      throw UsageError("attention.xpos with this lambda stays in range for at most " +
-                       std::to_string(most) + " tokens: set attention.max_length to that or less");
+ private:
+  Value attend(GraphBuilder& g, const std::vector<Value>& queries, Value keys, Value far_keys,
+               Value values, Value place) const {
+    std::vector<op::KeyRange> ranges;
+    const auto add = [&](Value range) {
+      op::KeyRange seen{keys, values, range};
+      if (turned_keys_) seen = turned_keys_->turned(g, projections_, seen, place);
+      options_.distances.add_ranges(g, ranges, seen, far_keys, place);
+    };
+    if (options_.sinks > 0) add(op::sink_range(g, place, options_.sinks));
+    add(op::window_range(g, place, options_.window, options_.sinks, options_.sees_all_from));
+    return op::attend(g, queries, ranges, model_.num_attention_heads, model_.num_key_value_heads,
+                      turned_keys_ ? turned_keys_->table(g) : Value{});
   }
 
   ModelInfo model_;
   std::vector<int64_t> layers_;
-  int64_t window_;
-  int64_t max_length_;
-  int64_t sees_all_from_ = -1;
+  FullOptions options_;
+  RareRotary rare_;
   RotaryProjections projections_;
+  std::optional<TurnedKeys> turned_keys_;
 };
 
 class FullPlugin final : public AttentionPlugin {
  public:
   std::string_view name() const override { return "full"; }
   int version() const override { return 1; }
-
-  std::vector<OptionSpec> options() const override {
-    std::vector<OptionSpec> specs = rotary_option_specs();
-    specs.push_back({.name = "window",
-                     .type = OptionType::kInt,
-                     .default_value = int64_t{0},
-                     .help = "Each position sees only the last so many, itself included; 0: all.",
-                     .min = 0});
-    specs.push_back(
-        {.name = "full_tail",
-         .type = OptionType::kInt,
-         .default_value = int64_t{0},
-         .help = "The last so many positions of eval_length see all in spite of the window.",
-         .min = 0});
-    specs.push_back({.name = "max_length",
-                     .type = OptionType::kInt,
-                     .default_value = int64_t{1048576},
-                     .help = "Most tokens of a session; address space is reserved for them.",
-                     .min = 1,
-                     .max = 1e12,
-                     .changes_numbers = false});
-    return specs;
-  }
+  std::vector<OptionSpec> options() const override { return full_option_specs(); }
 
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {
     return std::make_unique<FullAttention>(model, options, layers);
   }
+
+  std::vector<Operation> operations() const override { return rare_operations(); }
+  std::span<const perdure_kernel> kernels() const override { return rare_kernels(); }
 };
 
 }  // namespace

@@ -138,6 +138,10 @@ class MemoryAttention final : public AttentionStrategy {
     for (const int64_t layer : layers_) refresh(g, layer, phase);
   }
 
+  bool depends_on(std::string_view option) const override {
+    return option != "eval_length" || projections_.options().scaling.needs_eval_length;
+  }
+
  private:
   StateSpec memory_state(int64_t layer, const char* name, int64_t columns) const {
     StateSpec spec{.name = layer_name(layer, name), .columns = columns, .rows = options_.mem_len};

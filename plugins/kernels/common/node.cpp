@@ -48,12 +48,13 @@ bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendPa
   range.input = static_cast<uint32_t>(n_queries + 3 * r);
   range.query = static_cast<uint32_t>(attribute("query.", 0));
   range.group = attribute("group.", 1);
+  range.angle_block = attribute("angle_block.", 0);
   range.rotate = attribute("rotate.", 0) != 0;
   const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
   const perdure_value* in = node.inputs + range.input;
   return is_key_rows(in[0]) && is_key_rows(in[1]) && is_rows(in[2], PERDURE_I64) &&
          columns(in[0]) == kv_columns && columns(in[1]) == kv_columns && columns(in[2]) == 3 &&
-         range.query < n_queries && range.group >= 1;
+         range.query < n_queries && range.group >= 1 && range.angle_block >= 0;
 }
 
 bool angles_fit(const perdure_node& node, const AttendParams& p) {

@@ -105,6 +105,7 @@ struct KeyRangeParams {
   uint32_t input;  // of keys, values and range: input, input + 1, input + 2
   uint32_t query;
   int64_t group;
+  int64_t angle_block;  // 0: one row of angles per place
   bool rotate;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a row derives from its position: its place in a state, the keys it sees, its rotation, its
-// logarithmic scale.
+// What a row derives from its position: its place in a state, its rotation, its logarithmic scale.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -54,83 +53,52 @@ void run_stream_index(const perdure_call* call, int64_t begin, int64_t end, void
     *integers(call->outputs[0], r) = call->step->rows[r].stream_index;
 }
 
-// Every row of the session: as many keys as `count` says, from the first.
-template <typename Count>
-void fill_whole_ranges(const perdure_call* call, int64_t begin, int64_t end, Count count) {
+struct MapParams {
+  RowParams rows;
+  int64_t before, group, after;
+};
+
+int prepare_map(const perdure_node* node, void* params) {
+  const int64_t group = perdure_attribute_int(node, "group", 1);
+  if (!takes_index(*node, PERDURE_I64) || group < 1) return PERDURE_DECLINED;
+  *static_cast<MapParams*>(params) = {{false},
+                                      perdure_attribute_int(node, "before", 0),
+                                      group,
+                                      perdure_attribute_int(node, "after", 0)};
+  return PERDURE_OK;
+}
+
+void run_map(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const MapParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
-    int64_t* range = integers(call->outputs[0], r);
-    range[0] = 0;
-    range[1] = count(call->step->rows[r].session);
-    range[2] = 0;
+    const int64_t sum = *integers(call->inputs[0], r) + p.before;
+    const int64_t floor = (sum >= 0 ? sum : sum - p.group + 1) / p.group;
+    *integers(call->outputs[0], r) = std::max<int64_t>(0, floor + p.after);
   }
 }
 
-void run_step_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  fill_whole_ranges(call, begin, end,
-                    [&](int32_t session) { return call->step->sessions[session].n_rows; });
-}
-
-int prepare_live_range(const perdure_node* node, void* params) {
-  if (node->n_inputs != 1 || !is_state(node->inputs[0]) || node->n_outputs != 1 ||
-      !is_rows(node->outputs[0], PERDURE_I64))
-    return PERDURE_DECLINED;
-  *static_cast<RowParams*>(params) = {false};
-  return PERDURE_OK;
-}
-
-void run_live_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  fill_whole_ranges(call, begin, end, [&](int32_t session) {
-    return state_of(*call->step, session, call->inputs[0]).live_rows;
-  });
-}
-
-struct WindowParams {
+struct PiecewiseParams {
   RowParams rows;
-  int64_t window, lowest, all_from, rebase;
+  int64_t n_edges;
 };
 
-int prepare_window(const perdure_node* node, void* params) {
-  if (!takes_index(*node, PERDURE_I64)) return PERDURE_DECLINED;
-  *static_cast<WindowParams*>(params) = {{false},
-                                         perdure_attribute_int(node, "window", 0),
-                                         perdure_attribute_int(node, "lowest", 0),
-                                         perdure_attribute_int(node, "all_from", -1),
-                                         perdure_attribute_int(node, "rebase", 0)};
+int prepare_piecewise(const perdure_node* node, void* params) {
+  if (!takes_index(*node, PERDURE_I64) || node->n_inputs != 3 ||
+      !is_constant(node->inputs[1], PERDURE_F32) || !is_constant(node->inputs[2], PERDURE_F32) ||
+      columns(node->inputs[2]) != columns(node->inputs[1]) + 1)
+    return PERDURE_DECLINED;
+  *static_cast<PiecewiseParams*>(params) = {{false}, columns(node->inputs[1])};
   return PERDURE_OK;
 }
 
-void run_window(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const WindowParams*>(call->params);
+void run_piecewise(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const int64_t n_edges = static_cast<const PiecewiseParams*>(call->params)->n_edges;
   for (int64_t r = begin; r < end; ++r) {
     const int64_t index = *integers(call->inputs[0], r);
-    const bool sees_all = p.window == 0 || (p.all_from >= 0 && index >= p.all_from);
-    const int64_t stop = index + 1;
-    const int64_t first = std::min(sees_all ? p.lowest : std::max(p.lowest, stop - p.window), stop);
-    int64_t* range = integers(call->outputs[0], r);
-    range[0] = first;
-    range[1] = stop;
-    range[2] = p.rebase != 0 ? p.lowest - first : 0;
-  }
-}
-
-struct SinkParams {
-  RowParams rows;
-  int64_t sinks;
-};
-
-int prepare_sinks(const perdure_node* node, void* params) {
-  if (!takes_index(*node, PERDURE_I64)) return PERDURE_DECLINED;
-  *static_cast<SinkParams*>(params) = {{false}, perdure_attribute_int(node, "sinks", 0)};
-  return PERDURE_OK;
-}
-
-void run_sinks(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const int64_t sinks = static_cast<const SinkParams*>(call->params)->sinks;
-  for (int64_t r = begin; r < end; ++r) {
-    int64_t* range = integers(call->outputs[0], r);
-    range[0] = 0;
-    range[1] = std::min(sinks, *integers(call->inputs[0], r) + 1);
-    range[2] = 0;
+    int64_t n = 0;
+    while (n < n_edges && static_cast<int64_t>(load_f32(call->inputs[1].tensor.data, n)) <= index)
+      ++n;
+    *integers(call->outputs[0], r) = static_cast<int64_t>(load_f32(call->inputs[2].tensor.data, n));
   }
 }
 
@@ -144,18 +112,24 @@ struct AnglesParams {
   double divisor;
   double xpos_lambda;
   int64_t xpos_sign;
+  float scale;
+  bool sets;  // the third input chooses a row of the frequencies
 };
 
 int prepare_angles(const perdure_node* node, void* params) {
-  if (!takes_index(*node, PERDURE_F32) || node->n_inputs != 2 ||
+  const bool sets = node->n_inputs == 3 && is_rows(node->inputs[2], PERDURE_I64);
+  if (!takes_index(*node, PERDURE_F32) || (node->n_inputs != 2 && !sets) ||
       !is_constant(node->inputs[1], PERDURE_F32) ||
       columns(node->outputs[0]) != 2 * columns(node->inputs[1]))
     return PERDURE_DECLINED;
-  *static_cast<AnglesParams*>(params) = {{in_outputs(node->outputs[0])},
-                                         columns(node->inputs[1]),
-                                         perdure_attribute_real(node, "divisor", 1.0),
-                                         perdure_attribute_real(node, "xpos_lambda", 0.0),
-                                         perdure_attribute_int(node, "xpos_sign", 0)};
+  *static_cast<AnglesParams*>(params) = {
+      {in_outputs(node->outputs[0])},
+      columns(node->inputs[1]),
+      perdure_attribute_real(node, "divisor", 1.0),
+      perdure_attribute_real(node, "xpos_lambda", 0.0),
+      perdure_attribute_int(node, "xpos_sign", 0),
+      static_cast<float>(perdure_attribute_real(node, "scale", 1.0)),
+      sets};
   return PERDURE_OK;
 }
 
@@ -165,10 +139,11 @@ float xpos_factor(const AnglesParams& p, int64_t pair, int64_t index) {
   return static_cast<float>(std::pow(base, static_cast<double>(p.xpos_sign * index)));
 }
 
-void fill_angles(const AnglesParams& p, int64_t index, const void* frequencies, float* y) {
+void fill_angles(const AnglesParams& p, int64_t index, int64_t set, const void* frequencies,
+                 float* y) {
   for (int64_t i = 0; i < p.n; ++i) {
-    const float frequency = load_f32(frequencies, i);
-    if (index < kFirstDoubleAngle) {
+    const float frequency = load_f32(frequencies, set * p.n + i);
+    if (index < kFirstDoubleAngle && !p.sets) {
       const float angle = static_cast<float>(index) / static_cast<float>(p.divisor) * frequency;
       y[2 * i] = std::cos(angle);
       y[2 * i + 1] = std::sin(angle);
@@ -177,19 +152,18 @@ void fill_angles(const AnglesParams& p, int64_t index, const void* frequencies, 
       y[2 * i] = static_cast<float>(std::cos(angle));
       y[2 * i + 1] = static_cast<float>(std::sin(angle));
     }
-    if (p.xpos_sign != 0) {
-      const float factor = xpos_factor(p, i, index);
-      y[2 * i] *= factor;
-      y[2 * i + 1] *= factor;
-    }
+    if (p.xpos_sign == 0 && p.scale == 1.0f) continue;
+    const float factor = (p.xpos_sign != 0 ? xpos_factor(p, i, index) : 1.0f) * p.scale;
+    y[2 * i] *= factor;
+    y[2 * i + 1] *= factor;
   }
 }
 
 void run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const AnglesParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
-    fill_angles(p, *integers(call->inputs[0], r), call->inputs[1].tensor.data,
-                row_of<float>(call->outputs[0], r));
+    fill_angles(p, *integers(call->inputs[0], r), p.sets ? *integers(call->inputs[2], r) : 0,
+                call->inputs[1].tensor.data, row_of<float>(call->outputs[0], r));
 }
 
 struct LogParams {
@@ -222,14 +196,9 @@ constexpr std::array kKernels = {
                              run_index),
     make_kernel<RowParams>("stream_index_scalar", "stream_index", prepare_of_the_step, divide_rows,
                            run_stream_index),
-    make_kernel<RowParams>("step_range_scalar", "step_range", prepare_of_the_step, divide_rows,
-                           run_step_range),
-    make_kernel<RowParams>("live_range_scalar", "live_range", prepare_live_range, divide_rows,
-                           run_live_range),
-    make_kernel<WindowParams>("window_range_scalar", "window_range", prepare_window, divide_rows,
-                              run_window),
-    make_kernel<SinkParams>("sink_range_scalar", "sink_range", prepare_sinks, divide_rows,
-                            run_sinks),
+    make_kernel<MapParams>("map_index_scalar", "map_index", prepare_map, divide_rows, run_map),
+    make_kernel<PiecewiseParams>("piecewise_index_scalar", "piecewise_index", prepare_piecewise,
+                                 divide_rows, run_piecewise),
     make_kernel<AnglesParams>("rope_angles_f32_scalar", "rope_angles", prepare_angles, divide_rows,
                               run_angles),
     make_kernel<LogParams>("log_n_f32_scalar", "log_n", prepare_log, divide_rows, run_log),

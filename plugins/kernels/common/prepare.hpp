@@ -70,6 +70,7 @@ constexpr perdure_kernel make_kernel(const char* name, const char* op,
 // Kernels that only move rows and count positions; plugins for instruction sets offer them under
 // their own names.
 std::span<const perdure_kernel> position_kernels();
+std::span<const perdure_kernel> range_kernels();
 std::span<const perdure_kernel> state_kernels();
 
 }  // namespace perdure::kernels

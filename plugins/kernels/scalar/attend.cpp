@@ -36,18 +36,33 @@ struct Head {
     return state_row(view, key) + head / p.heads_per_kv * p.head_size;
   }
 
+  struct Turn {
+    float cosine, sine;
+  };
+
+  Turn angle(int64_t place, int64_t i) const {
+    const float* angles = row_of<float>(call.inputs[p.angles], place);
+    return {load_f32(angles, i), load_f32(angles, i + 1)};
+  }
+
+  // How the pair at column i of a key is rotated.
+  Turn turn_of(int64_t r, int64_t key, int64_t i) const {
+    const int64_t shift = range(r)[2], block = p.ranges[r].angle_block;
+    if (block == 0) return angle((key + shift) / p.ranges[r].group, i);
+    const Turn a = angle(shift + key % block, i), b = angle(shift + block + key / block, i);
+    return {a.cosine * b.cosine - a.sine * b.sine, a.cosine * b.sine + a.sine * b.cosine};
+  }
+
   float score(int64_t r, int64_t key) const {
     const KeyRangeParams& range_params = p.ranges[r];
     const float* q = row_of<float>(call.inputs[range_params.query], row) + head * p.head_size;
     const float* k = state(range_params.input, key);
     float sum = 0.0f;
     if (range_params.rotate) {
-      const int64_t place = (key + range(r)[2]) / range_params.group;
-      const float* angles = row_of<float>(call.inputs[p.angles], place);
       for (int64_t i = 0; i < p.head_size; i += 2) {
-        const float cosine = load_f32(angles, i), sine = load_f32(angles, i + 1);
-        sum += q[i] * (k[i] * cosine - k[i + 1] * sine);
-        sum += q[i + 1] * (k[i] * sine + k[i + 1] * cosine);
+        const Turn turn = turn_of(r, key, i);
+        sum += q[i] * (k[i] * turn.cosine - k[i + 1] * turn.sine);
+        sum += q[i + 1] * (k[i] * turn.sine + k[i + 1] * turn.cosine);
       }
     } else {
       for (int64_t i = 0; i < p.head_size; ++i) sum += q[i] * k[i];

@@ -79,14 +79,23 @@ struct Tile {
     return {prepared, p.head_size};
   }
 
+  const float* angles_at(int64_t place) const {
+    return row_of<float>(call.inputs[p.angles], place);
+  }
+
   HeadRows rotated_keys(int64_t r, Keys keys, int64_t shift) const {
     Place place(view(p.ranges[r].input), keys.first);
+    const int64_t block = p.ranges[r].angle_block;
     for (int64_t key = keys.first; key < keys.end; ++key, place.next()) {
       const float* from = place.at(kv_column());
-      const float* angles = row_of<float>(call.inputs[p.angles], (key + shift) / p.ranges[r].group);
+      const float* angles =
+          angles_at(block != 0 ? shift + key % block : (key + shift) / p.ranges[r].group);
+      const float* more = block != 0 ? angles_at(shift + block + key / block) : nullptr;
       float* to = prepared_keys + (key - keys.first) * p.head_size;
       for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
-        store(to + i, rotated(load(from + i, n), load(angles + i, n)), n);
+        Batch k = rotated(load(from + i, n), load(angles + i, n));
+        if (more != nullptr) k = rotated(k, load(more + i, n));
+        store(to + i, k, n);
       });
     }
     return {prepared_keys, p.head_size};

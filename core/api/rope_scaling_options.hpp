@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The option `rope_scaling` and its parameters, in Hugging Face's words: the schema, and which
+// parameter acts with which form.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/api/options.hpp"
+
+namespace perdure {
+
+// The value 0, or an empty list, stands for what the form has by default.
+inline std::vector<OptionSpec> rope_scaling_specs() {
+  return {
+      {.name = "rope_scaling",
+       .type = OptionType::kText,
+       .default_value = std::string("none"),
+       .help = "How rotation is changed for texts longer than those of the training.",
+       .choices = {"none", "linear", "ntk", "ntk_mixed", "radix", "dynamic", "yarn", "longrope",
+                   "llama3"}},
+      {.name = "factor",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "How many times longer texts are than those of the training, below 1 too; auto or "
+               "0: eval_length / train_length, for dynamic 1.",
+       .min = 0,
+       .max = 1e15,
+       .zero_is_auto = true},
+      {.name = "original_max_position_embeddings",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Places of the training that the scaling starts from; 0: train_length.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "beta_fast",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Frequencies with more turns in training are kept; 0: 32.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "beta_slow",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Frequencies with fewer turns in training are divided; 0: 1.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "mscale",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Strength of the temperature that is computed from factor; 0: 1.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "attention_factor",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Temperature: a factor of queries and of keys; 0: computed from factor.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "low_freq_factor",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Frequencies with fewer turns in training are divided; 0: 1.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "high_freq_factor",
+       .type = OptionType::kReal,
+       .default_value = 0.0,
+       .help = "Frequencies with more turns in training are kept; 0: 4.",
+       .min = 0,
+       .max = 1e15,
+       .joined_later = true},
+      {.name = "short_factor",
+       .type = OptionType::kText,
+       .default_value = std::string(),
+       .help = "LongRoPE's divisors of the frequencies for places of the training.",
+       .joined_later = true},
+      {.name = "long_factor",
+       .type = OptionType::kText,
+       .default_value = std::string(),
+       .help = "LongRoPE's divisors of the frequencies for places beyond the training.",
+       .joined_later = true},
+  };
+}
+
+struct ScalingParameter {
+  const char* name;
+  const char* forms;  // that it acts with, each between commas
+};
+
+inline constexpr ScalingParameter kScalingNumbers[] = {
+    {"factor", ",linear,ntk,ntk_mixed,radix,dynamic,yarn,longrope,llama3,"},
+    {"original_max_position_embeddings", ",dynamic,yarn,longrope,llama3,"},
+    {"beta_fast", ",yarn,"},
+    {"beta_slow", ",yarn,"},
+    {"mscale", ",yarn,"},
+    {"attention_factor", ",yarn,longrope,"},
+    {"low_freq_factor", ",llama3,"},
+    {"high_freq_factor", ",llama3,"},
+};
+inline constexpr ScalingParameter kScalingLists[] = {
+    {"short_factor", ",longrope,"},
+    {"long_factor", ",longrope,"},
+};
+
+// Errors: UsageError for a parameter that was given and that the chosen form has no use for.
+inline void refuse_idle_scaling_parameters(const Options& options) {
+  const std::string& form = options.text("rope_scaling");
+  const auto check = [&](const ScalingParameter& p, bool given) {
+    std::string forms = p.forms;
+    if (!given || forms.find("," + form + ",") != std::string::npos) return;
+    forms = forms.substr(1, forms.size() - 2);
+    for (size_t at = 0; (at = forms.find(',', at)) != std::string::npos; at += 2)
+      forms.replace(at, 1, ", ");
+    throw UsageError("attention." + std::string(p.name) +
+                     " acts only with attention.rope_scaling: " + forms);
+  };
+  for (const ScalingParameter& p : kScalingNumbers) check(p, options.real(p.name) != 0);
+  for (const ScalingParameter& p : kScalingLists) check(p, !options.text(p.name).empty());
+}
+
+}  // namespace perdure

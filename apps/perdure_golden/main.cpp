@@ -24,7 +24,7 @@ struct Arguments {
   bool help = false;
 };
 
-// One line per kind of case; an empty runner is a reason to skip.
+// One line per kind of case.
 struct Kind {
   const char* name;
   Outcome (*run)(const Context&, const Case&);
@@ -32,8 +32,8 @@ struct Kind {
 constexpr Kind kKinds[] = {
     {"runqm", run_runqm},        {"llama2c", run_llama2c},  {"llama2c_q", run_llama2c},
     {"torch_memory", run_torch}, {"torch_lstm", run_torch}, {"tokenizer", run_tokenizer},
-    {"cli", run_text},           {"chat", run_text},        {"torch_attention", nullptr},
-    {"torch_eval", nullptr},
+    {"cli", run_text},           {"chat", run_text},        {"torch_attention", run_attention},
+    {"torch_eval", run_eval},
 };
 
 Arguments parse(int argc, char** argv) {
@@ -66,11 +66,8 @@ bool kernels_are_exact(const std::vector<std::string>& overrides) {
 }
 
 Outcome run_case(const Context& context, const Case& c) {
-  for (const Kind& kind : kKinds) {
-    if (c.kind != kind.name) continue;
-    if (!kind.run) return Outcome::skip("perdure does not have its methods yet");
-    return kind.run(context, c);
-  }
+  for (const Kind& kind : kKinds)
+    if (c.kind == kind.name) return kind.run(context, c);
   return Outcome::skip("unknown kind " + c.kind);
 }
 

@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "apps/perdure_golden/runners.hpp"
-#include "core/engine/methods.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -50,12 +49,6 @@ Model open_model(const Context& context, const Case& c) {
                   memory.shape.at(2), memory.reals);
   }
   return model;
-}
-
-MethodChoice method_of(const Case& c) {
-  std::map<std::string, std::string> args;
-  for (const auto& [name, value] : c.json.at("args").map()) args[name] = value.scalar_text();
-  return translate_llama2rnn_args(args);
 }
 
 bool blends_memories(const Case& c) {

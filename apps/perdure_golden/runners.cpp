@@ -42,6 +42,12 @@ std::unique_ptr<Engine> make_engine(const Context& context, Model model,
                                   std::move(model));
 }
 
+MethodChoice method_of(const Case& c, const std::map<std::string, std::string>& more) {
+  std::map<std::string, std::string> args = more;
+  for (const auto& [name, value] : c.json.at("args").map()) args.emplace(name, value.scalar_text());
+  return translate_llama2rnn_args(args);
+}
+
 Limits noise_limits(const Context& context, const Case& c) {
   const auto noise = context.set.noise(c.name, c.json.at("model").text());
   if (!noise) throw Error(c.name + ": reference_noise.json has no figure for its model");

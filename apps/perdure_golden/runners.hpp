@@ -4,6 +4,7 @@
 // went.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "apps/perdure_golden/golden_set.hpp"
 #include "apps/perdure_golden/judge.hpp"
 #include "core/engine/engine.hpp"
+#include "core/engine/methods.hpp"
 
 namespace perdure::golden {
 
@@ -31,6 +33,9 @@ std::unique_ptr<Engine> make_engine(const Context& context, const std::string& m
 std::unique_ptr<Engine> make_engine(const Context& context, Model model,
                                     std::vector<std::string> settings);
 
+// The configuration that does what the original does with a case's `args` and `more` beside them.
+MethodChoice method_of(const Case& c, const std::map<std::string, std::string>& more = {});
+
 // What q80 models are allowed with other kernels than the exact ones. Errors: Error if no figure
 // fits the model.
 Limits noise_limits(const Context& context, const Case& c);
@@ -45,7 +50,9 @@ void require_same_choice(Judge& judge, const std::string& what, std::span<const 
 
 Outcome run_runqm(const Context& context, const Case& c);
 Outcome run_llama2c(const Context& context, const Case& c);
-Outcome run_torch(const Context& context, const Case& c);  // torch_memory, torch_lstm
+Outcome run_torch(const Context& context, const Case& c);      // torch_memory, torch_lstm
+Outcome run_attention(const Context& context, const Case& c);  // torch_attention
+Outcome run_eval(const Context& context, const Case& c);       // torch_eval
 Outcome run_tokenizer(const Context& context, const Case& c);
 Outcome run_text(const Context& context, const Case& c);  // cli, chat
 

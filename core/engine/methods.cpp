@@ -1,126 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Implements core/engine/methods.hpp: the table, how its texts are found, and how options become
-// settings.
+// Implements core/engine/methods.hpp: how the original's options become settings.
 #include "core/engine/methods.hpp"
 
-#include <cctype>
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <utility>
 
 #include "core/api/error.hpp"
+#include "core/engine/method_words.hpp"
 
 namespace perdure {
 namespace {
-
-const std::nullopt_t kNone = std::nullopt;
-
-// Frequency rows stand in the order in which the original looks for them.
-const std::vector<Method>& table() {
-  static const std::vector<Method> methods{
-      {.text = "extrapolation", .plain = "", .memory = "", .frequency = true},
-      {.text = "interpolation",
-       .plain = "rope_scaling: linear",
-       .memory = "rope_scaling: linear",
-       .frequency = true},
-      {.text = "NTK-RoPE", .plain = kNone, .memory = kNone, .frequency = true},
-      {.text = "radix", .plain = kNone, .memory = kNone, .frequency = true},
-      {.text = "ntk", .plain = kNone, .memory = kNone, .frequency = true},
-      {.text = "rotate", .plain = kNone, .memory = kNone, .whole = true, .frequency = true},
-      {.text = "PEClip", .plain = kNone, .memory = kNone, .frequency = true},
-      {.text = "freqsAbs", .plain = kNone, .memory = kNone},
-      {.text = "xpos{N}", .plain = "xpos: {N}, max_length: {E}", .memory = "xpos: {N}"},
-      {.text = "xpos", .plain = "xpos: 32, max_length: {E}", .memory = "xpos: 32"},
-      {.text = "logn", .plain = "log_n: true", .memory = "log_n: true"},
-      {.text = "train",
-       .plain = "log_n_clamp: false",
-       .memory = "log_n_clamp: false",
-       .only_with = "logn"},
-      {.text = "SWAHalf", .plain = "window: {T0}, full_tail: {T0/2}", .memory = kIgnored},
-      {.text = "SWAQuater", .plain = "window: {T0}, full_tail: {T0/4}", .memory = kIgnored},
-      {.text = "SWA", .plain = "window: {T0}", .memory = kIgnored},
-      {.text = "BCA", .plain = "window: {T0}", .memory = kIgnored},
-      {.text = "AMask", .plain = kNone, .memory = kIgnored},
-      {.text = "ADoubleWindow", .plain = kNone, .memory = kIgnored},
-      {.text = "ReRoPE", .plain = kNone, .memory = kIgnored},
-      {.text = "selfExtendHalf", .plain = kNone, .memory = kIgnored},
-      {.text = "selfExtendQuater", .plain = kNone, .memory = kIgnored},
-      {.text = "selfExtend", .plain = kNone, .memory = kIgnored},
-      {.text = "layer5group", .plain = kNone, .memory = kIgnored, .only_with = "selfExtend"},
-      {.text = "layer5allgroup", .plain = kNone, .memory = kIgnored, .only_with = "selfExtend"},
-      {.text = "nope", .plain = kNone, .memory = kIgnored},
-      {.text = "ConcatPE", .plain = kNone, .memory = kIgnored},
-      {.text = "layer{N}adapt", .plain = kNone, .memory = kIgnored},
-      {.text = "layeradapt", .plain = kNone, .memory = kIgnored},
-      {.text = "sumCis", .plain = kNone, .memory = kIgnored},
-      {.text = "clip", .plain = kNone, .memory = kNone, .whole = true},
-      {.text = "emamem", .plain = kIgnored, .memory = "ema: 0.6"},
-      {.text = "memlayer{N}", .plain = "", .memory = ""},
-  };
-  return methods;
-}
-
-// A text found in extend_method.
-struct Match {
-  const Method* method;
-  std::string number;  // what {N} stands for
-};
-
-// Length of `pattern` at the start of `text`, 0 if it is not there; fills `number` with the digits
-// of {N}.
-size_t match_at_start(const std::string& pattern, std::string_view text, std::string& number) {
-  const size_t hole = pattern.find("{N}");
-  const std::string_view front = std::string_view(pattern).substr(0, hole);
-  if (!text.starts_with(front)) return 0;
-  if (hole == std::string::npos) return front.size();
-  size_t end = front.size();
-  while (end < text.size() && std::isdigit(static_cast<unsigned char>(text[end]))) ++end;
-  number = text.substr(front.size(), end - front.size());
-  const std::string_view back = std::string_view(pattern).substr(hole + 3);
-  if (number.empty() || !text.substr(end).starts_with(back)) return 0;
-  return end + back.size();
-}
-
-// The longest text of the table at the start of `rest`.
-std::pair<Match, size_t> longest_match(std::string_view rest, const std::string& whole) {
-  Match best{nullptr, ""};
-  size_t best_length = 0;
-  for (const Method& method : table()) {
-    if (method.whole && method.text != whole) continue;
-    std::string number;
-    const size_t length = match_at_start(method.text, rest, number);
-    if (length > best_length) {
-      best = {&method, number};
-      best_length = length;
-    }
-  }
-  return {best, best_length};
-}
-
-std::vector<Match> find_methods(const std::string& extend_method) {
-  std::vector<Match> found;
-  std::string_view rest = extend_method;
-  while (!rest.empty()) {
-    const auto [match, length] = longest_match(rest, extend_method);
-    if (match.method) {
-      found.push_back(match);
-    } else if (std::isalnum(static_cast<unsigned char>(rest.front()))) {
-      throw UsageError("extend_method: \"" + std::string(rest) +
-                       "\" does not begin with a method of llama2Rnn; docs/methods.md lists them");
-    }
-    rest.remove_prefix(match.method ? length : 1);
-  }
-  // The first frequency row of the table wins, wherever it stands in the text.
-  const Method* frequency = nullptr;
-  for (const Match& m : found)
-    if (m.method->frequency && (!frequency || m.method < frequency)) frequency = m.method;
-  std::erase_if(found, [&](const Match& m) {
-    const bool other_frequency = m.method->frequency && m.method != frequency;
-    return other_frequency || extend_method.find(m.method->only_with) == std::string::npos;
-  });
-  return found;
-}
 
 void replace_all(std::string& text, const std::string& from, const std::string& to) {
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
@@ -148,11 +40,16 @@ class Args {
   bool has(const std::string& name) const { return values_.contains(name); }
 
   std::string fill_in(std::string options, const std::string& number) const {
-    if (options.find('{') == std::string::npos) return options;
-    if (options.find("{T0") != std::string::npos) {
-      replace_all(options, "{T0}", std::to_string(integer("max_seq_len")));
-      replace_all(options, "{T0/2}", std::to_string(integer("max_seq_len") / 2));
-      replace_all(options, "{T0/4}", std::to_string(integer("max_seq_len") / 4));
+    if (options.find("T0") != std::string::npos) {
+      const int64_t trained = integer("max_seq_len");
+      const std::pair<const char*, int64_t> lengths[] = {{"{T0}", trained},
+                                                         {"{T0/2}", trained / 2},
+                                                         {"{T0/4}", trained / 4},
+                                                         {"{(T0+1)/2}", (trained + 1) / 2},
+                                                         {"{(T0+1)/4}", (trained + 1) / 4},
+                                                         {"{T0-512}", trained - 512},
+                                                         {"{2*T0-256}", 2 * trained - 256}};
+      for (const auto& [text, value] : lengths) replace_all(options, text, std::to_string(value));
     }
     if (options.find("{E}") != std::string::npos)
       replace_all(options, "{E}", std::to_string(integer("extend_seq_len")));
@@ -164,40 +61,101 @@ class Args {
   const std::map<std::string, std::string>& values_;
 };
 
-// Options of one strategy, "a: 1" each, for layers that are memory attention or plain.
-std::vector<std::string> strategy_options(const Args& args, const std::vector<Match>& methods,
-                                          bool memory, std::vector<std::string>& ignored) {
-  std::vector<std::string> options;
-  if (args.has("max_seq_len")) options.push_back("train_length: " + args.text("max_seq_len"));
-  if (args.has("theta")) options.push_back("rope_theta: " + args.text("theta"));
-  if (args.flag("key_norm")) options.push_back("key_norm: true");
-  if (memory && args.flag("update_memory")) options.push_back("initial: zero");
-  for (const Match& m : methods) {
-    // The original blends memories only where it keeps them from one call to the next.
-    if (m.method->text == "emamem" && !args.flag("update_memory")) continue;
-    const auto& mine = memory ? m.method->memory : m.method->plain;
-    if (!mine)
-      throw UsageError("extend_method: this version has no \"" + m.method->text + "\" in " +
-                       (memory ? "memory" : "plain") +
-                       " attention; docs/methods.md lists what it has");
-    if (*mine == kIgnored) {
-      if (memory) ignored.push_back(m.method->text);
-    } else if (!mine->empty()) {
-      options.push_back(args.fill_in(*mine, m.number));
-    }
-  }
-  return options;
-}
-
-std::string join(const std::vector<std::string>& parts) {
+std::string join(const std::vector<std::string>& parts, const char* between) {
   std::string all;
-  for (const std::string& p : parts) all += (all.empty() ? "" : ", ") + p;
+  for (const std::string& p : parts) all += (all.empty() ? "" : between) + p;
   return all;
 }
 
-}  // namespace
+// The options of one layer, "a: 1" each.
+class LayerOptions {
+ public:
+  LayerOptions(const Args& args, const std::vector<FoundMethod>& methods, int64_t layer,
+               bool memory)
+      : args_(args), layer_(std::to_string(layer)), memory_(memory) {
+    if (args.has("max_seq_len")) set("train_length: " + args.text("max_seq_len"));
+    if (args.has("theta")) set("rope_theta: " + args.text("theta"));
+    if (args.flag("key_norm")) set("key_norm: true");
+    if (memory && args.flag("update_memory")) set("initial: zero");
+    const bool rotates = std::none_of(methods.begin(), methods.end(), [&](const FoundMethod& m) {
+      return options_of(m) == "positions: none" && acts_here(m);
+    });
+    for (const FoundMethod& m : methods)
+      if (acts_here(m) && (rotates || !(m.method->frequency || m.method->of_rotation))) add(m);
+  }
 
-std::span<const Method> llama2rnn_methods() { return table(); }
+  std::string text() const { return join(options_, ", "); }
+  const std::vector<std::string>& ignored() const { return ignored_; }
+
+ private:
+  const std::optional<std::string>& options_of(const FoundMethod& m) const {
+    return memory_ ? m.method->memory : m.method->plain;
+  }
+
+  // As in the original, layer N of "layerNadapt" is one of the first five.
+  bool acts_here(const FoundMethod& m) const {
+    if (m.method->layer.empty() || memory_) return true;
+    if (m.method->layer == "{N}")
+      return m.number == layer_ && m.number.size() == 1 && m.number < "5";
+    return m.method->layer == layer_;
+  }
+
+  void add(const FoundMethod& m) {
+    // The original blends memories only where it keeps them from one call to the next.
+    if (m.method->text == "emamem" && !args_.flag("update_memory")) return;
+    const std::string quoted = "extend_method: \"" + m.method->text + "\"";
+    const auto& mine = options_of(m);
+    if (!mine)
+      throw UsageError(quoted + " does not exist in " + (memory_ ? "memory" : "plain") +
+                       " attention; docs/methods.md lists what does");
+    if (*mine == kIgnored) {
+      if (memory_) ignored_.push_back(m.method->text);
+    } else if (m.method->least_train_length > 0 &&
+               args_.integer("max_seq_len") < m.method->least_train_length) {
+      throw UsageError(quoted + " lets positions see later ones where max_seq_len is below " +
+                       std::to_string(m.method->least_train_length) + ", and it is " +
+                       args_.text("max_seq_len"));
+    } else if (*mine != kOfInput && !mine->empty()) {
+      set(args_.fill_in(*mine, m.number));
+    }
+  }
+
+  // A later value of an option takes the place of an earlier one.
+  void set(const std::string& options) {
+    if (const size_t comma = options.find(", "); comma != std::string::npos) {
+      set(options.substr(0, comma));
+      return set(options.substr(comma + 2));
+    }
+    const std::string& option = options;
+    const std::string name = option.substr(0, option.find(':') + 1);
+    for (std::string& o : options_)
+      if (o.starts_with(name)) return void(o = option);
+    options_.push_back(option);
+  }
+
+  const Args& args_;
+  std::string layer_;
+  bool memory_;
+  std::vector<std::string> options_, ignored_;
+};
+
+// Layers with the same strategy and options.
+struct LayerGroup {
+  bool memory;
+  std::string options;
+  std::vector<std::string> layers;
+
+  std::string strategy() const { return memory ? "strategy: memory" : "strategy: full"; }
+  std::string text() const { return strategy() + (options.empty() ? "" : ", " + options); }
+};
+
+// The group that stands for all layers that are not named: those with memory, else most layers.
+bool is_main_before(const LayerGroup& a, const LayerGroup& b) {
+  if (a.memory != b.memory) return a.memory;
+  return a.layers.size() > b.layers.size();
+}
+
+}  // namespace
 
 MethodChoice translate_llama2rnn_args(const std::map<std::string, std::string>& values) {
   const Args args(values);
@@ -207,34 +165,35 @@ MethodChoice translate_llama2rnn_args(const std::map<std::string, std::string>& 
     return choice;
   }
   const std::string extend_method = args.text("extend_method");
-  const std::vector<Match> methods = find_methods(extend_method);
+  const std::vector<FoundMethod> methods = find_methods(extend_method);
+  choice.clip = extend_method == "clip";
   const bool hybrid = extend_method.find("memlayer") != std::string::npos;
-  // As in the original a layer's number is looked for as text: "memlayer10" names layers 1 and 10.
-  std::vector<std::string> memory_layers, plain_layers;
+  std::vector<LayerGroup> groups;
   for (int64_t i = 0; i < args.integer("n_layers"); ++i) {
+    // As in the original a layer's number is looked for as text: "memlayer10" names layers 1
+    // and 10.
     const bool named = extend_method.find("memlayer" + std::to_string(i)) != std::string::npos;
     const bool memory = args.text("attention_type") == "memory_attention" && (named || !hybrid);
-    (memory ? memory_layers : plain_layers).push_back(std::to_string(i));
+    const LayerOptions options(args, methods, i, memory);
+    choice.ignored = memory ? options.ignored() : choice.ignored;
+    const std::string text = options.text();
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const LayerGroup& g) {
+      return g.memory == memory && g.options == text;
+    });
+    if (group == groups.end()) group = groups.insert(groups.end(), {memory, text, {}});
+    group->layers.push_back(std::to_string(i));
   }
+  std::stable_sort(groups.begin(), groups.end(), is_main_before);
 
   std::vector<std::string> attention;
   if (args.has("extend_seq_len"))
     attention.push_back("eval_length: " + args.text("extend_seq_len"));
-  const auto add = [&](bool memory) {
-    const auto options = strategy_options(args, methods, memory, choice.ignored);
-    attention.push_back(memory ? "strategy: memory" : "strategy: full");
-    attention.insert(attention.end(), options.begin(), options.end());
-  };
-  add(!memory_layers.empty());
-  if (!memory_layers.empty() && !plain_layers.empty()) {
-    std::vector<std::string> ignored_in_plain;
-    std::vector<std::string> options = strategy_options(args, methods, false, ignored_in_plain);
-    options.insert(options.begin(), "strategy: full");
-    std::string layers = join(plain_layers);
-    replace_all(layers, " ", "");
-    attention.push_back("layers: {'" + layers + "': {" + join(options) + "}}");
-  }
-  choice.attention = "{" + join(attention) + "}";
+  attention.push_back(groups.empty() ? "strategy: full" : groups[0].text());
+  std::vector<std::string> others;
+  for (size_t i = 1; i < groups.size(); ++i)
+    others.push_back("'" + join(groups[i].layers, ",") + "': {" + groups[i].text() + "}");
+  if (!others.empty()) attention.push_back("layers: {" + join(others, ", ") + "}");
+  choice.attention = "{" + join(attention, ", ") + "}";
   return choice;
 }
 

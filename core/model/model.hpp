@@ -47,6 +47,7 @@ struct ModelSpec {
 //   output_norm.weight [1, d]
 //   attn_norm.weight [1, d]
 //   attn_q.weight [d, d]            attn_k.weight, attn_v.weight [kv, d]
+//                                   ConcatPE: of d + head_size columns, the last for the place
 //   attn_output.weight [d, d]
 //   ffn_norm.weight [1, d]
 //   ffn_gate.weight [h, d]          ffn_up.weight [h, d]   ffn_down.weight [d, h]   (w1, w3, w2)

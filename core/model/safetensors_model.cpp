@@ -127,9 +127,18 @@ class Importer {
   void import_attention(const std::string& from, const std::string& to) {
     const ModelInfo& info = builder_.spec().info;
     const int64_t d = info.hidden_size, kv = info.num_key_value_heads * info.head_size;
-    matrix(from + "wq.weight", to + "attn_q.weight", d, d);
-    matrix(from + "wk.weight", to + "attn_k.weight", kv, d);
-    matrix(from + "wv.weight", to + "attn_v.weight", kv, d);
+    const int64_t width = d + (has_places(from + "wq.weight") ? info.head_size : 0);
+    matrix(from + "wq.weight", to + "attn_q.weight", d, width);
+    matrix(from + "wk.weight", to + "attn_k.weight", kv, width);
+    matrix(from + "wv.weight", to + "attn_v.weight", kv, width);
+  }
+
+  // ConcatPE: the projections take cosines and sines of a place beside their input.
+  bool has_places(const std::string& name) {
+    const ModelInfo& info = builder_.spec().info;
+    const auto it = tensors_.find(name);
+    return it != tensors_.end() && it->second.shape.size() == 2 &&
+           it->second.shape[1] == info.hidden_size + info.head_size;
   }
 
   void import_memory(const std::string& from, const std::string& to) {

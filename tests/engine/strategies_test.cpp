@@ -68,3 +68,28 @@ TEST_CASE("a model trained with key norms has them unless the user says otherwis
   CHECK(with("attention.train_length=0") == with("attention.key_norm=true"));
   CHECK(with("attention.train_length=0") != with("attention.key_norm=false"));
 }
+
+TEST_CASE("options that change no number are no part of a memory's identity") {
+  const auto identity = [](const std::vector<std::string>& overrides) {
+    return Engine(golden_settings("llama.v0.bin", overrides), linked_plugins()).identity();
+  };
+  const std::string plain = identity({});
+  CHECK(identity({"attention.eval_length=100"}) == plain);
+  CHECK(identity({"attention.max_length=1000"}) == plain);
+  CHECK(identity({"attention={strategy: full, factor: auto, distances: exact, near: -1}"}) ==
+        plain);
+  // Options that older memories do not know leave no line where they do nothing.
+  CHECK(plain.find("beta_fast") == std::string::npos);
+  CHECK(plain.find("distances") == std::string::npos);
+  CHECK(identity({"attention.distances=clamped"}).find("distances: clamped") != std::string::npos);
+  CHECK(identity({"attention={rope_scaling: linear, eval_length: 100}"}) !=
+        identity({"attention={rope_scaling: linear, eval_length: 200}"}));
+}
+
+TEST_CASE("a model trained with places beside its input is run so, and no other") {
+  CHECK_THROWS_WITH_AS(logits("llama.v0.bin", {"attention.concat_pe=true"}),
+                       doctest::Contains("attention.concat_pe needs a model"), UsageError);
+  CHECK_THROWS_WITH_AS(logits("att_concatpe.safetensors", {}),
+                       doctest::Contains("set attention.concat_pe: true"), UsageError);
+  CHECK(logits("att_concatpe.safetensors", {"attention.concat_pe=true"}).size() == 30 * 16);
+}

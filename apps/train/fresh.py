@@ -47,13 +47,14 @@ def main() -> None:
     parser.add_argument("tokenizer")
     parser.add_argument("documents", type=int)
     parser.add_argument("--task", default="repeat", choices=["repeat", "reverse", *GENERATORS])
+    parser.add_argument("--sentences", type=int, default=6, help="of a text at most; 0: lists of words (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     chance, tokenizer = random.Random(f"fresh {options.seed}"), WordTokenizer(options.tokenizer)
     if options.task in GENERATORS:
         documents = GENERATORS[options.task]("test", options.documents, chance)
     else:
-        documents = TEXT_TASKS[options.task](sentences("test", options.documents, chance))
+        documents = TEXT_TASKS[options.task](sentences("test", options.documents, chance, options.sentences))
     for document in documents:
         ids = []
         for segment in document:

@@ -73,7 +73,7 @@ std::string Engine::describe_plan(const std::string& graph) const {
 }
 
 int64_t Engine::weight_bytes_per_token() const {
-  return impl_->step.plans.front().constant_bytes() +
+  return impl_->step.plans.front().weight_bytes() +
          impl_->model.spec().info.hidden_size * static_cast<int64_t>(sizeof(float));
 }
 

@@ -148,7 +148,7 @@ void Plan::place(const Graph& graph) {
   arena_bytes_ = planner.size();
 }
 
-void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels,
+void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,
                     PackedWeights& packed) {
   PlanNode result;
   result.operation = node.operation->name;
@@ -178,8 +178,9 @@ void Plan::add_node(const Graph&, const Node& node, const KernelChooser& kernels
   result.params = std::move(chosen.params);
   for (uint32_t i = 0; i < c_node.n_inputs; ++i) {
     result.packed.push_back(packed.get(*result.kernel, c_node, result.params.data(), i));
-    if (result.inputs[i].kind == PERDURE_VALUE_CONSTANT && node.operation->name != "row_input")
-      constant_bytes_ += tensor_bytes(result.inputs[i].tensor);
+    // Rows are looked up in tables, of which a run reads little.
+    if (graph.info(node.inputs[i]).origin == Origin::kWeight && node.operation->name != "row_input")
+      weight_bytes_ += tensor_bytes(result.inputs[i].tensor);
   }
   if (result.kernel->scratch_bytes)
     scratch_bytes_ =

@@ -62,8 +62,8 @@ class Plan {
   const std::vector<PlanNode>& nodes() const { return nodes_; }
   // Rows of a named output of the last run, valid until the arena is used again. Requires: bound.
   const perdure_tensor& output(const std::string& name) const;
-  // Bytes of constants that a run reads once, however many rows it has.
-  int64_t constant_bytes() const { return constant_bytes_; }
+  // Bytes of weights that a run reads once, however many rows it has.
+  int64_t weight_bytes() const { return weight_bytes_; }
 
   // One line per node: operation, kernel, result's place in the arena.
   std::string describe() const;
@@ -76,7 +76,7 @@ class Plan {
 
   int64_t max_rows_, max_outputs_;
   size_t arena_bytes_ = 0, scratch_bytes_ = 0;
-  int64_t constant_bytes_ = 0;
+  int64_t weight_bytes_ = 0;
   std::vector<perdure_value> values_;  // by value id
   std::vector<size_t> data_offset_;    // by value id; kNotInArena for constants and states
   std::vector<size_t> scales_offset_;

@@ -93,3 +93,13 @@ TEST_CASE("a model trained with places beside its input is run so, and no other"
                        doctest::Contains("set attention.concat_pe: true"), UsageError);
   CHECK(logits("att_concatpe.safetensors", {"attention.concat_pe=true"}).size() == 30 * 16);
 }
+
+TEST_CASE("tables of rotations do not count as weights that a token reads") {
+  const auto bytes = [](const char* attention) {
+    return Engine(golden_settings("llama.v0.bin", {std::string("attention=") + attention}),
+                  linked_plugins())
+        .weight_bytes_per_token();
+  };
+  CHECK(bytes("{rope_scaling: dynamic}") == bytes("{}"));
+  CHECK(bytes("{positions: reindexed, strategy: sliding_window}") == bytes("{}"));
+}

@@ -12,7 +12,7 @@ namespace {
 
 int64_t* integers(const perdure_value& v, int64_t row) { return row_of<int64_t>(v, row); }
 
-// All but row_index take the row's index as first input.
+// Whether the first input is an index per row, as `row_index` makes it.
 bool takes_index(const perdure_node& node, perdure_dtype result) {
   return node.n_inputs >= 1 && node.n_outputs == 1 && is_rows(node.inputs[0], PERDURE_I64) &&
          is_rows(node.outputs[0], result);

@@ -29,10 +29,11 @@ std::string names_of_layer(const Model& model, int layer) {
   return names;
 }
 
-// memS with its options changed by text.
-std::string refusal_with(const std::string& from, const std::string& to) {
-  const Bytes weights = read_bytes(golden("models/memS.safetensors"));
-  std::string options(as_text(read_bytes(golden("models/memS.json"))));
+// A model, memS if none is named, with its options changed by text.
+std::string refusal_with(const std::string& from, const std::string& to,
+                         const std::string& model = "memS") {
+  const Bytes weights = read_bytes(golden("models/" + model + ".safetensors"));
+  std::string options(as_text(read_bytes(golden("models/" + model + ".json"))));
   const size_t at = options.find(from);
   REQUIRE(at != std::string::npos);
   options.replace(at, from.size(), to);
@@ -130,7 +131,16 @@ TEST_CASE("a missing or misshapen tensor is named with its shapes") {
                  "'layers.0.attention.origin_mem' has the shape [1, 8, 32] but [4, 32] is needed"));
   CHECK(contains(refusal_with("\"reuse_kv\": true", "\"reuse_kv\": false"),
                  "'layers.0.attention.wkm.weight'"));
-  CHECK(contains(error_of([] { open_golden("att_concatpe"); }), "[32, 48] but [32, 32] is needed"));
+  CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 4", "att_concatpe"),
+                 "[32, 48] but [32, 32] is needed"));
+}
+
+TEST_CASE("projections may take the cosines and sines of a place beside their input") {
+  const Model model = open_golden("att_concatpe");
+  CHECK(names_of_layer(model, 0) == kPlain);
+  for (const char* name : {"blk.0.attn_q.weight", "blk.5.attn_k.weight", "blk.5.attn_v.weight"})
+    CHECK(model.find(name)->columns == 32 + 16);
+  CHECK(model.find("blk.0.attn_output.weight")->columns == 32);
 }
 
 TEST_CASE("options that are missing, ill-typed or contradict each other are named by key") {

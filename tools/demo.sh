@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PATH=$PWD/build/release/bin:$PATH
+seed=$RANDOM
 
 show() {
   printf '\n$'
@@ -15,16 +16,19 @@ show() {
 
 cat <<'TEXT'
 
-1. Two small models of fairy tales, both trained at 256 tokens, one with plain attention, one with memory attention.
-   What becomes of their loss on longer texts? (On this project's documentation, which neither has seen; 8 samples.
-   models/fables-memory/README.md has the figures on fairy tales.)
+1. Two small models that repeat lists of words, both trained at 256 tokens, one with plain attention, one with memory
+   attention. What becomes of their loss on longer texts? (Text made anew, 8 samples; models/repeat/README.md has the
+   whole table.)
 TEXT
 show rm -rf build/demo
-show perdure compare -c configs/compare/demo.yaml --out build/demo/compare
+mkdir -p build/demo
+echo "$ apps/train/fresh.py models/repeat/tokenizer.bin 2000 --sentences 0 --seed $seed > build/demo/ids.txt"
+apps/train/fresh.py models/repeat/tokenizer.bin 2000 --sentences 0 --seed "$seed" >build/demo/ids.txt
+show perdure compare -c configs/demo_compare.yaml --out build/demo/compare
 echo "build/demo/compare/report.html shows it as pictures."
 cat <<'TEXT'
 
-2. One prompt, gone on with by both.
+2. Two small models of fairy tales, likewise: one prompt, gone on with by both.
 TEXT
 show perdure generate --with configs/full.yaml --with configs/memory.yaml -p "Once upon a time" -n 60
 cat <<'TEXT'

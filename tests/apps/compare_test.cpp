@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "core/eval/results.hpp"
 #include "tests/apps/compare_fixture.hpp"
@@ -254,19 +255,38 @@ TEST_CASE("mistakes in the section are refused with file, line and nearest word"
 }
 
 #ifdef PERDURE_MPIRUN
-TEST_CASE("two processes give the bytes of one" * doctest::skip(kThreadSanitized)) {
-  const SmallComparison small;
-  REQUIRE(run_perdure(small.words("one")).status == 0);
+// `words` in two processes: the exit status, and what they wrote.
+static std::pair<int, std::string> run_two(const SmallComparison& small, const Words& words) {
   // MPI keeps memory to its end, and a container may lack what it would copy messages with.
   std::string command =
       "ASAN_OPTIONS=detect_leaks=0 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
       "OMPI_MCA_btl_vader_single_copy_mechanism=none " PERDURE_MPIRUN
       " --oversubscribe -n 2 " PERDURE_PROGRAM;
-  for (const std::string& word : small.words("two")) command += " '" + word + "'";
+  for (const std::string& word : words) command += " '" + word + "'";
   const std::string table = small.folder / "table";
-  CHECK(std::system((command + " > '" + table + "' 2>&1").c_str()) == 0);
-  CAPTURE(read_all(table));
+  const int status = std::system((command + " > '" + table + "' 2>&1").c_str());
+  return {status, read_all(table)};
+}
+
+TEST_CASE("two processes give the bytes of one" * doctest::skip(kThreadSanitized)) {
+  const SmallComparison small;
+  REQUIRE(run_perdure(small.words("one")).status == 0);
+  const auto [status, table] = run_two(small, small.words("two"));
+  CAPTURE(table);
+  CHECK(status == 0);
   CHECK(small.results("two") == small.results("one"));
   CHECK(small.cells("two") == small.cells("one"));
+}
+
+TEST_CASE("two processes find what a process of its own measured, whatever their threads" *
+          doctest::skip(kThreadSanitized)) {
+  const SmallComparison small("  measures: [memory]\n");
+  Words words = small.words("two");
+  for (const char* word : {"--set", "threads.backend=tbb", "--set", "threads.count=auto"})
+    words.emplace_back(word);
+  const auto [status, table] = run_two(small, words);
+  CAPTURE(table);
+  CHECK(status == 0);
+  CHECK(table.find("failed") == std::string::npos);
 }
 #endif

@@ -75,9 +75,12 @@ std::string CellRunner::key(const Cell& cell) {
   what += fmt::format("input: {}\nkernels: {}\n", plan_.settings.entries[cell.entry].input,
                       fmt::join(kernels_in_plan(e.describe_plan("step")), " "));
   if (measure.reads_text) what += fmt::format("text: {}\n", text(cell).hash);
+  // The threads that are asked for: a rank of mpirun has fewer than the process of its own, without
+  // mpirun, which makes the cell.
   if (plan_.is_machine(cell))
     what += fmt::format("threads: {} {}\nrows: {}\n", e.settings().threads.backend,
-                        e.settings().threads.count, e.settings().step.max_rows);
+                        plan_.settings.entries[cell.entry].settings.threads.count,
+                        e.settings().step.max_rows);
   Hasher hasher;
   hasher.add(what);
   return hasher.hex();

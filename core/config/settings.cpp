@@ -55,10 +55,18 @@ StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
   const auto is_scaling_map = [](const YamlEntry& e) {
     return e.key == "rope_scaling" && e.value.kind == YamlNode::Kind::kMap;
   };
-  for (const YamlEntry* entry : entries)
-    if (!is_scaling_map(*entry)) choice.options[entry->key] = read_option(reader, *entry);
+  for (const YamlEntry* entry : entries) {
+    if (is_scaling_map(*entry)) continue;
+    const bool no_scaling =
+        entry->key == "rope_scaling" && entry->value.kind == YamlNode::Kind::kNull;
+    choice.options[entry->key] =
+        no_scaling ? RawOption{"none", entry->value.place} : read_option(reader, *entry);
+  }
   for (const YamlEntry* entry : entries)
     if (is_scaling_map(*entry)) read_scaling_map(reader, *entry, choice);
+  const auto scaling = choice.options.find("rope_scaling");
+  if (scaling != choice.options.end() && scaling->second.text == "default")
+    scaling->second.text = "none";  // Hugging Face's word for it, as null is
   return choice;
 }
 

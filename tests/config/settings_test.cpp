@@ -147,6 +147,9 @@ TEST_CASE("a list of values is one text, and a scaling may be a map as Hugging F
   CHECK(options("attention: {rope_scaling: {rope_type: yarn, factor: 4.0}, log_n: true}") ==
         Texts{{"rope_scaling", "yarn"}, {"factor", "4.0"}, {"log_n", "true"}});
   CHECK(options("attention: {rope_scaling: {type: linear}}") == Texts{{"rope_scaling", "linear"}});
+  for (const char* none : {"attention: {rope_scaling: null}", "attention: {rope_scaling: default}",
+                           "attention: {rope_scaling: {rope_type: default}}"})
+    CHECK(options(none) == Texts{{"rope_scaling", "none"}});
   CHECK(refusal("attention: {factor: 2, rope_scaling: {rope_type: linear, factor: 4}}") ==
         "run.yaml:1: attention.rope_scaling says 'factor', which stands here already");
 }

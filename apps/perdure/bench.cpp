@@ -13,9 +13,9 @@
 #include "apps/perdure/configuration.hpp"
 #include "apps/perdure/generator.hpp"
 #include "apps/perdure/interrupt.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/statistics.hpp"
+#include "core/model/json_write.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {

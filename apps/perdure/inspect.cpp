@@ -7,10 +7,10 @@
 
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/subcommand.hpp"
 #include "core/engine/engine.hpp"
+#include "core/model/json_write.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {

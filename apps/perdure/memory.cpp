@@ -8,12 +8,12 @@
 
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/memory_files.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/stored_session.hpp"
 #include "apps/perdure/subcommand.hpp"
 #include "core/engine/snapshot.hpp"
+#include "core/model/json_write.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {

@@ -5,10 +5,10 @@
 
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/subcommand.hpp"
 #include "core/base/cpu.hpp"
+#include "core/model/json_write.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {

@@ -7,8 +7,8 @@
 #include "apps/perdure/command_line.hpp"
 #include "apps/perdure/commands.hpp"
 #include "apps/perdure/files.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
+#include "core/model/json_write.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizer.hpp"
 

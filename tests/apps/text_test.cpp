@@ -3,12 +3,9 @@
 // The program's pure functions: templates, numbers for people, token lists.
 #include <doctest/doctest.h>
 
-#include <limits>
-
 #include "apps/perdure/chat_text.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/generator.hpp"
-#include "apps/perdure/json_output.hpp"
 #include "apps/perdure/output.hpp"
 #include "apps/perdure/progress.hpp"
 #include "apps/perdure/statistics.hpp"
@@ -89,14 +86,4 @@ TEST_CASE("BOS and EOS end a text unless they are ignored") {
   CHECK(ends_text(Tokenizer::kEos, {}));
   CHECK_FALSE(ends_text(0, {}));
   CHECK_FALSE(ends_text(Tokenizer::kEos, {.ignore_eos = true}));
-}
-
-TEST_CASE("results as JSON read back, whatever the texts hold") {
-  const Json written =
-      object({member("text", "a\"b\\c\n\x01\xc3\xa4"), member("list", std::vector{1, 2}),
-              member("real", 0.1), member("flag", true), member("none", Json())});
-  const std::string text = json_text(written);
-  CHECK(text == R"({"text":"a\"b\\c\n\u0001ä","list":[1,2],"real":0.1,"flag":true,"none":null})");
-  CHECK(json_text(Json::parse(text, "text")) == text);
-  CHECK(json_text(json(std::numeric_limits<double>::infinity())) == "null");
 }

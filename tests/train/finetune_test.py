@@ -30,6 +30,14 @@ class FinetuneTest(support.TrainerTest):
                 else:
                     self.assertTrue(torch.equal(value, base[name]), f"{name} from {kind}")
 
+    def test_a_memory_of_another_length_begins_with_the_rows_there_are(self):
+        run = self.train("rows", *support.MEMORY, "--steps", 6)
+        before = checkpoint.load_model(run)[0].state_dict()["layers.0.attention.origin_mem"]
+        for rows in (4, 16):
+            after = self.finetune(f"{rows} rows", run, *support.MEMORY, "--memseqlen", rows, "--trained", "lora")
+            after = after.state_dict()["layers.0.attention.origin_mem"]
+            self.assertTrue(torch.equal(after, torch.cat((before, before), 1)[:, :rows]))
+
     def test_adapters_train_and_are_merged(self):
         run = self.train("memory", *support.MEMORY, "--steps", 6)
         base = checkpoint.load_model(run)[0].state_dict()

@@ -27,7 +27,15 @@ def _model_args(options, vocab_size: int) -> ModelArgs:
         raise UsageError(f"--vocab-size {values['vocab_size']}: the data has {vocab_size} pieces; leave the option out")
     if options.update_memory and options.chain == 1 and options.reading != "stream":
         raise UsageError("--update-memory means that memory is carried from batch to batch: add --reading stream or --chain")
-    return ModelArgs(**dict(values, vocab_size=vocab_size))
+    args = ModelArgs(**dict(values, vocab_size=vocab_size))
+    _check_window(options.window or args.max_seq_len, args)
+    return args
+
+
+def _check_window(window: int, args: ModelArgs) -> None:
+    if args.attention_type == "memory_attention" and window % args.memseqlen:
+        raise UsageError(f"a window of {window} tokens would end within a segment of memseqlen = {args.memseqlen}; "
+                         "take a multiple of it for --window")
 
 
 def _training_options(options) -> dict:
@@ -76,7 +84,16 @@ def finetune(options) -> None:
         raise UsageError(f"{options.base} knows {shape['vocab_size']} pieces and {options.data} has {vocab_size}; "
                          "prepare the data with --tokenizer and the tokenizer.model of the base")
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
-    _run(options, ModelArgs(**{**values, **shape}), lambda args: _tuned_model(args, weights, options))
+    args = ModelArgs(**{**values, **shape})
+    _check_window(options.window or args.max_seq_len, args)
+    _run(options, args, lambda args: _tuned_model(args, weights, options))
+
+
+def _fitted(weight, own):
+    """An initial memory [1, rows, dim] of another length is cut, or goes on from its beginning."""
+    if weight.dim() != 3 or weight.shape[1] == own.shape[1]:
+        return weight
+    return weight[:, torch.arange(own.shape[1]) % weight.shape[1]]
 
 
 def _tuned_model(args: ModelArgs, weights: dict, options):
@@ -86,7 +103,7 @@ def _tuned_model(args: ModelArgs, weights: dict, options):
     for name in own:
         source = name.replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")  # memory is read as tokens are, to begin with
         if name in weights or source in weights:
-            own[name] = weights.get(name, weights.get(source))
+            own[name] = _fitted(weights.get(name, weights.get(source)), own[name])
         elif not is_memory_parameter(name):
             raise UsageError(f"{options.base} has no weight {name}, which is no part of a memory")
     model.load_state_dict(own)

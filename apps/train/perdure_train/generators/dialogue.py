@@ -8,7 +8,8 @@ import math
 from ..documents import BOS, EOS, Segment
 from . import dialogue_words as words
 
-_CORRECTS = 0.25  # share of questions before which something told is put right
+_TALKS = 0.5  # share of questions before which other things are talked about
+_CORRECTS = 0.2  # share of questions in whose place something told is put right
 _LEAST_TALK = 6  # words between two events
 
 
@@ -16,17 +17,29 @@ def turn(user: str, *reply: Segment) -> list:
     return [BOS, Segment(f"[INST] {user} [/INST]"), *reply, EOS]
 
 
+def _opened(phrase: str, random) -> str:
+    """The phrase, mostly with some words before it."""
+    opening = random.choice(words.OPENINGS)
+    if opening.endswith(",") and not phrase.startswith("I "):
+        phrase = phrase[0].lower() + phrase[1:]
+    return f"{opening} {phrase}" if opening else phrase
+
+
+def told(kind: str, value: str) -> Segment:
+    return Segment(words.ANSWERS[kind].format(value), answer=True)
+
+
 def tell(split: str, kind: str, value: str, random, corrected: bool = False) -> list:
     """The turn in which a fact is told. The reply says it once more, which trains taking it in."""
-    statement = random.choice(words.STATEMENTS[kind][split]).format(value)
+    statement = random.choice(words.STATEMENTS[kind][split])
     if corrected:
         statement = f"{random.choice(words.CORRECTIONS[split])} {statement}"
-    return turn(statement, Segment(words.ANSWERS[kind].format(value), answer=True))
+    return turn(_opened(statement, random).format(value), told(kind, value))
 
 
 def ask(split: str, kind: str, value: str, random) -> list:
     """The turn that asks for a fact; the reply is what a model is judged by."""
-    return turn(random.choice(words.QUESTIONS[kind][split]), Segment(words.ANSWERS[kind].format(value), answer=True))
+    return turn(_opened(random.choice(words.QUESTIONS[kind][split]), random), told(kind, value))
 
 
 def talk(split: str, count: int, random):
@@ -39,26 +52,28 @@ def talk(split: str, count: int, random):
 
 
 def dialogue(split: str, count: int, random, distance: int = 256):
-    """Conversations with one to four facts; at most about `distance` words lie between a fact and its question."""
+    """Conversations with one to four facts, asked for in any order; other talk of at most about `distance` words lies
+    before every second question."""
     for _ in range(count):
         facts = {kind: words.value(kind, split, random) for kind in random.sample(words.KINDS, random.randint(1, 4))}
         document = []
         for kind, value in facts.items():
             document += tell(split, kind, value, random)
-        for _ in range(random.randint(2, 4)):
-            document += talk(split, _some_words(distance, random), random)
+        for _ in range(random.randint(4, 4 * len(facts))):
+            if random.random() < _TALKS:
+                document += talk(split, _some_words(distance, random), random)
             kind = random.choice(list(facts))
             if random.random() < _CORRECTS:
                 facts[kind] = words.value(kind, split, random)
                 document += tell(split, kind, facts[kind], random, corrected=True)
-                document += talk(split, _some_words(distance, random), random)
-            document += ask(split, kind, facts[kind], random)
+            else:
+                document += ask(split, kind, facts[kind], random)
         yield document
 
 
 def _some_words(most: int, random) -> int:
-    """Short distances as often as long ones: what is learnt at the short ones carries over."""
-    return int(math.exp(random.uniform(math.log(_LEAST_TALK), math.log(max(most, _LEAST_TALK + 1)))))
+    """Short distances as often as long ones: what is learnt at the short ones carries over. None if `most` is very small."""
+    return int(math.exp(random.uniform(math.log(_LEAST_TALK), math.log(most)))) if most > _LEAST_TALK else 0
 
 
 def probe(split: str, distance: int, random) -> list:

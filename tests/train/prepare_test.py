@@ -118,7 +118,7 @@ class WindowsTest(support.TrainerTest):
             windows = Windows(TokenFile(self.data, "train"), rows=3, window=16, chain=chain, reading=reading)
             last, fresh_count = None, 0
             for _ in range(40):
-                inputs, targets, _, fresh = windows.next()
+                inputs, targets, _, fresh, _ = windows.next()
                 self.assertTrue((inputs[:, 1:] == targets[:, :-1]).all())
                 for row in range(3):
                     if not fresh[row]:

@@ -50,8 +50,12 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--accumulate", type=int, default=16, help="micro-batches per step")
     group.add_argument("--window", type=int, default=0, help="tokens per row through which is back-propagated (max-seq-len)")
     group.add_argument("--chain", type=int, default=1, help="windows that a row reads in a row, carrying its memory")
-    group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream"],
-                       help="stream: every row reads on without end, carrying its memory")
+    group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream", "dialogue"],
+                       help="stream: every row reads on without end, carrying its memory; dialogue: conversations made while "
+                       "they are read")
+    group.add_argument("--distance", type=int, default=256, help="with --reading dialogue: as of prepare (%(default)s)")
+    group.add_argument("--ask-every", type=int, default=0,
+                       help="with --reading dialogue: tokens after which all that is known is asked beside the text (never)")
     group.add_argument("--learning-rate", type=float, default=learning_rate)
     group.add_argument("--warmup", type=int, default=1000)
     group.add_argument("--schedule", default="cosine", choices=["cosine", "stable"],

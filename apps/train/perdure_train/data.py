@@ -74,7 +74,7 @@ class Windows:
         self._next += 1
 
     def next(self):
-        """(inputs, targets, answers [rows, window], fresh [rows]): fresh rows do not continue the batch before."""
+        """(inputs, targets, answers [rows, window], fresh [rows], no questions): fresh rows do not continue the batch before."""
         fresh = self._fresh
         parts = [self._file.window(int(place), self._window) for place in self._places]
         self._places += self._window
@@ -88,7 +88,7 @@ class Windows:
                 self._take_sequence(row)
                 self._fresh[row] = True
         inputs, targets, answers = (torch.from_numpy(numpy.stack(column)) for column in zip(*parts))
-        return inputs, targets, answers, torch.from_numpy(fresh)
+        return inputs, targets, answers, torch.from_numpy(fresh), []
 
     def state(self) -> dict:
         return {"epoch": self.epoch, "next": self._next, "places": self._places.tolist(), "left": self._left.tolist(),

@@ -10,11 +10,13 @@ import torch
 from torch.nn import functional
 
 from . import checkpoint
+from .conversations import Conversations
 from .data import TokenFile, Windows
 from .errors import UsageError
 from .evaluate import window_loss
 from .optimizer import Schedule, make_optimizer
 from .progress import Progress
+from .tokenizer import Tokenizer
 
 
 def pick_device(name: str) -> torch.device:
@@ -45,13 +47,19 @@ class Trainer:
         self.schedule = Schedule(options)
         window = options.window or model.args.max_seq_len
         self.validation = TokenFile(options.data, "validation")
-        self.windows = Windows(TokenFile(options.data, "train"), options.batch * options.accumulate, window, options.chain,
-                               options.reading, options.seed)
+        self.windows = self._open_windows(window)
         self.window, self.memories, self.steps_done = window, [None] * options.accumulate, 0
         self.stopping = False
         state = checkpoint.load(folder)
         if state:
             self._restore(state)
+
+    def _open_windows(self, window: int):
+        o = self.options
+        if o.reading == "dialogue":
+            pieces = Tokenizer(pathlib.Path(o.data) / "tokenizer.model")
+            return Conversations(pieces, o.batch * o.accumulate, o, window)
+        return Windows(TokenFile(o.data, "train"), o.batch * o.accumulate, window, o.chain, o.reading, o.seed)
 
     def _restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
@@ -71,23 +79,48 @@ class Trainer:
             "last_step": self.schedule.steps, "memories": self.memories, "step": self.steps_done,
             "random": torch.get_rng_state(), "cuda_random": cuda})
 
-    def _loss(self, logits, targets, answers):
+    def _losses(self, logits, targets, answers):
+        """(weighted loss, sum of weights, plain loss) summed over all tokens."""
         losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         weights = 1 + (self.options.answer_weight - 1) * answers.flatten().float()
-        return (losses * weights).sum() / weights.sum(), losses.detach().mean()
+        return (losses * weights).sum(), weights.sum(), losses.detach().sum()
+
+    def _read(self, inputs, targets, answers, memory, beside):
+        """One window, part by part where questions are asked beside it. Returns (loss, mean loss per token, memory)."""
+        part = inputs.shape[1] // max(1, len(beside))
+        total, weight, plain = 0.0, 0.0, 0.0
+        for number, begin in enumerate(range(0, inputs.shape[1], part)):
+            here = slice(begin, begin + part)
+            with self.autocast():
+                logits, memory = self.model(inputs[:, here], memory)
+            loss, weights, bare = self._losses(logits, targets[:, here], answers[:, here])
+            total, weight, plain = total + loss, weight + weights, plain + bare
+            if beside and len(beside[number].rows):
+                loss, weights = self._ask(beside[number], memory)
+                total, weight = total + loss, weight + weights
+        return total / weight, plain / targets.numel(), memory
+
+    def _ask(self, questions, memory):
+        """The weighted loss of the answers, and their weight. The memory goes on as if nothing had been asked."""
+        rows, inputs, targets, answers = (t.to(self.device) for t in questions)
+        with self.autocast():
+            logits, _ = self.model(inputs, [m if m is None else m[rows] for m in memory])
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+        weights = self.options.answer_weight * answers.flatten()
+        return (losses * weights).sum(), weights.sum()
 
     def step(self):
         """One update of the parameters. Returns the mean loss per token, on the device."""
-        inputs, targets, answers, fresh = (t.to(self.device) for t in self.windows.next())
+        inputs, targets, answers, fresh, beside = self.windows.next()
+        inputs, targets, answers, fresh = (t.to(self.device) for t in (inputs, targets, answers, fresh))
         rate = self.schedule.rate(self.steps_done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         mean, share = 0.0, self.options.batch
         for micro, memory in enumerate(self.memories):
             rows = slice(micro * share, (micro + 1) * share)
-            with self.autocast():
-                logits, carried = self.model(inputs[rows], self.model.start(memory, fresh[rows]))
-            loss, plain = self._loss(logits, targets[rows], answers[rows])
+            loss, plain, carried = self._read(inputs[rows], targets[rows], answers[rows],
+                                              self.model.start(memory, fresh[rows]), [q.of(rows) for q in beside])
             (loss / len(self.memories)).backward()
             self.memories[micro] = [m if m is None else m.detach() for m in carried]
             mean = mean + plain / len(self.memories)

@@ -28,14 +28,19 @@ def _model_args(options, vocab_size: int) -> ModelArgs:
     if options.update_memory and options.chain == 1 and options.reading != "stream":
         raise UsageError("--update-memory means that memory is carried from batch to batch: add --reading stream or --chain")
     args = ModelArgs(**dict(values, vocab_size=vocab_size))
-    _check_window(options.window or args.max_seq_len, args)
+    _check_window(options, args)
     return args
 
 
-def _check_window(window: int, args: ModelArgs) -> None:
+def _check_window(options, args: ModelArgs) -> None:
+    window, part = options.window or args.max_seq_len, options.ask_every
     if args.attention_type == "memory_attention" and window % args.memseqlen:
         raise UsageError(f"a window of {window} tokens would end within a segment of memseqlen = {args.memseqlen}; "
                          "take a multiple of it for --window")
+    if part and options.reading != "dialogue":
+        raise UsageError("--ask-every asks for facts of conversations: add --reading dialogue")
+    if part and (args.attention_type != "memory_attention" or window % part or part % args.memseqlen):
+        raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments of memory")
 
 
 def _training_options(options) -> dict:
@@ -85,7 +90,7 @@ def finetune(options) -> None:
                          "prepare the data with --tokenizer and the tokenizer.model of the base")
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
     args = ModelArgs(**{**values, **shape})
-    _check_window(options.window or args.max_seq_len, args)
+    _check_window(options, args)
     _run(options, args, lambda args: _tuned_model(args, weights, options))
 
 

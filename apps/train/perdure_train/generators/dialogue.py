@@ -8,8 +8,8 @@ import math
 from ..documents import BOS, EOS, Segment
 from . import dialogue_words as words
 
-_TALKS = 0.5  # share of questions before which other things are talked about
-_CORRECTS = 0.2  # share of questions in whose place something told is put right
+_TALKS = 0.3  # share of questions before which other things are talked about
+_CORRECTS = 0.15  # share of questions in whose place something told is put right
 _LEAST_TALK = 6  # words between two events
 
 
@@ -51,24 +51,30 @@ def talk(split: str, count: int, random):
         yield from turn(remark, Segment(reply))
 
 
+def conversation(split: str, random, distance: int):
+    """The turns of one conversation with two to four facts, asked for in turn; other talk of at most about `distance` words
+    lies before some questions. Yields (segments, the facts as they are known behind them)."""
+    facts = {}
+    for kind in random.sample(words.KINDS, random.randint(2, 4)):
+        facts[kind] = words.value(kind, split, random)
+        yield tell(split, kind, facts[kind], random), dict(facts)
+    waiting = []
+    for _ in range(random.randint(4, 4 * len(facts))):
+        if random.random() < _TALKS:
+            yield list(talk(split, _some_words(distance, random), random)), dict(facts)
+        waiting = waiting or random.sample(list(facts), len(facts))
+        kind = waiting.pop()
+        if random.random() < _CORRECTS:
+            facts[kind] = words.value(kind, split, random)
+            yield tell(split, kind, facts[kind], random, corrected=True), dict(facts)
+        else:
+            yield ask(split, kind, facts[kind], random), dict(facts)
+
+
 def dialogue(split: str, count: int, random, distance: int = 256):
-    """Conversations with one to four facts, asked for in any order; other talk of at most about `distance` words lies
-    before every second question."""
+    """`count` conversations, each a document."""
     for _ in range(count):
-        facts = {kind: words.value(kind, split, random) for kind in random.sample(words.KINDS, random.randint(1, 4))}
-        document = []
-        for kind, value in facts.items():
-            document += tell(split, kind, value, random)
-        for _ in range(random.randint(4, 4 * len(facts))):
-            if random.random() < _TALKS:
-                document += talk(split, _some_words(distance, random), random)
-            kind = random.choice(list(facts))
-            if random.random() < _CORRECTS:
-                facts[kind] = words.value(kind, split, random)
-                document += tell(split, kind, facts[kind], random, corrected=True)
-            else:
-                document += ask(split, kind, facts[kind], random)
-        yield document
+        yield [segment for segments, _ in conversation(split, random, distance) for segment in segments]
 
 
 def _some_words(most: int, random) -> int:

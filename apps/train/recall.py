@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Talks with a model of the task `dialogue` through `perdure chat` and counts the facts that it still knows.
+
+Each conversation is new and of the test split: values and phrasings that training never saw. One process is told four
+facts and talked to about other things, and ends; another one goes on from the saved memory and is asked for one of the
+facts; then its memory is reset (the control), and it is asked once more. Needs nothing but Python and perdure."""
+
+import argparse
+import math
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from perdure_train.generators import dialogue_words as words  # noqa: E402
+from perdure_train.generators.dialogue import ask, talk, tell  # noqa: E402
+from perdure_train.plot import recall_curve  # noqa: E402
+
+SPLIT = "test"
+
+
+def lines_of(document) -> list:
+    """What the user says in a document's turns."""
+    return [m.group(1) for s in document if (m := re.fullmatch(r"\[INST\] (.*) \[/INST\]", s.text))]
+
+
+class Chat:
+    """One memory, talked to by processes that follow each other."""
+
+    def __init__(self, options, store: str):
+        self._command = [options.program, "chat", "-c", options.config, "--quiet", "--set", f"store.path={store}"]
+        for setting in options.set:
+            self._command += ["--set", setting]
+
+    def __call__(self, *lines: str) -> tuple:
+        """(replies, positions in tokens that /memory told); one process."""
+        run = subprocess.run(self._command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        if run.returncode:
+            sys.exit(f"recall.py: {' '.join(self._command)} failed: {run.stderr.strip()}")
+        positions = [int(m.replace(",", "")) for m in re.findall(r"^([\d,]+) tokens read", run.stdout, re.MULTILINE)]
+        return [reply.strip() for reply in re.findall(r"^.*Assistant: (.*)$", run.stdout, re.MULTILINE)], positions
+
+
+def converse(options, distance: int, chance: random.Random) -> dict:
+    """One conversation; `distance` words of other talk, which is counted in tokens afterwards."""
+    facts = {kind: words.value(kind, SPLIT, chance) for kind in chance.sample(words.KINDS, len(words.KINDS))}
+    told = [line for kind, value in facts.items() for line in lines_of(tell(SPLIT, kind, value, chance))]
+    other = lines_of(talk(SPLIT, distance, chance))
+    kind = chance.choice(list(facts))
+    question, wanted = lines_of(ask(SPLIT, kind, facts[kind], chance))[0], words.ANSWERS[kind].format(facts[kind])
+    place = list(facts).index(kind) + 1
+    with tempfile.TemporaryDirectory() as store:
+        chat = Chat(options, store)
+        _, (fact, end) = chat(*told[:place], "/memory", *told[place:], *other, "/memory")
+        (answer, control), _ = chat(question, "/reset", question)
+    return {"kind": kind, "told": told, "question": question, "wanted": wanted, "answer": answer, "control": control,
+            "tokens": end - fact}
+
+
+def share(right: list) -> tuple:
+    """(share, low, high): Wilson's 95 % interval."""
+    z, count, p = 1.96, len(right), sum(right) / len(right)
+    middle, spread = p + z * z / (2 * count), z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    low, high = ((middle + sign * spread) / (1 + z * z / count) for sign in (-1, 1))
+    return p, max(0.0, low), min(1.0, high)
+
+
+def told_and_asked(options, distance: int) -> list:
+    results = []
+    for sample in range(options.samples):
+        results.append(converse(options, distance, random.Random(f"{options.seed} {distance} {sample}")))
+        if sys.stderr.isatty():
+            print(f"\r{sample + 1}/{options.samples}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    return results
+
+
+def report(options, distance: int) -> tuple:
+    """Prints what came out at a distance; a point of the picture."""
+    results = told_and_asked(options, distance)
+    tokens = [r["tokens"] for r in results]
+    mean = sum(tokens) / len(tokens)
+    right = [r["answer"] == r["wanted"] for r in results]
+    recalled, control = share(right), share([r["control"] == r["wanted"] for r in results])
+    print(f"{mean:7.0f} tokens ({min(tokens)} to {max(tokens)}): "
+          + ", ".join("{:.1%} ({:.1%} to {:.1%}) {}".format(*s, what)
+                      for s, what in ((recalled, "right"), (control, "with the memory reset"))))
+    kinds = {kind: [ok for ok, r in zip(right, results) if r["kind"] == kind] for kind in words.KINDS}
+    print("        " + ", ".join(f"{kind} {sum(oks)} of {len(oks)}" for kind, oks in kinds.items()), flush=True)
+    for r in [r for ok, r in zip(right, results) if not ok][:options.show]:
+        print(f"        told {r['told']}, asked {r['question']!r}: {r['answer']!r}")
+    return mean, recalled, control
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("config", help="a configuration of the model, such as configs/chat.yaml")
+    parser.add_argument("--words", type=int, nargs="+", default=[600, 3000],
+                        help="of other talk between facts and question, growing (600 3000)")
+    parser.add_argument("--samples", type=int, default=100, help="conversations per distance (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--program", default="perdure")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="handed on to perdure")
+    parser.add_argument("--show", type=int, default=0, help="prints so many wrong answers of each distance")
+    parser.add_argument("--svg", help="the picture to write")
+    options = parser.parse_args()
+    points = [report(options, distance) for distance in options.words]
+    if options.svg:
+        pathlib.Path(options.svg).write_text(recall_curve(points))
+
+
+main()

@@ -33,12 +33,19 @@ TEXT
 show perdure generate --with configs/full.yaml --with configs/memory.yaml -p "Once upon a time" -n 60
 cat <<'TEXT'
 
-3. The memory is saved when the first process ends, and the second goes on from it.
+3. A chat. It is told two things, and other things are talked about; the process ends. Another process goes on from the
+   saved memory, and is asked.
 TEXT
-show perdure generate -c configs/demo.yaml --session demo -p "Once upon a time" -n 60
-show perdure memory list -c configs/demo.yaml
-show perdure generate -c configs/demo.yaml --session demo -p " and then" -n 60
-show perdure memory list -c configs/demo.yaml
+talk() {
+  printf '\n$ printf '
+  printf "'%s\\\\n' "
+  printf '%q ' "$@"
+  printf '| perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo\n'
+  printf '%s\n' "$@" | perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo
+}
+talk "Hello." "My name is Marvin." "I live in Greenford." "The king saw a ship today." "A fox found the garden at night."
+show perdure memory list --set store.path=build/demo
+talk "What is my name?" "Where do I live?"
 cat <<'TEXT'
 
 With a model of your own: put its path into a copy of configs/memory.yaml or configs/full.yaml.

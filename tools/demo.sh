@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What `./run demo` shows: a model and its twin with memory side by side, and a memory that outlives the process. Called
+# What `./run demo` shows: a model and its twin with memory side by side, and a chat whose memory outlives the process. Called
 # with the program built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -37,13 +37,12 @@ cat <<'TEXT'
    saved memory, and is asked.
 TEXT
 talk() {
-  printf '\n$ printf '
-  printf "'%s\\\\n' "
-  printf '%q ' "$@"
-  printf '| perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo\n'
+  printf '\n$ %s' "printf '%s\n'"
+  printf ' "%s"' "$@"
+  printf ' | perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo\n'
   printf '%s\n' "$@" | perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo
 }
-talk "Hello." "My name is Marvin." "I live in Greenford." "The king saw a ship today." "A fox found the garden at night."
+talk "Hello." "My name is Halbert." "I live in Greenfield." "The king saw a ship today." "A fox found the garden at night."
 show perdure memory list --set store.path=build/demo
 talk "What is my name?" "Where do I live?"
 cat <<'TEXT'

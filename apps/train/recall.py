@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, help="prints so many wrong answers of each distance")
     parser.add_argument("--svg", help="the picture to write")
     options = parser.parse_args()
+    if options.samples < 1:
+        parser.error(f"--samples {options.samples}: at least one conversation is needed")
     points = [report(options, distance) for distance in options.words]
     if options.svg:
         pathlib.Path(options.svg).write_text(recall_curve(points))

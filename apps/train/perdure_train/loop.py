@@ -79,10 +79,10 @@ class Trainer:
             "last_step": self.schedule.steps, "memories": self.memories, "step": self.steps_done,
             "random": torch.get_rng_state(), "cuda_random": cuda})
 
-    def _losses(self, logits, targets, answers):
-        """(weighted loss, sum of weights, plain loss) summed over all tokens."""
+    def _losses(self, logits, targets, weights):
+        """(weighted loss, sum of weights, plain loss) summed over all tokens; `weights` as `targets` [rows, tokens]."""
         losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        weights = 1 + (self.options.answer_weight - 1) * answers.flatten().float()
+        weights = weights.flatten()
         return (losses * weights).sum(), weights.sum(), losses.detach().sum()
 
     def _read(self, inputs, targets, answers, memory, beside):
@@ -93,7 +93,8 @@ class Trainer:
             here = slice(begin, begin + part)
             with self.autocast():
                 logits, memory = self.model(inputs[:, here], memory)
-            loss, weights, bare = self._losses(logits, targets[:, here], answers[:, here])
+            loss, weights, bare = self._losses(logits, targets[:, here],
+                                               1 + (self.options.answer_weight - 1) * answers[:, here].float())
             total, weight, plain = total + loss, weight + weights, plain + bare
             if beside and len(beside[number].rows):
                 loss, weights = self._ask(beside[number], memory)
@@ -105,9 +106,7 @@ class Trainer:
         rows, inputs, targets, answers = (t.to(self.device) for t in questions)
         with self.autocast():
             logits, _ = self.model(inputs, [m if m is None else m[rows] for m in memory])
-        losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        weights = self.options.answer_weight * answers.flatten()
-        return (losses * weights).sum(), weights.sum()
+        return self._losses(logits, targets, self.options.answer_weight * answers.float())[:2]
 
     def step(self):
         """One update of the parameters. Returns the mean loss per token, on the device."""

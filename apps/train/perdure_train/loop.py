@@ -53,6 +53,8 @@ class Trainer:
         state = checkpoint.load(folder)
         if state:
             self._restore(state)
+        self.progress = Progress(folder, self.steps_done, options.batch * options.accumulate * window, options.log_every,
+                                 state["unlogged"] if state else (0.0, 0))
 
     def _open_windows(self, window: int):
         o = self.options
@@ -77,7 +79,7 @@ class Trainer:
         checkpoint.save(self.folder, {
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "windows": self.windows.state(),
             "last_step": self.schedule.steps, "memories": self.memories, "step": self.steps_done,
-            "random": torch.get_rng_state(), "cuda_random": cuda})
+            "unlogged": self.progress.unlogged(), "random": torch.get_rng_state(), "cuda_random": cuda})
 
     def _losses(self, logits, targets, weights):
         """(weighted loss, sum of weights, plain loss) summed over all tokens; `weights` as `targets` [rows, tokens]."""
@@ -148,18 +150,16 @@ class Trainer:
         """Trains to the last step. SIGTERM and SIGINT end it behind the current step, with a checkpoint."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: setattr(self, "stopping", True))
-        tokens = self.options.batch * self.options.accumulate * self.window
-        progress = Progress(self.folder, self.steps_done, tokens, self.options.log_every)
         saved = time.monotonic()
         self.model.train()
         while self.steps_done < self.schedule.steps and not self.stopping:
             self._cool_down_if_asked()
             loss, rate = self.step()
-            progress.step(self.steps_done, self.schedule.steps, loss, rate)
+            self.progress.step(self.steps_done, self.schedule.steps, loss, rate)
             if self.steps_done % self.options.validate_every == 0 or self.steps_done == self.schedule.steps:
-                progress.evaluated(self.steps_done, self.validate())
+                self.progress.evaluated(self.steps_done, self.validate())
             if time.monotonic() - saved > self.options.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()
         self.save()
-        progress.close()
+        self.progress.close()

@@ -13,16 +13,21 @@ _SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
 
 
 class Progress:
-    """Takes the loss of every step; logs the mean of `every` steps. Resumed, it drops what was logged after `step`."""
+    """Takes the loss of every step; logs the mean of `every` steps. Resumed, it drops what was logged after `step`, and takes
+    the losses that had not been logged from the checkpoint, so that an interrupted run leaves the log of any other."""
 
-    def __init__(self, folder: pathlib.Path, step: int, tokens_per_step: int, every: int):
+    def __init__(self, folder: pathlib.Path, step: int, tokens_per_step: int, every: int, unlogged: tuple):
         self._folder, self._tokens_per_step, self._every = folder, tokens_per_step, every
         self._records = [r for r in _read(folder / "log.jsonl") if r["step"] <= step]
         self._log = open(folder / "log.jsonl", "w")
         for record in self._records:
             self._write(record)
-        self._sum, self._count = 0.0, 0
+        self._sum, self._count = unlogged
         self._since, self._printed = time.monotonic(), 0.0
+
+    def unlogged(self) -> tuple:
+        """(sum, count) of the losses since the last line, for the checkpoint."""
+        return float(self._sum), self._count
 
     def close(self) -> None:
         self._log.close()

@@ -18,11 +18,20 @@ def answers(split):
     return {s.text for d in dialogue(split, 400, random.Random(1)) for s in d if s.answer}
 
 
+def phrases(groups):
+    return {phrase for group in groups for phrase in group}
+
+
 class DialogueTest(unittest.TestCase):
     def test_splits_share_no_phrasing(self):
         for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values(), words.CORRECTIONS]:
             for one, other in itertools.combinations(SPLITS, 2):
-                self.assertFalse(set(table[one]) & set(table[other]), f"{one} and {other}")
+                self.assertFalse(phrases(table[one]) & phrases(table[other]), f"{one} and {other}")
+
+    def test_training_has_many_phrasings(self):
+        for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values()]:
+            self.assertGreater(len(phrases(table["train"])), 50)
+            self.assertTrue(all(table["train"]))
 
     def test_splits_share_no_value(self):
         told = {split: answers(split) for split in SPLITS}
@@ -32,7 +41,7 @@ class DialogueTest(unittest.TestCase):
     def test_held_out_phrasings_use_words_that_training_uses(self):
         used = set(re.findall(r"\w+", " ".join(as_text(d) for d in dialogue("train", 2000, random.Random(1))).lower()))
         for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values(), words.CORRECTIONS]:
-            for phrase in table["validation"] + table["test"]:
+            for phrase in phrases(table["validation"]) | phrases(table["test"]):
                 self.assertLessEqual(set(re.findall(r"[a-z]+", phrase.lower())), used, phrase)
 
     def test_every_answer_is_the_latest_that_was_told(self):

@@ -31,15 +31,15 @@ def told(kind: str, value: str) -> Segment:
 
 def tell(split: str, kind: str, value: str, random, corrected: bool = False) -> list:
     """The turn in which a fact is told. The reply says it once more, which trains taking it in."""
-    statement = random.choice(words.STATEMENTS[kind][split])
+    statement = words.phrase(words.STATEMENTS[kind][split], random)
     if corrected:
-        statement = f"{random.choice(words.CORRECTIONS[split])} {statement}"
+        statement = f"{words.phrase(words.CORRECTIONS[split], random)} {statement}"
     return turn(_opened(statement, random).format(value), told(kind, value))
 
 
 def ask(split: str, kind: str, value: str, random) -> list:
     """The turn that asks for a fact; the reply is what a model is judged by."""
-    return turn(_opened(random.choice(words.QUESTIONS[kind][split]), random), told(kind, value))
+    return turn(_opened(words.phrase(words.QUESTIONS[kind][split], random), random), told(kind, value))
 
 
 def talk(split: str, count: int, random):
@@ -78,8 +78,13 @@ def dialogue(split: str, count: int, random, distance: int = 256):
 
 
 def _some_words(most: int, random) -> int:
-    """Short distances as often as long ones: what is learnt at the short ones carries over. None if `most` is very small."""
-    return int(math.exp(random.uniform(math.log(_LEAST_TALK), math.log(most)))) if most > _LEAST_TALK else 0
+    """Half of the distances of any size, since what is learnt at short ones carries over; half up to `most` alike, since only
+    over long ones can a memory learn to last. None if `most` is very small."""
+    if most <= _LEAST_TALK:
+        return 0
+    if random.random() < 0.5:
+        return int(math.exp(random.uniform(math.log(_LEAST_TALK), math.log(most))))
+    return random.randint(_LEAST_TALK, most)
 
 
 def probe(split: str, distance: int, random) -> list:

@@ -2,8 +2,11 @@
 """What dialogues are made of. Phrasings and values are divided among the splits; the words that they are made of are not,
 since no model can read a word it never saw.
 
-A value is a beginning and an end out of two lists of its kind, so that a model can say one that it never met."""
+A value is a beginning and an end out of two lists of its kind, so that a model can say one that it never met. Training has
+some hundred phrasings of each fact and each question: with ten, a model learns the ten."""
 
+import itertools
+import re
 import zlib
 
 KINDS = ("name", "town", "likes", "number")
@@ -16,55 +19,115 @@ _PARTS = {
     "likes": ("red green yellow white brown black sweet cold hot dry fresh small big wet old new soft thick thin fine".split(),
               "apples plums beans nuts soup bread fish rice cakes pears eggs tea milk cheese figs books boats songs shoes "
               "hats".split()),
-    "number": ("1 2 3 4 5 6 7 8 9".split(), "0 1 2 3 4 5 6 7 8 9".split()),
+    "number": ([str(i) for i in range(1, 10)], [f"{i:02}" for i in range(100)]),
 }
 _JOINT = {"likes": " "}
 
-# Every phrasing keeps the word by which its kind is known.
+# Phrasings: one of the words in brackets is taken. What is asked or told is put where @ is.
+_TOLD = ["@.", "@.", "(You should know|I tell you|I say|You see|They know|It is so|Did you know) that @."]
+_ASKED = ["(Tell me|Tell me again|Say|Say again|Let me hear|I want to know|I want to hear|You should tell me) @.",
+          "(Do you know|Do you know now|Can you say|Can you tell me|Can you tell|Did you hear|Did I tell you) @?"]
+_CHOICE = re.compile(r"\(([^)]*)\)")
+
+
+def _phrases(pattern: str) -> set:
+    """All that a pattern says."""
+    choices = [part.split("|") if i % 2 else [part] for i, part in enumerate(_CHOICE.split(pattern))]
+    return {phrase[0].upper() + phrase[1:] for phrase in map("".join, itertools.product(*choices))}
+
+
+def _table(frames, framed, others, validation, test) -> dict:
+    """The phrasings of each split, in groups that are chosen equally often. Training lacks what is held out."""
+    held_out = {"validation": [[phrase] for phrase in validation], "test": [[phrase] for phrase in test]}
+    groups = [_phrases(frame.replace("@", phrase)) for phrase in framed for frame in frames] + list(map(_phrases, others))
+    return {"train": [sorted(group - {*validation, *test}) for group in groups], **held_out}
+
+
 STATEMENTS = {
-    "name": {"train": ["My name is {}.", "{} is my name.", "My name, that is {}.", "They gave me the name {}.",
-                       "I go by the name {}.", "The name is {}.", "You should know that my name is {}.", "Call me {}.",
-                       "I have the name {}, you know.", "My friends call me {}.", "I am {}.", "I was given the name {}."],
-             "validation": ["The name I go by is {}.", "{} is the name they gave me."],
-             "test": ["You should know that I go by the name {}.", "{} is the name I have.", "My friends gave me the name {}."]},
-    "town": {"train": ["I live in {}.", "My town is {}.", "{} is the town I live in.", "The town I live in is {}.",
-                       "I have a house in {}.", "I come from {}.", "My house is in {}.", "We all live in {}.",
-                       "You should know that my town is {}.", "{} is where I live.", "My home is {}."],
-             "validation": ["My town, that is {}.", "The town that I have a house in is {}."],
-             "test": ["{} is my town.", "You should know that I live in the town {}.", "My home is in {}."]},
-    "likes": {"train": ["I like {}.", "I like to have {}.", "What I like is {}.", "I do like {}.", "{} is what I like.",
-                        "You should know what I like: {}.", "I am fond of {}.", "Give me {}, that is what I like.",
-                        "I always want {}."],
-              "validation": ["There is one thing I like: {}.", "I want {}, that is what I like."],
-              "test": ["You should know that I like {}.", "{} is what I always want.", "I am always fond of {}."]},
-    "number": {"train": ["My number is {}.", "{} is my number.", "The number I have is {}.", "They gave me the number {}.",
-                         "You should know that my number is {}.", "My number, that is {}.", "I have number {}.",
-                         "I was given the number {}."],
-               "validation": ["The number they gave me is {}.", "You should know that the number I have is {}."],
-               "test": ["{} is the number I have.", "You should know that I have number {}.", "The number is {}."]},
+    "name": _table(
+        _TOLD,
+        ["{} is (my name|me|what they call me|what my friends call me|the name I was given|who I am|the name I go by)",
+         "my name(| now|, you know,) is {}", "the name (|I was given |my mother gave me |they call me by )is {}",
+         "my name, (that|it) is {}", "(they|my mother|my brother|the doctor) gave me the name {}",
+         "I (go by|have|took|was given) the name {}", "I am (|the one they call ){}",
+         "(my friends|they|all|my mother|the king|my brother|the teacher) call me {}", "they know me (as|by the name) {}"],
+        ["Call me {}.", "You (can|should) call me {}.", "Say {}, that is (me|my name).", "I have the name {}, you know."],
+        validation=["The name I go by is {}.", "{} is the name they gave me."],
+        test=["You should know that I go by the name {}.", "{} is the name I have.", "My friends gave me the name {}."]),
+    "town": _table(
+        _TOLD,
+        ["(my town|my home|my home town|the town I live in|the town where I live) is {}",
+         "my house (is|was always|stands) in {}", "I (live|always lived|now live|live today|have lived all year) in {}",
+         "I (come|am) from {}", "I have (my house|a house|a home|my home|my garden) in {}", "I am at home in {}",
+         "{} is where (I live|my house is|I come from|my home is|I am at home)",
+         "{} is (the town I live in|the town where I live|home|my home|my home town|the town I come from)",
+         "(we|we all|my friends and I|my mother and I) live in {}", "you find (me|my house|my home) in {}",
+         "there is (my house|a house I have|my home) in {}"],
+        ["(Tell|You can tell) them that I live in {}.", "{} is a good town, I live there.", "In {} I have (my|a) house."],
+        validation=["My town, that is {}.", "The town that I have a house in is {}."],
+        test=["{} is my town.", "You should know that I live in the town {}.", "My home is in {}."]),
+    "likes": _table(
+        _TOLD,
+        ["I (like|do like|always like|like to have|like my|like most of all|want) {}", "I am (fond|so fond) of {}",
+         "what I (like|want|always want|do like|like most|like to have|like today) is {}",
+         "the thing I (like|like most|want) is {}", "one thing that I (like|want) is {}", "I always (want|take|like to have) {}",
+         "{} is (what I like|what I like to have|the thing I like|what I want|what I like most|all I want)",
+         "there is nothing I like as I like {}", "(today|in the evening|at night) I like {}", "I like nothing more than {}"],
+        ["Give me {}, (that is what I like|I like that|I am fond of it).", "{}, that is what I (like|want).",
+         "You can give me {}, I like (it|that).", "How nice {} is, I like (that|it).", "You should know what I like: {}."],
+        validation=["There is one thing I like: {}.", "I want {}, that is what I like."],
+        test=["You should know that I like {}.", "{} is what I always want.", "I am always fond of {}."]),
+    "number": _table(
+        _TOLD,
+        ["my number(| now|, you know,) is {}", "{} is (my number|the number I was given|my number now|the number for me)",
+         "the number (I have|I was given|of my house|on my door|I go by|for me) is {}", "my number, (that|it) is {}",
+         "(they|we|the doctor|my mother|the teacher) gave me (|the )number {}", "I (have|was given|took|go by) (|the )number {}",
+         "number {} is (me|my number|what I have|what they gave me|my house)", "on my (door|house) is the number {}",
+         "the number {} is (my number|for me|on my door)"],
+        ["Call number {}, that is (me|my number).", "By my door is the number {}.", "Take my number: {}."],
+        validation=["The number they gave me is {}.", "You should know that the number I have is {}."],
+        test=["{} is the number I have.", "You should know that I have number {}.", "The number is {}."]),
 }
 QUESTIONS = {
-    "name": {"train": ["What is my name?", "Do you know my name?", "Tell me my name.", "My name, what is it?",
-                       "Can you say what my name is?", "What was my name?", "Who am I?", "What do my friends call me?",
-                       "By what name do I go?"],
-             "validation": ["Can you tell me my name?"],
-             "test": ["Do you know what my name is?", "Say my name.", "What name do I have?"]},
-    "town": {"train": ["What is my town?", "Do you know my town?", "Tell me my town.", "In what town do I live?",
-                       "My town, what is it?", "Can you say where I live?", "Where do I live?", "Where is my house?",
-                       "Where do I come from?", "Where is my home?"],
-             "validation": ["Can you tell me my town?"],
-             "test": ["Do you know where I live?", "Say what my town is.", "What town do I live in?"]},
-    "likes": {"train": ["What do I like?", "Do you know what I like?", "Tell me what I like.", "What is it that I like?",
-                        "What was it I like to have?", "What am I fond of?", "What do I want?"],
-              "validation": ["Can you tell me what I like?"],
-              "test": ["Can you say what I like?", "Say what I like to have.", "Do you know what I am fond of?"]},
-    "number": {"train": ["What is my number?", "Do you know my number?", "Tell me my number.", "My number, what is it?",
-                         "Can you say what my number is?", "What was my number?", "What number was I given?"],
-               "validation": ["Can you tell me my number?"],
-               "test": ["Do you know what my number is?", "Say my number.", "What number do I have?"]},
+    "name": _table(
+        _ASKED,
+        ["my name", "what my name (is|was)", "who I am", "what (they|my friends|you|we) call me", "by what name I go",
+         "the name (I have|I go by|I was given|they gave me)", "what name (I was given|is my name)"],
+        ["What (is|was) my name?", "My name, (what is it|what was it|do you know it)?", "Who am I?",
+         "What do (my friends|they|you|we) call me?", "By what name do (I go|you know me|they call me)?",
+         "What name (was I given|did they give me|is my name|do I go by)?"] * 2,
+        validation=["Can you tell me my name?"],
+        test=["Do you know what my name is?", "Say my name.", "What name do I have?"]),
+    "town": _table(
+        _ASKED,
+        ["my (|home )town", "what my town (is|was)", "where I live", "where my (house|home) is", "where I come from",
+         "in what town I live", "the town (I live in|I come from|where I live)", "where (you find me|I am at home)"],
+        ["What (is|was) my (|home )town?", "My town, (what is it|what was it|do you know it)?", "Where (do|did) I (live|come from)?",
+         "Where is my (house|home)?", "In what town (do I live|is my house|am I at home)?", "What town is my (home|town)?",
+         "Where (am I at home|do you find me)?"] * 2,
+        validation=["Can you tell me my town?"],
+        test=["Do you know where I live?", "Say what my town is.", "What town do I live in?"]),
+    "likes": _table(
+        _ASKED,
+        ["what I (like|do like|always like)", "what I like (most|to have|most of all)", "what I am (|so )fond of",
+         "what I (|always )want", "what it is (|that )I like", "the thing I like", "what thing I (like|want)"],
+        ["What (do|did) I (like|want|like to have|like most|always like)?", "What is it (|that )I (like|want)?",
+         "What was it I (like|like to have|want)?", "What am I (|so )fond of?", "What is the thing I (like|want)?",
+         "What (can|should) you give me?", "What thing do I (like|want)?"] * 2,
+        validation=["Can you tell me what I like?"],
+        test=["Can you say what I like?", "Say what I like to have.", "Do you know what I am fond of?"]),
+    "number": _table(
+        _ASKED,
+        ["my number", "what my number (is|was)", "what number I (have|was given|go by)", "by what number I go",
+         "the number (I have|I was given|on my door|they gave me)", "what number is my number", "the number of my house"],
+        ["What (is|was) my number?", "My number, (what is it|what was it|do you know it)?",
+         "What number (was I given|is my number|did they give me|do I go by)?", "By what number do I go?",
+         "What is the number (I have|of my house|on my door)?"] * 2,
+        validation=["Can you tell me my number?"],
+        test=["Do you know what my number is?", "Say my number.", "What number do I have?"]),
 }
-CORRECTIONS = {"train": ["No, that was wrong.", "That is not so now.", "I was wrong.", "It is not so.", "No, no."],
-               "validation": ["No, I was wrong."], "test": ["That was not so.", "No, it is not so now."]}
+CORRECTIONS = _table([], [], ["No, that was wrong.", "That is not so now.", "I was wrong.", "It is not so.", "No, no."],
+                     validation=["No, I was wrong."], test=["That was not so.", "No, it is not so now."])
 # What may stand before any of these.
 OPENINGS = ("", "", "", "", "Hello.", "Well.", "You know,", "Listen.", "By the way,", "One more thing.", "So,", "Now,")
 ANSWERS = {"name": "Your name is {}.", "town": "You live in {}.", "likes": "You like {}.", "number": "Your number is {}."}
@@ -85,6 +148,11 @@ _COURTESIES = {
               ("What do you think?", "I think that all is well."), ("Good night.", "Good night, until the morning.")],
     "validation": [("Are you well?", "I am well.")],
     "test": [("Hello, how are you?", "I am well.")]}
+
+
+def phrase(groups, random) -> str:
+    """One of a split's phrasings."""
+    return random.choice(random.choice(groups))
 
 
 def share(text: str) -> str:

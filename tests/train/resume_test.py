@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import torch
 from perdure_train import checkpoint
 
 _RUN = [*support.MEMORY, "--steps", 30, "--chain", 3, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
+_CONVERSATIONS = [*_RUN, "--reading", "dialogue", "--distance", 10, "--ask-every", 16]
 # Raises a signal in its own process as soon as a step is done: arguments are where the trainer lies, the step, the signal,
 # and the trainer's own.
 _KILLED = """
@@ -38,24 +40,32 @@ class ResumeTest(support.TrainerTest):
         for name in one:
             self.assertTrue(torch.equal(one[name], other[name]), name)
 
-    def kill_at(self, folder, step: int, number) -> int:
+    def kill_at(self, folder, run, step: int, number) -> int:
         """A run in a process of its own that gets the signal behind `step`; returns the step of its checkpoint."""
-        options = [*support.TINY, *_RUN, "--data", self.data, "--out", folder, "--checkpoint-seconds", 0]
+        options = [*support.TINY, *run, "--data", self.data, "--out", folder, "--checkpoint-seconds", 0]
         subprocess.run([sys.executable, "-c", _KILLED, str(support.TOP / "apps/train"), str(step), str(int(number)),
                         "train", *map(str, options)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return checkpoint.load(folder)["step"]
 
-    def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(self):
-        whole = self.train("whole", *_RUN)
-        broken = self.scratch / "broken"
-        self.assertEqual(self.kill_at(broken, 4, signal.SIGKILL), 3)
-        self.assertEqual(self.kill_at(broken, 11, signal.SIGTERM), 11)  # between two lines of the log
-        self.train("broken", *_RUN)
+    def assert_killed_twice_it_ends_the_same(self, run):
+        whole, broken = self.scratch / "whole", self.scratch / "broken"
+        shutil.rmtree(whole, ignore_errors=True)
+        shutil.rmtree(broken, ignore_errors=True)
+        self.train("whole", *run)
+        self.assertEqual(self.kill_at(broken, run, 4, signal.SIGKILL), 3)
+        self.assertEqual(self.kill_at(broken, run, 11, signal.SIGTERM), 11)  # between two lines of the log
+        self.train("broken", *run)
         self.assert_same(self.weights(whole), self.weights(broken))
         losses = [[(r["step"], r.get("loss"), r.get("validation_loss"))
                    for r in map(json.loads, (folder / "log.jsonl").read_text().splitlines())] for folder in (whole, broken)]
         self.assertEqual(*losses)
         self.assertIn("<polyline", (broken / "loss.svg").read_text())
+
+    def test_a_run_that_was_killed_twice_ends_as_one_that_was_not(self):
+        self.assert_killed_twice_it_ends_the_same(_RUN)
+
+    def test_conversations_go_on_likewise(self):
+        self.assert_killed_twice_it_ends_the_same(_CONVERSATIONS)
 
     def test_seeds_reproduce_and_matter(self):
         runs = [self.weights(self.train(f"seed{i}", "--steps", 6, "--seed", seed)) for i, seed in enumerate((5, 5, 6))]

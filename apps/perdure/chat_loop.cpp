@@ -110,15 +110,16 @@ void ChatLoop::talk(const std::string& user) {
   unsaved_ = true;
   print("Assistant: ");
   flush();
-  if (whole) answer(tokens.back());
+  if (whole) answer();
   print("\n\n");
   flush();
   close_turn();
   save_after_turn();
 }
 
-void ChatLoop::answer(int32_t last_of_prompt) {
-  TokenPrinter printer(engine_.tokenizer(), last_of_prompt);
+void ChatLoop::answer() {
+  // As at the beginning of a text, where the space that the first piece brings is not shown.
+  TokenPrinter printer(engine_.tokenizer(), Tokenizer::kBos);
   const StopRule rule{.max_tokens = most_tokens_, .read_last = true};
   const Stop stop = generator_.write(rule, [&](int32_t token) { printer.print(token); });
   printer.finish();

@@ -28,7 +28,7 @@ class ChatLoop {
  private:
   bool handle(const std::string& line);
   void talk(const std::string& user);
-  void answer(int32_t last_of_prompt);
+  void answer();
   void close_turn();
   void save();
   void save_after_turn();

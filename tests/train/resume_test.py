@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run is a function of its options and its seed, wherever it was interrupted."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 import support
 import torch
-from perdure_train import checkpoint
+from perdure_train import checkpoint, loop
 
 _RUN = [*support.MEMORY, "--steps", 30, "--chain", 3, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
 _CONVERSATIONS = [*_RUN, "--reading", "dialogue", "--distance", 10, "--ask-every", 16]
@@ -94,6 +97,40 @@ class ResumeTest(support.TrainerTest):
         self.assertEqual(checkpoint.load(folder)["step"], 11)
         last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         self.assertLess([r["learning_rate"] for r in last if "loss" in r][-1], 0.02 / 4)
+
+    def cooled_down(self, name: str, text: str, *options):
+        """The log of a run that finds a file `cooldown` behind step 8, and what is in the file at the end."""
+        folder, step = self.scratch / name, loop.Trainer.step
+
+        def step_and_ask(trainer):
+            result = step(trainer)
+            if trainer.steps_done == 8:
+                (folder / "cooldown").write_text(text)
+            return result
+
+        with mock.patch.object(loop.Trainer, "step", step_and_ask):
+            self.train(name, "--schedule", "stable", "--log-every", 1, *options)
+        return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()], (folder / "cooldown").read_text()
+
+    def test_a_cool_down_from_a_step_that_has_passed_begins_now(self):
+        for i, text in enumerate(("2", "", "8")):
+            log, left = self.cooled_down(f"passed{i}", text, "--steps", 100, "--cooldown", 4)
+            rates = [r["learning_rate"] for r in log if "loss" in r]
+            self.assertEqual(len(rates), 12)
+            self.assertEqual(rates[7:], [0.02 * share for share in (1, 1, 0.75, 0.5, 0.25)])
+            self.assertEqual(left.strip(), "8")
+            self.assertEqual((log[-1]["step"], "validation_loss" in log[-1]), (12, True))
+
+    def test_a_cool_down_that_nobody_understands_is_told_once_and_ignored(self):
+        for i, text in enumerate(("-5", "soon", "1.5")):
+            told = io.StringIO()
+            with contextlib.redirect_stderr(told):
+                log, left = self.cooled_down(f"odd{i}", text, "--steps", 12, "--cooldown", 2)
+            self.assertEqual((log[-1]["step"], left), (12, text))
+            self.assertEqual(told.getvalue().count("is ignored"), 1)
+
+    def test_the_shortest_runs_have_a_cool_down(self):
+        self.train("short", "--steps", 2, "--schedule", "stable")
 
 
 support.run()

@@ -4,6 +4,7 @@
 import contextlib
 import pathlib
 import signal
+import sys
 import time
 
 import torch
@@ -49,7 +50,7 @@ class Trainer:
         self.validation = TokenFile(options.data, "validation")
         self.windows = self._open_windows(window)
         self.window, self.memories, self.steps_done = window, [None] * options.accumulate, 0
-        self.stopping = False
+        self.stopping, self.not_understood = False, ""
         state = checkpoint.load(folder)
         if state:
             self._restore(state)
@@ -136,15 +137,23 @@ class Trainer:
                            self.device, self.autocast)
 
     def _cool_down_if_asked(self) -> None:
-        """A file `cooldown` in the run folder ends training early: it holds the step to cool down from; empty means now."""
+        """A file `cooldown` in the run folder ends training early: it holds the step to cool down from. Empty, or with a step
+        that has passed, it means now. What it means otherwise nobody knows: training goes on as if it were not there."""
         request = self.folder / "cooldown"
-        if self.options.schedule != "stable" or not request.exists():
+        if self.options.schedule != "stable" or not request.is_file():
             return
-        text = request.read_text().strip()
-        if not text.isdigit():
-            text = str(self.steps_done)
-            request.write_text(text + "\n")  # so that a resumed run does the same
-        self.schedule.cool_down_from(int(text))
+        text = request.read_text(errors="replace").strip()
+        if text and not text.isdecimal():
+            if text != self.not_understood:
+                print(f"train.py: {request} holds '{text}' and is ignored; write the step to cool down from into it, or nothing "
+                      "for now", file=sys.stderr)
+            self.not_understood = text
+            return
+        step = int(text or self.steps_done)
+        if not text or step < self.steps_done and step + self.schedule.cooldown < self.schedule.steps:
+            step = self.steps_done
+            request.write_text(f"{step}\n")  # so that a resumed run does the same
+        self.schedule.cool_down_from(step)
 
     def run(self) -> None:
         """Trains to the last step. SIGTERM and SIGINT end it behind the current step, with a checkpoint."""
@@ -152,9 +161,10 @@ class Trainer:
             signal.signal(number, lambda *_: setattr(self, "stopping", True))
         saved = time.monotonic()
         self.model.train()
+        self._cool_down_if_asked()
         while self.steps_done < self.schedule.steps and not self.stopping:
-            self._cool_down_if_asked()
             loss, rate = self.step()
+            self._cool_down_if_asked()  # before it is asked whether this step was the last one
             self.progress.step(self.steps_done, self.schedule.steps, loss, rate)
             if self.steps_done % self.options.validate_every == 0 or self.steps_done == self.schedule.steps:
                 self.progress.evaluated(self.steps_done, self.validate())

@@ -20,16 +20,17 @@ class Schedule:
     def __init__(self, options):
         self._options = options
         self.steps = options.steps
-        self._cooldown = min(options.cooldown or options.steps // 5, options.steps)
+        self.cooldown = min(options.cooldown or max(1, options.steps // 5), options.steps)
 
     def cool_down_from(self, step: int) -> None:
         """Starts the cool-down at `step`, if that is earlier than planned, so that training ends sooner."""
-        self.steps = min(self.steps, step + self._cooldown)
+        self.steps = min(self.steps, step + self.cooldown)
 
     def rate(self, step: int) -> float:
         o = self._options
+        warm = (step + 1) / o.warmup if step < o.warmup else 1.0
+        if o.schedule == "stable":
+            return o.learning_rate * min(warm, max(0, self.steps - step) / self.cooldown)
         if step < o.warmup:
-            return o.learning_rate * (step + 1) / o.warmup
-        if o.schedule == "cosine":
-            return 0.5 * o.learning_rate * (1 + math.cos(math.pi * (step - o.warmup) / max(1, o.steps - o.warmup)))
-        return o.learning_rate * min(1.0, (self.steps - step) / self._cooldown)
+            return o.learning_rate * warm
+        return 0.5 * o.learning_rate * (1 + math.cos(math.pi * (step - o.warmup) / max(1, o.steps - o.warmup)))

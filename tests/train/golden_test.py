@@ -57,6 +57,10 @@ class GoldenTest(unittest.TestCase):
             case = Case(name)
             self.assert_close(case.model()(case.tokens())[0], case.tensors["logits"], name)
 
+    def test_what_has_no_effect_in_memory_attention(self):
+        case = Case("pt_mem_ignored_options")
+        self.assert_close(case.model(extend_method="nope_SWA")(case.tokens())[0], case.tensors["logits"], "nope_SWA")
+
     def test_memory_that_is_carried_from_window_to_window(self):
         for name in ("pt_mem_update", "pt_mem_update_ema"):
             case = Case(name)

@@ -20,16 +20,18 @@ def check_extend_method(text: str) -> None:
 
 
 class Positions(torch.nn.Module):
-    """Tables for positions 0..length-1: rotates queries and keys [batch, heads, rows, head size] at `offset`."""
+    """Tables for positions 0..length-1: rotates queries and keys [batch, heads, rows, head size] at `offset`.
 
-    def __init__(self, args, length: int):
+    `beside_memory`: of memory attention, in which `nope` is without effect, as in the original."""
+
+    def __init__(self, args, length: int, beside_memory: bool = False):
         super().__init__()
         method, self.length = args.extend_method, length
         index = torch.arange(0, args.head_size, 2).float()
         position = torch.arange(length).float()
         stretch = args.extend_seq_len / args.max_seq_len if "interpolation" in method else 1.0
         angle = torch.outer(position / stretch, 1.0 / args.theta ** (index / args.head_size))
-        self.rotates = "nope" not in method
+        self.rotates = beside_memory or "nope" not in method
         self.register_buffer("turn", torch.polar(torch.ones_like(angle), angle), persistent=False)
         decay = re.search(r"xpos(\d*)", method)
         if decay:

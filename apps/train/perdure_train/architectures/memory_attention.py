@@ -33,7 +33,7 @@ class MemoryAttention(ProjectedAttention):
             self.origin_mem = nn.Parameter(origin)
         else:
             self.register_buffer("origin_mem", origin, persistent=False)
-        self.positions = Positions(args, 2 * self.length)
+        self.positions = Positions(args, 2 * self.length, beside_memory=True)
         seen = torch.ones(self.length, 2 * self.length, dtype=torch.bool).tril(self.length)
         self.register_buffer("mask", additive_mask(seen), persistent=False)
 

@@ -13,7 +13,7 @@ from unittest import mock
 
 import support
 import torch
-from perdure_train import checkpoint, loop
+from perdure_train import checkpoint, loop, progress
 
 _RUN = [*support.MEMORY, "--steps", 30, "--chain", 3, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
 _CONVERSATIONS = [*_RUN, "--reading", "dialogue", "--distance", 10, "--ask-every", 16]
@@ -88,6 +88,15 @@ class ResumeTest(support.TrainerTest):
     def test_carrying_memory_without_neighbouring_windows_is_refused(self):
         options = [*support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch / "no", "--update-memory"]
         self.assertEqual(support.train_main(["train", *map(str, options)]), 2)
+
+    def test_a_resumed_run_tells_the_speed_of_its_own_steps(self):
+        clock = iter(range(100))
+        with mock.patch.object(progress.time, "monotonic", lambda: next(clock)):
+            told = progress.Progress(self.scratch, 7, 100, 4, (9.0, 3))  # three steps of another process are not logged yet
+            told.step(8, 100, 1.0, 0.02)
+            told.close()
+        record = json.loads((self.scratch / "log.jsonl").read_text())
+        self.assertEqual((record["loss"], record["tokens_per_second"], record["seconds"]), (2.5, 100, 1))
 
     def test_a_cool_down_can_be_asked_for(self):
         folder = self.scratch / "cool"

@@ -23,6 +23,7 @@ class Progress:
         for record in self._records:
             self._write(record)
         self._sum, self._count = unlogged
+        self._steps = 0  # of this process since the last line: those of `unlogged` took another one's time
         self._since, self._printed = time.monotonic(), 0.0
 
     def unlogged(self) -> tuple:
@@ -38,16 +39,16 @@ class Progress:
 
     def step(self, step: int, steps: int, loss, rate: float) -> None:
         """`loss`: a tensor; it is only read when it is shown, so that a device is not waited for in every step."""
-        self._sum, self._count = self._sum + loss, self._count + 1
+        self._sum, self._count, self._steps = self._sum + loss, self._count + 1, self._steps + 1
         if self._count < self._every and step != steps:
             return
         seconds = time.monotonic() - self._since
-        speed = self._count * self._tokens_per_step / max(seconds, 1e-9)
+        speed = self._steps * self._tokens_per_step / max(seconds, 1e-9)
         record = {"step": step, "tokens": step * self._tokens_per_step, "loss": round(float(self._sum) / self._count, 5),
                   "learning_rate": rate, "tokens_per_second": round(speed), "seconds": round(seconds, 2)}
         self._note(record)
         self._show(record, steps, (steps - step) * self._tokens_per_step / speed)
-        self._sum, self._count, self._since = 0.0, 0, time.monotonic()
+        self._sum, self._count, self._steps, self._since = 0.0, 0, 0, time.monotonic()
 
     def evaluated(self, step: int, loss: float) -> None:
         self._note({"step": step, "tokens": step * self._tokens_per_step, "validation_loss": round(loss, 5)})

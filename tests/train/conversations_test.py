@@ -79,7 +79,9 @@ class ConversationsTest(support.TrainerTest):
         self.assertEqual(checkpoint.load(asking)["step"], 3)
 
     def test_questions_need_conversations_and_whole_segments(self):
-        for wrong in (["--ask-every", 16], ["--reading", "dialogue", "--ask-every", 12]):
+        dialogue = ["--reading", "dialogue", "--ask-every"]
+        for wrong in (["--ask-every", 16], [*dialogue, 12], [*dialogue, 16, "--extend-method", "memlayer0"],
+                      [*dialogue, 16, "--extend-method", "emamem"]):
             options = [*support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch / "wrong", *wrong]
             self.assertEqual(support.train_main(["train", *map(str, options)]), 2)
 

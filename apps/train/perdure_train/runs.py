@@ -41,6 +41,9 @@ def _check_window(options, args: ModelArgs) -> None:
         raise UsageError("--ask-every asks for facts of conversations: add --reading dialogue")
     if part and (args.attention_type != "memory_attention" or window % part or part % args.memseqlen):
         raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments of memory")
+    if part and ("emamem" in args.extend_method or not all(map(args.is_memory_layer, range(args.n_layers)))):
+        raise UsageError(f"--ask-every reads a window part by part, of which extend_method '{args.extend_method}' makes something "
+                         "else than of the whole; leave one of the two out")
 
 
 def _training_options(options) -> dict:

@@ -3,12 +3,15 @@
 
 import argparse
 import re
+from unittest import mock
 
 import support
 import torch
-from perdure_train import checkpoint
-from perdure_train.conversations import Conversations
+from perdure_train import checkpoint, command_line
+from perdure_train.architectures import ModelArgs, build
+from perdure_train.conversations import Conversations, Questions
 from perdure_train.generators import dialogue_words as words
+from perdure_train.loop import Trainer
 from perdure_train.tokenizer import BOS, Tokenizer
 
 _TOLD = {kind: re.escape(answer).replace(r"\{\}", "([^.]+)") for kind, answer in words.ANSWERS.items()}
@@ -71,12 +74,48 @@ class ConversationsTest(support.TrainerTest):
         self.assertEqual((parts[1].rows + 2).tolist(), questions.rows[questions.rows >= 2].tolist())
 
     def test_a_run_asks(self):
-        options = [*support.MEMORY, "--reading", "dialogue", "--distance", 10, "--chain", 2, "--accumulate", 2]
-        plain = self.train("plain", *options, "--steps", 3)
-        asking = self.train("asking", *options, "--steps", 3, "--ask-every", 16)
-        weights = [checkpoint.load(run)["model"]["norm.weight"] for run in (plain, asking)]
-        self.assertFalse(torch.equal(*weights))
-        self.assertEqual(checkpoint.load(asking)["step"], 3)
+        options = [*support.MEMORY, "--reading", "dialogue", "--distance", 10, "--chain", 4, "--accumulate", 2, "--steps", 4]
+        plain = self.train("plain", *options)
+        with mock.patch.object(Trainer, "_ask", lambda *_: (0.0, 0.0)):
+            silent = self.train("silent", *options, "--ask-every", 16)
+        asking = self.train("asking", *options, "--ask-every", 16)
+        plain, silent, asking = (checkpoint.load(run)["model"]["norm.weight"] for run in (plain, silent, asking))
+        self.assertLess(float((plain - silent).abs().max()), 1e-4)  # read in parts, which rounds otherwise
+        self.assertGreater(float((plain - asking).abs().max()), 1e-3)
+
+    def trainer(self):
+        """(a trainer of conversations, a batch of its own as _read takes it, with questions)."""
+        options = ["train", *support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch, "--reading", "dialogue",
+                   "--distance", 10, "--chain", 4, "--window", 128, "--max-seq-len", 128, "--ask-every", 32]
+        options = command_line._parser().parse_args([str(o) for o in options])
+        torch.manual_seed(1)
+        args = ModelArgs(dim=32, n_layers=2, n_heads=2, vocab_size=320, memseqlen=8, attention_type="memory_attention")
+        trainer = Trainer(build(args), options, self.scratch)
+        trainer.progress.close()
+        inputs, targets, answers, fresh, beside = trainer.windows.next()
+        return trainer, (inputs, targets, answers, trainer.model.start(None, fresh)), beside
+
+    def test_asking_leaves_the_memory_as_it_is(self):
+        trainer, batch, beside = self.trainer()
+        nothing = [q.of(slice(0, 0)) for q in beside]
+        self.assertGreater(sum(len(q.rows) for q in beside), 5)
+        (asked, plain, memory), (unasked, same, untouched) = trainer._read(*batch, beside), trainer._read(*batch, nothing)
+        self.assertEqual(float(plain), float(same))
+        self.assertNotEqual(float(asked), float(unasked))
+        for rows, twin in zip(memory, untouched):
+            self.assertTrue(torch.equal(rows, twin))
+
+    def test_shorter_questions_count_as_if_they_were_asked_alone(self):
+        trainer, (*_, memory), beside = self.trainer()
+        questions = beside[-1]
+        memory = [rows + torch.randn(rows.shape) for rows in memory]
+        loss, weight = trainer._ask(questions, memory)
+        lengths = [int(counts.nonzero().max()) + 1 for counts in questions.answers]
+        self.assertLess(min(lengths), max(lengths))
+        alone = [trainer._ask(Questions(questions.rows[i:i + 1], *(t[i:i + 1, :length] for t in questions[1:])), memory)
+                 for i, length in enumerate(lengths)]
+        self.assertAlmostEqual(float(loss), float(sum(a for a, _ in alone)), places=2)
+        self.assertEqual(float(weight), float(sum(w for _, w in alone)))
 
     def test_questions_need_conversations_and_whole_segments(self):
         dialogue = ["--reading", "dialogue", "--ask-every"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains tiny models for seconds, exports them, and compares `perdure logits` with PyTorch."""
 
+import os
 import subprocess
 
 import support
@@ -78,6 +79,15 @@ class ExportTest(support.TrainerTest):
         got = self.perdure_logits(out, tokens, "attention: {strategy: memory, layers: {'1': {strategy: full}}}\n")
         with torch.no_grad():
             self.assertLess(float((got - model(tokens[None])[0][0]).abs().max()), _TOLERANCE)
+
+    def test_the_data_of_a_run_are_found_from_anywhere(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.scratch)
+        support.command("train", *support.TINY, "--data", "data", "--out", "relative", "--steps", 2)
+        os.chdir("/")
+        out = self.scratch / "found.bin"
+        support.command("export", "--run-folder", self.scratch / "relative", "--format", "tokenizer", "--out", out)
+        self.assertEqual(out.read_bytes(), (self.data / "tokenizer.bin").read_bytes())
 
     def test_the_tokenizer_gives_the_ids_that_were_trained_on(self):
         run = self.train("tokens", "--steps", 2)

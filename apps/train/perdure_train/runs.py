@@ -47,8 +47,10 @@ def _check_window(options, args: ModelArgs) -> None:
 
 
 def _training_options(options) -> dict:
+    """What run.json keeps; places as they are found from anywhere."""
     model = {f.name for f in dataclasses.fields(ModelArgs)}
-    return {k: v for k, v in vars(options).items() if k not in model and k != "run"}
+    values = {k: v for k, v in vars(options).items() if k not in model and k != "run"}
+    return {k: str(pathlib.Path(v).resolve()) if k in ("data", "base") else v for k, v in values.items()}
 
 
 def _open_folder(options, args: ModelArgs) -> pathlib.Path:

@@ -31,14 +31,15 @@ def _add_prepare(commands) -> None:
     p.set_defaults(run=_prepare)
 
 
-def _add_model_options(p) -> None:
-    group = p.add_argument_group("model (names and defaults of llama2Rnn)")
+def _add_model_options(p, defaults: str) -> None:
+    """`defaults`: whose they are. The base's are known when it is read: until then an option that is not given is None."""
+    group = p.add_argument_group(f"model (names of llama2Rnn, defaults of {defaults})")
     for field in dataclasses.fields(ModelArgs):
-        name = "--" + field.name.replace("_", "-")
+        name, default = "--" + field.name.replace("_", "-"), None if defaults == "the base" else field.default
         if field.type is bool:
-            group.add_argument(name, action=argparse.BooleanOptionalAction, default=field.default)
+            group.add_argument(name, action=argparse.BooleanOptionalAction, default=default)
         else:
-            group.add_argument(name, type=field.type, default=field.default)
+            group.add_argument(name, type=field.type, default=default)
 
 
 def _add_training_options(p, learning_rate: float) -> None:
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_prepare(commands)
     train = commands.add_parser("train", help="trains a model from scratch; killed, it goes on where it was")
-    _add_model_options(train)
+    _add_model_options(train, "llama2Rnn")
     _add_training_options(train, 5e-4)
     train.set_defaults(run=_train)
     tune = commands.add_parser("finetune", help="gives a plain llama a memory, or adapts a model")
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
                       help="which parameters are trained (%(default)s)")
     tune.add_argument("--lora-rank", type=int, default=8)
     tune.add_argument("--lora-alpha", type=float, default=16.0)
-    _add_model_options(tune)
+    _add_model_options(tune, "the base")
     _add_training_options(tune, 1e-4)
     tune.set_defaults(run=_finetune)
     export = commands.add_parser("export", help="writes a trained model in a format that perdure reads")

@@ -19,6 +19,11 @@ from .tokenizer import Tokenizer
 _FREE = {"out", "device", "threads", "log_every", "validate_every", "validation_batches", "checkpoint_seconds", "run",
          "data", "base"}
 _MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
+# What the weights of a base have fixed, and what decides which weights there are.
+_SHAPE = ("dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
+_PARTS = ("attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
+# Of llama2Rnn's files: a matrix that computes nothing, and what a memory held when they were written.
+_WITHOUT_EFFECT = (".attention.wqm.weight", ".attention.memory")
 
 
 def _model_args(options, vocab_size: int) -> ModelArgs:
@@ -73,8 +78,8 @@ def _run(options, args: ModelArgs, make_model) -> None:
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
-    folder = _open_folder(options, args)
-    trainer = Trainer(make_model(args), options, folder)
+    model = make_model(args)
+    trainer = Trainer(model, options, _open_folder(options, args))
     count = sum(p.numel() for p in trainer.model.parameters())
     print(f"{count:,} parameters, {trainer.device}, step {trainer.steps_done} of {trainer.schedule.steps}")
     trainer.run()
@@ -86,17 +91,26 @@ def train(options) -> None:
 
 def finetune(options) -> None:
     from .importing import load_base
-    base_args, weights = load_base(pathlib.Path(options.base))
-    shape = {n: base_args[n] for n in ("dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "hidden_dim",
-                                       "shared_classifier", "theta", "norm_eps")}
+    base, weights = load_base(pathlib.Path(options.base))
     vocab_size = TokenFile(options.data, "train").vocab_size
-    if vocab_size != shape["vocab_size"]:
-        raise UsageError(f"{options.base} knows {shape['vocab_size']} pieces and {options.data} has {vocab_size}; "
+    if vocab_size != base["vocab_size"]:
+        raise UsageError(f"{options.base} knows {base['vocab_size']} pieces and {options.data} has {vocab_size}; "
                          "prepare the data with --tokenizer and the tokenizer.model of the base")
-    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(ModelArgs)}
-    args = ModelArgs(**{**values, **shape})
-    _check_window(options, args)
-    _run(options, args, lambda args: _tuned_model(args, weights, options))
+    _take_over(options, base)
+    _run(options, _model_args(options, vocab_size), lambda args: _tuned_model(args, base, weights, options))
+
+
+def _take_over(options, base: dict) -> None:
+    """What the command line leaves open is as in the base."""
+    if base["extend_seq_len"] == base["max_seq_len"]:
+        base = {**base, "extend_seq_len": 0}  # no length of its own: it follows a new window
+    for name, value in base.items():
+        given = getattr(options, name)
+        if given is None:
+            setattr(options, name, value)
+        elif name in _SHAPE and given != value:
+            raise UsageError(f"--{name.replace('_', '-')}: {options.base} has {name} = {value}, which fine-tuning cannot change "
+                             f"to {given}; leave the option out")
 
 
 def _fitted(weight, own):
@@ -106,16 +120,43 @@ def _fitted(weight, own):
     return weight[:, torch.arange(own.shape[1]) % weight.shape[1]]
 
 
-def _tuned_model(args: ModelArgs, weights: dict, options):
+def _of_tokens(name: str) -> str:
+    """The weight that reads tokens as this one reads memory; any other one itself."""
+    return name.replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")
+
+
+def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set, where: str) -> None:
+    """Weights of the base that the model has no place for."""
+    lost = [name for name, weight in weights.items() if name not in used and not name.endswith(_WITHOUT_EFFECT)
+            and not (name != _of_tokens(name) and torch.equal(weight, weights[_of_tokens(name)]))]
+    if lost and args.attention_type != base["attention_type"] and all(map(is_memory_parameter, lost)):
+        print(f"the memory of {where} is left out: {len(lost)} weights")
+    elif lost:
+        raise UsageError(f"{where} has the weight {lost[0]}, for which the options leave no place; take the options of the base")
+
+
+def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
     """The base's weights, new memory parameters, and only those that are to be trained unfrozen."""
     model = build(args)
-    own = model.state_dict()
+    own, used, new = model.state_dict(), set(), []
     for name in own:
-        source = name.replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")  # memory is read as tokens are, to begin with
-        if name in weights or source in weights:
-            own[name] = _fitted(weights.get(name, weights.get(source)), own[name])
-        elif not is_memory_parameter(name):
-            raise UsageError(f"{options.base} has no weight {name}, which is no part of a memory")
+        source = name if name in weights else _of_tokens(name)  # memory is read as tokens are, to begin with
+        if source in weights:
+            weight = _fitted(weights[source], own[name])
+            if weight.shape != own[name].shape:
+                raise UsageError(f"{options.base} has {source} in another size than its options say")
+            own[name] = weight
+            used.add(source)
+        else:
+            new.append(name)
+    same_parts = all(getattr(args, name) == base[name] for name in _PARTS)
+    missing = [name for name in new if same_parts or not is_memory_parameter(name)]
+    if missing:
+        raise UsageError(f"{options.base} lacks the weight {missing[0]}, which its options ask for")
+    _check_nothing_is_lost(args, base, weights, used, options.base)
+    if new and options.trained == "lora":
+        raise UsageError(f"--trained lora would leave {new[0]} and other new weights as they were drawn by lot; train the "
+                         "memory first, with --trained memory, and adapt that run")
     model.load_state_dict(own)
     if options.trained == "lora":
         for parameter in model.parameters():

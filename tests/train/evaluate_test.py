@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures of `evaluate`, on models whose answers are known."""
 
+import contextlib
+import io
 import math
 import random
 
 import support
 import torch
 from perdure_train.data import TokenFile
+from perdure_train.errors import UsageError
 from perdure_train.evaluate import loss_by_length, recall
 from perdure_train.generators.dialogue import probe
 from perdure_train.prepare import encode_document
@@ -31,6 +34,21 @@ class EvaluateTest(support.TrainerTest):
         loss_by_length(model, TokenFile(self.data, "test"), [256, 300], 2, torch.device("cpu"))
         self.assertEqual(ends[:2], ends[2:])
         self.assertNotEqual(ends[0], ends[1])
+
+    def test_lengths_that_cannot_be_judged_are_refused(self):
+        file = TokenFile(self.data, "test")
+        whole = len(file.ids) - 1
+        for lengths in ([255], [256, whole + 1]):
+            with self.assertRaisesRegex(UsageError, f"256 tokens.* to {whole}"):
+                loss_by_length(None, file, lengths, 2, torch.device("cpu"))
+        losses = loss_by_length(lambda tokens: (torch.zeros(*tokens.shape, 320), None), file, [whole], 2, torch.device("cpu"))
+        self.assertAlmostEqual(losses[whole][1], math.log(320), places=4)
+
+    def test_the_command_tells_a_loss_for_each_length(self):
+        run, told = self.train("told", *support.MEMORY, "--steps", 2), io.StringIO()
+        with contextlib.redirect_stdout(told):
+            support.command("evaluate", "--run-folder", run, "--lengths", 256, 300, "--samples", 2, "--split", "test")
+        self.assertRegex(told.getvalue(), r"^ +256  \d\.\d+ \+- \d\.\d+\n +300  ")
 
     def test_recall_counts_answers_that_are_wholly_right(self):
         pieces = Tokenizer(self.data / "tokenizer.model")

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from .data import TokenFile
+from .errors import UsageError
 from .generators.dialogue import probe
 from .prepare import encode_document
 from .tokenizer import BOS
@@ -32,9 +33,13 @@ def window_loss(model, file: TokenFile, window: int, rows: int, batches: int, de
 
 
 def loss_by_length(model, file: TokenFile, lengths, samples: int, device) -> dict:
-    """{length: losses [samples]} of the same last TAIL targets, evenly spread, behind contexts of every length."""
+    """{length: losses [samples]} of the same last TAIL targets, evenly spread, behind contexts of every length. Errors:
+    UsageError for lengths that the text or the targets do not have."""
     longest = max(lengths)
     room = len(file.ids) - 1 - longest
+    if min(lengths) < TAIL or room < 0:
+        raise UsageError(f"--lengths {' '.join(map(str, lengths))}: each must be of {TAIL} tokens, which are judged, to "
+                         f"{len(file.ids) - 1}, which the text has")
     ends = [longest + int(i * room / max(1, samples - 1)) for i in range(samples)]
     losses = {}
     with torch.no_grad():

@@ -188,10 +188,13 @@ def evaluate(options) -> None:
             print(f"{tokens:>8.0f} tokens  {right:.1%} right  {control:.1%} with the memory reset before the question")
         return
     if model.args.attention_type == "attention":  # tables as long as the text
-        longer = build(dataclasses.replace(model.args, extend_seq_len=max(options.lengths)))
+        longer = build(dataclasses.replace(model.args, extend_seq_len=max(model.args.max_seq_len, *options.lengths)))
         longer.load_state_dict(model.state_dict())
         model = longer.eval()
     file = TokenFile(data, options.split)
+    if file.vocab_size != model.args.vocab_size:
+        raise UsageError(f"{options.run_folder} knows {model.args.vocab_size} pieces and {data} has {file.vocab_size}; "
+                         "name a folder with the vocabulary of the run with --data")
     for length, losses in loss_by_length(model.to(device), file, options.lengths, options.samples, device).items():
         mean = sum(losses) / len(losses)
         spread = math.sqrt(sum((x - mean) ** 2 for x in losses) / max(1, len(losses) - 1) / len(losses))

@@ -6,7 +6,6 @@ Each conversation is new and of the test split: values and phrasings that traini
 facts and talked to about other things, and ends; another one goes on from the saved memory and is asked for one of the
 facts; then its memory is reset (the control), and it is asked once more. Needs nothing but Python and perdure."""
 
-import argparse
 import math
 import pathlib
 import random
@@ -16,6 +15,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from perdure_train.arguments import Parser, count, count_or_zero  # noqa: E402
 from perdure_train.generators import dialogue_words as words  # noqa: E402
 from perdure_train.generators.dialogue import ask, talk, tell  # noqa: E402
 from perdure_train.plot import recall_curve  # noqa: E402
@@ -38,7 +38,11 @@ class Chat:
 
     def __call__(self, *lines: str) -> tuple:
         """(replies, positions in tokens that /memory told); one process."""
-        run = subprocess.run(self._command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        try:
+            run = subprocess.run(self._command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        except OSError as error:
+            print(f"recall.py: --program {self._command[0]} cannot be run ({error}); name perdure's program", file=sys.stderr)
+            sys.exit(2)
         if run.returncode:
             sys.exit(f"recall.py: {' '.join(self._command)} failed: {run.stderr.strip()}")
         positions = [int(m.replace(",", "")) for m in re.findall(r"^([\d,]+) tokens read", run.stdout, re.MULTILINE)]
@@ -55,8 +59,11 @@ def converse(options, distance: int, chance: random.Random) -> dict:
     place = list(facts).index(kind) + 1
     with tempfile.TemporaryDirectory() as store:
         chat = Chat(options, store)
-        _, (fact, end) = chat(*told[:place], "/memory", *told[place:], *other, "/memory")
-        (answer, control), _ = chat(question, "/reset", question)
+        try:
+            _, (fact, end) = chat(*told[:place], "/memory", *told[place:], *other, "/memory")
+            (answer, control), _ = chat(question, "/reset", question)
+        except ValueError:
+            sys.exit(f"recall.py: {options.program} does not answer as perdure chat does; name perdure's program")
     return {"kind": kind, "told": told, "question": question, "wanted": wanted, "answer": answer, "control": control,
             "tokens": end - fact}
 
@@ -98,19 +105,23 @@ def report(options, distance: int) -> tuple:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = Parser(prog="recall.py", description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("config", help="a configuration of the model, such as configs/chat.yaml")
-    parser.add_argument("--words", type=int, nargs="+", default=[600, 3000],
+    parser.add_argument("--words", type=count_or_zero, nargs="+", default=[600, 3000],
                         help="of other talk between facts and question, growing (600 3000)")
-    parser.add_argument("--samples", type=int, default=100, help="conversations per distance (%(default)s)")
+    parser.add_argument("--samples", type=count, default=100, help="conversations per distance (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--program", default="perdure")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="handed on to perdure")
-    parser.add_argument("--show", type=int, default=0, help="prints so many wrong answers of each distance")
+    parser.add_argument("--show", type=count_or_zero, default=0, help="prints so many wrong answers of each distance")
     parser.add_argument("--svg", help="the picture to write")
     options = parser.parse_args()
-    if options.samples < 1:
-        parser.error(f"--samples {options.samples}: at least one conversation is needed")
+    if sorted(set(options.words)) != options.words:
+        parser.error(f"--words {' '.join(map(str, options.words))}: each distance must be larger than the one before")
+    if options.svg and options.words[0] == 0:
+        parser.error("--words 0 has no place in the picture of --svg, whose scale is logarithmic; leave one of the two out")
+    if options.svg and (pathlib.Path(options.svg).is_dir() or not pathlib.Path(options.svg).parent.is_dir()):
+        parser.error(f"--svg {options.svg} cannot be written; name a file in a folder that is there")
     points = [report(options, distance) for distance in options.words]
     if options.svg:
         pathlib.Path(options.svg).write_text(recall_curve(points))

@@ -85,8 +85,8 @@ class ConversationsTest(support.TrainerTest):
 
     def trainer(self):
         """(a trainer of conversations, a batch of its own as _read takes it, with questions)."""
-        options = ["train", *support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch, "--reading", "dialogue",
-                   "--distance", 10, "--chain", 4, "--window", 128, "--max-seq-len", 128, "--ask-every", 32]
+        options = ["train", *support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch, "--reading",
+                   "dialogue", "--distance", 10, "--chain", 4, "--window", 128, "--max-seq-len", 128, "--ask-every", 32]
         options = command_line._parser().parse_args([str(o) for o in options])
         torch.manual_seed(1)
         args = ModelArgs(dim=32, n_layers=2, n_heads=2, vocab_size=320, memseqlen=8, attention_type="memory_attention")

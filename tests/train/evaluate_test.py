@@ -10,7 +10,7 @@ import support
 import torch
 from perdure_train.data import TokenFile
 from perdure_train.errors import UsageError
-from perdure_train.evaluate import loss_by_length, recall
+from perdure_train.evaluate import check_lengths, loss_by_length, recall
 from perdure_train.generators.dialogue import probe
 from perdure_train.prepare import encode_document
 from perdure_train.tokenizer import Tokenizer
@@ -40,7 +40,8 @@ class EvaluateTest(support.TrainerTest):
         whole = len(file.ids) - 1
         for lengths in ([255], [256, whole + 1]):
             with self.assertRaisesRegex(UsageError, f"256 tokens.* to {whole}"):
-                loss_by_length(None, file, lengths, 2, torch.device("cpu"))
+                check_lengths(file, lengths)
+        check_lengths(file, [256, whole])
         losses = loss_by_length(lambda tokens: (torch.zeros(*tokens.shape, 320), None), file, [whole], 2, torch.device("cpu"))
         self.assertAlmostEqual(losses[whole][1], math.log(320), places=4)
 

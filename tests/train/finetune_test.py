@@ -54,8 +54,9 @@ class FinetuneTest(support.TrainerTest):
         self.assertFalse((self.scratch / "no").exists())
 
     def test_what_is_not_given_is_as_in_the_base(self):
-        run = self.train("all", *support.MEMORY, "--steps", 2, "--key-norm", "--do-wm", "--no-reuse-kv", "--no-memory-norm",
-                         "--theta", 500, "--extend-method", "xpos64_logn", "--update-memory", "--chain", 2, "--no-train-orimem")
+        run = self.train("all", *support.MEMORY, "--steps", 2, "--key-norm", "--do-wm", "--no-reuse-kv", "--theta", 500,
+                         "--no-memory-norm", "--extend-method", "xpos64_logn", "--update-memory", "--chain", 2,
+                         "--no-train-orimem")
         base = checkpoint.load_model(run)[0]
         options = [*_FEW, "--data", self.data, "--base", run, "--chain", 2, "--trained"]
         for trained in ("memory", "lora"):
@@ -83,7 +84,8 @@ class FinetuneTest(support.TrainerTest):
         self.assertRegex(told.getvalue(), "the memory of .*with is left out: 12 weights")
 
     def test_adapters_beside_a_new_memory_are_refused(self):
-        self.assert_refused(self.train("bare", "--steps", 2), "--trained lora would leave", *support.MEMORY, "--trained", "lora")
+        run = self.train("bare", "--steps", 2)
+        self.assert_refused(run, "--trained lora would leave", *support.MEMORY, "--trained", "lora")
 
     def test_weights_that_do_not_fit_their_options_are_refused(self):
         run, base = self.train("whole", *support.MEMORY, "--steps", 2), self.scratch / "part.safetensors"

@@ -119,7 +119,8 @@ class ResumeTest(support.TrainerTest):
 
         with mock.patch.object(loop.Trainer, "step", step_and_ask):
             self.train(name, "--schedule", "stable", "--log-every", 1, *options)
-        return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()], (folder / "cooldown").read_text()
+        log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        return log, (folder / "cooldown").read_text()
 
     def test_a_cool_down_from_a_step_that_has_passed_begins_now(self):
         for i, text in enumerate(("2", "", "8")):

@@ -35,14 +35,32 @@ def save(folder: pathlib.Path, state: dict) -> None:
 def load(folder: pathlib.Path):
     """The state of the last checkpoint, or None."""
     path = folder / "checkpoint.pt"
-    return torch.load(path, map_location="cpu") if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu")
+        state["model"].keys()
+    except Exception as error:  # what is raised at damaged files has no kind in common
+        raise damaged(folder, error) from None
+    return state
+
+
+def damaged(folder: pathlib.Path, error: Exception) -> UsageError:
+    reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+    return UsageError(f"{folder}/checkpoint.pt is damaged or belongs to another run.json ({reason}); bring back a copy, or "
+                      "train anew in another folder")
 
 
 def load_options(folder: pathlib.Path) -> dict:
+    """{'model': the options of ModelArgs, 'training': the other ones}."""
     try:
-        return json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} is no run folder ({error}); name the --out of a train or finetune command") from None
+        about = json.loads((folder / "run.json").read_text())
+        ModelArgs(**about["model"])
+        pathlib.Path(about["training"]["data"])
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise UsageError(f"{folder} is no run folder, or its run.json is not whole ({error}); name the --out of a train or "
+                         "finetune command") from None
+    return about
 
 
 def load_model(folder: pathlib.Path):
@@ -51,8 +69,11 @@ def load_model(folder: pathlib.Path):
     if state is None:
         raise UsageError(f"{folder} has no checkpoint yet; let it train for a while")
     model = build(ModelArgs(**about["model"]))
-    if about["training"].get("trained") == "lora":
-        lora.add_adapters(model, about["training"]["lora_rank"], about["training"]["lora_alpha"])
-    model.load_state_dict(state["model"])
+    try:
+        if about["training"].get("trained") == "lora":
+            lora.add_adapters(model, about["training"]["lora_rank"], about["training"]["lora_alpha"])
+        model.load_state_dict(state["model"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise damaged(folder, error) from None
     lora.merge_adapters(model)
     return model.eval(), about

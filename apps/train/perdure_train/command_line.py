@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from .architectures import ModelArgs
+from .arguments import Parser, above_zero, count, count_or_zero, seed, zero_or_above
 from .errors import UsageError
 
 FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "tokenizer")
@@ -19,14 +20,15 @@ def _add_prepare(commands) -> None:
     p.add_argument("--source", nargs="+", default=[], help="text files and folders of books; without: generated sentences")
     for split in ("validation", "test", "exclude"):
         p.add_argument(f"--{split}", nargs="+", default=[], metavar="BOOK", help="names of books, without .txt")
-    p.add_argument("--documents", type=int, default=20000, help="generated training documents (%(default)s)")
-    p.add_argument("--held-out-documents", type=int, default=2000, help="of validation and of test (%(default)s)")
-    p.add_argument("--sentences", type=int, default=6, help="of a generated text at most; 0: lists of words only (%(default)s)")
-    p.add_argument("--distance", type=int, default=256,
+    p.add_argument("--documents", type=count, default=20000, help="generated training documents (%(default)s)")
+    p.add_argument("--held-out-documents", type=count, default=2000, help="of validation and of test (%(default)s)")
+    p.add_argument("--sentences", type=count_or_zero, default=6,
+                   help="of a generated text at most; 0: lists of words only (%(default)s)")
+    p.add_argument("--distance", type=count_or_zero, default=256,
                    help="recall and dialogue: most words between a fact and its question (%(default)s)")
-    p.add_argument("--vocab-size", type=int, default=4096)
+    p.add_argument("--vocab-size", type=count, default=4096)
     p.add_argument("--tokenizer", help="a tokenizer.model to use instead of learning one")
-    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--seed", type=seed, default=0)
     p.add_argument("--out", required=True, help="the data folder to write")
     p.set_defaults(run=_prepare)
 
@@ -46,38 +48,39 @@ def _add_training_options(p, learning_rate: float) -> None:
     p.add_argument("--data", required=True, help="a data folder made by prepare")
     p.add_argument("--out", required=True, help="the run folder; one that holds a checkpoint is resumed")
     group = p.add_argument_group("training (defaults of llama2Rnn)")
-    group.add_argument("--steps", type=int, default=100000)
-    group.add_argument("--batch", type=int, default=32, help="rows per micro-batch")
-    group.add_argument("--accumulate", type=int, default=16, help="micro-batches per step")
-    group.add_argument("--window", type=int, default=0, help="tokens per row through which is back-propagated (max-seq-len)")
-    group.add_argument("--chain", type=int, default=1, help="windows that a row reads in a row, carrying its memory")
+    group.add_argument("--steps", type=count, default=100000)
+    group.add_argument("--batch", type=count, default=32, help="rows per micro-batch")
+    group.add_argument("--accumulate", type=count, default=16, help="micro-batches per step")
+    group.add_argument("--window", type=count_or_zero, default=0,
+                       help="tokens per row through which is back-propagated (max-seq-len)")
+    group.add_argument("--chain", type=count, default=1, help="windows that a row reads in a row, carrying its memory")
     group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream", "dialogue"],
                        help="stream: every row reads on without end, carrying its memory; dialogue: conversations made while "
                        "they are read")
-    group.add_argument("--distance", type=int, default=256, help="with --reading dialogue: as of prepare (%(default)s)")
-    group.add_argument("--ask-every", type=int, default=0,
+    group.add_argument("--distance", type=count_or_zero, default=256,
+                       help="with --reading dialogue: as of prepare (%(default)s)")
+    group.add_argument("--ask-every", type=count_or_zero, default=0,
                        help="with --reading dialogue: tokens after which all that is known is asked beside the text (never)")
-    group.add_argument("--learning-rate", type=float, default=learning_rate)
-    group.add_argument("--warmup", type=int, default=1000)
+    group.add_argument("--learning-rate", type=above_zero, default=learning_rate)
+    group.add_argument("--warmup", type=count_or_zero, default=1000)
     group.add_argument("--schedule", default="cosine", choices=["cosine", "stable"],
                        help="stable: constant, then --cooldown steps down to 0, begun earlier by a file 'cooldown' in --out")
-    group.add_argument("--cooldown", type=int, default=0, help="steps (a fifth of all)")
-    group.add_argument("--weight-decay", type=float, default=0.1)
-    group.add_argument("--clip", type=float, default=1.0)
-    group.add_argument("--answer-weight", type=float, default=1.0, help="weight of answers' tokens in the loss")
-    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--cooldown", type=count_or_zero, default=0, help="steps (a fifth of all)")
+    group.add_argument("--weight-decay", type=zero_or_above, default=0.1)
+    group.add_argument("--clip", type=above_zero, default=1.0)
+    group.add_argument("--answer-weight", type=above_zero, default=1.0, help="weight of answers' tokens in the loss")
+    group.add_argument("--seed", type=seed, default=0)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     group.add_argument("--precision", default="auto", choices=["auto", "f32", "bf16"])
-    group.add_argument("--threads", type=int, default=0, help="of the CPU (all)")
-    group.add_argument("--log-every", type=int, default=20, help="steps")
-    group.add_argument("--validate-every", type=int, default=500, help="steps")
-    group.add_argument("--validation-batches", type=int, default=8)
-    group.add_argument("--checkpoint-seconds", type=float, default=120)
+    group.add_argument("--threads", type=count_or_zero, default=0, help="of the CPU (all)")
+    group.add_argument("--log-every", type=count, default=20, help="steps")
+    group.add_argument("--validate-every", type=count, default=500, help="steps")
+    group.add_argument("--validation-batches", type=count, default=8)
+    group.add_argument("--checkpoint-seconds", type=zero_or_above, default=120)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="train.py", description="Trains small llama and llama2Rnn models for perdure.",
-                                     allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser(prog="train.py", description="Trains small llama and llama2Rnn models for perdure.", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
     _add_prepare(commands)
     train = commands.add_parser("train", help="trains a model from scratch; killed, it goes on where it was")
@@ -88,25 +91,25 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_argument("--base", required=True, help="run folder, llama2.c v0 or v1 file, or safetensors with its json")
     tune.add_argument("--trained", default="memory", choices=["memory", "memory+attention", "all", "lora"],
                       help="which parameters are trained (%(default)s)")
-    tune.add_argument("--lora-rank", type=int, default=8)
-    tune.add_argument("--lora-alpha", type=float, default=16.0)
+    tune.add_argument("--lora-rank", type=count, default=8)
+    tune.add_argument("--lora-alpha", type=above_zero, default=16.0)
     _add_model_options(tune, "the base")
     _add_training_options(tune, 1e-4)
     tune.set_defaults(run=_finetune)
     export = commands.add_parser("export", help="writes a trained model in a format that perdure reads")
     export.add_argument("--run-folder", required=True, help="--out of train or finetune")
     export.add_argument("--format", required=True, choices=FORMATS)
-    export.add_argument("--group-size", type=int, default=64, help="values per scale in v2 and v2-mem")
+    export.add_argument("--group-size", type=count, default=64, help="values per scale in v2 and v2-mem")
     export.add_argument("--out", required=True, help="the file to write")
     export.set_defaults(run=_export)
     measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
     measure.add_argument("--run-folder", required=True)
     measure.add_argument("--data", help="a data folder (that of the run)")
     measure.add_argument("--split", default="validation", choices=["train", "validation", "test"])
-    measure.add_argument("--lengths", type=int, nargs="+", default=[256, 512, 1024])
-    measure.add_argument("--distances", type=int, nargs="+",
+    measure.add_argument("--lengths", type=count, nargs="+", default=[256, 512, 1024])
+    measure.add_argument("--distances", type=count_or_zero, nargs="+",
                          help="instead: facts recalled behind so many words of other talk (a model of the task dialogue)")
-    measure.add_argument("--samples", type=int, default=64)
+    measure.add_argument("--samples", type=count, default=64)
     measure.add_argument("--device", default="auto")
     measure.set_defaults(run=_evaluate)
     return parser
@@ -141,7 +144,7 @@ def main(arguments=None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (UsageError, OSError) as error:
-        print(f"train.py: {error}", file=sys.stderr)
+    except (UsageError, OSError, RuntimeError, MemoryError) as error:  # PyTorch tells of missing memory as a RuntimeError
+        print("train.py:", " ".join(str(error).split()) or "out of memory", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
     return 0

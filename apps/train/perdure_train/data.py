@@ -22,6 +22,8 @@ class TokenFile:
             self.answers = numpy.memmap(folder / f"{split}.answer", numpy.uint8, "r")
         except (OSError, ValueError) as error:
             raise UsageError(f"{folder} has no tokens of the split '{split}' ({error}); make them with prepare") from None
+        except (KeyError, TypeError):
+            raise UsageError(f"{folder}/data.json does not tell vocab_size; make the folder anew with prepare") from None
 
     @property
     def vocab_size(self) -> int:

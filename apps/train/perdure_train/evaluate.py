@@ -32,14 +32,17 @@ def window_loss(model, file: TokenFile, window: int, rows: int, batches: int, de
     return total / count
 
 
+def check_lengths(file: TokenFile, lengths) -> None:
+    """Errors: UsageError for lengths that the judged targets or the text do not have."""
+    if min(lengths) < TAIL or max(lengths) > len(file.ids) - 1:
+        raise UsageError(f"--lengths {' '.join(map(str, lengths))}: each must be from {TAIL} tokens, which are judged, to "
+                         f"{len(file.ids) - 1}, which the text has")
+
+
 def loss_by_length(model, file: TokenFile, lengths, samples: int, device) -> dict:
-    """{length: losses [samples]} of the same last TAIL targets, evenly spread, behind contexts of every length. Errors:
-    UsageError for lengths that the text or the targets do not have."""
+    """{length: losses [samples]} of the same last TAIL targets, evenly spread, behind contexts of every length."""
     longest = max(lengths)
     room = len(file.ids) - 1 - longest
-    if min(lengths) < TAIL or room < 0:
-        raise UsageError(f"--lengths {' '.join(map(str, lengths))}: each must be of {TAIL} tokens, which are judged, to "
-                         f"{len(file.ids) - 1}, which the text has")
     ends = [longest + int(i * room / max(1, samples - 1)) for i in range(samples)]
     losses = {}
     with torch.no_grad():

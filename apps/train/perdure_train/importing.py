@@ -12,6 +12,8 @@ from .errors import UsageError
 
 def load_base(path: pathlib.Path) -> tuple:
     """(options by name, state dict)."""
+    if not path.exists():
+        raise UsageError(f"--base {path} does not exist; name a run folder, a llama2.c file v0 or v1, or a safetensors file")
     if path.is_dir():
         model, _ = checkpoint.load_model(path)
         return dataclasses.asdict(model.args), model.state_dict()
@@ -19,10 +21,11 @@ def load_base(path: pathlib.Path) -> tuple:
         weights = safetensors.read(path)
         try:
             values = json.loads(path.with_suffix(".json").read_text())["args"]
-        except (OSError, ValueError, KeyError) as error:
-            raise UsageError(f"{path.with_suffix('.json')} does not hold the options of {path.name} ({error})") from None
-        known = {f.name for f in dataclasses.fields(ModelArgs)}
-        values = {k: v for k, v in values.items() if k in known}
-        return dataclasses.asdict(ModelArgs(**dict(values, shared_classifier="output.weight" not in weights))), weights
+            known = {f.name for f in dataclasses.fields(ModelArgs)}
+            values = {k: v for k, v in values.items() if k in known and v is not None}
+            return dataclasses.asdict(ModelArgs(**dict(values, shared_classifier="output.weight" not in weights))), weights
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+            raise UsageError(f"{path.with_suffix('.json')} does not hold the options of {path.name} ({error}); write them "
+                             "there, as export --format safetensors does") from None
     args, weights = llama2c.read(path)
     return dataclasses.asdict(args), weights

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checkpoints of llama2.c (v0, v1, v2) and of llama2Rnn (v2-mem): order of tensors, q80, writing, reading v0 and v1."""
 
+import math
 import pathlib
 import struct
 
@@ -140,9 +141,10 @@ def _shape(args: ModelArgs, name: str) -> tuple:
 
 def read(path: pathlib.Path) -> tuple:
     """(ModelArgs, state dict) of a v0 or v1 file. Errors: UsageError for other files."""
-    data = pathlib.Path(path).read_bytes()
+    data, other = pathlib.Path(path).read_bytes(), UsageError(
+        f"{path} is neither a llama2.c checkpoint v0 or v1 nor a .safetensors file, or was cut off; name one, or a run folder")
     if len(data) < _HEADER_BYTES:
-        raise UsageError(f"{path} is too short for a llama2.c checkpoint")
+        raise other
     kind, at = "v0", 28
     sizes = struct.unpack_from("<7i", data, 0)
     shared = sizes[5] > 0
@@ -152,12 +154,17 @@ def read(path: pathlib.Path) -> tuple:
         kind, at, sizes, shared = "v1", _HEADER_BYTES, struct.unpack_from("<7i", data, 8), bool(data[36])
     values = dict(zip(_SIZES, sizes), shared_classifier=shared)
     values["vocab_size"] = abs(values["vocab_size"])
-    args, weights = ModelArgs(**values), {}
-    for name in layout(args, kind)[0]:
-        shape = _shape(args, name)
-        count = int(numpy.prod(shape))
-        if at + 4 * count > len(data):
-            raise UsageError(f"{path} ends inside {name}; it is no llama2.c checkpoint or was cut off")
+    try:
+        args, weights = ModelArgs(**values), {}
+    except UsageError:
+        raise other from None
+    if args.n_layers * args.dim > len(data):  # before names of so many layers are made
+        raise other
+    shapes = {name: _shape(args, name) for name in layout(args, kind)[0]}
+    if at + 4 * sum(map(math.prod, shapes.values())) != len(data):
+        raise other
+    for name, shape in shapes.items():
+        count = math.prod(shape)
         weights[name] = torch.from_numpy(numpy.frombuffer(data, "<f4", count, at).reshape(shape).copy())
         at += 4 * count
     weights.pop(_TABLES, None)

@@ -3,6 +3,7 @@
 
 import contextlib
 import pathlib
+import re
 import signal
 import sys
 import time
@@ -23,8 +24,10 @@ from .tokenizer import Tokenizer
 def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"--device {name}: this PyTorch sees no CUDA device; take auto or cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise UsageError(f"--device {name}: take auto, cpu, cuda, or cuda:1 for the second device")
+    if name.startswith("cuda") and int(name[5:] or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: this PyTorch sees {torch.cuda.device_count()} CUDA devices; take auto or cpu")
     return torch.device(name)
 
 
@@ -52,10 +55,12 @@ class Trainer:
         self.window, self.memories, self.steps_done = window, [None] * options.accumulate, 0
         self.stopping, self.not_understood = False, ""
         state = checkpoint.load(folder)
-        if state:
-            self._restore(state)
-        self.progress = Progress(folder, self.steps_done, options.batch * options.accumulate * window, options.log_every,
-                                 state["unlogged"] if state else (0.0, 0))
+        try:
+            unlogged = self._restore(state) if state else (0.0, 0)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise checkpoint.damaged(folder, error) from None
+        tokens = options.batch * options.accumulate * window
+        self.progress = Progress(folder, self.steps_done, tokens, options.log_every, unlogged)
 
     def _open_windows(self, window: int):
         o = self.options
@@ -64,7 +69,8 @@ class Trainer:
             return Conversations(pieces, o.batch * o.accumulate, o, window)
         return Windows(TokenFile(o.data, "train"), o.batch * o.accumulate, window, o.chain, o.reading, o.seed)
 
-    def _restore(self, state: dict) -> None:
+    def _restore(self, state: dict) -> tuple:
+        """Takes over all of a checkpoint; returns what Progress.unlogged gave."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.windows.restore(state["windows"])
@@ -74,6 +80,7 @@ class Trainer:
         torch.set_rng_state(state["random"])
         if self.device.type == "cuda" and state["cuda_random"] is not None:
             torch.cuda.set_rng_state(state["cuda_random"], self.device)
+        return state["unlogged"]
 
     def save(self) -> None:
         cuda = torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None
@@ -145,8 +152,8 @@ class Trainer:
         text = request.read_text(errors="replace").strip()
         if text and not text.isdecimal():
             if text != self.not_understood:
-                print(f"train.py: {request} holds '{text}' and is ignored; write the step to cool down from into it, or nothing "
-                      "for now", file=sys.stderr)
+                print(f"train.py: {request} holds '{text}' and is ignored; write the step to cool down from into it, or "
+                      "nothing for now", file=sys.stderr)
             self.not_understood = text
             return
         step = int(text or self.steps_done)

@@ -8,6 +8,7 @@ import itertools
 import json
 import pathlib
 import random
+from collections import Counter
 
 import numpy
 
@@ -25,9 +26,8 @@ _VOCABULARY_DOCUMENTS = 20_000
 
 def prepare(options) -> None:
     """`options`: the parsed command line of `prepare`."""
-    out = pathlib.Path(options.out)
+    splits, out = _split_documents(options), pathlib.Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
-    splits = _split_documents(options)
     if options.tokenizer:
         _copy_tokenizer(pathlib.Path(options.tokenizer), out)
     else:
@@ -44,6 +44,10 @@ def prepare(options) -> None:
 
 def _split_documents(options) -> dict:
     """For each split a function that yields its documents, the same ones every time."""
+    if options.source and options.task in GENERATORS:
+        raise UsageError(f"--task {options.task} is made by rule and reads no --source; leave one of the two out")
+    if not options.source and (options.validation or options.test or options.exclude):
+        raise UsageError("--validation, --test and --exclude name books; name their folder with --source")
     counts = {s: options.documents if s == "train" else options.held_out_documents for s in SPLITS}
 
     def generated(make, *more):
@@ -71,6 +75,10 @@ def _read_books(options) -> dict:
     for name in itertools.chain(options.validation, options.test, options.exclude):
         if name not in names:
             raise UsageError(f"there is no book '{name}' among the sources; a name is a file's without .txt")
+    named = Counter(itertools.chain(set(options.validation), set(options.test), set(options.exclude)))
+    twice = [name for name, times in named.items() if times > 1]
+    if twice:
+        raise UsageError(f"the book '{twice[0]}' is named by two of --validation, --test and --exclude; leave it to one")
     books = {s: [] for s in SPLITS}
     for file in files:
         if file.stem in options.exclude:
@@ -84,6 +92,7 @@ def _read_books(options) -> dict:
 
 
 def _copy_tokenizer(model: pathlib.Path, out: pathlib.Path) -> None:
+    tokenizer.Tokenizer(model)  # which refuses other files
     (out / "tokenizer.model").write_bytes(model.read_bytes())
     tokenizer.write_tokenizer_bin(out / "tokenizer.model", out / "tokenizer.bin")
 

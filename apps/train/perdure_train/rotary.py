@@ -9,7 +9,8 @@ import torch
 from .errors import UsageError
 
 # The words of extend_method that a model can be trained with here; the other ones belong to evaluation.
-_KNOWN = re.compile(r"memlayer\d+|extrapolation|interpolation|nope|xpos\d*|logn|train|SWAHalf|SWAQuater|SWA|BCA|emamem")
+_KNOWN = re.compile(r"memlayer\d+|extrapolation|interpolation|nope|xpos[1-9]\d*|xpos|logn|train|SWAHalf|SWAQuater|SWA|BCA|"
+                    "emamem")
 
 
 def check_extend_method(text: str) -> None:

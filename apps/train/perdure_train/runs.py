@@ -11,7 +11,7 @@ from . import checkpoint, lora
 from .architectures import ModelArgs, build
 from .data import TokenFile
 from .errors import UsageError
-from .evaluate import loss_by_length, recall
+from .evaluate import check_lengths, loss_by_length, recall
 from .loop import Trainer, pick_device
 from .tokenizer import Tokenizer
 
@@ -39,16 +39,21 @@ def _model_args(options, vocab_size: int) -> ModelArgs:
 
 def _check_window(options, args: ModelArgs) -> None:
     window, part = options.window or args.max_seq_len, options.ask_every
+    if args.extend_seq_len < args.max_seq_len:
+        raise UsageError(f"--extend-seq-len {args.extend_seq_len} is below the {args.max_seq_len} tokens of --max-seq-len, "
+                         "which it extends; leave it out")
+    if options.reading == "stream" and options.chain != 1:
+        raise UsageError("--reading stream never begins anew, as --chain says when to; leave one of the two out")
     if args.attention_type == "memory_attention" and window % args.memseqlen:
         raise UsageError(f"a window of {window} tokens would end within a segment of memseqlen = {args.memseqlen}; "
                          "take a multiple of it for --window")
     if part and options.reading != "dialogue":
         raise UsageError("--ask-every asks for facts of conversations: add --reading dialogue")
     if part and (args.attention_type != "memory_attention" or window % part or part % args.memseqlen):
-        raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments of memory")
+        raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments")
     if part and ("emamem" in args.extend_method or not all(map(args.is_memory_layer, range(args.n_layers)))):
-        raise UsageError(f"--ask-every reads a window part by part, of which extend_method '{args.extend_method}' makes something "
-                         "else than of the whole; leave one of the two out")
+        raise UsageError(f"--ask-every reads a window part by part, of which extend_method '{args.extend_method}' makes "
+                         "something else than of the whole; leave one of the two out")
 
 
 def _training_options(options) -> dict:
@@ -109,8 +114,8 @@ def _take_over(options, base: dict) -> None:
         if given is None:
             setattr(options, name, value)
         elif name in _SHAPE and given != value:
-            raise UsageError(f"--{name.replace('_', '-')}: {options.base} has {name} = {value}, which fine-tuning cannot change "
-                             f"to {given}; leave the option out")
+            raise UsageError(f"--{name.replace('_', '-')}: {options.base} has {name} = {value}, which fine-tuning cannot "
+                             f"change to {given}; leave the option out")
 
 
 def _fitted(weight, own):
@@ -132,7 +137,7 @@ def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set
     if lost and args.attention_type != base["attention_type"] and all(map(is_memory_parameter, lost)):
         print(f"the memory of {where} is left out: {len(lost)} weights")
     elif lost:
-        raise UsageError(f"{where} has the weight {lost[0]}, for which the options leave no place; take the options of the base")
+        raise UsageError(f"{where} has the weight {lost[0]}, for which the options leave no place; take those of the base")
 
 
 def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
@@ -181,20 +186,21 @@ def evaluate(options) -> None:
     model, about = checkpoint.load_model(pathlib.Path(options.run_folder))
     device = pick_device(options.device)
     data = options.data or about["training"]["data"]
+    file = TokenFile(data, options.split)
+    if file.vocab_size != model.args.vocab_size:
+        raise UsageError(f"{options.run_folder} knows {model.args.vocab_size} pieces and {data} has {file.vocab_size}; "
+                         "name a folder with the vocabulary of the run with --data")
     if options.distances:
         pieces = Tokenizer(pathlib.Path(data) / "tokenizer.model")
         for distance in options.distances:
             tokens, right, control = recall(model.to(device), pieces, options.split, distance, options.samples, device)
             print(f"{tokens:>8.0f} tokens  {right:.1%} right  {control:.1%} with the memory reset before the question")
         return
+    check_lengths(file, options.lengths)
     if model.args.attention_type == "attention":  # tables as long as the text
         longer = build(dataclasses.replace(model.args, extend_seq_len=max(model.args.max_seq_len, *options.lengths)))
         longer.load_state_dict(model.state_dict())
         model = longer.eval()
-    file = TokenFile(data, options.split)
-    if file.vocab_size != model.args.vocab_size:
-        raise UsageError(f"{options.run_folder} knows {model.args.vocab_size} pieces and {data} has {file.vocab_size}; "
-                         "name a folder with the vocabulary of the run with --data")
     for length, losses in loss_by_length(model.to(device), file, options.lengths, options.samples, device).items():
         mean = sum(losses) / len(losses)
         spread = math.sqrt(sum((x - mean) ** 2 for x in losses) / max(1, len(losses) - 1) / len(losses))

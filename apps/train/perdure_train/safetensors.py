@@ -38,6 +38,6 @@ def read(path: pathlib.Path) -> dict:
                 first, end = about["data_offsets"]
                 values = numpy.frombuffer(data[begin + first:begin + end], "<f4").reshape(about["shape"])
                 tensors[name] = torch.from_numpy(values.copy())
-    except (ValueError, KeyError, struct.error) as error:
-        raise UsageError(f"{path} is no safetensors file ({error})") from None
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise UsageError(f"{path} is no safetensors file ({error}); name one of F32 tensors") from None
     return tensors

@@ -33,9 +33,18 @@ def train(lines, vocab_size: int, folder: pathlib.Path, few_words: bool = False)
     write_tokenizer_bin(folder / "tokenizer.model", folder / "tokenizer.bin")
 
 
+def _open(model: pathlib.Path):
+    try:
+        if model.is_file():  # of a folder sentencepiece makes an abort
+            return sentencepiece.SentencePieceProcessor(model_file=str(model))
+    except (OSError, RuntimeError):
+        pass
+    raise UsageError(f"{model} is no tokenizer of sentencepiece; name a tokenizer.model that prepare wrote")
+
+
 def write_tokenizer_bin(model: pathlib.Path, out: pathlib.Path) -> None:
     """llama2.c's file: u32 longest piece, then per piece f32 score, i32 length, bytes."""
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    pieces = _open(model)
     records = []
     for i in range(pieces.vocab_size()):
         text = {BOS: "\n<s>\n", EOS: "\n</s>\n"}.get(i, pieces.id_to_piece(i)).replace(SPACE, " ")
@@ -50,7 +59,7 @@ class Tokenizer:
     """Text to the ids that perdure makes of it."""
 
     def __init__(self, model: pathlib.Path):
-        self._pieces = sentencepiece.SentencePieceProcessor(model_file=str(model))
+        self._pieces = _open(model)
         self._newline = self._pieces.piece_to_id("<0x0A>")
 
     @property

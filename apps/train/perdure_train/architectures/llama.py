@@ -3,6 +3,7 @@
 
 import dataclasses
 import math
+import re
 from typing import Optional
 
 import torch
@@ -11,6 +12,9 @@ from torch.nn import functional
 
 from ..errors import UsageError
 from ..rotary import Positions, check_extend_method
+
+
+_LARGEST = 2**31 - 1  # what the headers of model files hold
 
 
 @dataclasses.dataclass
@@ -42,6 +46,7 @@ class ModelArgs:
     update_memory: bool = False
 
     def __post_init__(self):
+        self._check_ranges()
         self.n_kv_heads = self.n_kv_heads or self.n_heads
         self.extend_seq_len = self.extend_seq_len or self.max_seq_len
         if not self.hidden_dim:
@@ -53,6 +58,23 @@ class ModelArgs:
         if self.attention_type not in ("attention", "memory_attention"):
             raise UsageError(f"attention_type '{self.attention_type}' is not known; attention and memory_attention are")
         check_extend_method(self.extend_method)
+        beyond = [n for n in re.findall(r"memlayer(\d+)", self.extend_method) if int(n) >= self.n_layers]
+        if beyond:
+            raise UsageError(f"extend_method '{self.extend_method}': there is no layer {beyond[0]}; the last one of "
+                             f"{self.n_layers} is {self.n_layers - 1}")
+
+    def _check_ranges(self) -> None:
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if not isinstance(value, {bool: int, float: (int, float)}.get(field.type, field.type)):
+                raise UsageError(f"{name} = {value!r} is no {field.type.__name__}")
+            setattr(self, name, field.type(value))  # files may write true as 1, and 500.0 as 500
+            least = 0 if field.default == 0 else 1  # 0 stands for what the comment at the option says
+            if field.type is int and not least <= value <= _LARGEST:
+                raise UsageError(f"{name} = {value} must be a whole number from {least} to {_LARGEST}")
+        if not (0 < self.theta < math.inf and 0 < self.norm_eps < math.inf and 0 <= self.dropout < 1):
+            raise UsageError(f"theta = {self.theta} and norm_eps = {self.norm_eps} must be above 0, dropout = {self.dropout} "
+                             "from 0 to below 1")
 
     @property
     def head_size(self) -> int:

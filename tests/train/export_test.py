@@ -69,6 +69,18 @@ class ExportTest(support.TrainerTest):
         self.assertNotEqual(support.train_main(["export", "--run-folder", str(run), "--format", "v2-mem", "--out",
                                                 str(self.scratch / "no.bin")]), 0)
 
+    def test_tables_of_frequencies_beside_a_memory(self):
+        tables = {}
+        for method, scaling in (("interpolation", "linear"), ("NTK-RoPE", "ntk"), ("radix", "radix"), ("ntk", "ntk_mixed"),
+                                ("nope", "none"), ("extrapolation", "none")):
+            run = self.train(f"table {method}", *support.MEMORY, "--steps", 12, "--extend-method", method,
+                             "--extend-seq-len", 128)
+            model, _, _ = self.compare(run, "safetensors",
+                                       f"attention: {{strategy: memory, rope_scaling: {scaling}, eval_length: 128}}\n")
+            tables[method] = model.layers[0].attention.positions.turn
+        for method, table in tables.items():
+            self.assertEqual(torch.equal(table, tables["extrapolation"]), method in ("nope", "extrapolation"), method)
+
     def test_a_hybrid(self):
         run = self.train("hybrid", *support.MEMORY, "--steps", 12, "--extend-method", "memlayer0")
         model, _ = checkpoint.load_model(run)

@@ -9,14 +9,14 @@ import unittest
 import numpy
 import support
 import torch
-from perdure_train import safetensors
+from perdure_train import rotary, safetensors
 from perdure_train.architectures import ModelArgs, build
 
 _TOLERANCE = 2e-4
 _MEMORY_CASES = """base plain wm wm_ffn_norm noreuse keynorm logn logn_train xpos32 interpolation""".split()
 _HYBRIDS = ["pt_hybrid_memlayer0_swahalf", "pt_hybrid_memlayer1"]
 _PLAIN_CASES = """empty extrapolation interpolation interpolation_logn keynorm logn logn_train nope bca swa swahalf swaquater
-                  theta xpos xpos1024""".split()
+                  theta xpos xpos1024 ntkrope ntk radix rotate peclip freqsabs theta_ntkrope ntk_swahalf_logn""".split()
 
 
 def integers(path, name):
@@ -60,6 +60,13 @@ class GoldenTest(unittest.TestCase):
     def test_what_has_no_effect_in_memory_attention(self):
         case = Case("pt_mem_ignored_options")
         self.assert_close(case.model(extend_method="nope_SWA")(case.tokens())[0], case.tensors["logits"], "nope_SWA")
+
+    def test_memory_attention_has_the_tables_of_plain_attention(self):
+        """Which have goldens; the original makes one table for both."""
+        for method in (*rotary._TABLES, "freqsAbs", "ntk_freqsAbs"):
+            args = ModelArgs(dim=32, n_heads=2, vocab_size=8, max_seq_len=32, extend_seq_len=128, extend_method=method)
+            plain, beside_memory = rotary.Positions(args, 128), rotary.Positions(args, 64, beside_memory=True)
+            self.assertTrue(torch.equal(plain.turn[:64], beside_memory.turn), method)
 
     def test_memory_that_is_carried_from_window_to_window(self):
         for name in ("pt_mem_update", "pt_mem_update_ema"):

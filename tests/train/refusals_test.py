@@ -24,7 +24,11 @@ _MODEL = {
 _TRAIN = [
     ("--device", ["--device", "gpu"]), ("--device", ["--device", "cpu:x"]), ("--device", ["--device", "cuda:99"]),
     ("--chain", ["--reading", "dialogue", "--chain", 0]), ("--chain", ["--reading", "stream", "--chain", 2]),
-    ("--extend-seq-len", ["--extend-seq-len", 16]), ("nowhere", ["--data", "nowhere"])]
+    ("rotate must be the whole", ["--extend-method", "rotate_logn"]),
+    ("multiple", ["--extend-method", "rotate", "--extend-seq-len", 48]),
+    ("multiple", ["--extend-method", "PEClip", "--extend-seq-len", 48]),
+    ("NTK-RoPE", ["--extend-method", "NTK-RoPE", "--n-heads", 16]), ("--extend-seq-len", ["--extend-seq-len", 16]),
+    ("nowhere", ["--data", "nowhere"])]
 _FINETUNE = [("--lora-rank", ["--lora-rank", 0]), ("--lora-rank", ["--lora-rank", -1]), ("--lora-alpha", ["--lora-alpha", 0]),
              ("no-base", ["--base", "no-base"])]
 _PREPARE = [

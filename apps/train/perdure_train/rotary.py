@@ -8,16 +8,50 @@ import torch
 
 from .errors import UsageError
 
+# What a table of angles is made by: the first of these words that occurs in extend_method, as in the original.
+_TABLES = ("extrapolation", "interpolation", "NTK-RoPE", "radix", "ntk", "rotate", "PEClip")
 # The words of extend_method that a model can be trained with here; the other ones belong to evaluation.
-_KNOWN = re.compile(r"memlayer\d+|extrapolation|interpolation|nope|xpos[1-9]\d*|xpos|logn|train|SWAHalf|SWAQuater|SWA|BCA|"
-                    "emamem")
+_KNOWN = re.compile("|".join(_TABLES) + r"|freqsAbs|memlayer\d+|nope|xpos[1-9]\d*|xpos|logn|train|SWAHalf|SWAQuater|SWA|"
+                    "BCA|emamem")
 
 
-def check_extend_method(text: str) -> None:
-    unknown = _KNOWN.sub("", text).replace("_", "").strip()
+def _table(method: str) -> str:
+    return next((word for word in _TABLES if word in method), "")
+
+
+def check_extend_method(args) -> None:
+    """Errors: UsageError for words that are not known, and for tables that these lengths and heads do not have."""
+    method = args.extend_method
+    unknown = _KNOWN.sub("", method).replace("_", "").strip()
     if unknown:
-        raise UsageError(f"extend_method '{text}': '{unknown}' is not known to the trainer; known are memlayerN, "
-                         "extrapolation, interpolation, nope, xposN, logn, train, SWA, BCA, SWAHalf, SWAQuater, emamem")
+        raise UsageError(f"extend_method '{method}': '{unknown}' is not known to the trainer; known are {', '.join(_TABLES)}, "
+                         "freqsAbs, memlayerN, nope, xposN, logn, train, SWA, BCA, SWAHalf, SWAQuater, emamem")
+    if "rotate" in method and method != "rotate":
+        raise UsageError(f"extend_method '{method}': rotate must be the whole string; the original ignores it elsewhere")
+    if _table(method) in ("rotate", "PEClip") and args.extend_seq_len % args.max_seq_len:
+        raise UsageError(f"extend_method '{method}' needs an extend_seq_len that is a multiple of max_seq_len = "
+                         f"{args.max_seq_len}, not {args.extend_seq_len}")
+    if _table(method) == "NTK-RoPE" and args.head_size < 4:
+        raise UsageError(f"extend_method '{method}' needs heads of 4 values or more; take fewer heads or a larger dim")
+
+
+def _angles(args, length: int):
+    """[length, head size / 2]; k is how much longer the text is than those of training."""
+    size, k, theta, fade = args.head_size, args.extend_seq_len / args.max_seq_len, args.theta, 1.0
+    index, position, table = torch.arange(0, size, 2).float(), torch.arange(length).float(), _table(args.extend_method)
+    if table == "interpolation":
+        position = position / k
+    elif table == "NTK-RoPE":
+        theta *= k ** (size / (size - 2))
+    elif table == "radix":
+        theta *= k
+    elif table == "ntk":
+        fade = torch.exp(-math.log(k) * ((index + 2) / size) ** 0.75)
+    elif table == "rotate":
+        position = position % args.max_seq_len
+    elif table == "PEClip":  # all but the last max_seq_len tokens stand at 0
+        position = (position - (int(k) - 1) * args.max_seq_len).clamp(min=0)
+    return torch.outer(position, 1.0 / theta ** (index / size) * fade)
 
 
 class Positions(torch.nn.Module):
@@ -30,10 +64,12 @@ class Positions(torch.nn.Module):
         method, self.length = args.extend_method, length
         index = torch.arange(0, args.head_size, 2).float()
         position = torch.arange(length).float()
-        stretch = args.extend_seq_len / args.max_seq_len if "interpolation" in method else 1.0
-        angle = torch.outer(position / stretch, 1.0 / args.theta ** (index / args.head_size))
+        angle = _angles(args, length)
         self.rotates = beside_memory or "nope" not in method
-        self.register_buffer("turn", torch.polar(torch.ones_like(angle), angle), persistent=False)
+        turn = torch.polar(torch.ones_like(angle), angle)
+        if "freqsAbs" in method:
+            turn = torch.complex(turn.real.abs(), turn.imag.abs())
+        self.register_buffer("turn", turn, persistent=False)
         decay = re.search(r"xpos(\d*)", method)
         if decay:
             base = float(decay.group(1) or 32)

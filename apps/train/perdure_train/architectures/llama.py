@@ -57,7 +57,7 @@ class ModelArgs:
             raise UsageError(f"n_kv_heads = {self.n_kv_heads} does not divide n_heads = {self.n_heads}")
         if self.attention_type not in ("attention", "memory_attention"):
             raise UsageError(f"attention_type '{self.attention_type}' is not known; attention and memory_attention are")
-        check_extend_method(self.extend_method)
+        check_extend_method(self)
         beyond = [n for n in re.findall(r"memlayer(\d+)", self.extend_method) if int(n) >= self.n_layers]
         if beyond:
             raise UsageError(f"extend_method '{self.extend_method}': there is no layer {beyond[0]}; the last one of "

@@ -120,7 +120,7 @@ class ConversationsTest(support.TrainerTest):
     def test_questions_need_conversations_and_whole_segments(self):
         dialogue = ["--reading", "dialogue", "--ask-every"]
         for wrong in (["--ask-every", 16], [*dialogue, 12], [*dialogue, 16, "--extend-method", "memlayer0"],
-                      [*dialogue, 16, "--extend-method", "emamem"]):
+                      [*dialogue, 16, "--extend-method", "emamem"], [*dialogue, 16, "--attention-type", "attention"]):
             options = [*support.TINY, *support.MEMORY, "--data", self.data, "--out", self.scratch / "wrong", *wrong]
             self.assertEqual(support.train_main(["train", *map(str, options)]), 2)
 

@@ -97,6 +97,9 @@ class FinetuneTest(support.TrainerTest):
         self.assert_refused(base, f"{name} in another size")
         safetensors.write(base, {**weights, "layers.0.attention.wqm.weight": weights[name]})
         self.finetune("harmless", base)
+        zero = {n: torch.zeros_like(w) if n.endswith("origin_mem") else w for n, w in weights.items()}
+        safetensors.write(base, zero)
+        self.finetune("zero", base, "--no-train-orimem")
         safetensors.write(base, {**weights, "layers.0.attention.wq.bias": weights[name]})
         self.assert_refused(base, "wq.bias, for which")
 

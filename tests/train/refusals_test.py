@@ -119,7 +119,7 @@ class RefusalsTest(support.TrainerTest):
         folder.mkdir()
         for name in ("train.bin", "train.answer"):
             (folder / name).write_bytes((self.data / name).read_bytes())
-        for text in ("{}", "[]", '{"vocab_size": "many"}', "junk", ""):
+        for text in ("{}", "[]", '{"vocab_size": "many"}', '{"vocab_size": 0}', "junk", ""):
             (folder / "data.json").write_text(text)
             self.assert_refused(str(folder), *self.train_with("--data", folder))
 
@@ -174,6 +174,11 @@ class RefusalsTest(support.TrainerTest):
             run = self.script("recall.py", "chat.yaml", *wrong)
             self.assert_one_sentence(what, run.returncode, run.stderr, wrong)
             self.assertEqual(run.stdout, "")
+
+    def test_recall_with_another_program(self):
+        run = self.script("recall.py", "chat.yaml", "--program", "true", "--words", 20, "--samples", 1)
+        self.assertEqual((run.returncode, run.stderr.count("\n")), (1, 1))
+        self.assertIn("true does not answer", run.stderr)
 
     def test_fresh(self):
         tokenizer, junk = self.data / "tokenizer.bin", self.scratch / "junk.bin"

@@ -18,7 +18,9 @@ class TokenFile:
         folder = pathlib.Path(folder)
         try:
             self.about = json.loads((folder / "data.json").read_text())
-            self.ids = numpy.memmap(folder / f"{split}.bin", token_type(self.about["vocab_size"]), "r")
+            if self.about["vocab_size"] < 1:
+                raise KeyError("vocab_size")
+            self.ids = numpy.memmap(folder / f"{split}.bin", token_type(self.vocab_size), "r")
             self.answers = numpy.memmap(folder / f"{split}.answer", numpy.uint8, "r")
         except (OSError, ValueError) as error:
             raise UsageError(f"{folder} has no tokens of the split '{split}' ({error}); make them with prepare") from None

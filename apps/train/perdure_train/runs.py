@@ -49,11 +49,11 @@ def _check_window(options, args: ModelArgs) -> None:
                          "take a multiple of it for --window")
     if part and options.reading != "dialogue":
         raise UsageError("--ask-every asks for facts of conversations: add --reading dialogue")
-    if part and (args.attention_type != "memory_attention" or window % part or part % args.memseqlen):
-        raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments")
     if part and ("emamem" in args.extend_method or not all(map(args.is_memory_layer, range(args.n_layers)))):
-        raise UsageError(f"--ask-every reads a window part by part, of which extend_method '{args.extend_method}' makes "
-                         "something else than of the whole; leave one of the two out")
+        raise UsageError("--ask-every needs memory attention in every layer, and no emamem: others make of a window that is "
+                         "read part by part something else than of the whole; leave it out")
+    if part and (window % part or part % args.memseqlen):
+        raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments")
 
 
 def _training_options(options) -> dict:
@@ -131,9 +131,13 @@ def _of_tokens(name: str) -> str:
 
 
 def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set, where: str) -> None:
-    """Weights of the base that the model has no place for."""
-    lost = [name for name, weight in weights.items() if name not in used and not name.endswith(_WITHOUT_EFFECT)
-            and not (name != _of_tokens(name) and torch.equal(weight, weights[_of_tokens(name)]))]
+    """Errors: UsageError if the base has weights that the model has no place for. A memory that is not wanted is told."""
+    def says_nothing(name: str, weight) -> bool:
+        twin = _of_tokens(name)
+        return (name.endswith(_WITHOUT_EFFECT) or name.endswith(".origin_mem") and not weight.any()
+                or twin != name and torch.equal(weight, weights[twin]))
+
+    lost = [name for name, weight in weights.items() if name not in used and not says_nothing(name, weight)]
     if lost and args.attention_type != base["attention_type"] and all(map(is_memory_parameter, lost)):
         print(f"the memory of {where} is left out: {len(lost)} weights")
     elif lost:

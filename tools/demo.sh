@@ -21,7 +21,7 @@ cat <<'TEXT'
    whole table.)
 TEXT
 show rm -rf build/demo
-mkdir -p build/demo
+show mkdir -p build/demo
 echo "$ apps/train/fresh.py models/repeat/tokenizer.bin 2000 --sentences 0 --seed $seed > build/demo/ids.txt"
 apps/train/fresh.py models/repeat/tokenizer.bin 2000 --sentences 0 --seed "$seed" >build/demo/ids.txt
 show perdure compare -c configs/demo_compare.yaml --out build/demo/compare
@@ -33,18 +33,22 @@ TEXT
 show perdure generate --with configs/full.yaml --with configs/memory.yaml -p "Once upon a time" -n 60
 cat <<'TEXT'
 
-3. A chat. It is told two things, and other things are talked about; the process ends. Another process goes on from the
-   saved memory, and is asked.
+3. A chat. It is told two things, and for a thousand tokens other things are talked about: five of the segments that its
+   attention sees, so that only the memory can have them. Each part is a process of its own, which goes on from the saved
+   memory. The last one is asked, has its memory reset, and is asked again.
 TEXT
+chat="perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo"
 talk() {
   printf '\n$ %s' "printf '%s\n'"
   printf ' "%s"' "$@"
-  printf ' | perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo\n'
-  printf '%s\n' "$@" | perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo
+  printf ' | %s\n' "$chat"
+  printf '%s\n' "$@" | $chat
 }
-talk "Hello." "My name is Halbert." "I live in Greenfield." "The king saw a ship today." "A fox found the garden at night."
+talk "My name is Halbert." "I live in Greenfield."
+printf '\n$ %s\n' "$chat <models/recall-chat/talk.txt | tail -n 6"
+$chat <models/recall-chat/talk.txt | tail -n 6
 show perdure memory list --set store.path=build/demo
-talk "What is my name?" "Where do I live?"
+talk "What is my name?" "Where do I live?" "/reset" "Where do I live?"
 cat <<'TEXT'
 
 With a model of your own: put its path into a copy of configs/memory.yaml or configs/full.yaml.

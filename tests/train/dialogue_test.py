@@ -9,7 +9,7 @@ import unittest
 import support  # noqa: F401 (finds the trainer)
 from perdure_train.documents import as_text
 from perdure_train.generators import GENERATORS, dialogue_words as words
-from perdure_train.generators.dialogue import dialogue, probe
+from perdure_train.generators.dialogue import ask, dialogue, probe, tell
 
 SPLITS = ("train", "validation", "test")
 
@@ -28,6 +28,18 @@ class DialogueTest(unittest.TestCase):
             for one, other in itertools.combinations(SPLITS, 2):
                 self.assertFalse(phrases(table[one]) & phrases(table[other]), f"{one} and {other}")
 
+    def test_no_turn_of_training_is_a_held_out_one_in_other_letters(self):
+        """Openings and corrections included; values, capitals and stops left out."""
+        def turns(split, kind):
+            value = words.value(kind, split, chance)
+            said = (as_text(make(split, kind, value, chance)).replace(value, "") for make in (tell, ask))
+            return {re.sub(r"[^a-z ]", "", text.lower()) for text in said}
+        chance = random.Random(5)
+        for kind in words.KINDS:
+            held_out, training = (set.union(*(turns(s, kind) for s in splits for _ in range(3000)))
+                                  for splits in (("validation", "test"), ("train",)))
+            self.assertFalse(held_out & training)
+
     def test_training_has_many_phrasings(self):
         for table in [*words.STATEMENTS.values(), *words.QUESTIONS.values()]:
             self.assertGreater(len(phrases(table["train"])), 50)
@@ -45,6 +57,7 @@ class DialogueTest(unittest.TestCase):
                 self.assertLessEqual(set(re.findall(r"[a-z]+", phrase.lower())), used, phrase)
 
     def test_every_answer_is_the_latest_that_was_told(self):
+        asked = 0
         for document in dialogue("train", 300, random.Random(2)):
             text = as_text(document)
             for kind, answer in words.ANSWERS.items():
@@ -56,6 +69,8 @@ class DialogueTest(unittest.TestCase):
                         known = match.group(1)
                     elif match:
                         self.assertEqual(match.group(1), known, text)
+                        asked += 1
+        self.assertGreater(asked, 1000)
 
     def test_a_probe_has_its_distance(self):
         for distance in (50, 500):

@@ -96,7 +96,8 @@ class PrepareTest(support.TrainerTest):
     def test_marks_end_with_the_answer(self):
         pieces = Tokenizer(self.data / "tokenizer.model")
         from perdure_train.documents import Segment
-        ids, marks = prepare.encode_document([Segment("the fox"), Segment("a king", answer=True), EOS, Segment("the boat")], pieces)
+        document = [Segment("the fox"), Segment("a king", answer=True), EOS, Segment("the boat")]
+        ids, marks = prepare.encode_document(document, pieces)
         asked = pieces.encode("a king")
         begin = len(pieces.encode("the fox"))
         self.assertEqual(marks, [0] * begin + [1] * (len(asked) + 1) + [0] * (len(ids) - begin - len(asked) - 1))

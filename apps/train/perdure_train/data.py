@@ -78,7 +78,7 @@ class Windows:
         self._next += 1
 
     def next(self):
-        """(inputs, targets, answers [rows, window], fresh [rows], no questions): fresh rows do not continue the batch before."""
+        """(inputs, targets, answers [rows, window], fresh [rows], no questions): fresh rows continue no batch before."""
         fresh = self._fresh
         parts = [self._file.window(int(place), self._window) for place in self._places]
         self._places += self._window

@@ -19,9 +19,11 @@ _PARTS = {
     "likes": ("red green yellow white brown black sweet cold hot dry fresh small big wet old new soft thick thin fine".split(),
               "apples plums beans nuts soup bread fish rice cakes pears eggs tea milk cheese figs books boats songs shoes "
               "hats".split()),
-    "number": ([str(i) for i in range(1, 10)], [f"{i:02}" for i in range(100)]),
+    "number": ("1 2 3 4 5 6 7 8 9".split(), "0 1 2 3 4 5 6 7 8 9".split()),
 }
 _JOINT = {"likes": " "}
+# Numbers of three digits are told in training too: of the few with two digits it would learn which ones there are.
+_LONG_NUMBERS = 0.3
 
 # Phrasings: one of the words in brackets is taken. What is asked or told is put where @ is.
 _TOLD = ["@.", "@.", "(You should know|I tell you|I say|You see|They know|It is so|Did you know) that @."]
@@ -70,7 +72,8 @@ STATEMENTS = {
         _TOLD,
         ["I (like|do like|always like|like to have|like my|like most of all|want) {}", "I am (fond|so fond) of {}",
          "what I (like|want|always want|do like|like most|like to have|like today) is {}",
-         "the thing I (like|like most|want) is {}", "one thing that I (like|want) is {}", "I always (want|take|like to have) {}",
+         "the thing I (like|like most|want) is {}", "one thing that I (like|want) is {}",
+         "I always (want|take|like to have) {}",
          "{} is (what I like|what I like to have|the thing I like|what I want|what I like most|all I want)",
          "there is nothing I like as I like {}", "(today|in the evening|at night) I like {}", "I like nothing more than {}"],
         ["Give me {}, (that is what I like|I like that|I am fond of it).", "{}, that is what I (like|want).",
@@ -81,13 +84,15 @@ STATEMENTS = {
         _TOLD,
         ["my number(| now|, you know,) is {}", "{} is (my number|the number I was given|my number now|the number for me)",
          "the number (I have|I was given|of my house|on my door|I go by|for me) is {}", "my number, (that|it) is {}",
-         "(they|we|the doctor|my mother|the teacher) gave me (|the )number {}", "I (have|was given|took|go by) (|the )number {}",
+         "(they|we|the doctor|my mother|the teacher) gave me (|the )number {}",
+         "I (have|was given|took|go by) (|the )number {}",
          "number {} is (me|my number|what I have|what they gave me|my house)", "on my (door|house) is the number {}",
          "the number {} is (my number|for me|on my door)"],
         ["Call number {}, that is (me|my number).", "By my door is the number {}.", "Take my number: {}."],
         validation=["The number they gave me is {}.", "You should know that the number I have is {}."],
         test=["{} is the number I have.", "You should know that I have number {}.", "The number is {}."]),
 }
+# Twice: what is asked at once is about as frequent as what is asked in a frame.
 QUESTIONS = {
     "name": _table(
         _ASKED,
@@ -102,7 +107,8 @@ QUESTIONS = {
         _ASKED,
         ["my (|home )town", "what my town (is|was)", "where I live", "where my (house|home) is", "where I come from",
          "in what town I live", "the town (I live in|I come from|where I live)", "where (you find me|I am at home)"],
-        ["What (is|was) my (|home )town?", "My town, (what is it|what was it|do you know it)?", "Where (do|did) I (live|come from)?",
+        ["What (is|was) my (|home )town?", "My town, (what is it|what was it|do you know it)?",
+         "Where (do|did) I (live|come from)?",
          "Where is my (house|home)?", "In what town (do I live|is my house|am I at home)?", "What town is my (home|town)?",
          "Where (am I at home|do you find me)?"] * 2,
         validation=["Can you tell me my town?"],
@@ -163,6 +169,8 @@ def share(text: str) -> str:
 
 def value(kind: str, split: str, random) -> str:
     """A value that only this split has."""
+    if kind == "number" and split == "train" and random.random() < _LONG_NUMBERS:
+        return str(random.randint(100, 999))
     while True:
         candidate = _JOINT.get(kind, "").join(random.choice(part) for part in _PARTS[kind])
         if share(candidate) == split:

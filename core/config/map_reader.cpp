@@ -131,7 +131,7 @@ void MapReader::fail(const YamlNode& value, const std::string& key, const std::s
 }
 
 YamlNode* MapReader::take(const std::string& key) {
-  asked_.push_back(key);
+  if (std::find(asked_.begin(), asked_.end(), key) == asked_.end()) asked_.push_back(key);
   return node_.find(key);
 }
 

@@ -164,7 +164,7 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
         raise UsageError(f"{options.base} lacks the weight {missing[0]}, which its options ask for")
     _check_nothing_is_lost(args, base, weights, used, options.base)
     if new and options.trained == "lora":
-        raise UsageError(f"--trained lora would leave {new[0]} and other new weights as they were drawn by lot; train the "
+        raise UsageError(f"--trained lora would leave {new[0]} and other new weights as they were drawn at random; train the "
                          "memory first, with --trained memory, and adapt that run")
     model.load_state_dict(own)
     if options.trained == "lora":

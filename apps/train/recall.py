@@ -55,8 +55,12 @@ def converse(options, distance: int, chance: random.Random) -> dict:
     told = [line for kind, value in facts.items() for line in lines_of(tell(SPLIT, kind, value, chance))]
     other = lines_of(talk(SPLIT, distance, chance))
     kind = chance.choice(list(facts))
-    question, wanted = lines_of(ask(SPLIT, kind, facts[kind], chance))[0], words.ANSWERS[kind].format(facts[kind])
     place = list(facts).index(kind) + 1
+    if options.corrected:
+        facts[kind] = words.value(kind, SPLIT, chance)
+        told += lines_of(tell(SPLIT, kind, facts[kind], chance, corrected=True))
+        place = len(told)
+    question, wanted = lines_of(ask(SPLIT, kind, facts[kind], chance))[0], words.ANSWERS[kind].format(facts[kind])
     with tempfile.TemporaryDirectory() as store:
         chat = Chat(options, store)
         try:
@@ -110,6 +114,8 @@ def main() -> None:
     parser.add_argument("--words", type=count_or_zero, nargs="+", default=[600, 3000],
                         help="of other talk between facts and question, growing (600 3000)")
     parser.add_argument("--samples", type=count, default=100, help="conversations per distance (%(default)s)")
+    parser.add_argument("--corrected", action="store_true",
+                        help="the fact that is asked for was told otherwise first; right is what it was corrected to")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--program", default="perdure")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="handed on to perdure")

@@ -42,26 +42,30 @@ def ask(split: str, kind: str, value: str, random) -> list:
     return turn(_opened(words.phrase(words.QUESTIONS[kind][split], random), random), told(kind, value))
 
 
-def talk(split: str, count: int, random):
+def talk(split: str, count: int, random, replies=words.REPLIES):
     """Turns about other things, `count` words or a few more."""
     said = 0
     while said < count:
-        remark, reply = words.small_talk(split, random)
+        remark, reply = words.small_talk(split, random, replies)
         said += len(remark.split()) + len(reply.split()) + 2  # the brackets count as well
         yield from turn(remark, Segment(reply))
 
 
 def conversation(split: str, random, distance: int):
     """The turns of one conversation with two to four facts, asked for in turn; other talk of at most about `distance` words
-    lies before some questions. Yields (segments, the facts as they are known behind them)."""
+    lies before some questions. Yields (segments, the facts as they are known behind them).
+
+    Each conversation has some of the replies only: a model that talks says what is likeliest again and again, and what it
+    has been told must outlive that too."""
     facts = {}
+    replies = random.sample(words.REPLIES, random.randint(1, len(words.REPLIES)))
     for kind in random.sample(words.KINDS, random.randint(2, 4)):
         facts[kind] = words.value(kind, split, random)
         yield tell(split, kind, facts[kind], random), dict(facts)
     waiting = []
     for _ in range(random.randint(4, 4 * len(facts))):
         if random.random() < _TALKS:
-            yield list(talk(split, _some_words(distance, random), random)), dict(facts)
+            yield list(talk(split, _some_words(distance, random), random, replies)), dict(facts)
         waiting = waiting or random.sample(list(facts), len(facts))
         kind = waiting.pop()
         if random.random() < _CORRECTS:

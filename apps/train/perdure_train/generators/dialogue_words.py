@@ -146,8 +146,8 @@ _OBJECTS = ("the sea|a ship|the moon|a road|the forest|the rain|a bell|the garde
 _WHENS = ["", " today", " at night", " all day", " again", " this morning", " last year", " in the evening"]
 _REMARKS = {"train": ["", "", "I think ", "They say that ", "I heard that ", "Did you know that "],
             "validation": ["I was told that "], "test": ["I know that "]}
-_REPLIES = ["I see.", "That is good.", "Yes, {object}.", "Is that so?", "So it is.", "How nice.", "{subject}? Well, well.",
-            "{object}? How nice.", "Tell me more of {subject}.", "I like {object}."]
+REPLIES = ["I see.", "That is good.", "Yes, {object}.", "Is that so?", "So it is.", "How nice.", "{subject}? Well, well.",
+           "{object}? How nice.", "Tell me more of {subject}.", "I like {object}."]
 _COURTESIES = {
     "train": [("How are you?", "I am well."), ("Good morning.", "Good morning to you."), ("Thank you.", "You are welcome."),
               ("Good evening.", "Good evening to you."), ("Are you there?", "Yes, I am here."), ("Hello.", "Hello."),
@@ -177,12 +177,12 @@ def value(kind: str, split: str, random) -> str:
             return candidate
 
 
-def small_talk(split: str, random) -> tuple:
-    """(remark, reply) about nothing that will be asked for."""
+def small_talk(split: str, random, replies=REPLIES) -> tuple:
+    """(remark, one of the replies) about nothing that will be asked for."""
     if random.random() < 0.1:
         return random.choice(_COURTESIES[split])
     subject, thing = random.choice(_SUBJECTS), random.choice(_OBJECTS)
     remark = f"{random.choice(_REMARKS[split])}{subject} {random.choice(_VERBS)} {thing}{random.choice(_WHENS)}"
     end = "?" if remark.startswith("Did") else "."
-    reply = random.choice(_REPLIES).format(subject=subject, object=thing)
+    reply = random.choice(replies).format(subject=subject, object=thing)
     return remark[0].upper() + remark[1:] + end, reply[0].upper() + reply[1:]

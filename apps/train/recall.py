@@ -4,7 +4,8 @@
 
 Each conversation is new and of the test split: values and phrasings that training never saw. One process is told four
 facts and talked to about other things, and ends; another one goes on from the saved memory and is asked for one of the
-facts; then its memory is reset (the control), and it is asked once more. Needs nothing but Python and perdure."""
+facts; then its memory is reset (the control), and it is asked once more. Conversations in which the model repeated the fact
+by itself while other things were talked about do not count. Needs nothing but Python and perdure."""
 
 import math
 import pathlib
@@ -64,12 +65,12 @@ def converse(options, distance: int, chance: random.Random) -> dict:
     with tempfile.TemporaryDirectory() as store:
         chat = Chat(options, store)
         try:
-            _, (fact, end) = chat(*told[:place], "/memory", *told[place:], *other, "/memory")
+            replies, (fact, end) = chat(*told[:place], "/memory", *told[place:], *other, "/memory")
             (answer, control), _ = chat(question, "/reset", question)
         except ValueError:
             sys.exit(f"recall.py: {options.program} does not answer as perdure chat does; name perdure's program")
     return {"kind": kind, "told": told, "question": question, "wanted": wanted, "answer": answer, "control": control,
-            "tokens": end - fact}
+            "tokens": end - fact, "repeated": any(facts[kind] in reply for reply in replies[len(told):])}
 
 
 def share(right: list) -> tuple:
@@ -93,7 +94,10 @@ def told_and_asked(options, distance: int) -> list:
 
 def report(options, distance: int) -> tuple:
     """Prints what came out at a distance; a point of the picture."""
-    results = told_and_asked(options, distance)
+    asked = told_and_asked(options, distance)
+    results = [r for r in asked if not r["repeated"]]
+    if not results:
+        sys.exit(f"recall.py: in all conversations with {distance} words the model repeated the fact by itself")
     tokens = [r["tokens"] for r in results]
     mean = sum(tokens) / len(tokens)
     right = [r["answer"] == r["wanted"] for r in results]
@@ -102,7 +106,8 @@ def report(options, distance: int) -> tuple:
           + ", ".join("{:.1%} ({:.1%} to {:.1%}) {}".format(*s, what)
                       for s, what in ((recalled, "right"), (control, "with the memory reset"))))
     kinds = {kind: [ok for ok, r in zip(right, results) if r["kind"] == kind] for kind in words.KINDS}
-    print("        " + ", ".join(f"{kind} {sum(oks)} of {len(oks)}" for kind, oks in kinds.items()), flush=True)
+    print("        " + ", ".join(f"{kind} {sum(oks)} of {len(oks)}" for kind, oks in kinds.items())
+          + f"; {len(asked) - len(results)} do not count, the model repeated the fact", flush=True)
     for r in [r for ok, r in zip(right, results) if not ok][:options.show]:
         print(f"        told {r['told']}, asked {r['question']!r}: {r['answer']!r}")
     return mean, recalled, control

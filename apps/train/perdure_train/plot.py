@@ -3,7 +3,7 @@
 
 import math
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 360, 48, 16, 36, 16
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _BOTTOM, _TOP = 640, 360, 48, 28, 36, 16
 _TICKS = 5
 
 

@@ -10,6 +10,7 @@ from . import dialogue_words as words
 
 _TALKS = 0.3  # share of questions before which other things are talked about
 _CORRECTS = 0.15  # share of questions in whose place something told is put right
+_OPENED = 0.5  # share of other remarks that have an opening as facts and questions have
 _LEAST_TALK = 6  # words between two events
 
 
@@ -47,6 +48,8 @@ def talk(split: str, count: int, random, replies=words.REPLIES):
     said = 0
     while said < count:
         remark, reply = words.small_talk(split, random, replies)
+        if random.random() < _OPENED:  # otherwise an opening alone would tell that a fact follows
+            remark = _opened(remark, random)
         said += len(remark.split()) + len(reply.split()) + 2  # the brackets count as well
         yield from turn(remark, Segment(reply))
 

@@ -48,7 +48,7 @@ talk "My name is Halbert." "I live in Greenfield."
 printf '\n$ %s\n' "$chat <models/recall-chat/talk.txt | tail -n 6"
 $chat <models/recall-chat/talk.txt | tail -n 6
 show perdure memory list --set store.path=build/demo
-talk "What is my name?" "Where do I live?" "/reset" "Where do I live?"
+talk "What is my name?" "Where do I live?" "/reset" "What is my name?"
 cat <<'TEXT'
 
 With a model of your own: put its path into a copy of configs/memory.yaml or configs/full.yaml.

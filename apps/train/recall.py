@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Talks with a model of the task `dialogue` through `perdure chat` and counts the facts that it still knows.
 
-Each conversation is new and of the test split: values and phrasings that training never saw. One process is told four
+Each conversation is new and of the test split: phrasings and values of its own (dialogue_words.py). One process is told four
 facts and talked to about other things, and ends; another one goes on from the saved memory and is asked for one of the
 facts; then its memory is reset (the control), and it is asked once more. Conversations in which the model repeated the fact
 by itself while other things were talked about do not count. Needs nothing but Python and perdure."""
@@ -58,7 +58,7 @@ def converse(options, distance: int, chance: random.Random) -> dict:
     kind = chance.choice(list(facts))
     place = list(facts).index(kind) + 1
     if options.corrected:
-        facts[kind] = words.value(kind, SPLIT, chance)
+        facts[kind] = words.value(kind, SPLIT, chance, other_than=facts[kind])
         told += lines_of(tell(SPLIT, kind, facts[kind], chance, corrected=True))
         place = len(told)
     question, wanted = lines_of(ask(SPLIT, kind, facts[kind], chance))[0], words.ANSWERS[kind].format(facts[kind])

@@ -54,6 +54,13 @@ TEST_CASE("turns have time-stamped prompts, and the end of input ends the chat")
   CHECK(talk.say("a last line without an end", {}).status == 0);
 }
 
+TEST_CASE("one space stands before an answer") {
+  Talk talk;
+  const Words chatty = {"-c", PERDURE_SOURCE_DIR "/configs/chat.yaml"};
+  const std::string out = talk.say("My name is Halbert.\n", {}, chatty).out;
+  CHECK(out.find("Assistant: Your name is Halbert.") != std::string::npos);
+}
+
 TEST_CASE("the memory is saved after every turn and goes on by itself") {
   Talk talk;
   talk.say("hello\n");

@@ -32,7 +32,9 @@ class DialogueTest(unittest.TestCase):
         """Openings and corrections included; values, capitals and stops left out."""
         def turns(split, kind):
             value = words.value(kind, split, chance)
-            said = (as_text(make(split, kind, value, chance)).replace(value, "") for make in (tell, ask))
+            turns = (tell(split, kind, value, chance), tell(split, kind, value, chance, corrected=True),
+                     ask(split, kind, value, chance))
+            said = (as_text(turn).replace(value, "") for turn in turns)
             return {re.sub(r"[^a-z ]", "", text.lower()) for text in said}
         chance = random.Random(5)
         for kind in words.KINDS:

@@ -67,7 +67,7 @@ class RefusalsTest(support.TrainerTest):
 
     def assert_one_sentence(self, what: str, code: int, told: str, arguments):
         self.assertEqual(code, 2, f"{arguments}: {told}")
-        self.assertIn(what, told, arguments)
+        self.assertIn(what.replace("-", "_"), told.replace("-", "_"), arguments)
         self.assertEqual(told.count("\n"), 1, told)
 
     def train_with(self, *wrong):
@@ -96,7 +96,7 @@ class RefusalsTest(support.TrainerTest):
                 self.assert_refused(option, *self.finetune_with(option, value))
         for name, values in _MODEL.items():
             for value in values.split():
-                self.assert_refused(name.split("_")[-1], *self.train_with("--" + name.replace("_", "-"), value))
+                self.assert_refused(name, *self.train_with("--" + name.replace("_", "-"), value))
         for what, wrong in _TRAIN:
             self.assert_refused(what, *self.train_with(*wrong))
         for what, wrong in _FINETUNE:

@@ -72,7 +72,7 @@ def conversation(split: str, random, distance: int):
         waiting = waiting or random.sample(list(facts), len(facts))
         kind = waiting.pop()
         if random.random() < _CORRECTS:
-            facts[kind] = words.value(kind, split, random)
+            facts[kind] = words.value(kind, split, random, other_than=facts[kind])
             yield tell(split, kind, facts[kind], random, corrected=True), dict(facts)
         else:
             yield ask(split, kind, facts[kind], random), dict(facts)

@@ -167,13 +167,13 @@ def share(text: str) -> str:
     return "validation" if bucket == 0 else "test" if bucket < 3 else "train"
 
 
-def value(kind: str, split: str, random) -> str:
+def value(kind: str, split: str, random, other_than: str = "") -> str:
     """A value that only this split has."""
     if kind == "number" and split == "train" and random.random() < _LONG_NUMBERS:
         return str(random.randint(100, 999))
     while True:
         candidate = _JOINT.get(kind, "").join(random.choice(part) for part in _PARTS[kind])
-        if share(candidate) == split:
+        if share(candidate) == split and candidate != other_than:
             return candidate
 
 

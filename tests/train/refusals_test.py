@@ -109,6 +109,12 @@ class RefusalsTest(support.TrainerTest):
             self.assert_refused("--group-size", "export", "--run-folder", self.run_folder, "--format", "v2", "--out", self.out,
                                 "--group-size", size)
 
+    def test_what_is_refused_leaves_no_folder(self):
+        none = self.scratch / "none"
+        self.assert_refused("--device", *self.train_with("--device", "cuda:99", "--out", none))
+        self.assert_refused("nowhere", "prepare", "--out", none, "--tokenizer", self.scratch / "nowhere")
+        self.assertFalse(none.exists())
+
     def test_a_book_in_two_splits(self):
         for other in ("--test", "--exclude"):
             self.assert_refused("'refusals_test' is named by two", "prepare", "--out", self.out, "--source", __file__,

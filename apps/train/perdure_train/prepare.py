@@ -27,6 +27,8 @@ _VOCABULARY_DOCUMENTS = 20_000
 def prepare(options) -> None:
     """`options`: the parsed command line of `prepare`."""
     splits, out = _split_documents(options), pathlib.Path(options.out)
+    if options.tokenizer:
+        tokenizer.Tokenizer(pathlib.Path(options.tokenizer))  # refused before there is a folder
     out.mkdir(parents=True, exist_ok=True)
     if options.tokenizer:
         _copy_tokenizer(pathlib.Path(options.tokenizer), out)
@@ -92,7 +94,6 @@ def _read_books(options) -> dict:
 
 
 def _copy_tokenizer(model: pathlib.Path, out: pathlib.Path) -> None:
-    tokenizer.Tokenizer(model)  # which refuses other files
     (out / "tokenizer.model").write_bytes(model.read_bytes())
     tokenizer.write_tokenizer_bin(out / "tokenizer.model", out / "tokenizer.bin")
 

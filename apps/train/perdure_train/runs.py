@@ -80,6 +80,7 @@ def _open_folder(options, args: ModelArgs) -> pathlib.Path:
 
 
 def _run(options, args: ModelArgs, make_model) -> None:
+    pick_device(options.device)  # refused before there is a folder
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -90,7 +90,7 @@ class ConversationsTest(support.TrainerTest):
         options = command_line._parser().parse_args([str(o) for o in options])
         torch.manual_seed(1)
         args = ModelArgs(dim=32, n_layers=2, n_heads=2, vocab_size=320, memseqlen=8, attention_type="memory_attention")
-        trainer = Trainer(build(args), options, self.scratch)
+        trainer = Trainer(build(args), torch.device("cpu"), options, self.scratch)
         trainer.progress.close()
         inputs, targets, answers, fresh, beside = trainer.windows.next()
         return trainer, (inputs, targets, answers, trainer.model.start(None, fresh)), beside

@@ -36,7 +36,7 @@ class RecallTest(unittest.TestCase):
             self.assertLess(near[0], far[0])
             self.assertGreater(far[0], 4 * SEGMENT)
             for _, right, control in (near, far):
-                self.assertGreaterEqual(right, 70, run.stdout)
+                self.assertGreaterEqual(right, 80, run.stdout)
                 self.assertLessEqual(control, 20, run.stdout)
             self.assertTrue(xml.etree.ElementTree.parse(picture).getroot().tag.endswith("svg"))
 

@@ -4,7 +4,7 @@
 import argparse
 import math
 
-_MOST = 2**31 - 1  # what the headers of model files hold
+LARGEST = 2**31 - 1  # what the headers of model files hold
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,8 +26,8 @@ def _number(kind, allowed, wanted: str):
     return parse
 
 
-count = _number(int, lambda v: 1 <= v <= _MOST, f"a whole number from 1 to {_MOST}")
-count_or_zero = _number(int, lambda v: 0 <= v <= _MOST, f"a whole number from 0 to {_MOST}")
+count = _number(int, lambda v: 1 <= v <= LARGEST, f"a whole number from 1 to {LARGEST}")
+count_or_zero = _number(int, lambda v: 0 <= v <= LARGEST, f"a whole number from 0 to {LARGEST}")
 seed = _number(int, lambda v: 0 <= v < 2**63, "a whole number from 0 to 2^63 - 1")
 above_zero = _number(float, lambda v: 0 < v < math.inf, "a number above 0")
 zero_or_above = _number(float, lambda v: 0 <= v < math.inf, "a number from 0 on")

@@ -39,11 +39,11 @@ def pick_autocast(device: torch.device, precision: str):
 
 
 class Trainer:
-    """One run: `model` on its device, data, optimiser, and the memory that each micro-batch carries on."""
+    """One run: `model` on `device`, data, optimiser, and the memory that each micro-batch carries on."""
 
-    def __init__(self, model, options, folder: pathlib.Path):
+    def __init__(self, model, device: torch.device, options, folder: pathlib.Path):
         self.options, self.folder = options, folder
-        self.device = pick_device(options.device)
+        self.device = device
         self.autocast = pick_autocast(self.device, options.precision)
         torch.backends.cuda.matmul.allow_tf32 = True
         self.model = model.to(self.device)

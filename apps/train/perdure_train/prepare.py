@@ -28,11 +28,9 @@ def prepare(options) -> None:
     """`options`: the parsed command line of `prepare`."""
     splits, out = _split_documents(options), pathlib.Path(options.out)
     if options.tokenizer:
-        tokenizer.Tokenizer(pathlib.Path(options.tokenizer))  # refused before there is a folder
-    out.mkdir(parents=True, exist_ok=True)
-    if options.tokenizer:
         _copy_tokenizer(pathlib.Path(options.tokenizer), out)
     else:
+        out.mkdir(parents=True, exist_ok=True)
         lines = (line for document in itertools.islice(splits["train"](), _VOCABULARY_DOCUMENTS)
                  for segment in document for line in segment.text.split("\n") if line)
         tokenizer.train(lines, options.vocab_size, out, few_words=not options.source)
@@ -94,6 +92,8 @@ def _read_books(options) -> dict:
 
 
 def _copy_tokenizer(model: pathlib.Path, out: pathlib.Path) -> None:
+    tokenizer.Tokenizer(model)  # which refuses other files, before there is a folder
+    out.mkdir(parents=True, exist_ok=True)
     (out / "tokenizer.model").write_bytes(model.read_bytes())
     tokenizer.write_tokenizer_bin(out / "tokenizer.model", out / "tokenizer.bin")
 

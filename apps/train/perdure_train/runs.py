@@ -80,12 +80,12 @@ def _open_folder(options, args: ModelArgs) -> pathlib.Path:
 
 
 def _run(options, args: ModelArgs, make_model) -> None:
-    pick_device(options.device)  # refused before there is a folder
+    device = pick_device(options.device)  # refused before there is a folder
     torch.manual_seed(options.seed)
     if options.threads:
         torch.set_num_threads(options.threads)
     model = make_model(args)
-    trainer = Trainer(model, options, _open_folder(options, args))
+    trainer = Trainer(model, device, options, _open_folder(options, args))
     count = sum(p.numel() for p in trainer.model.parameters())
     print(f"{count:,} parameters, {trainer.device}, step {trainer.steps_done} of {trainer.schedule.steps}")
     trainer.run()

@@ -10,11 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ..arguments import LARGEST
 from ..errors import UsageError
 from ..rotary import Positions, check_extend_method
-
-
-_LARGEST = 2**31 - 1  # what the headers of model files hold
 
 
 @dataclasses.dataclass
@@ -70,8 +68,8 @@ class ModelArgs:
                 raise UsageError(f"{name} = {value!r} is no {field.type.__name__}")
             setattr(self, name, field.type(value))  # files may write true as 1, and 500.0 as 500
             least = 0 if field.default == 0 else 1  # 0 stands for what the comment at the option says
-            if field.type is int and not least <= value <= _LARGEST:
-                raise UsageError(f"{name} = {value} must be a whole number from {least} to {_LARGEST}")
+            if field.type is int and not least <= value <= LARGEST:
+                raise UsageError(f"{name} = {value} must be a whole number from {least} to {LARGEST}")
         if not (0 < self.theta < math.inf and 0 < self.norm_eps < math.inf and 0 <= self.dropout < 1):
             raise UsageError(f"theta = {self.theta} and norm_eps = {self.norm_eps} must be above 0, dropout = {self.dropout} "
                              "from 0 to below 1")

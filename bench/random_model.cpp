@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model/llama2c_writer.hpp"
+#include "core/model/formats/llama2c_writer.hpp"
 
 namespace {
 

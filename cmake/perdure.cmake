@@ -17,10 +17,20 @@ add_compile_definitions(PERDURE_BUILD_ID="${PERDURE_BUILD_ID}")
 # For whoever builds a C++ plugin outside this tree (docs/plugins.md).
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/lib/perdure/build_id CONTENT "${PERDURE_BUILD_ID}\n")
 
-# perdure_room(graph LINKS perdure_base): the static library perdure_<room> from the current folder.
+# All *.cpp of the current folder and of the named folders below it.
+macro(perdure_sources result)
+  set(_patterns *.cpp)
+  foreach(_folder ${ARGN})
+    list(APPEND _patterns ${_folder}/*.cpp)
+  endforeach()
+  file(GLOB ${result} CONFIGURE_DEPENDS ${_patterns})
+endmacro()
+
+# perdure_room(model FOLDERS formats LINKS perdure_graph): the static library perdure_<room> from the current folder and
+# the named folders below it.
 function(perdure_room name)
-  cmake_parse_arguments(ROOM "" "" "LINKS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(ROOM "" "" "FOLDERS;LINKS" ${ARGN})
+  perdure_sources(sources ${ROOM_FOLDERS})
   if(NOT sources)
     file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp "")
     set(sources ${CMAKE_CURRENT_BINARY_DIR}/empty.cpp)
@@ -55,11 +65,11 @@ function(perdure_plugin kind name)
   set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGIN_LINKS ${PLUGIN_LINKS})
 endfunction()
 
-# perdure_test(graph LINKS perdure_graph): the doctest program bin/test_<name> from the current folder; every TEST_CASE is a
-# ctest.
+# perdure_test(model FOLDERS formats LINKS perdure_model): the doctest program bin/test_<name> from the current folder and
+# the named folders below it; every TEST_CASE is a ctest.
 function(perdure_test name)
-  cmake_parse_arguments(TEST "" "" "LINKS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  cmake_parse_arguments(TEST "" "" "FOLDERS;LINKS" ${ARGN})
+  perdure_sources(sources ${TEST_FOLDERS})
   if(NOT sources)
     return()
   endif()

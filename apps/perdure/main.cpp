@@ -5,8 +5,8 @@
 #include <new>
 #include <string>
 
-#include "apps/perdure/commands.hpp"
-#include "apps/perdure/output.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/terminal/output.hpp"
 #include "core/api/error.hpp"
 
 namespace {

@@ -3,9 +3,9 @@
 // Which command is meant.
 #include <fmt/format.h>
 
-#include "apps/perdure/commands.hpp"
-#include "apps/perdure/output.hpp"
-#include "apps/perdure/subcommand.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/subcommand.hpp"
+#include "apps/perdure/terminal/output.hpp"
 
 namespace perdure::app {
 namespace {

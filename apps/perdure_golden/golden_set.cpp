@@ -10,7 +10,7 @@
 #include <iterator>
 
 #include "core/api/error.hpp"
-#include "core/model/safetensors.hpp"
+#include "core/model/formats/safetensors.hpp"
 
 namespace perdure::golden {
 namespace {

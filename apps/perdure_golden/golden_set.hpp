@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model/json.hpp"
+#include "core/base/json/json.hpp"
 
 namespace perdure::golden {
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/json/json.hpp"
 #include "core/engine/engine.hpp"
-#include "core/model/json.hpp"
 
 namespace perdure::golden {
 

@@ -12,8 +12,8 @@
 
 #include "apps/perdure_golden/golden_set.hpp"
 #include "apps/perdure_golden/judge.hpp"
+#include "apps/perdure_golden/methods.hpp"
 #include "core/engine/engine.hpp"
-#include "core/engine/methods.hpp"
 
 namespace perdure::golden {
 

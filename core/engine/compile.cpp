@@ -9,7 +9,7 @@
 #include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/graph/passes.hpp"
-#include "core/model/architecture.hpp"
+#include "core/model/architectures/architecture.hpp"
 
 namespace perdure {
 namespace {

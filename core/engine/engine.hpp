@@ -23,7 +23,7 @@
 #include "core/config/settings.hpp"
 #include "core/engine/sampler.hpp"
 #include "core/model/model.hpp"
-#include "core/model/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 #include "core/runtime/plugin_host.hpp"
 
 namespace perdure {

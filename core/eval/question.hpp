@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/model/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
 

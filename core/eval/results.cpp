@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "core/api/error.hpp"
-#include "core/model/json_write.hpp"
+#include "core/base/json/json_write.hpp"
 
 namespace perdure {
 namespace {

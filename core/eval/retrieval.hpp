@@ -9,7 +9,7 @@
 
 #include "core/eval/text.hpp"
 #include "core/eval/windows.hpp"
-#include "core/model/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
 

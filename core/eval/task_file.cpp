@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "core/api/error.hpp"
+#include "core/base/json/json.hpp"
 #include "core/base/mapped_file.hpp"
-#include "core/model/json.hpp"
 
 namespace perdure {
 namespace {

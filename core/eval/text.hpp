@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/model/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
 

@@ -14,8 +14,8 @@
 #include "core/base/hash.hpp"
 #include "core/base/mapped_file.hpp"
 #include "core/model/builder.hpp"
-#include "core/model/llama2c.hpp"
-#include "core/model/safetensors_model.hpp"
+#include "core/model/formats/llama2c.hpp"
+#include "core/model/formats/safetensors_model.hpp"
 
 namespace perdure {
 

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "core/model/safetensors.hpp"
+#include "core/model/formats/safetensors.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 

@@ -8,9 +8,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "core/base/json/json.hpp"
 #include "core/eval/engines.hpp"
 #include "core/eval/measure.hpp"
-#include "core/model/json.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 using namespace perdure;

@@ -6,8 +6,8 @@
 #include <span>
 
 #include "core/api/error.hpp"
-#include "core/model/llama2c.hpp"
-#include "core/model/weight_values.hpp"
+#include "core/model/formats/llama2c.hpp"
+#include "core/model/formats/weight_values.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "core/api/error.hpp"
-#include "core/model/safetensors.hpp"
-#include "core/model/safetensors_model.hpp"
-#include "core/model/weight_values.hpp"
+#include "core/model/formats/safetensors.hpp"
+#include "core/model/formats/safetensors_model.hpp"
+#include "core/model/formats/weight_values.hpp"
 
 using namespace perdure;
 

@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/api/error.hpp"
-#include "core/model/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 
 using namespace perdure;
 

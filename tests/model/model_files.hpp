@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/api/error.hpp"
-#include "core/model/llama2c_layout.hpp"
+#include "core/model/formats/llama2c_layout.hpp"
 
 namespace perdure::test {
 

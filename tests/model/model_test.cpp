@@ -4,7 +4,7 @@
 
 #include <doctest/doctest.h>
 
-#include "core/model/weight_values.hpp"
+#include "core/model/formats/weight_values.hpp"
 #include "tests/model/model_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 

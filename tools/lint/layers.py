@@ -27,7 +27,7 @@ BELOW = {
 # The one place of each third-party library, by the beginning of its headers' names.
 THIRD_PARTY = {
     "yaml-cpp/": ["core/config"],
-    "boost/json": ["core/model"],
+    "boost/json": ["core/base/json"],
     "boost/dll": ["core/runtime"],
     "dlfcn.h": ["core/runtime"],
     "xxhash.h": ["core/base"],

@@ -21,7 +21,7 @@ def files(top: pathlib.Path, *suffixes: str):
     found = []
     for folder, folders, names in os.walk(top):
         folders[:] = [f for f in folders if f not in SKIPPED_FOLDERS]
-        found += [pathlib.Path(folder, n).relative_to(top) for n in names if not suffixes or n.endswith(suffixes)]
+        found += [pathlib.Path(folder, n).relative_to(top) for n in names if n != ".git" and (not suffixes or n.endswith(suffixes))]
     return sorted(found)
 
 

@@ -10,7 +10,7 @@
 #include <new>
 
 #include "apps/perdure/files.hpp"
-#include "apps/perdure/statistics.hpp"
+#include "apps/perdure/terminal/statistics.hpp"
 #include "core/base/hash.hpp"
 #include "plugins/linked_plugins.hpp"
 

@@ -10,9 +10,9 @@
 #include "apps/perdure/files.hpp"
 #include "core/api/error.hpp"
 #include "core/base/hash.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/base/write_file.hpp"
 #include "core/eval/results.hpp"
-#include "core/model/json_write.hpp"
 
 namespace perdure::app {
 namespace {

@@ -14,7 +14,7 @@
 #include <cstring>
 
 #include "apps/perdure/compare/ranks.hpp"
-#include "apps/perdure/interrupt.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
 #include "core/api/error.hpp"
 
 extern char** environ;

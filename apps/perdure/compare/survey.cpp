@@ -5,8 +5,8 @@
 #include <exception>
 #include <filesystem>
 
+#include "apps/perdure/commands/configuration.hpp"
 #include "apps/perdure/compare/estimate.hpp"
-#include "apps/perdure/configuration.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {

@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
-#include "apps/perdure/columns.hpp"
-#include "apps/perdure/output.hpp"
+#include "apps/perdure/terminal/columns.hpp"
+#include "apps/perdure/terminal/output.hpp"
 
 namespace perdure::app {
 namespace {

@@ -12,7 +12,7 @@
 
 #include "apps/perdure/compare/own_process.hpp"
 #include "apps/perdure/compare/work_progress.hpp"
-#include "apps/perdure/interrupt.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
 
 namespace perdure::app {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "apps/perdure/output.hpp"
+#include "apps/perdure/terminal/output.hpp"
 
 namespace perdure::app {
 

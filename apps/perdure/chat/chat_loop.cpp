@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/chat/chat_loop.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <ctime>
+
+#include "apps/perdure/chat/chat_text.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
+#include "apps/perdure/terminal/output.hpp"
+
+namespace perdure::app {
+namespace {
+
+std::string now_text() { return time_text(static_cast<int64_t>(std::time(nullptr))); }
+
+}  // namespace
+
+ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int64_t most_tokens,
+                   bool quiet)
+    : engine_(engine),
+      memory_(memory),
+      input_(input),
+      generator_(engine, memory.session()),
+      most_tokens_(most_tokens),
+      quiet_(quiet),
+      first_turn_(memory.session().position() == 0) {}
+
+void ChatLoop::read_document(const std::string& text, const std::string& name) {
+  const bool starts = memory_.session().position() == 0;
+  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, starts, false);
+  const int64_t before = memory_.session().position();
+  const bool whole = generator_.read(tokens, "reading " + name, quiet_);
+  clear_interrupt();
+  unsaved_ = true;
+  note(fmt::format("read {} of {} tokens of {}{}", grouped(memory_.session().position() - before),
+                   grouped(static_cast<int64_t>(tokens.size())), name,
+                   whole ? "" : ", then Ctrl-C came"),
+       quiet_);
+  save_after_turn();
+}
+
+void ChatLoop::run() {
+  while (true) {
+    clear_interrupt();
+    std::string line;
+    switch (input_.read(user_prompt(now_text()), line)) {
+      case LineInput::Result::kInterrupted:
+        note("(/quit or Ctrl-D ends the chat)", quiet_);
+        continue;
+      case LineInput::Result::kEnd:
+        break;
+      case LineInput::Result::kLine:
+        if (handle(line)) continue;
+        break;
+    }
+    break;
+  }
+  if (unsaved_ && engine_.settings().store.save_every == "turn") memory_.save();
+}
+
+// False if the user ends the conversation.
+bool ChatLoop::handle(const std::string& line) {
+  const ChatInput input = classify(line);
+  if (input == ChatInput::kQuit) return false;
+  try {
+    switch (input) {
+      case ChatInput::kTalk:
+        talk(line);
+        break;
+      case ChatInput::kHelp:
+        print(chat_help());
+        break;
+      case ChatInput::kSave:
+        save();
+        break;
+      case ChatInput::kReset:
+        reset();
+        break;
+      case ChatInput::kMemory:
+        print(memory_text());
+        break;
+      case ChatInput::kStats:
+        print(stats_text());
+        break;
+      case ChatInput::kUnknown:
+        note(unknown_command(line));
+        break;
+      case ChatInput::kNothing:
+      case ChatInput::kQuit:
+        break;
+    }
+  } catch (const Error& error) {
+    note(fmt::format("perdure: {}", error.what()));
+  }
+  flush();
+  return true;
+}
+
+void ChatLoop::talk(const std::string& user) {
+  const Settings& settings = engine_.settings();
+  const std::string text = render_turn(first_turn_ ? settings.chat.system : "", user,
+                                       settings.chat.clock ? now_text() : "");
+  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
+  clear_interrupt();
+  const bool whole = generator_.read(tokens, "reading", quiet_);
+  first_turn_ = false;
+  unsaved_ = true;
+  print("Assistant: ");
+  flush();
+  if (whole) answer();
+  print("\n\n");
+  flush();
+  close_turn();
+  save_after_turn();
+}
+
+void ChatLoop::answer() {
+  // As at the beginning of a text, where the space that the first piece brings is not shown.
+  TokenPrinter printer(engine_.tokenizer(), Tokenizer::kBos);
+  const StopRule rule{.max_tokens = most_tokens_, .read_last = true};
+  const Stop stop = generator_.write(rule, [&](int32_t token) { printer.print(token); });
+  printer.finish();
+  if (stop == Stop::kFull) note("\n(this memory is full; /reset starts afresh)");
+}
+
+// The model reads the end of its answer also where it did not come to it itself: every turn it
+// remembers is whole, but the one that filled the memory.
+void ChatLoop::close_turn() {
+  clear_interrupt();
+  if (generator_.is_full()) return;
+  constexpr std::array kEnd = {Tokenizer::kEos};
+  generator_.read(kEnd, "reading", true);
+}
+
+void ChatLoop::save() {
+  memory_.save();
+  unsaved_ = false;
+  note(fmt::format("saved memory '{}' at token {}", memory_.name(),
+                   grouped(memory_.session().position())),
+       quiet_);
+}
+
+void ChatLoop::save_after_turn() {
+  if (engine_.settings().store.save_every != "turn") return;
+  memory_.save();
+  unsaved_ = false;
+}
+
+void ChatLoop::reset() {
+  memory_.reset();
+  first_turn_ = true;
+  unsaved_ = false;
+  note("forgotten; what is saved stays until the next save", quiet_);
+}
+
+std::string ChatLoop::memory_text() {
+  const StoredSnapshot& saved = memory_.saved();
+  const std::string kept =
+      saved.generation == 0
+          ? "never saved"
+          : fmt::format("saved {} ({}, generation {})", time_text(saved.saved_at),
+                        bytes_text(static_cast<double>(saved.size_bytes)), saved.generation);
+  return fmt::format("memory '{}' in {}\n{} tokens read, state {}\n{}\n", memory_.name(),
+                     engine_.settings().store.path, grouped(memory_.session().position()),
+                     bytes_text(static_cast<double>(memory_.session().state_bytes())), kept);
+}
+
+std::string ChatLoop::stats_text() const {
+  const auto line = [](const char* what, const Speed& speed) {
+    return fmt::format("{} {} tokens at {:.1f} tokens/s\n", what, grouped(speed.tokens),
+                       speed.per_second());
+  };
+  return line("read", generator_.reading()) + line("wrote", generator_.writing());
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/chat/generator.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "apps/perdure/terminal/interrupt.hpp"
+#include "apps/perdure/terminal/progress.hpp"
+
+namespace perdure::app {
+namespace {
+
+// Adds the time of its life and a number of tokens to a Speed.
+class Stopwatch {
+ public:
+  explicit Stopwatch(Speed& speed) : speed_(speed) {}
+  ~Stopwatch() { speed_.seconds += std::chrono::duration<double>(Clock::now() - start_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  Speed& speed_;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace
+
+bool ends_text(int32_t token, const StopRule& rule) {
+  return !rule.ignore_eos && (token == Tokenizer::kBos || token == Tokenizer::kEos);
+}
+
+SamplingOptions sampling_options(const Settings& settings) {
+  const auto& sampling = settings.sampling;
+  return {.temperature = sampling.temperature,
+          .top_k = sampling.top_k,
+          .top_p = sampling.top_p,
+          .min_p = sampling.min_p,
+          .repeat_penalty = sampling.repeat_penalty};
+}
+
+Generator::Generator(Engine& engine, Session& session)
+    : engine_(engine),
+      session_(session),
+      sampler_(engine.spec().info.vocab_size),
+      sampling_(sampling_options(engine.settings())),
+      logits_(static_cast<size_t>(engine.spec().info.vocab_size)) {}
+
+bool Generator::read(std::span<const int32_t> tokens, const std::string& what, bool quiet) {
+  Progress progress(what, static_cast<int64_t>(tokens.size()), quiet);
+  const Stopwatch watch(reading_);
+  const int64_t start = session_.position();
+  const Feed feed[] = {{&session_, tokens, Feed::Logits::kLast}};
+  const std::vector<size_t> read = engine_.feed(
+      feed,
+      [this](size_t, size_t, std::span<const float> logits) {
+        std::copy(logits.begin(), logits.end(), logits_.begin());
+      },
+      [&] {
+        progress.update(session_.position() - start);
+        return !interrupted();
+      });
+  reading_.tokens += static_cast<int64_t>(read[0]);
+  return read[0] == tokens.size();
+}
+
+bool Generator::is_full() const {
+  const auto longest = engine_.max_length();
+  return longest && session_.position() >= *longest;
+}
+
+int32_t Generator::sample() {
+  return sampler_.sample(logits_, sampling_, session_.tail(), session_.random());
+}
+
+void Generator::feed(int32_t token) { engine_.feed(session_, {&token, 1}, logits_); }
+
+Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& emit) {
+  const Stopwatch watch(writing_);
+  for (int64_t written = 0; written < rule.max_tokens; ++written) {
+    if (interrupted()) return Stop::kInterrupted;
+    const int32_t token = sample();
+    if (ends_text(token, rule)) return Stop::kEndToken;
+    emit(token);
+    ++writing_.tokens;
+    if (written + 1 == rule.max_tokens && !rule.read_last) break;
+    if (is_full()) return Stop::kFull;
+    feed(token);
+  }
+  return Stop::kLimit;
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure compare: entries times lengths times measures, resumable, over many processes.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/compare/comparison_files.hpp"
+#include "apps/perdure/compare/tables.hpp"
+#include "apps/perdure/compare/work.hpp"
+#include "apps/perdure/compare/work_progress.hpp"
+#include "apps/perdure/report/report.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/config/map_reader.hpp"
+
+namespace perdure::app {
+namespace {
+
+struct Request {
+  std::string out;
+  std::vector<std::string> only;
+  bool dry_run = false;
+};
+
+// The command line of a process that makes one cell of the same comparison.
+std::vector<std::string> own_words(const CommandLine& line, const std::string& out) {
+  std::vector<std::string> words{"compare", "-c", line.config(), "--out", out};
+  for (const std::string& setting : line.overrides()) words.insert(words.end(), {"--set", setting});
+  return words;
+}
+
+std::string estimate_text(const ComparePlan& plan, const Survey& survey, int processes) {
+  int64_t open = 0, tokens = 0;
+  double seconds = 0;
+  for (const SurveyedCell& cell : survey.cells) {
+    if (cell.outcome) continue;
+    ++open;
+    tokens += cell.tokens;
+    seconds += cell.seconds / (plan.is_machine(cell.cell) ? 1 : processes);
+  }
+  return fmt::format("{} of {} cells to make, about {} tokens, {}", open, survey.cells.size(),
+                     grouped(tokens), duration_text(seconds));
+}
+
+std::string plan_text(const ComparePlan& plan, const Survey& survey) {
+  std::string text;
+  for (const SurveyedCell& cell : survey.cells) {
+    text += plan.name_of(cell.cell) + ": ";
+    if (!cell.outcome)
+      text += fmt::format("about {} tokens, {:.3g} s\n", grouped(cell.tokens), cell.seconds);
+    else if (cell.outcome->state == CellOutcome::State::kDone)
+      text += "done\n";
+    else
+      text += cell.outcome->reason + "\n";
+  }
+  return text;
+}
+
+// What a reader of the report would type.
+std::string command_text(const CommandLine& line) {
+  std::string text = "perdure compare -c " + line.config();
+  for (const std::string& setting : line.overrides()) text += " --set '" + setting + "'";
+  return text;
+}
+
+void write_files(const ComparePlan& plan, const Survey& survey, const CommandLine& line,
+                 const std::string& out) {
+  write_comparison(plan, survey, out);
+  report::write_report(make_comparison(plan, survey, false), make_comparison(plan, survey, true),
+                       {.command = command_text(line), .version = PERDURE_VERSION}, out);
+}
+
+void print_tables(const ComparePlan& plan, const Survey& survey) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool colour = reaches_terminal(STDOUT_FILENO) &&
+                      (no_color == nullptr || std::string_view(no_color).empty());
+  for (const bool machine : {false, true}) {
+    const Comparison comparison = make_comparison(plan, survey, machine);
+    if (!comparison.measures.empty()) print(comparison_tables(comparison, colour));
+  }
+  flush();
+}
+
+// The sentence about what is not there, and the exit status. Errors: Error if the user stopped it.
+int close(const ComparePlan& plan, const Survey& survey) {
+  int64_t finished = 0, failed = 0;
+  std::string first;
+  for (const SurveyedCell& cell : survey.cells) {
+    if (!cell.outcome) continue;
+    ++finished;
+    if (cell.outcome->state != CellOutcome::State::kFailed) continue;
+    if (failed++ == 0) first = plan.name_of(cell.cell) + ": " + cell.outcome->reason;
+  }
+  if (finished < std::ssize(survey.cells))
+    throw Error(
+        fmt::format("stopped by Ctrl-C; {} of {} cells are there, and the same command "
+                    "goes on with the others",
+                    finished, survey.cells.size()));
+  if (failed > 0)
+    throw Error(
+        fmt::format("{} of {} cells failed, the first one {}", failed, survey.cells.size(), first));
+  return 0;
+}
+
+// Deterministic cells with all processes, then the others by this one. `team` ends in between: what
+// measures the machine needs it for itself.
+void work(const ComparePlan& plan, Survey& survey, CellRunner& runner, const CellStore& store,
+          std::unique_ptr<Team> team, const CommandLine& line, const std::string& out) {
+  share_cells(plan, survey, runner, store, *team, line.quiet());
+  team.reset();
+  if (survey.cells.size() == 1)
+    run_here(survey, runner, store);
+  else
+    run_alone(plan, survey, store, own_words(line, out), line.quiet());
+}
+
+int lead(const ComparePlan& plan, const Request& request, const CommandLine& line,
+         const std::string& out, std::unique_ptr<Team> team, CellRunner& runner) {
+  const CellStore store(out + "/cells");
+  const std::vector<Cell> cells = select_cells(plan, request.only);
+  // A cell alone may be one that measures this process: nothing else is read here.
+  const bool estimate = cells.size() > 1 || request.dry_run;
+  Survey survey = survey_cells(plan, cells, runner, store, estimate);
+  for (const std::string& remark : survey.remarks) note(remark, line.quiet());
+  note(estimate_text(plan, survey, team->size()), line.quiet());
+  if (request.dry_run) {
+    print(plan_text(plan, survey));
+    return 0;
+  }
+  store.make_folder();
+  work(plan, survey, runner, store, std::move(team), line, out);
+  if (request.only.empty()) write_files(plan, survey, line, out);
+  print_tables(plan, survey);
+  return close(plan, survey);
+}
+
+}  // namespace
+
+int run_compare(const Arguments& arguments) {
+  Request request;
+  CommandLine line(
+      "compare -c FILE [--out DIR] [--dry-run] [--only ENTRY[/MEASURE[/LENGTH]]]",
+      "Measures every entry of the section `compare` at every length, and writes tables, data and\n"
+      "a report to a folder. Finished cells are kept there: a run that was stopped goes on.\n"
+      "mpirun -n N perdure compare ... shares the cells over N processes.");
+  line.add("out,o", &request.out, "folder of the results (compare.out)", "DIR")
+      .add("only", &request.only, "make these cells only, and no files of results; may be repeated",
+           "CELL")
+      .add_flag("dry-run", &request.dry_run, "say what would be done and about how long it takes");
+  if (!line.parse(arguments)) return 0;
+  const ComparePlan plan = make_plan(load_comparison(line.config(), line.overrides()));
+  const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
+  if (out.empty()) throw UsageError("where do the results go? use --out DIR, or write compare.out");
+  catch_interrupts();
+  std::unique_ptr<Ranks> ranks = join_ranks();
+  CellRunner runner(plan, ranks->size() > 1 ? threads_per_rank() : 0);
+  if (ranks->rank() == 0)
+    return lead(plan, request, line, out, std::make_unique<Team>(std::move(ranks)), runner);
+  take_part(plan, runner, *ranks);
+  return 0;
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure config: the configuration that holds, as YAML that gives the same run.
+#include <fmt/format.h>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/configuration.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+// With a model everything is checked as a run would check it; without one, as far as it goes.
+std::string effective(const Settings& settings) {
+  if (!settings.model.path.empty())
+    return effective_configuration(Engine(settings, linked_plugins()));
+  if (settings.attention.choice.strategy.empty()) return dump_settings(settings);
+  const PluginHost plugins(linked_plugins(), settings.plugins.load);
+  const auto resolve = [&](const StrategyChoice& choice) {
+    return resolve_options(choice, plugins.attention(choice.strategy).options(),
+                           "attention." + choice.strategy);
+  };
+  std::vector<Options> resolved{resolve(settings.attention.choice)};
+  for (const LayerOverride& layer : settings.attention.layers)
+    resolved.push_back(resolve(layer.choice));
+  return dump_settings(settings, resolved);
+}
+
+}  // namespace
+
+int run_config(const Arguments& arguments) {
+  CommandLine line("config",
+                   "Prints the configuration that holds: defaults, file and --set together.");
+  if (!line.parse(arguments)) return 0;
+  const std::string dump = effective(line.settings());
+  print(dump);
+  note("configuration " + configuration_hash(dump), line.quiet());
+  return 0;
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure inspect: what is in a model file, what will be computed, and how.
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/subcommand.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/base/json/json_write.hpp"
+#include "core/engine/engine.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+std::string type_name(const Weight& weight) {
+  switch (weight.dtype) {
+    case PERDURE_F32:
+      return "F32";
+    case PERDURE_F16:
+      return "F16";
+    case PERDURE_BF16:
+      return "BF16";
+    case PERDURE_Q80:
+      return fmt::format("q80/{}", weight.group_size);
+    case PERDURE_I64:
+      return "I64";
+  }
+  return "?";
+}
+
+Json::Map facts(const ModelSpec& spec) {
+  const ModelInfo& info = spec.info;
+  return {member("architecture", spec.architecture),
+          member("format", spec.format),
+          member("hidden_size", info.hidden_size),
+          member("intermediate_size", spec.intermediate_size),
+          member("num_hidden_layers", info.num_hidden_layers),
+          member("num_attention_heads", info.num_attention_heads),
+          member("num_key_value_heads", info.num_key_value_heads),
+          member("head_size", info.head_size),
+          member("vocab_size", info.vocab_size),
+          member("train_length", info.train_length),
+          member("mem_len", info.mem_len),
+          member("rope_theta", info.rope_theta),
+          member("rms_norm_eps", info.rms_norm_eps)};
+}
+
+Json model_json(const Model& model) {
+  Json::Map weights;
+  for (const auto& [name, weight] : model.weights())
+    weights.push_back(
+        member(name, object({member("type", type_name(weight)),
+                             member("shape", std::vector{weight.rows, weight.columns})})));
+  Json::Map all = facts(model.spec());
+  all.push_back(member("weights", object(std::move(weights))));
+  return object(std::move(all));
+}
+
+std::string model_text(const Model& model) {
+  std::string text, weights;
+  int64_t parameters = 0;
+  for (const auto& [key, value] : facts(model.spec()))
+    text += fmt::format("{:<20} {}\n", key, value.scalar_text());
+  for (const auto& [key, value] : model.spec().llama2rnn_args)
+    text += fmt::format("{:<20} {}\n", key, value);
+  for (const auto& [name, weight] : model.weights()) {
+    weights += fmt::format("  {:<32} {:<8} {} x {}\n", name, type_name(weight), weight.rows,
+                           weight.columns);
+    parameters += weight.size();
+  }
+  return text + fmt::format("{:<20} {}\nweights\n{}", "parameters", grouped(parameters), weights);
+}
+
+int run_model(const Arguments& arguments) {
+  CommandLine line("inspect model", "What is in the model file.");
+  line.add_json();
+  if (!line.parse(arguments)) return 0;
+  const Settings settings = line.settings();
+  if (settings.model.path.empty())
+    throw UsageError(
+        "no model is given; write model.path in the configuration or use --set model.path=FILE");
+  const Model model = Model::open(settings.model.path);
+  print(line.json() ? json_text(model_json(model)) + "\n" : model_text(model));
+  return 0;
+}
+
+// Prints `describe` of the graph that is named, or of all.
+void print_graphs(const Engine& engine, const std::vector<std::string>& names,
+                  const std::function<std::string(const std::string&)>& describe) {
+  for (const std::string& name : names.empty() ? engine.graph_names() : names)
+    print(describe(name));
+}
+
+int run_graph(const Arguments& arguments) {
+  std::vector<std::string> names;
+  bool dot = false;
+  CommandLine line("inspect graph [step | init | begin | end | input:NAME] [--dot]",
+                   "What will be computed; without a name, all graphs of the model and strategy.");
+  line.add_flag("dot", &dot, "as Graphviz DOT").add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  const Engine engine(line.settings(), linked_plugins());
+  print_graphs(engine, names,
+               [&](const std::string& name) { return engine.describe_graph(name, dot); });
+  return 0;
+}
+
+int run_plan(const Arguments& arguments) {
+  std::vector<std::string> names;
+  CommandLine line("inspect plan [step | init | begin | end | input:NAME]",
+                   "Which kernel computes what, in which buffer; without a name, all plans.");
+  line.add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  const Engine engine(line.settings(), linked_plugins());
+  print_graphs(engine, names,
+               [&](const std::string& name) { return name + ": " + engine.describe_plan(name); });
+  return 0;
+}
+
+}  // namespace
+
+int run_inspect(const Arguments& arguments) {
+  static constexpr Command kCommands[] = {
+      {"model", "what is in the model file", run_model},
+      {"graph", "what will be computed", run_graph},
+      {"plan", "by which kernel, in which buffer", run_plan},
+  };
+  return run_subcommand("perdure inspect", "Looks at a model before it runs.", kCommands,
+                        arguments);
+}
+
+}  // namespace perdure::app

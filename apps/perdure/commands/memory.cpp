@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure memory: what the store keeps. Looking, verifying and removing; files go in and out by
+// memory_files.cpp.
+#include <fmt/format.h>
+
+#include <sstream>
+
+#include "apps/perdure/chat/stored_session.hpp"
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/memory_files.hpp"
+#include "apps/perdure/commands/subcommand.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/base/json/json_write.hpp"
+#include "core/engine/snapshot.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+// A store and the plugins that it lives on.
+struct OpenStore {
+  explicit OpenStore(const Settings& settings)
+      : plugins(linked_plugins(), settings.plugins.load), store(open_store(settings, plugins)) {}
+  PluginHost plugins;
+  std::unique_ptr<MemoryStore> store;
+};
+
+Json::Map stored_members(const StoredSnapshot& snapshot) {
+  return {member("name", snapshot.name), member("generation", snapshot.generation),
+          member("bytes", snapshot.size_bytes), member("saved_at", snapshot.saved_at)};
+}
+
+int run_list(const Arguments& arguments) {
+  CommandLine line("memory list", "Every memory of the store, newest generation first.");
+  line.add_json();
+  if (!line.parse(arguments)) return 0;
+  const Settings settings = line.settings();
+  const OpenStore open(settings);
+  std::vector<Json> list;
+  std::string text;
+  for (const StoredSnapshot& snapshot : open.store->list()) {
+    list.push_back(object(stored_members(snapshot)));
+    text += fmt::format("{:<24} generation {:<6} {:>9}  {}\n", snapshot.name, snapshot.generation,
+                        bytes_text(static_cast<double>(snapshot.size_bytes)),
+                        time_text(snapshot.saved_at));
+  }
+  if (list.empty()) note("no memories in " + settings.store.path, line.quiet());
+  print(line.json() ? json_text(json(list)) + "\n" : text);
+  return 0;
+}
+
+Json contents_json(const std::string& name, const SnapshotContents& contents) {
+  Json::Map notes;
+  for (const auto& [key, value] : contents.notes) notes.push_back(member(key, value));
+  std::vector<Json> tensors;
+  for (const SnapshotTensor& tensor : contents.tensors)
+    tensors.push_back(object(
+        {member("name", tensor.name), member("shape", std::vector{tensor.rows, tensor.columns})}));
+  return object({member("name", name), member("position", contents.position),
+                 member("identity", contents.identity), member("notes", object(std::move(notes))),
+                 member("tensors", tensors)});
+}
+
+// Every line of `text` with two spaces before it.
+std::string indented(const std::string& text) {
+  std::string result;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) result += "  " + line + "\n";
+  return result;
+}
+
+std::string contents_text(const std::string& name, const SnapshotContents& contents) {
+  std::string text = fmt::format(
+      "memory '{}' after {} tokens\n\nidentity (what a run must have in common with it)\n{}", name,
+      grouped(contents.position), indented(contents.identity));
+  for (const auto& [key, value] : contents.notes)
+    text += fmt::format("\n{}\n{}", key, indented(value));
+  text += "\nstate\n";
+  for (const SnapshotTensor& tensor : contents.tensors)
+    text += fmt::format("  {:<24} {} x {}\n", tensor.name, tensor.rows, tensor.columns);
+  return text;
+}
+
+int run_memory_inspect(const Arguments& arguments) {
+  std::vector<std::string> names;
+  uint64_t generation = 0;
+  CommandLine line("memory inspect NAME [--generation G]",
+                   "What a memory is of, and what is in it.");
+  line.add("generation", &generation, "not the newest but this one")
+      .add_json()
+      .add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  if (names.empty()) throw UsageError("which memory? perdure memory inspect NAME");
+  const OpenStore open(line.settings());
+  const SnapshotContents contents = decode_snapshot_header(open.store->get(names[0], generation));
+  print(line.json() ? json_text(contents_json(names[0], contents)) + "\n"
+                    : contents_text(names[0], contents));
+  return 0;
+}
+
+int run_verify(const Arguments& arguments) {
+  std::vector<std::string> names;
+  CommandLine line("memory verify [NAME]",
+                   "Reads every generation, of one memory or of all, and checks every byte.");
+  line.add_json().add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  const OpenStore open(line.settings());
+  std::vector<Json> results;
+  std::string text;
+  int64_t damaged = 0;
+  for (const StoredSnapshot& snapshot : open.store->list()) {
+    if (!names.empty() && snapshot.name != names[0]) continue;
+    const std::string found = damage(*open.store, snapshot);
+    if (!found.empty()) ++damaged;
+    text += fmt::format("{} generation {}: {}\n", snapshot.name, snapshot.generation,
+                        found.empty() ? "ok" : found);
+    Json::Map result = stored_members(snapshot);
+    result.push_back(member("ok", found.empty()));
+    if (!found.empty()) result.push_back(member("damage", found));
+    results.push_back(object(std::move(result)));
+  }
+  if (results.empty() && !names.empty()) throw Error("there is no memory '" + names[0] + "'");
+  print(line.json() ? json_text(json(results)) + "\n" : text);
+  flush();
+  if (damaged > 0)
+    throw Error(fmt::format("{} of {} stored memories cannot be read; nothing was changed", damaged,
+                            results.size()));
+  return 0;
+}
+
+int run_remove(const Arguments& arguments) {
+  std::vector<std::string> names;
+  CommandLine line("memory remove NAME", "Deletes all generations of a memory.");
+  line.add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  if (names.empty()) throw UsageError("which memory? perdure memory remove NAME");
+  const OpenStore open(line.settings());
+  if (newest(*open.store, names[0]).generation == 0)
+    open.store->get(names[0]);  // says that there is none
+  const auto lock = open.store->lock(names[0]);
+  open.store->remove(names[0]);
+  note("removed memory '" + names[0] + "'", line.quiet());
+  return 0;
+}
+
+}  // namespace
+
+int run_memory(const Arguments& arguments) {
+  static constexpr Command kCommands[] = {
+      {"list", "every memory of the store", run_list},
+      {"inspect", "what a memory is of", run_memory_inspect},
+      {"verify", "checks every byte", run_verify},
+      {"export", "writes a memory to a file", run_memory_export},
+      {"import", "takes a memory from a file", run_memory_import},
+      {"remove", "deletes a memory", run_remove},
+  };
+  return run_subcommand("perdure memory",
+                        "Memories are what sessions have read, kept in the store under a name.",
+                        kCommands, arguments);
+}
+
+}  // namespace perdure::app

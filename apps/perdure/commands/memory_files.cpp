@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Memories as files: the portable snapshot, or with --legacy the raw file of llama2Rnn's C program.
+// Neither direction replaces anything that exists.
+#include "apps/perdure/commands/memory_files.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "apps/perdure/chat/stored_session.hpp"
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/base/mapped_file.hpp"
+#include "core/engine/legacy_memory.hpp"
+#include "core/engine/snapshot.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+void require_absent(MemoryStore& store, const std::string& name) {
+  if (newest(store, name).generation != 0)
+    throw Error(fmt::format("memory '{}' exists; remove it or choose another name", name));
+}
+
+// The snapshot of a file, checked from end to end.
+std::vector<std::byte> read_snapshot(const std::string& path) {
+  const MappedFile file(path);
+  try {
+    decode_snapshot(file.bytes());
+  } catch (const Error& error) {
+    throw Error(path + ": " + error.what());
+  }
+  return {file.bytes().begin(), file.bytes().end()};
+}
+
+void export_legacy(const Settings& settings, const std::string& name, uint64_t generation,
+                   const std::string& path) {
+  if (std::filesystem::exists(path))
+    throw Error(path + " exists; remove it or choose another name");
+  Engine engine(settings, linked_plugins());
+  Session session = engine.new_session();
+  session.restore(open_store(settings, engine.plugins())->get(name, generation));
+  export_legacy_memory(engine, session, path);
+}
+
+void export_portable(const Settings& settings, const std::string& name, uint64_t generation,
+                     const std::string& path) {
+  const PluginHost plugins(linked_plugins(), settings.plugins.load);
+  const std::vector<std::byte> snapshot = open_store(settings, plugins)->get(name, generation);
+  decode_snapshot(snapshot);
+  write_new_file(path, snapshot);
+}
+
+std::vector<std::byte> convert_legacy(const Settings& settings, const std::string& path) {
+  Engine engine(settings, linked_plugins());
+  Session session = engine.new_session();
+  import_legacy_memory(engine, session, path);
+  return session.snapshot();
+}
+
+}  // namespace
+
+int run_memory_export(const Arguments& arguments) {
+  std::vector<std::string> words;
+  uint64_t generation = 0;
+  bool legacy = false;
+  CommandLine line(
+      "memory export NAME FILE [--generation G] [--legacy]",
+      "Writes a memory to a new file that `perdure memory import` reads on any machine.");
+  line.add("generation", &generation, "not the newest but this one")
+      .add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
+      .add_words("words", &words, 2);
+  if (!line.parse(arguments)) return 0;
+  if (words.size() != 2)
+    throw UsageError("which memory, to which file? perdure memory export NAME FILE");
+  (legacy ? export_legacy : export_portable)(line.settings(), words[0], generation, words[1]);
+  note(fmt::format("exported memory '{}' to {}", words[0], words[1]), line.quiet());
+  return 0;
+}
+
+int run_memory_import(const Arguments& arguments) {
+  std::vector<std::string> words;
+  bool legacy = false;
+  CommandLine line("memory import FILE NAME [--legacy]",
+                   "Takes a memory from a file into the store, under a new name.");
+  line.add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
+      .add_words("words", &words, 2);
+  if (!line.parse(arguments)) return 0;
+  if (words.size() != 2)
+    throw UsageError("which file, under which name? perdure memory import FILE NAME");
+  const Settings settings = line.settings();
+  const std::vector<std::byte> snapshot =
+      legacy ? convert_legacy(settings, words[0]) : read_snapshot(words[0]);
+  const PluginHost plugins(linked_plugins(), settings.plugins.load);
+  const std::unique_ptr<MemoryStore> store = open_store(settings, plugins);
+  const std::unique_ptr<StoreLock> lock = store->lock(words[1]);
+  require_absent(*store, words[1]);
+  store->put(words[1], snapshot);
+  note(fmt::format("imported {} as memory '{}'", words[0], words[1]), line.quiet());
+  return 0;
+}
+
+}  // namespace perdure::app

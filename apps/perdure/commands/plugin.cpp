@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure plugin: every candidate, and what became of it.
+#include <fmt/format.h>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/subcommand.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/base/cpu.hpp"
+#include "core/base/json/json_write.hpp"
+#include "plugins/linked_plugins.hpp"
+
+namespace perdure::app {
+namespace {
+
+// Kernels that a loaded plugin brings; 0 for those that bring something else.
+size_t kernel_count(const PluginHost& host, const PluginRecord& record) {
+  if (record.kind != "kernels" || !record.loaded) return 0;
+  for (const PluginHost::KernelSet& set : host.kernel_sets())
+    if (set.plugin == record.name) return set.kernels.size();
+  return 0;
+}
+
+std::string full_name(const PluginRecord& record) {
+  return record.kind.empty() ? "?" : record.kind + "." + record.name;
+}
+
+std::string as_text(const PluginHost& host) {
+  std::string text = fmt::format("CPU: {}\n", cpu_feature_names(cpu_features()));
+  for (const PluginRecord& record : host.records()) {
+    const size_t kernels = kernel_count(host, record);
+    text += fmt::format("{:<26} {:<10} {}{}\n", full_name(record),
+                        record.loaded ? "loaded" : "not loaded", record.origin,
+                        kernels > 0 ? fmt::format(", {} kernels", kernels) : "");
+    if (!record.loaded) text += fmt::format("{:26}   because {}\n", "", record.reason);
+  }
+  return text;
+}
+
+Json as_json(const PluginHost& host) {
+  std::vector<Json> plugins;
+  for (const PluginRecord& record : host.records()) {
+    Json::Map entry{member("kind", record.kind), member("name", record.name),
+                    member("origin", record.origin), member("loaded", record.loaded),
+                    member("kernels", kernel_count(host, record))};
+    if (!record.loaded) entry.push_back(member("reason", record.reason));
+    plugins.push_back(object(std::move(entry)));
+  }
+  return object({member("cpu", cpu_feature_names(cpu_features())), member("plugins", plugins)});
+}
+
+int run_list(const Arguments& arguments) {
+  CommandLine line("plugin list", "Every plugin found: loaded, or why not.");
+  line.add_json();
+  if (!line.parse(arguments)) return 0;
+  const PluginHost host(linked_plugins(), line.settings().plugins.load);
+  print(line.json() ? json_text(as_json(host)) + "\n" : as_text(host));
+  return 0;
+}
+
+}  // namespace
+
+int run_plugin(const Arguments& arguments) {
+  static constexpr Command kCommands[] = {
+      {"list", "every plugin found: loaded, or why not", run_list}};
+  return run_subcommand("perdure plugin", "Strategies, kernels, threads and stores are plugins.",
+                        kCommands, arguments);
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure tokenize and detokenize: text to token ids and back.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/base/json/json_write.hpp"
+#include "core/model/model.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
+
+namespace perdure::app {
+namespace {
+
+// The tokenizer alone, without compiling anything. The model says how large the vocabulary is.
+Tokenizer open_tokenizer(const Settings& settings) {
+  if (settings.model.path.empty() || settings.model.tokenizer.empty())
+    throw UsageError(
+        "model.path and model.tokenizer are both needed; write them in the configuration or use "
+        "--set");
+  return Tokenizer::open(settings.model.tokenizer,
+                         Model::open(settings.model.path).spec().info.vocab_size);
+}
+
+// The words given, or else the file, or else standard input.
+std::string input_text(const std::vector<std::string>& words, const std::string& file) {
+  if (!words.empty() && !file.empty())
+    throw UsageError("give the text itself or a file with -f, not both");
+  if (!words.empty()) return fmt::format("{}", fmt::join(words, " "));
+  return read_file(file.empty() ? "-" : file);
+}
+
+}  // namespace
+
+int run_tokenize(const Arguments& arguments) {
+  std::vector<std::string> words;
+  std::string file;
+  bool bos = false, eos = false;
+  CommandLine line(
+      "tokenize [TEXT] [-f FILE] [--bos] [--eos]",
+      "Prints the token ids of a text in decimal. Without text or file it reads standard input.");
+  line.add("file,f", &file, "read the text from a file", "FILE")
+      .add_flag("bos", &bos, "put BOS (1) first")
+      .add_flag("eos", &eos, "put EOS (2) last")
+      .add_json()
+      .add_words("text", &words, 1);
+  if (!line.parse(arguments)) return 0;
+  const Tokenizer tokenizer = open_tokenizer(line.settings());
+  const std::vector<int32_t> ids = tokenizer.encode(input_text(words, file), bos, eos);
+  print(line.json() ? json_text(json(ids)) : fmt::format("{}", fmt::join(ids, " ")));
+  print("\n");
+  return 0;
+}
+
+int run_detokenize(const Arguments& arguments) {
+  std::vector<std::string> words;
+  std::string file;
+  CommandLine line("detokenize [ID ...] [-f FILE]",
+                   "Prints the text of token ids, and nothing for BOS and EOS. Without ids or file "
+                   "it reads standard "
+                   "input.");
+  line.add("file,f", &file, "read the ids from a file", "FILE").add_words("ids", &words, -1);
+  if (!line.parse(arguments)) return 0;
+  const Tokenizer tokenizer = open_tokenizer(line.settings());
+  const std::string name = !words.empty() ? "the command line"
+                           : file.empty() ? "standard input"
+                                          : file;
+  int32_t previous = Tokenizer::kBos;
+  for (const int32_t id : parse_tokens(input_text(words, file), tokenizer.vocab_size(), name)) {
+    if (id != Tokenizer::kBos && id != Tokenizer::kEos) print(tokenizer.decode(previous, id));
+    previous = id;
+  }
+  return 0;
+}
+
+}  // namespace perdure::app

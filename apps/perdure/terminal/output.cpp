@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/terminal/output.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <utility>
+
+#include "core/api/error.hpp"
+
+namespace perdure::app {
+namespace {
+
+constexpr size_t kHeldBytes = size_t{1} << 16;
+
+// What was printed and not yet handed to the system. Not stdio's buffer: that gives up, half
+// written, when Ctrl-C interrupts a slow terminal.
+std::string& held() {
+  static std::string text;
+  return text;
+}
+
+// False, with errno, if the file takes no more.
+bool write_all(int file, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(file, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  held() += text;
+  if (held().size() >= kHeldBytes) flush();
+}
+
+void flush() {
+  const std::string text = std::exchange(held(), "");
+  if (!write_all(STDOUT_FILENO, text))
+    throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+}
+
+void show(std::string_view text) { write_all(STDERR_FILENO, text); }
+
+void note(std::string_view line, bool quiet) {
+  if (!quiet) show(fmt::format("{}\n", line));
+}
+
+void TokenPrinter::print(int32_t token) {
+  app::print(stream_.push(tokenizer_.decode(previous_, token)));
+  previous_ = token;
+  flush();
+}
+
+void TokenPrinter::finish() {
+  app::print(stream_.flush());
+  flush();
+}
+
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  const size_t first = text.starts_with('-') ? 1 : 0;
+  for (size_t i = text.size(); i > first + 3;) text.insert(i -= 3, ",");
+  return text;
+}
+
+std::string bytes_text(double size_bytes) {
+  static constexpr std::array kUnits = {"B", "kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  while (size_bytes >= 999.5 && unit + 1 < kUnits.size()) {
+    size_bytes /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f} B", size_bytes)
+                   : fmt::format("{:.3g} {}", size_bytes, kUnits[unit]);
+}
+
+std::string time_text(int64_t seconds_since_1970) {
+  const std::time_t time = seconds_since_1970;
+  std::tm local = {};
+  localtime_r(&time, &local);
+  std::array<char, 32> text = {};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  return text.data();
+}
+
+}  // namespace perdure::app

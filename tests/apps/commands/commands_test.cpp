@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// tokenize, detokenize, logits, bench, plugin, inspect.
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include "core/base/json/json.hpp"
+#include "core/model/formats/safetensors.hpp"
+#include "tests/apps/program.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const Words kModel = golden_words("llama.v0.bin");
+
+std::vector<char> tensor_bytes(const std::string& path) {
+  const SafetensorsFile file(path);
+  const SafetensorsTensor* logits = file.find("logits");
+  REQUIRE(logits != nullptr);
+  const char* data = reinterpret_cast<const char*>(logits->bytes.data());
+  return {data, data + logits->bytes.size()};
+}
+
+}  // namespace
+
+TEST_CASE("tokenize and detokenize are inverse") {
+  const std::string text = "who is in the sun? \xc3\xa4\n";
+  const Outcome ids = run_perdure(Words{"tokenize"} + kModel, {.input = text});
+  CHECK(ids.status == 0);
+  CHECK(run_perdure(Words{"detokenize"} + kModel, {.input = ids.out}).out == text);
+  const Outcome argument = run_perdure(Words{"tokenize", "--bos", "--eos", "the sun"} + kModel);
+  CHECK(argument.out.starts_with("1 "));
+  CHECK(argument.out.ends_with(" 2\n"));
+  const Outcome json =
+      run_perdure(Words{"tokenize", "--json", "--bos", "--eos", "the sun"} + kModel);
+  const Json ids_of_json = Json::parse(json.out, "out");
+  CHECK(ids_of_json.list().front().integer() == 1);
+  CHECK(run_perdure(Words{"detokenize", "1", "2"} + kModel).out.empty());
+}
+
+TEST_CASE("what is no token id is refused with its place") {
+  const Outcome outcome = run_perdure(Words{"detokenize", "5", "320"} + kModel);
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err ==
+        "perdure: the command line: at byte 2 there is no token id between 0 and 319\n");
+}
+
+TEST_CASE("logits writes one row for every token, or for the last ones") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 5 9 200\n3 7");
+  const Words words = Words{"logits", "--tokens", folder / "ids"} + kModel;
+  REQUIRE(run_perdure(words + Words{"--out", folder / "all.safetensors"}).status == 0);
+  REQUIRE(run_perdure(words + Words{"--out", folder / "tail.safetensors", "--tail", "2"}).status ==
+          0);
+  const std::vector<char> all = tensor_bytes(folder / "all.safetensors");
+  const std::vector<char> tail = tensor_bytes(folder / "tail.safetensors");
+  CHECK(all.size() == 6 * 320 * sizeof(float));
+  REQUIRE(tail.size() == 2 * 320 * sizeof(float));
+  CHECK(std::equal(tail.begin(), tail.end(), all.end() - static_cast<long>(tail.size())));
+  REQUIRE(run_perdure(words + Words{"--out", folder / "more.safetensors", "--tail", "99"}).status ==
+          0);
+  CHECK(tensor_bytes(folder / "more.safetensors") == all);
+}
+
+TEST_CASE("a disk that fills while logits are written leaves the old file and no other") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 2 3 4 5 6 7 8");
+  write_all(folder / "out.safetensors", "old");
+  const Outcome outcome = run_perdure(
+      Words{"logits", "--tokens", folder / "ids", "--out", folder / "out.safetensors"} + kModel,
+      {.most_file_bytes = 4096});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("out.safetensors") != std::string::npos);
+  CHECK(read_all(folder / "out.safetensors") == "old");
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
+}
+
+TEST_CASE("logits replace a file and nothing else") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 2");
+  const std::string pipe = folder / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  for (const std::string& path : {pipe, folder.path().string()}) {
+    const Outcome outcome =
+        run_perdure(Words{"logits", "--tokens", folder / "ids", "--out", path} + kModel);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err ==
+          "perdure: " + path + " is a device or a folder, not a file; choose another name\n");
+  }
+  CHECK(std::filesystem::is_fifo(pipe));
+}
+
+TEST_CASE("logits refuses tokens outside the vocabulary and empty lists, and writes nothing") {
+  const TemporaryFolder folder;
+  write_all(folder / "bad", "1 320");
+  write_all(folder / "empty", "\n");
+  const Words words = Words{"logits", "--out", folder / "out"} + kModel;
+  const Outcome bad = run_perdure(words + Words{"--tokens", folder / "bad"});
+  CHECK(bad.status == 1);
+  CHECK(bad.err ==
+        "perdure: " + (folder / "bad") + ": at byte 2 there is no token id between 0 and 319\n");
+  CHECK(run_perdure(words + Words{"--tokens", folder / "empty"}).status == 1);
+  CHECK(run_perdure(words + Words{"--tokens", folder / "none"}).status == 1);
+  CHECK_FALSE(std::filesystem::exists(folder / "out"));
+}
+
+TEST_CASE("bench reports speed with its spread, memory and bandwidth, as text and as JSON") {
+  const Words words =
+      Words{"bench", "--prompt", "20", "--generate", "5", "--repeat", "2", "-q"} + kModel;
+  const Outcome text = run_perdure(words);
+  CHECK(text.status == 0);
+  for (const char* word :
+       {"prefill", "decode", "peak memory", "state", "weights", "bandwidth", "kernels"})
+    CHECK(text.out.find(word) != std::string::npos);
+  const Json json = Json::parse(run_perdure(words + Words{"--json"}).out, "out");
+  const Json& decode = json.at("decode_tokens_per_second");
+  CHECK(decode.at("min").real() > 0);
+  CHECK(decode.at("min").real() <= decode.at("median").real());
+  CHECK(decode.at("median").real() <= decode.at("max").real());
+  CHECK(json.at("runs").integer() == 2);
+  CHECK(json.at("weight_bytes_per_token").integer() > 100000);
+  CHECK(json.at("configuration").text().size() == 32);
+}
+
+TEST_CASE("bench refuses what does not fit a session, and makes its defaults fit") {
+  const Words words =
+      Words{"bench", "--repeat", "1", "-q", "--set", "attention.max_length=64"} + kModel;
+  CHECK(run_perdure(words + Words{"--prompt", "60", "--generate", "5"}).status == 2);
+  CHECK(run_perdure(words + Words{"--json"}).status == 0);
+}
+
+TEST_CASE("plugin list names every plugin and says why one is not loaded") {
+  const Outcome text = run_perdure({"plugin", "list"});
+  CHECK(text.status == 0);
+  for (const char* name :
+       {"attention.full", "attention.memory", "kernels.scalar", "threads.serial", "stores.file"})
+    CHECK(text.out.find(name) != std::string::npos);
+  const Json json = Json::parse(run_perdure({"plugin", "list", "--json"}).out, "out");
+  for (const auto& plugin : json.at("plugins").list())
+    CHECK((plugin.at("loaded").flag() || !plugin.at("reason").text().empty()));
+  const TemporaryFolder folder;
+  write_all(folder / "libno.so", "no library");
+  const Outcome broken =
+      run_perdure({"plugin", "list", "--set", "plugins.load=[" + (folder / "libno.so") + "]"});
+  CHECK(broken.status != 0);
+  CHECK(broken.err.find("libno.so") != std::string::npos);
+}
+
+TEST_CASE("inspect shows the model, its graphs and its plans") {
+  const Outcome model = run_perdure(Words{"inspect", "model"} + kModel);
+  CHECK(model.status == 0);
+  CHECK(model.out.find("vocab_size           320") != std::string::npos);
+  CHECK(model.out.find("token_embd.weight") != std::string::npos);
+  const Json json =
+      Json::parse(run_perdure(Words{"inspect", "model", "--json"} + kModel).out, "out");
+  CHECK(json.at("vocab_size").integer() == 320);
+  CHECK(run_perdure(Words{"inspect", "graph"} + kModel).out.find("mat_mul") != std::string::npos);
+  CHECK(
+      run_perdure(Words{"inspect", "graph", "step", "--dot"} + kModel).out.starts_with("digraph"));
+  CHECK(run_perdure(Words{"inspect", "plan"} + kModel).out.find("mat_mul_f32_scalar") !=
+        std::string::npos);
+  CHECK(run_perdure(Words{"inspect", "graph", "stp"} + kModel).status == 2);
+  const Outcome memory =
+      run_perdure(Words{"inspect", "graph"} + golden_words("memC_zero_unshared.q80.bin"));
+  CHECK(memory.out.find("end") != std::string::npos);
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure memory, and what becomes of memories that are damaged, foreign or in use.
+#include <doctest/doctest.h>
+
+#include "core/base/json/json.hpp"
+#include "core/runtime/plugin_host.hpp"
+#include "plugins/linked_plugins.hpp"
+#include "tests/apps/program.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const Words kModel = golden_words("memC_zero_unshared.q80.bin");
+
+// A store with the memory 's' in it: two generations.
+struct Store {
+  TemporaryFolder folder;
+  std::string path = folder / "store";
+  Words words = {"--set", "store.path=" + path};
+
+  Store() {
+    write("the sun");
+    write(" and more");
+  }
+  Outcome write(const std::string& prompt, const Words& model = kModel,
+                const std::string& name = "s") {
+    return run_perdure(Words{"generate", "--session", name, "-p", prompt, "-n", "2"} + model +
+                       words);
+  }
+  Outcome memory(const Words& more) { return run_perdure(Words{"memory"} + more + words); }
+  Json::List list() {
+    const Json stored = Json::parse(memory({"list", "--json"}).out, "out");
+    return stored.list();
+  }
+};
+
+// Turns one byte in the middle of a file.
+void damage(const std::string& path) {
+  std::string bytes = read_all(path);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 0x40);
+  write_all(path, bytes);
+}
+
+}  // namespace
+
+TEST_CASE("list, inspect and verify say what the store keeps") {
+  Store store;
+  const Json::List list = store.list();
+  REQUIRE(list.size() == 2);
+  CHECK(list[0].at("generation").integer() == 2);
+  CHECK(list[1].at("generation").integer() == 1);
+  CHECK(store.memory({"verify"}).out == "s generation 2: ok\ns generation 1: ok\n");
+  const Json newest = Json::parse(store.memory({"inspect", "s", "--json"}).out, "out");
+  const Json before =
+      Json::parse(store.memory({"inspect", "s", "--json", "--generation", "1"}).out, "out");
+  CHECK(newest.at("position").integer() > before.at("position").integer());
+  const Outcome text = store.memory({"inspect", "s"});
+  CHECK(text.out.find("blk.0.mem_raw") != std::string::npos);
+  CHECK(text.out.find("strategy: memory") != std::string::npos);
+}
+
+TEST_CASE("an empty store is no error") {
+  const TemporaryFolder folder;
+  const Words words = {"--set", "store.path=" + (folder / "none")};
+  const Outcome outcome = run_perdure(Words{"memory", "list"} + words);
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.empty());
+  CHECK(outcome.err.find("no memories in") != std::string::npos);
+  CHECK(run_perdure(Words{"memory", "inspect", "x"} + words).status == 1);
+  CHECK(run_perdure(Words{"memory", "remove", "x"} + words).status == 1);
+  CHECK(run_perdure(Words{"memory", "verify", "x"} + words).status == 1);
+}
+
+TEST_CASE("an exported memory is imported elsewhere and goes on alike") {
+  Store store, other;
+  const std::string file = store.folder / "s.memory";
+  REQUIRE(store.memory({"export", "s", file}).status == 0);
+  REQUIRE(other.memory({"import", file, "moved"}).status == 0);
+  CHECK(store.write(" again").out == other.write(" again", kModel, "moved").out);
+}
+
+TEST_CASE("export and import replace nothing that exists") {
+  Store store;
+  const std::string file = store.folder / "s.memory";
+  REQUIRE(store.memory({"export", "s", file}).status == 0);
+  const std::string bytes = read_all(file);
+  CHECK(store.memory({"export", "s", file}).err ==
+        "perdure: " + file + " exists; remove it or choose another name\n");
+  CHECK(read_all(file) == bytes);
+  CHECK(store.memory({"import", file, "s"}).err ==
+        "perdure: memory 's' exists; remove it or choose another name\n");
+  CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("import refuses what is no memory, and stores nothing") {
+  Store store;
+  const std::string file = store.folder / "s.memory";
+  REQUIRE(store.memory({"export", "s", file}).status == 0);
+  damage(file);
+  const Outcome damaged = store.memory({"import", file, "x"});
+  CHECK(damaged.status == 1);
+  CHECK(damaged.err.starts_with("perdure: " + file + ": "));
+  write_all(file, "no memory");
+  CHECK(store.memory({"import", file, "x"}).status == 1);
+  CHECK(store.memory({"import", file + ".none", "x"}).status == 1);
+  CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("the raw files of llama2Rnn's C program go in and out") {
+  Store store;
+  const std::string raw = store.folder / "raw.bin", again = store.folder / "again.bin";
+  REQUIRE(store.memory(Words{"export", "s", raw, "--legacy"} + kModel).status == 0);
+  REQUIRE(store.memory(Words{"import", raw, "r", "--legacy"} + kModel).status == 0);
+  REQUIRE(store.memory(Words{"export", "r", again, "--legacy"} + kModel).status == 0);
+  CHECK(read_all(again) == read_all(raw));
+  write_all(raw, read_all(raw) + "x");
+  const Outcome outcome = store.memory(Words{"import", raw, "bad", "--legacy"} + kModel);
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find(raw) != std::string::npos);
+}
+
+TEST_CASE("remove deletes all generations of one memory") {
+  Store store;
+  store.write("other", kModel, "t");
+  CHECK(store.memory({"remove", "s"}).status == 0);
+  const Json::List list = store.list();
+  REQUIRE(list.size() == 1);
+  CHECK(list[0].at("name").text() == "t");
+}
+
+TEST_CASE("an unreadable memory is named, refused and never overwritten") {
+  Store store;
+  damage(store.path + "/s@2");
+  const std::string bytes = read_all(store.path + "/s@2");
+  for (const Words& words : {Words{"generate", "--session", "s", "-p", "x", "-n", "1"},
+                             Words{"chat", "--session", "s"}}) {
+    const Outcome outcome = run_perdure(words + kModel + store.words);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err.starts_with("perdure: memory 's' (generation 2, in " + store.path +
+                                  ") cannot be used and stays as it is: "));
+    CHECK(outcome.err.find("`perdure memory export s FILE --generation 1`") != std::string::npos);
+  }
+  CHECK(read_all(store.path + "/s@2") == bytes);
+  CHECK(store.list().size() == 2);
+  const Outcome verify = store.memory({"verify"});
+  CHECK(verify.status == 1);
+  CHECK(verify.out.find("s generation 1: ok\n") != std::string::npos);
+  CHECK(verify.err == "perdure: 1 of 2 stored memories cannot be read; nothing was changed\n");
+  CHECK(store.memory({"export", "s", store.folder / "out"}).status == 1);
+  CHECK(store.memory({"export", "s", store.folder / "out", "--generation", "1"}).status == 0);
+}
+
+TEST_CASE("a memory of another model or strategy is refused and stays") {
+  Store store;
+  for (const Words& model :
+       {golden_words("llama.v0.bin"), kModel + Words{"--set", "attention.update=never"}}) {
+    const Outcome outcome = store.write("x", model);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err.find("belongs to another model or configuration") != std::string::npos);
+    CHECK(outcome.err.ends_with("; choose another name with --session\n"));
+  }
+  CHECK(store.list().size() == 2);
+  CHECK(store.write(" and on").status == 0);
+}
+
+TEST_CASE("a session in use is refused and its holder is named") {
+  Store store;
+  const PluginHost plugins(linked_plugins(), {});
+  const auto lock = plugins.store("file").open(store.path)->lock("s");
+  const std::string holder = "process " + std::to_string(getpid());
+  for (const Words& words : {Words{"generate", "--session", "s", "-p", "x", "-n", "1"},
+                             Words{"chat", "--session", "s"}}) {
+    const Outcome outcome = run_perdure(words + kModel + store.words);
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err.find(holder) != std::string::npos);
+  }
+  CHECK(store.memory({"remove", "s"}).status == 1);
+  CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("names that climb out of the store are refused") {
+  Store store;
+  for (const char* name : {"../s", "a/b", "..", ".", "", "a b"}) {
+    CAPTURE(name);
+    const Outcome outcome = store.write("x", kModel, name);
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find("is no name for a memory") != std::string::npos);
+    CHECK(store.memory({"inspect", name}).status == 2);
+    CHECK(store.memory({"remove", name}).status == 2);
+  }
+}
+
+TEST_CASE("a disk that fills while saving is one sentence, and the memory before is kept") {
+  Store store;
+  const std::string bytes = read_all(store.path + "/s@2");
+  const Outcome outcome =
+      run_perdure(Words{"generate", "--session", "s", "-p", " x", "-n", "2"} + kModel + store.words,
+                  {.most_file_bytes = 8192});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.out.starts_with(" x"));
+  CHECK(outcome.err.find("cannot save memory 's'") != std::string::npos);
+  CHECK(read_all(store.path + "/s@2") == bytes);
+  CHECK(store.memory({"verify"}).status == 0);
+}
+
+TEST_CASE("a store in a place that cannot be is one sentence") {
+  const TemporaryFolder folder;
+  write_all(folder / "file", "");
+  const Outcome outcome = run_perdure(Words{"generate", "--session", "s", "-p", "x"} + kModel +
+                                      Words{"--set", "store.path=" + (folder / "file") + "/store"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("Not a directory") != std::string::npos);
+}

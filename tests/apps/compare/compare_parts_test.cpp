@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The parts of perdure compare that need no process: keys of cells, their files, tables, estimates.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "apps/perdure/compare/cell_runner.hpp"
+#include "apps/perdure/compare/comparison_files.hpp"
+#include "apps/perdure/compare/estimate.hpp"
+#include "apps/perdure/compare/tables.hpp"
+#include "apps/perdure/compare/work_progress.hpp"
+#include "core/eval/results.hpp"
+#include "tests/apps/compare/compare_fixture.hpp"
+
+using namespace perdure;
+using namespace perdure::app;
+using namespace perdure::testing;
+
+namespace {
+
+std::string key_with(const SmallComparison& small, const std::vector<std::string>& overrides,
+                     const Cell& cell = {0, 0, 16}) {
+  const ComparePlan plan = make_plan(load_comparison(small.file, overrides));
+  return CellRunner(plan, 0).key(cell);
+}
+
+CellOutcome some_outcome() {
+  CellOutcome outcome{.state = CellOutcome::State::kDone, .seconds = 0.25};
+  outcome.result.figures.push_back(
+      {"loss", {{0.5, {1.0, 1.0 / 3, std::numeric_limits<double>::quiet_NaN()}}}});
+  return outcome;
+}
+
+Comparison some_comparison() {
+  Comparison c;
+  c.lengths = {8, 16};
+  c.entries.resize(2);
+  c.entries[0].name = "plain, \"long\"";
+  c.entries[1].name = "b";
+  c.measures.push_back({.name = "loss", .title = "Loss", .unit = "nats"});
+  const auto cell = [](int64_t entry, int64_t length, double value) {
+    return ComparedCell{.entry = entry,
+                        .length = length,
+                        .state = ComparedCell::State::kDone,
+                        .samples = 4,
+                        .figure = {value, value - 0.1, value + 0.1}};
+  };
+  c.cells = {cell(0, 8, 2.5), cell(0, 16, 2.25), cell(1, 8, 2.0)};
+  c.cells.push_back({.entry = 1,
+                     .length = 16,
+                     .state = ComparedCell::State::kRefused,
+                     .reason = "it\ncannot be"});
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "the key of a cell changes with everything that changes its samples, and with nothing "
+    "else") {
+  const SmallComparison small;
+  const std::string key = key_with(small, {});
+  for (const std::string same :
+       {"compare.title=Other", "compare.samples=20", "compare.out=elsewhere", "threads.count=2",
+        "compare.baseline=window", "step.max_rows=7", "sampling.seed=9",
+        "compare.entries.linear.attention.factor=3"})
+    CHECK_MESSAGE(key_with(small, {same}) == key, same);
+
+  std::set<std::string> keys{key};
+  const std::string models = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/";
+  for (const std::string& other :
+       {std::string("compare.samples=21"), std::string("compare.seed=2"),
+        std::string("compare.lengths=[16,128]"), std::string("compare.measures={loss: {tail: 4}}"),
+        std::string("compare.measures={perplexity: {}}"),
+        std::string("compare.entries.plain.attention.rope_theta=500"),
+        std::string("compare.entries.plain.input=clip"),
+        "model.path=" + models + "llama_unshared.v0.bin",
+        std::string("kernels={pin: {mat_mul: mat_mul_f32_scalar}, prefer: [simd]}")}) {
+    CAPTURE(other);
+    CHECK(keys.insert(key_with(small, {other})).second);
+  }
+  CHECK(keys.insert(key_with(small, {}, {0, 0, 32})).second);
+  CHECK(keys.insert(key_with(small, {}, {0, 1, 16})).second);
+  CHECK(keys.insert(key_with(small, {}, {1, 0, 16})).second);
+  write_all(small.folder / "tokens", read_all(small.folder / "tokens") + "5\n");
+  CHECK(keys.insert(key_with(small, {})).second);
+}
+
+TEST_CASE("entries that are the same share their cells, whatever their names") {
+  const SmallComparison small;
+  const std::string same = "compare.entries.again={attention: {strategy: full}}";
+  CHECK(key_with(small, {same}, {4, 0, 16}) == key_with(small, {}));
+}
+
+TEST_CASE("a finished cell reads back as it was written") {
+  const std::string text = outcome_text("k", some_outcome());
+  const CellOutcome read = parse_outcome(text, "k", "file");
+  CHECK(read.state == CellOutcome::State::kDone);
+  CHECK(read.seconds == 0.25);
+  REQUIRE(read.result.figures.size() == 1);
+  const MeasurePoint& point = read.result.figures[0].points.at(0);
+  CHECK(point.axis == 0.5);
+  CHECK(point.samples[1] == 1.0 / 3);
+  CHECK(std::isnan(point.samples[2]));
+  CHECK(outcome_text("k", read) == text);
+}
+
+TEST_CASE("whatever was changed in a finished cell, it is refused") {
+  const std::string text = outcome_text("k", some_outcome());
+  CHECK_THROWS_WITH(parse_outcome(text, "other", "file"),
+                    "file is no finished cell: it is of another cell");
+  for (size_t size = 0; size < text.size(); ++size)
+    CHECK_THROWS_AS(parse_outcome(text.substr(0, size), "k", "file"), Error);
+  for (size_t i = 0; i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] ^= 1;
+    CHECK_THROWS_AS(parse_outcome(changed, "k", "file"), Error);
+  }
+  CHECK_THROWS_AS(parse_outcome(text + "x", "k", "file"), Error);
+}
+
+TEST_CASE("a store keeps what is done and refused, not what failed") {
+  const TemporaryFolder folder;
+  const CellStore store(folder / "cells");
+  store.make_folder();
+  CHECK(!store.find("a"));
+  store.keep("a", some_outcome());
+  CHECK(store.find("a")->seconds == 0.25);
+  store.keep("b", {.state = CellOutcome::State::kRefused, .reason = "no"});
+  CHECK(store.find("b")->reason == "no");
+  store.keep("c", {.state = CellOutcome::State::kFailed, .reason = "disk"});
+  CHECK(!store.find("c"));
+}
+
+TEST_CASE("fields of CSV are quoted where they must be") {
+  CHECK(csv_field("plain") == "plain");
+  CHECK(csv_field("a,b") == "\"a,b\"");
+  CHECK(csv_field("say \"x\"") == "\"say \"\"x\"\"\"");
+  CHECK(csv_field("two\nlines") == "\"two\nlines\"");
+  CHECK(comparison_csv(some_comparison()) ==
+        "entry,measure,unit,length,axis,state,samples,value,low,high,difference,difference_low,"
+        "difference_high,reason\r\n"
+        "\"plain, \"\"long\"\"\",loss,nats,8,,done,4,2.5,2.4,2.6,,,,\r\n"
+        "\"plain, \"\"long\"\"\",loss,nats,16,,done,4,2.25,2.15,2.35,,,,\r\n"
+        "b,loss,nats,8,,done,4,2,1.9,2.1,,,,\r\n"
+        "b,loss,nats,16,,refused,,,,,,,,\"it\ncannot be\"\r\n");
+}
+
+TEST_CASE("tables mark the best of each column, in colour only if asked") {
+  const std::string table =
+      "Loss, nats (lower is better)\n"
+      "                         8            16\n"
+      "plain, \"long\"  2.500 ±0.10   2.250 ±0.10\n"
+      "b              2.000 ±0.10*      refused\n"
+      "\n"
+      "b: refused: it\ncannot be [16]\n";
+  CHECK(comparison_tables(some_comparison(), false) == table);
+  const std::string coloured = comparison_tables(some_comparison(), true);
+  CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
+}
+
+TEST_CASE("figures are written with as many digits as people need") {
+  CHECK(figure_text({2.34567, 2.3, 2.4}, "nats") == "2.346 ±0.050");
+  CHECK(figure_text({0.5, 0.4, 0.6}, "share") == "50.0 % ±10.0");
+  CHECK(figure_text({123456, 123456, 123456}, "bytes") == "123 kB");
+  CHECK(figure_text({12345.6, 12300, 12391.2}, "tokens/s") == "12,346 ±46");
+  CHECK(figure_text({12345.6, 12345.6, 12345.6}, "tokens/s") == "12,346");
+  CHECK(figure_text({std::nan(""), 0, 0}, "nats") == "no number");
+}
+
+TEST_CASE("a cost is fitted to two readings and is never negative") {
+  // 2 + 0.01 p per token: n (2 + 0.005 n) in all.
+  const ReadingCost cost = fit_cost(64, 64 * 2.32, 1024, 1024 * 7.12);
+  CHECK(cost.per_token == doctest::Approx(2));
+  CHECK(cost.per_position == doctest::Approx(0.01));
+  CHECK(cost.seconds(100, 200) == doctest::Approx(300));
+  const ReadingCost warm = fit_cost(64, 100, 1024, 1024);  // the first tokens were slower
+  CHECK(warm.per_position == 0);
+  CHECK(warm.per_token == 1);
+}
+
+TEST_CASE("progress of a comparison says cells, rate and time left") {
+  const WorkDone done{
+      .cells = 3, .all_cells = 12, .tokens = 5000, .estimated = 10, .all_estimated = 40};
+  CHECK(work_line(done, 2.0, "plain/loss/16") ==
+        "[#####...............]  25 %  3 of 12 cells, 2,500 tokens/s, 0:06 left, plain/loss/16");
+  CHECK(duration_text(65) == "1:05");
+  CHECK(duration_text(7380) == "2:03:00");
+}

@@ -5,7 +5,7 @@
 // of the last layer, beside the usual keys and values of self-attention.
 #include "tests/conformance/parallel_proof.hpp"
 
-#include "core/api/rotary_attention.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure::testing {
 namespace {

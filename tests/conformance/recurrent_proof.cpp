@@ -6,7 +6,8 @@
 // behind the last layer into "written"; `end` makes "memory".
 #include "tests/conformance/recurrent_proof.hpp"
 
-#include "core/api/rotary_attention.hpp"
+#include "sdk/kernel.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure::testing {
 namespace {
@@ -26,37 +27,16 @@ int prepare(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void divide(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
+void place_row(const PlaceParams& p, const perdure_call& call, int64_t r) {
+  const perdure_row& row = call.step->rows[r];
+  auto* place = kernels::row_of<int64_t>(call.outputs[0], r);
+  if (row.role == PERDURE_ROLE_TOKEN) *place = p.tokens + row.position % p.segment;
+  if (row.role == kReadRole) *place = row.index;
+  if (row.role == kWriteRole) *place = p.written + row.index;
 }
 
-void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const PlaceParams*>(call->params);
-  const perdure_tensor& out = call->outputs[0].tensor;
-  for (int64_t i = begin; i < end; ++i) {
-    const perdure_row& row = call->step->rows[i];
-    auto* place =
-        reinterpret_cast<int64_t*>(static_cast<char*>(out.data) + i * out.row_stride_bytes);
-    if (row.role == PERDURE_ROLE_TOKEN) *place = p.tokens + row.position % p.segment;
-    if (row.role == kReadRole) *place = row.index;
-    if (row.role == kWriteRole) *place = p.written + row.index;
-  }
-}
-
-constexpr perdure_kernel place_kernel() {
-  perdure_kernel kernel{};
-  kernel.struct_size = sizeof(perdure_kernel);
-  kernel.name = "segment_place_scalar";
-  kernel.op = "segment_place";
-  kernel.isa = "scalar";
-  kernel.params_bytes = sizeof(PlaceParams);
-  kernel.prepare = prepare;
-  kernel.divide = divide;
-  kernel.run = run;
-  return kernel;
-}
-
-constexpr perdure_kernel kKernels[] = {place_kernel()};
+constexpr perdure_kernel kKernels[] = {kernels::make_row_kernel<PlaceParams, place_row>(
+    "segment_place_scalar", "segment_place", prepare)};
 
 std::vector<ValueType> place_type(const std::vector<ValueType>&, const Attributes&) {
   return {{.kind = ValueKind::kRows, .dtype = PERDURE_I64, .rows = 0, .columns = 1}};

@@ -2,7 +2,7 @@
 
 #include "tests/conformance/window_proof.hpp"
 
-#include "core/api/rotary_attention.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure::testing {
 namespace {

@@ -60,6 +60,16 @@ class Layers(LintCase):
         self.write("plugins/attention/b/b.cpp", '#include "core/base/buffer.hpp"\n')
         self.assert_finds("layers.py", "plugins/attention/b/b.cpp:1:")
 
+    def test_the_sdk_is_open_to_plugins_and_sees_the_interfaces_only(self):
+        self.write("plugins/attention/a/a.cpp", '#include "sdk/kernel.hpp"\n')
+        self.write("sdk/kernel.hpp", HEADER + '#include "core/api/kernel.h"\n')
+        self.assert_passes("layers.py")
+        self.write("core/runtime/a.cpp", '#include "sdk/kernel.hpp"\n')
+        self.assert_finds("layers.py", "core/runtime/a.cpp:1:")
+        self.write("core/runtime/a.cpp", "")
+        self.write("sdk/rope.hpp", HEADER + '#include "core/base/buffer.hpp"\n')
+        self.assert_finds("layers.py", "sdk/rope.hpp:5:")
+
     def test_a_third_party_header_outside_its_room_is_found(self):
         self.write("core/config/a.cpp", "#include <vector>\n#include <yaml-cpp/yaml.h>\n")
         self.assert_passes("layers.py")

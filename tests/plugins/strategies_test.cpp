@@ -10,9 +10,9 @@
 #include <set>
 #include <string>
 
-#include "core/api/rotary_attention.hpp"
 #include "core/runtime/plugin_host.hpp"
 #include "plugins/linked_plugins.hpp"
+#include "sdk/rotary_attention.hpp"
 
 using namespace perdure;
 

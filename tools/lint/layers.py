@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Includes point down (docs/architecture.md): rooms see only what lies below them, plugins see core/api only,
+"""Includes point down (docs/architecture.md): rooms see only what lies below them, plugins see core/api and sdk only,
 third-party headers stay in their one room, and the graph and the runtime know no strategy and no architecture by name."""
 
 import re
@@ -10,18 +10,19 @@ import tree
 # What each place may include from the tree besides its own folder.
 BELOW = {
     "core/api": [],
+    "sdk": ["core/api"],
     "core/base": ["core/api"],
     "core/config": ["core/api", "core/base"],
     "core/graph": ["core/api", "core/base"],
-    "core/model": ["core/api", "core/base", "core/config", "core/graph"],
+    "core/model": ["core/api", "sdk", "core/base", "core/config", "core/graph"],
     "core/runtime": ["core/api", "core/base", "core/config", "core/graph"],
     "core/engine": ["core/api", "core/base", "core/config", "core/graph", "core/model", "core/runtime"],
     "core/eval": ["core/api", "core/base", "core/config", "core/graph", "core/model", "core/runtime", "core/engine"],
-    "plugins/kernels": ["core/api", "plugins/kernels/common"],
-    "plugins": ["core/api"],
+    "plugins/kernels": ["core/api", "sdk", "plugins/kernels/common"],
+    "plugins": ["core/api", "sdk"],
     "apps": ["core", "plugins/linked_plugins.hpp"],
     "bench": ["core", "plugins/linked_plugins.hpp", "tests/support"],
-    "tests": ["core", "plugins", "apps"],
+    "tests": ["core", "sdk", "plugins", "apps"],
 }
 
 # The one place of each third-party library, by the beginning of its headers' names.
@@ -59,7 +60,7 @@ STANDARD = set(
 # The operating system; not for core/api, core/graph and core/model, in which there is no machine.
 SYSTEM = re.compile(r"(sys|linux|asm)/|(cpuid|cxxabi|dirent|elf|fcntl|glob|langinfo|link|locale|malloc|poll|pthread|pty|pwd|sched|"
                     r"spawn|termios|unistd|wchar)\.h")
-NO_SYSTEM = ("core/api", "core/graph")
+NO_SYSTEM = ("core/api", "sdk", "core/graph")
 
 # Layer parts, architectures and strategies. Names of strategies that are English words count as whole strings only.
 NAMES = re.compile(r"llama|lstm|rwkv|cepe|gguf|ffn|feed_forward|attn|token_embd|mem_raw|mem_len|sliding|ema\b|\brmt\b|"

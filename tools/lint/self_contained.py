@@ -34,7 +34,7 @@ def check(top, path: str, as_c: bool):
 
 def main():
     top = tree.root()
-    headers = [str(p) for p in tree.files(top, ".hpp", ".h") if str(p).startswith(("core/", "plugins/", "apps/", "tests/"))]
+    headers = [str(p) for p in tree.files(top, ".hpp", ".h") if str(p).startswith(("core/", "sdk/", "plugins/", "apps/", "tests/"))]
     jobs = [(h, False) for h in headers] + [(h, True) for h in headers if h.startswith("core/api/") and h.endswith(".h")]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         found = list(pool.map(lambda job: check(top, *job), jobs))

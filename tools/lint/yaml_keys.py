@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/configuration.md and the sources name the same keys: those that core/config reads, and the options that strategies
-state, those they share (core/api) and their own (plugins/attention)."""
+state, those they share (sdk) and their own (plugins/attention)."""
 
 import re
 
@@ -39,13 +39,13 @@ def keys_read(path: str, text: str):
 
 
 def options_stated(top):
-    """(strategy, option, path, line) of every option a strategy states, or SHARED for those of core/api."""
-    for folder in ("core/api", "plugins/attention"):
+    """(strategy, option, path, line) of every option a strategy states, or SHARED for those of sdk."""
+    for folder in ("sdk", "plugins/attention"):
         for relative in tree.files(top / folder, ".cpp", ".hpp"):
             path = f"{folder}/{relative}"
             text = tree.without_comments((top / path).read_text())
             for match in OPTION.finditer(text):
-                owner = SHARED if folder == "core/api" else relative.parts[0]
+                owner = SHARED if folder == "sdk" else relative.parts[0]
                 yield owner, match.group(1), path, line_of(text, match.start())
 
 

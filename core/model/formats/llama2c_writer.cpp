@@ -13,8 +13,8 @@
 #include <set>
 
 #include "core/api/error.hpp"
-#include "core/api/rope.hpp"
 #include "core/model/formats/weight_values.hpp"
+#include "sdk/rope.hpp"
 
 namespace perdure {
 namespace {

@@ -12,8 +12,8 @@
 #include <string>
 
 #include "core/api/plugin.h"
-#include "core/api/rotary_attention.hpp"
 #include "plugins/attention/chunk_lstm/mix_rows.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure {
 namespace {

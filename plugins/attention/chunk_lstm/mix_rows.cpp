@@ -4,7 +4,8 @@
 #include "plugins/attention/chunk_lstm/mix_rows.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "sdk/kernel.hpp"
 
 namespace perdure {
 namespace {
@@ -20,48 +21,22 @@ int prepare(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void divide(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
-}
-
-template <typename T>
-T* row_of(const perdure_value& value, int64_t row) {
-  return reinterpret_cast<T*>(static_cast<char*>(value.tensor.data) +
-                              row * value.tensor.row_stride_bytes);
-}
-
-void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const int64_t n = static_cast<const MixParams*>(call->params)->columns;
-  for (int64_t i = begin; i < end; ++i) {
-    const perdure_session& session = call->step->sessions[call->step->rows[i].session];
-    const perdure_state_view& view = session.states[call->inputs[0].state];
-    const int64_t r = *row_of<int64_t>(call->inputs[2], i);
-    const char* mix = row_of<char>(call->inputs[1], r);
-    float* y = row_of<float>(call->outputs[0], i);
-    std::fill(y, y + n, 0.0f);
-    for (int64_t s = 0; s <= r; ++s) {
-      float weight;  // weights of a mapped file may be unaligned
-      std::memcpy(&weight, mix + s * static_cast<int64_t>(sizeof weight), sizeof weight);
-      const auto* u = reinterpret_cast<const float*>(perdure_state_row(&view, s));
-      for (int64_t c = 0; c < n; ++c) y[c] += weight * u[c];
-    }
+// Weights of a mapped file may be unaligned.
+void mix_row(const MixParams& p, const perdure_call& call, int64_t row) {
+  const perdure_state_view& state = kernels::state_at(call, row, call.inputs[0]);
+  const int64_t r = *kernels::row_of<int64_t>(call.inputs[2], row);
+  const void* mix = kernels::row_of<void>(call.inputs[1], r);
+  float* y = kernels::row_of<float>(call.outputs[0], row);
+  std::fill(y, y + p.columns, 0.0f);
+  for (int64_t s = 0; s <= r; ++s) {
+    const float weight = kernels::load_f32(mix, s);
+    const float* u = kernels::state_row(state, s);
+    for (int64_t c = 0; c < p.columns; ++c) y[c] += weight * u[c];
   }
 }
 
-constexpr perdure_kernel mix_kernel() {
-  perdure_kernel kernel{};
-  kernel.struct_size = sizeof(perdure_kernel);
-  kernel.name = "mix_rows_f32_scalar";
-  kernel.op = "mix_rows";
-  kernel.isa = "scalar";
-  kernel.params_bytes = sizeof(MixParams);
-  kernel.prepare = prepare;
-  kernel.divide = divide;
-  kernel.run = run;
-  return kernel;
-}
-
-constexpr perdure_kernel kKernels[] = {mix_kernel()};
+constexpr perdure_kernel kKernels[] = {
+    kernels::make_row_kernel<MixParams, mix_row>("mix_rows_f32_scalar", "mix_rows", prepare)};
 
 std::vector<ValueType> result(const std::vector<ValueType>& in, const Attributes&) {
   const bool fits = in.size() == 3 && in[0].kind == ValueKind::kState &&

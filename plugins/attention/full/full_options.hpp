@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "core/api/distances.hpp"
 #include "plugins/attention/full/rare_rotary.hpp"
+#include "sdk/distances.hpp"
 
 namespace perdure {
 

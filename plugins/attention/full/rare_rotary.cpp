@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "sdk/kernel.hpp"
+
 namespace perdure {
 namespace {
 
@@ -24,69 +26,43 @@ int prepare(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void divide(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
-}
-
 float* row_of(const perdure_value& value, int64_t row) {
-  return reinterpret_cast<float*>(static_cast<char*>(value.tensor.data) +
-                                  row * value.tensor.row_stride_bytes);
+  return kernels::row_of<float>(value, row);
 }
 
-void run_absolute(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const Params*>(call->params);
-  for (int64_t r = begin; r < end; ++r)
-    for (int64_t i = 0; i < p.n; ++i)
-      row_of(call->outputs[0], r)[i] = std::fabs(row_of(call->inputs[0], r)[i]);
+void absolute_row(const Params& p, const perdure_call& call, int64_t row) {
+  for (int64_t i = 0; i < p.n; ++i)
+    row_of(call.outputs[0], row)[i] = std::fabs(row_of(call.inputs[0], row)[i]);
 }
 
-void run_sum(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const Params*>(call->params);
-  for (int64_t r = begin; r < end; ++r) {
-    const float* x = row_of(call->inputs[0], r);
-    const float* angles = row_of(call->inputs[1], r);
-    float* y = row_of(call->outputs[0], r);
-    for (int64_t i = 0; i < p.n; i += 2) {
-      const float cosine = angles[i % p.head_size], sine = angles[i % p.head_size + 1];
-      y[i] = x[i] * cosine + x[i + 1] * sine;
-      y[i + 1] = x[i] * sine + x[i + 1] * cosine;
-    }
+void sum_row(const Params& p, const perdure_call& call, int64_t row) {
+  const float* x = row_of(call.inputs[0], row);
+  const float* angles = row_of(call.inputs[1], row);
+  float* y = row_of(call.outputs[0], row);
+  for (int64_t i = 0; i < p.n; i += 2) {
+    const float cosine = angles[i % p.head_size], sine = angles[i % p.head_size + 1];
+    y[i] = x[i] * cosine + x[i + 1] * sine;
+    y[i + 1] = x[i] * sine + x[i + 1] * cosine;
   }
 }
 
 // x, then all cosines, then all sines.
-void run_append(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const Params*>(call->params);
+void append_row(const Params& p, const perdure_call& call, int64_t row) {
   const int64_t width = p.n - p.head_size, pairs = p.head_size / 2;
-  for (int64_t r = begin; r < end; ++r) {
-    const float* angles = row_of(call->inputs[1], r);
-    float* y = row_of(call->outputs[0], r);
-    std::memcpy(y, row_of(call->inputs[0], r), static_cast<size_t>(width) * sizeof(float));
-    for (int64_t i = 0; i < pairs; ++i) {
-      y[width + i] = angles[2 * i];
-      y[width + pairs + i] = angles[2 * i + 1];
-    }
+  const float* angles = row_of(call.inputs[1], row);
+  float* y = row_of(call.outputs[0], row);
+  std::memcpy(y, row_of(call.inputs[0], row), static_cast<size_t>(width) * sizeof(float));
+  for (int64_t i = 0; i < pairs; ++i) {
+    y[width + i] = angles[2 * i];
+    y[width + pairs + i] = angles[2 * i + 1];
   }
 }
 
-constexpr perdure_kernel make(const char* name, const char* op,
-                              void (*run)(const perdure_call*, int64_t, int64_t, void*)) {
-  perdure_kernel kernel{};
-  kernel.struct_size = sizeof(perdure_kernel);
-  kernel.name = name;
-  kernel.op = op;
-  kernel.isa = "scalar";
-  kernel.params_bytes = sizeof(Params);
-  kernel.prepare = prepare;
-  kernel.divide = divide;
-  kernel.run = run;
-  return kernel;
-}
-
 constexpr std::array kKernels = {
-    make("absolute_f32_scalar", "absolute", run_absolute),
-    make("sum_pairs_f32_scalar", "sum_pairs", run_sum),
-    make("append_angles_f32_scalar", "append_angles", run_append),
+    kernels::make_row_kernel<Params, absolute_row>("absolute_f32_scalar", "absolute", prepare),
+    kernels::make_row_kernel<Params, sum_row>("sum_pairs_f32_scalar", "sum_pairs", prepare),
+    kernels::make_row_kernel<Params, append_row>("append_angles_f32_scalar", "append_angles",
+                                                 prepare),
 };
 
 // Row values of F32; the second, if there is one, angles that fit the heads of the first.

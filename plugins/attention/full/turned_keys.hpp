@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "core/api/rotary_attention.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure {
 

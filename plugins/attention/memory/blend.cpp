@@ -3,6 +3,8 @@
 // `memory_blend`: its shape rule and its scalar kernel.
 #include "plugins/attention/memory/blend.hpp"
 
+#include "sdk/kernel.hpp"
+
 namespace perdure {
 namespace {
 
@@ -24,48 +26,22 @@ int prepare(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void divide(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
-}
-
-template <typename T>
-T* row_of(const perdure_value& value, int64_t row) {
-  return reinterpret_cast<T*>(static_cast<char*>(value.tensor.data) +
-                              row * value.tensor.row_stride_bytes);
-}
-
-void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  const auto& p = *static_cast<const BlendParams*>(call->params);
-  for (int64_t i = begin; i < end; ++i) {
-    const perdure_row& row = call->step->rows[i];
-    const float* x = row_of<float>(call->inputs[0], i);
-    const int64_t index = *row_of<int64_t>(call->inputs[2], i);
-    const auto& view = call->step->sessions[row.session].states[call->inputs[1].state];
-    auto* persistent = reinterpret_cast<float*>(perdure_state_row(&view, index));
-    float* y = row_of<float>(call->outputs[0], i);
-    const int64_t segment_end = row.position - row.position % p.mem_len + p.mem_len;
-    const bool blends = segment_end % p.every == 0;
-    for (int64_t c = 0; c < p.columns; ++c) {
-      if (blends) persistent[c] = p.old_weight * persistent[c] + p.new_weight * x[c];
-      y[c] = blends ? persistent[c] : x[c];
-    }
+void blend_row(const BlendParams& p, const perdure_call& call, int64_t row) {
+  const float* x = kernels::row_of<float>(call.inputs[0], row);
+  const int64_t index = *kernels::row_of<int64_t>(call.inputs[2], row);
+  float* persistent = kernels::state_row(kernels::state_at(call, row, call.inputs[1]), index);
+  float* y = kernels::row_of<float>(call.outputs[0], row);
+  const int64_t position = call.step->rows[row].position;
+  const int64_t segment_end = position - position % p.mem_len + p.mem_len;
+  const bool blends = segment_end % p.every == 0;
+  for (int64_t c = 0; c < p.columns; ++c) {
+    if (blends) persistent[c] = p.old_weight * persistent[c] + p.new_weight * x[c];
+    y[c] = blends ? persistent[c] : x[c];
   }
 }
 
-constexpr perdure_kernel blend_kernel() {
-  perdure_kernel kernel{};
-  kernel.struct_size = sizeof(perdure_kernel);
-  kernel.name = "memory_blend_f32_scalar";
-  kernel.op = "memory_blend";
-  kernel.isa = "scalar";
-  kernel.params_bytes = sizeof(BlendParams);
-  kernel.prepare = prepare;
-  kernel.divide = divide;
-  kernel.run = run;
-  return kernel;
-}
-
-constexpr perdure_kernel kKernels[] = {blend_kernel()};
+constexpr perdure_kernel kKernels[] = {kernels::make_row_kernel<BlendParams, blend_row>(
+    "memory_blend_f32_scalar", "memory_blend", prepare)};
 
 std::vector<ValueType> result(const std::vector<ValueType>& in, const Attributes&) {
   const bool fits = in.size() == 3 && in[0].kind == ValueKind::kRows &&

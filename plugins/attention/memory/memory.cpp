@@ -11,8 +11,8 @@
 #include <string>
 
 #include "core/api/plugin.h"
-#include "core/api/rotary_attention.hpp"
 #include "plugins/attention/memory/blend.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure {
 namespace {

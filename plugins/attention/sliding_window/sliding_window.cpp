@@ -6,8 +6,8 @@
 // un-rotated, key and query are rotated by their places among the visible keys, and no rotation
 // ever exceeds sinks + window places however long the session is. With `distances: clamped` it is
 // LM-Infinite (Han et al. 2023).
-#include "core/api/distances.hpp"
 #include "core/api/plugin.h"
+#include "sdk/distances.hpp"
 
 namespace perdure {
 namespace {

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "core/api/rotary_attention.hpp"
+#include "sdk/rotary_attention.hpp"
 
 namespace perdure {
 

@@ -16,8 +16,8 @@
 
 #include "core/api/operations.hpp"
 #include "core/api/options.hpp"
-#include "core/api/rope_scaling.hpp"
 #include "core/api/strategy.hpp"
+#include "sdk/rope_scaling.hpp"
 
 namespace perdure {
 

@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "core/api/options.hpp"
-#include "core/api/rope.hpp"
-#include "core/api/rope_scaling_options.hpp"
 #include "core/api/strategy.hpp"
+#include "sdk/rope.hpp"
+#include "sdk/rope_scaling_options.hpp"
 
 namespace perdure {
 

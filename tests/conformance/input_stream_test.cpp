@@ -8,7 +8,6 @@
 
 #include "core/engine/snapshot.hpp"
 #include "tests/conformance/strategy_candidates.hpp"
-#include "tests/support/sanitized.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -89,7 +88,6 @@ TEST_CASE("input streams: calls, steps and threads may cut the chunks anywhere")
   for (const auto& chunk : chunks) give(*engine, one_by_one, {chunk});
   CHECK(all_logits(*engine, one_by_one, tokens) == together);
   CHECK(logits_with(*make_engine(kParallel, {"step.max_rows=3"}), chunks, tokens) == together);
-  if (kThreadSanitized) return;
   const auto threads = make_engine(kParallel, {"threads.backend=tbb", "threads.count=2"});
   CHECK(logits_with(*threads, chunks, tokens) == together);
 }

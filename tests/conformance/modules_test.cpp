@@ -9,7 +9,6 @@
 #include <filesystem>
 
 #include "tests/support/engine_fixture.hpp"
-#include "tests/support/sanitized.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -76,7 +75,6 @@ TEST_CASE("every plugin of the tree is built as a module too") {
 
 TEST_CASE("a model gives the same bits with loaded modules as with linked plugins") {
   for (const Run& run : kRuns) {
-    if (kThreadSanitized && run.uses_tbb) continue;
     CAPTURE(run.model);
     Engine linked(golden_settings(run.model, run.overrides), linked_plugins());
     CHECK(count_loaded(linked, false) == 0);

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "tests/conformance/strategy_candidates.hpp"
-#include "tests/support/sanitized.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -122,7 +121,6 @@ TEST_CASE("strategies: the size of steps and the number of threads change no bit
     const auto tokens = text(engine, c, 8);
     const auto expected = alone(engine, tokens);
     CHECK(alone(*make_engine(c, {"step.max_rows=3"}), tokens) == expected);
-    if (kThreadSanitized) return;
     CHECK(alone(*make_engine(c, {"threads.backend=tbb", "threads.count=2"}), tokens) == expected);
   });
 }

@@ -9,24 +9,16 @@
 #include <vector>
 
 #include "plugins/linked_plugins.hpp"
-#include "tests/support/sanitized.hpp"
 
 using namespace perdure;
 
 namespace {
 
-// The threads plugins that can be judged in this build.
-std::vector<std::string> plugin_names(const PluginHost& host) {
-  std::vector<std::string> names = host.names("threads");
-  if (testing::kThreadSanitized) std::erase(names, "tbb");
-  return names;
-}
-
 // Calls `check` with every threads plugin and several counts.
 template <typename Check>
 void for_every_pool(const Check& check) {
   const PluginHost host(linked_plugins(), {});
-  for (const std::string& name : plugin_names(host))
+  for (const std::string& name : host.names("threads"))
     for (const int count : {1, 2, 3, 8}) {
       INFO(name, " with ", count, " threads");
       check(*host.threads(name).create(count), count);
@@ -115,7 +107,7 @@ TEST_CASE("a caller who is through first waits for those who have begun only") {
 
 TEST_CASE("two pools of one plugin live side by side") {
   const PluginHost host(linked_plugins(), {});
-  for (const std::string& name : plugin_names(host)) {
+  for (const std::string& name : host.names("threads")) {
     const auto one = host.threads(name).create(2), other = host.threads(name).create(4);
     for (int i = 0; i < 100; ++i) {
       Record a(2), b(4);
@@ -129,7 +121,7 @@ TEST_CASE("two pools of one plugin live side by side") {
 
 TEST_CASE("pools may be made and dropped again and again") {
   const PluginHost host(linked_plugins(), {});
-  for (const std::string& name : plugin_names(host))
+  for (const std::string& name : host.names("threads"))
     for (int i = 0; i < 20; ++i) {
       Record record(3);
       host.threads(name).create(3)->team(Record::note, &record);

@@ -12,7 +12,6 @@
 
 #include "core/engine/snapshot.hpp"
 #include "tests/support/engine_fixture.hpp"
-#include "tests/support/sanitized.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
@@ -184,7 +183,6 @@ TEST_CASE("threads, kernels, paths, step sizes and sampling do not keep a memory
                                   {"chat.system=Be brief."}};
   for (Overrides overrides : candidates) {
     CAPTURE(overrides[0]);
-    if (kThreadSanitized && overrides[0] == "threads.backend=tbb") continue;
     overrides.push_back(tokenizer_setting());
     Engine engine = make_engine(overrides);
     CHECK(refusal_of_default_memory(engine) == "");

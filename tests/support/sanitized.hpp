@@ -17,7 +17,7 @@ inline constexpr bool kSanitized = true;
 inline constexpr bool kSanitized = false;
 #endif
 
-// The thread sanitizer: libraries that are not built with it, such as the system's TBB, look like
+// The thread sanitizer: libraries that are not built with it, such as the system's MPI, look like
 // races to it.
 #if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
 inline constexpr bool kThreadSanitized = true;

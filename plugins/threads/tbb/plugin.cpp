@@ -15,6 +15,7 @@
 #include "core/api/error.hpp"
 #include "core/api/plugin.h"
 #include "core/api/threads.hpp"
+#include "plugins/threads/tbb/order.hpp"
 
 namespace perdure {
 namespace {
@@ -29,7 +30,15 @@ class TbbThreads final : public Threads {
   void team(void (*fn)(void* context, int participant), void* context) noexcept override;
 
  private:
+  // What a worker runs. Small, so that TBB keeps it in the task itself.
+  struct Invitation {
+    TbbThreads* pool;
+    int participant;
+    PERDURE_TBB_UNSEEN void operator()() const { pool->accept(participant); }
+  };
   void invite(int participant) noexcept;
+  void accept(int participant) noexcept;
+  void wait_for_workers() noexcept;
   void warm_up();
 
   const int count_;
@@ -41,6 +50,7 @@ class TbbThreads final : public Threads {
   void (*fn_)(void*, int) = nullptr;
   void* context_ = nullptr;
   std::atomic<bool> closed_{true};  // the caller is through: nobody else may begin
+  Order invited_, finished_;        // caller before worker, worker before caller
 };
 
 TbbThreads::TbbThreads(int count) : count_(count), arena_(count, 1) {
@@ -62,18 +72,28 @@ void TbbThreads::team(void (*fn)(void*, int), void* context) noexcept {
     for (int i = 1; i < count_; ++i) invite(i);
     fn(context, 0);
     closed_.store(true, std::memory_order_relaxed);
-    group_.wait();
+    wait_for_workers();
   });
 }
 
 void TbbThreads::invite(int participant) noexcept {
+  invited_.before();
   try {
-    group_.run([this, participant] {
-      if (!closed_.load(std::memory_order_relaxed)) fn_(context_, participant);
-    });
+    group_.run(Invitation{this, participant});
   } catch (...) {
     // No memory for the task: one worker fewer comes.
   }
+}
+
+void TbbThreads::accept(int participant) noexcept {
+  invited_.after();
+  if (!closed_.load(std::memory_order_relaxed)) fn_(context_, participant);
+  finished_.before();
+}
+
+void TbbThreads::wait_for_workers() noexcept {
+  group_.wait();
+  finished_.after();
 }
 
 // TBB starts threads and takes memory for tasks when they are first needed; team() shall do neither
@@ -97,7 +117,7 @@ void TbbThreads::warm_up() {
       &arrivals);
   arena_.execute([&] {
     for (int i = 0; i < kSpareTeams * count_; ++i) invite(1);
-    group_.wait();
+    wait_for_workers();
   });
 }
 

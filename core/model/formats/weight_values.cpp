@@ -3,10 +3,10 @@
 // One loop per type; sources may be unaligned, so everything is copied out byte by byte.
 #include "core/model/formats/weight_values.hpp"
 
-#include <bit>
 #include <cstring>
 
 #include "core/api/error.hpp"
+#include "sdk/half.hpp"
 
 namespace perdure {
 namespace {
@@ -19,29 +19,14 @@ T value_at(const void* data, int64_t index) {
   return value;
 }
 
-float half_to_float(uint16_t half) {
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  const uint32_t exponent = (half >> 10) & 31u, mantissa = half & 1023u;
-  if (exponent == 0) {  // zero and subnormals: mantissa * 2^-24
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const uint32_t wide = exponent == 31 ? 255u : exponent + 112u;
-  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
-}
-
-float bfloat_to_float(uint16_t half) {
-  return std::bit_cast<float>(static_cast<uint32_t>(half) << 16);
-}
-
 float one_value(const Weight& w, int64_t i) {
   switch (w.dtype) {
     case PERDURE_F32:
       return value_at<float>(w.data, i);
     case PERDURE_F16:
-      return half_to_float(value_at<uint16_t>(w.data, i));
+      return f16_to_f32(value_at<uint16_t>(w.data, i));
     case PERDURE_BF16:
-      return bfloat_to_float(value_at<uint16_t>(w.data, i));
+      return bf16_to_f32(value_at<uint16_t>(w.data, i));
     case PERDURE_Q80:
       return value_at<int8_t>(w.data, i) * value_at<float>(w.scales, i / w.group_size);
     case PERDURE_I64:

@@ -3,25 +3,13 @@
 // Reading single values of weights of any type as F32, aligned or not.
 #pragma once
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
 #include "plugins/kernels/common/prepare.hpp"
+#include "sdk/half.hpp"
 
 namespace perdure::kernels {
-
-inline float half_to_float(uint16_t half) {
-  const float sign = half & 0x8000 ? -1.0f : 1.0f;
-  const int exponent = (half >> 10) & 31;
-  const int mantissa = half & 0x3ff;
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  const uint32_t bits = exponent == 31 ? 0x7f800000u | static_cast<uint32_t>(mantissa) << 13
-                                       : static_cast<uint32_t>(exponent + 112) << 23 |
-                                             static_cast<uint32_t>(mantissa) << 13;
-  return std::bit_cast<float>(bits | static_cast<uint32_t>(half & 0x8000) << 16);
-}
 
 inline uint16_t load_u16(const void* data, int64_t i) {
   uint16_t value;
@@ -36,13 +24,11 @@ struct ReadF32 {
 };
 struct ReadF16 {
   static constexpr perdure_dtype kType = PERDURE_F16;
-  static float at(const perdure_tensor& w, int64_t i) { return half_to_float(load_u16(w.data, i)); }
+  static float at(const perdure_tensor& w, int64_t i) { return f16_to_f32(load_u16(w.data, i)); }
 };
 struct ReadBf16 {
   static constexpr perdure_dtype kType = PERDURE_BF16;
-  static float at(const perdure_tensor& w, int64_t i) {
-    return std::bit_cast<float>(static_cast<uint32_t>(load_u16(w.data, i)) << 16);
-  }
+  static float at(const perdure_tensor& w, int64_t i) { return bf16_to_f32(load_u16(w.data, i)); }
 };
 struct ReadQ80 {
   static constexpr perdure_dtype kType = PERDURE_Q80;

@@ -4,12 +4,23 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
 namespace perdure {
 
-// Movable, not copyable; the mapping ends with the object. Concurrent reading is fine.
+// What tells one state of a file from another without reading it. Times are in nanoseconds since
+// the epoch: of the last write, and of the last change of contents or attributes.
+struct FileStamp {
+  uint64_t device = 0, inode = 0;
+  int64_t size_bytes = 0;
+  int64_t modified_ns = 0, changed_ns = 0;
+
+  bool operator==(const FileStamp&) const = default;
+};
+
+// Movable, not copyable; mapping and descriptor end with the object. Concurrent reading is fine.
 class MappedFile {
  public:
   // Errors: Error naming the path if it is missing, unreadable or not a regular file. An empty file
@@ -21,9 +32,18 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // As it was when the file was opened.
+  const FileStamp& stamp() const { return stamp_; }
+  // Whether the mapped file was written to or cut since it was opened. A file that was renamed, or
+  // replaced by another of its name, is still the one that was opened. Any thread.
+  bool written_since() const noexcept;
 
  private:
+  MappedFile() = default;
+
   std::string path_;
+  FileStamp stamp_;
+  int fd_ = -1;  // kept: the path may name another file by now
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

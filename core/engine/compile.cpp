@@ -83,7 +83,12 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
   gather_declarations();
   build_graphs();
   compile();
-  identity = make_identity(strategies, model, tokenizer ? &*tokenizer : nullptr);
+}
+
+const std::string& Engine::Impl::identity() const {
+  if (known_identity.empty())
+    known_identity = make_identity(strategies, model, tokenizer ? &*tokenizer : nullptr);
+  return known_identity;
 }
 
 // Collects what the strategies state: tensors, extra rows, operations and kernels, phases.

@@ -35,7 +35,7 @@ const Model& Engine::model() const { return impl_->model; }
 const Settings& Engine::settings() const { return impl_->settings; }
 Traits Engine::traits() const { return impl_->traits; }
 std::span<const Options> Engine::strategy_options() const { return impl_->options; }
-const std::string& Engine::identity() const { return impl_->identity; }
+const std::string& Engine::identity() const { return impl_->identity(); }
 const PluginHost& Engine::plugins() const { return impl_->plugins; }
 
 const Tokenizer& Engine::tokenizer() const {

@@ -130,6 +130,7 @@ class Engine {
                   std::span<const std::span<const int32_t>> chunks);
 
   // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
+  // Made on first use, which may read all weights (Model::weights_hash).
   const std::string& identity() const;
 
   // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`:

@@ -127,6 +127,9 @@ struct Engine::Impl {
   void check_chunks(const InputStream& stream, std::span<const std::span<const int32_t>> chunks,
                     int64_t length) const;
   void add_chunk(Session::Impl& session, std::span<const int32_t> chunk, int64_t stream_index);
+  // Computed on first use: it needs the hash of all weights, and whoever neither saves nor restores
+  // needs neither.
+  const std::string& identity() const;
   // The most tokens that a session remembers: its tail, or a whole window.
   int64_t tail_length() const { return std::max(Session::kTailLength, traits.window_length); }
 
@@ -140,7 +143,6 @@ struct Engine::Impl {
   std::vector<ConfiguredStrategy> strategies;
   std::vector<Options> options;  // of the strategies, same order
   Traits traits;
-  std::string identity;
   std::vector<ExtraRowsPlan> extra_rows;
   std::vector<std::string> sources;
   int64_t max_rows = 0;     // rows of the largest step, extra rows included
@@ -166,6 +168,8 @@ struct Engine::Impl {
   std::vector<perdure_session> sessions;
   std::vector<StepPart> parts;
   std::vector<Session::Impl*> due;  // sessions at a boundary
+
+  mutable std::string known_identity;  // empty until identity() is first asked
 };
 
 }  // namespace perdure

@@ -132,7 +132,7 @@ void Session::set_position(int64_t position) {
 std::vector<std::byte> Session::snapshot() const {
   const Engine::Impl& engine = *impl_->engine;
   SnapshotContents contents;
-  contents.identity = engine.identity;
+  contents.identity = engine.identity();
   contents.notes["configuration"] = dump_settings(engine.settings, engine.options);
   contents.position = impl_->position;
   contents.random_state = impl_->random.state;
@@ -151,9 +151,9 @@ std::vector<std::byte> Session::snapshot() const {
 void Session::restore(std::span<const std::byte> snapshot) {
   const SnapshotContents contents = decode_snapshot(snapshot);
   const Engine::Impl& engine = *impl_->engine;
-  if (contents.identity != engine.identity)
+  if (contents.identity != engine.identity())
     throw Error("this memory belongs to another model or configuration: " +
-                describe_identity_difference(engine.identity, contents.identity));
+                describe_identity_difference(engine.identity(), contents.identity));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;
   if (contents.position < 0 || contents.position > engine.layout->max_length())
     throw Error("the snapshot's position " + std::to_string(contents.position) +

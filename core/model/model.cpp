@@ -4,24 +4,26 @@
 #include "core/model/model.hpp"
 
 #include <deque>
-#include <optional>
+#include <mutex>
 #include <span>
 #include <utility>
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/base/dtype.hpp"
-#include "core/base/hash.hpp"
-#include "core/base/mapped_file.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/llama2c.hpp"
 #include "core/model/formats/safetensors_model.hpp"
+#include "core/model/weights_hash.hpp"
 
 namespace perdure {
 
 struct Model::Storage {
-  std::optional<MappedFile> file;
-  std::deque<std::vector<float>> owned;  // a deque, because weights point into its elements
+  std::vector<MappedFile> files;
+  // Deques, because weights point into their elements.
+  std::deque<std::vector<float>> owned;
+  std::deque<std::vector<std::byte>> owned_bytes;
+  std::mutex hashing;
   std::string weights_hash;
 };
 
@@ -31,7 +33,7 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 void ModelBuilder::keep(Model& model, MappedFile file) {
-  model.storage_->file.emplace(std::move(file));
+  model.storage_->files.push_back(std::move(file));
 }
 
 namespace {
@@ -75,28 +77,39 @@ void Model::replace(const std::string& name, int64_t rows, int64_t columns,
   storage_->weights_hash.clear();
 }
 
-namespace {
-
-void add_weight(Hasher& hasher, const std::string& name, const Weight& w) {
-  hasher.add(name + ' ' + std::to_string(w.dtype) + ' ' + std::to_string(w.rows) + ' ' +
-             std::to_string(w.columns) + ' ' + std::to_string(w.group_size) + '\n');
-  const auto bytes = [](const void* data, int64_t size) {
-    return std::span(static_cast<const std::byte*>(data), static_cast<size_t>(size));
-  };
-  hasher.add(bytes(w.data, w.size() * element_bytes(w.dtype)));
-  if (w.scales != nullptr) hasher.add(bytes(w.scales, w.size() / w.group_size * 4));
+void Model::replace(const std::string& name, const Weight& weight, std::vector<std::byte> data,
+                    std::vector<float> scales) {
+  const int64_t values = checked_mul(weight.rows, weight.columns, name.c_str());
+  const int64_t groups = weight.group_size > 0 ? values / weight.group_size : 0;
+  if (checked_mul(values, element_bytes(weight.dtype), name.c_str()) !=
+          static_cast<int64_t>(data.size()) ||
+      groups != static_cast<int64_t>(scales.size()))
+    throw Error("weight " + name + " [" + std::to_string(weight.rows) + ", " +
+                std::to_string(weight.columns) + "] of type " + dtype_name(weight.dtype) +
+                " was given " + std::to_string(data.size()) + " bytes and " +
+                std::to_string(scales.size()) + " scales");
+  Weight& kept = weights_[name] = weight;
+  kept.data = storage_->owned_bytes.emplace_back(std::move(data)).data();
+  kept.scales = groups > 0 ? storage_->owned.emplace_back(std::move(scales)).data() : nullptr;
+  storage_->weights_hash.clear();
 }
 
-}  // namespace
+std::span<const MappedFile> Model::files() const { return storage_->files; }
+
+std::optional<std::string> Model::changed_on_disk() const {
+  for (const MappedFile& file : storage_->files)
+    if (file.written_since())
+      return file.path() +
+             " was written to after it was opened; what was computed since is not to be trusted: "
+             "start again";
+  return std::nullopt;
+}
 
 const std::string& Model::weights_hash() const {
-  std::string& hash = storage_->weights_hash;
-  if (hash.empty()) {
-    Hasher hasher;
-    for (const auto& [name, weight] : weights_) add_weight(hasher, name, weight);
-    hash = hasher.hex();
-  }
-  return hash;
+  const std::lock_guard lock(storage_->hashing);
+  if (storage_->weights_hash.empty())
+    storage_->weights_hash = hash_weights(weights_, files(), user_weights_cache());
+  return storage_->weights_hash;
 }
 
 }  // namespace perdure

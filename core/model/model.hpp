@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A model: what it is (ModelSpec) and its weights as borrowed views into a mapped file. Formats:
+// A model: what it is (ModelSpec) and its weights as borrowed views into mapped files. Formats:
 // llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it. Says
 // nothing about how the model is run.
 #pragma once
@@ -8,13 +8,15 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/api/strategy.hpp"
 #include "core/api/types.h"
-#include "core/base/buffer.hpp"
+#include "core/base/mapped_file.hpp"
 
 namespace perdure {
 
@@ -83,18 +85,29 @@ class Model {
   const Weight* find(std::string_view name) const;
   const std::map<std::string, Weight, std::less<>>& weights() const { return weights_; }
 
-  // Puts an F32 matrix in the place of (or beside) a weight; the model owns the copy.
+  // Puts an F32 matrix in the place of (or beside) a weight; the model owns the data.
   // Errors: Error if rows and columns do not fit the data.
   void replace(const std::string& name, int64_t rows, int64_t columns, std::vector<float> data);
+  // The same for a weight of any type: `weight` gives type, shape and group size, its pointers are
+  // not read; `scales` for Q80. Errors: Error if data or scales do not fit them.
+  void replace(const std::string& name, const Weight& weight, std::vector<std::byte> data,
+               std::vector<float> scales = {});
 
-  // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Reads
-  // every weight once; computed on first use and kept. Thread safety: the first call alone.
+  // The files that weights lie in; empty for a model made of bytes.
+  std::span<const MappedFile> files() const;
+  // A sentence if one of them was written to since the model was opened: what has been computed by
+  // then may belong to neither contents. Any thread.
+  std::optional<std::string> changed_on_disk() const;
+
+  // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Computed
+  // on first use and kept: reads every weight once, or finds the hash of an unchanged large file
+  // in the user's cache folder (weights_hash.hpp). Any thread, unless one replaces weights.
   const std::string& weights_hash() const;
 
  private:
   friend class ModelBuilder;  // the readers' back door, core/model/builder.hpp
   Model();
-  struct Storage;  // the mapped file and owned copies
+  struct Storage;  // the mapped files and owned copies
   std::unique_ptr<Storage> storage_;
   ModelSpec spec_;
   std::map<std::string, Weight, std::less<>> weights_;

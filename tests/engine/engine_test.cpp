@@ -7,6 +7,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/model/weights_hash.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 using namespace perdure;
@@ -212,4 +213,15 @@ TEST_CASE("no plan holds more rows than a step may have") {
   const std::string plans = engine.describe_plan("step");
   CHECK(plans.find("up to 3 rows") != std::string::npos);
   CHECK(plans.find("up to 8 rows") == std::string::npos);
+}
+
+TEST_CASE("an engine that neither saves nor restores never reads its weights for their hash") {
+  const int64_t before = hashes_computed();
+  Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
+  Session session = engine.new_session();
+  all_logits(engine, session, random_tokens(4, engine.spec().info.vocab_size, 1));
+  CHECK(hashes_computed() == before);
+  session.snapshot();
+  session.snapshot();
+  CHECK(hashes_computed() == before + 1);
 }

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+
 #include "core/model/formats/weight_values.hpp"
 #include "tests/model/model_files.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -55,4 +57,38 @@ TEST_CASE("a weight of another size than its values is refused") {
 TEST_CASE("opening a model takes no memory for its weights") {
   const size_t peak = heap_peak_of([] { Model::open(golden("models/llama.v0.bin")); });
   CHECK(peak < size_t{32} << 10);
+}
+
+TEST_CASE(
+    "a weight of another type replaces one of F32, and what does not fit its type is refused") {
+  Model model = Model::open(golden("models/llama.v0.bin"));
+  const Weight half{.dtype = PERDURE_F16, .rows = 1, .columns = 2};
+  model.replace("output_norm.weight", half, as_bytes(std::string("\x00\x3c\x00\xc0", 4)));
+  CHECK(weight_values(*model.find("output_norm.weight")) == std::vector{1.0f, -2.0f});
+  const Weight q80{.dtype = PERDURE_Q80, .rows = 1, .columns = 2, .group_size = 2};
+  model.replace("q", q80, as_bytes(std::string("\x02\xfe", 2)), {0.5f});
+  CHECK(weight_values(*model.find("q")) == std::vector{1.0f, -1.0f});
+  CHECK(contains(error_of([&] { model.replace("q", q80, as_bytes("12")); }),
+                 "of type q80 was given 2 bytes and 0 scales"));
+  CHECK(contains(error_of([&] { model.replace("q", half, as_bytes("12")); }),
+                 "of type f16 was given 2 bytes"));
+}
+
+TEST_CASE("a model notices that its file was written to, and not that another took its name") {
+  const testing::TemporaryFolder scratch;
+  const std::string path = scratch / "m.bin";
+  std::filesystem::copy_file(golden("models/llama.v0.bin"), path);
+  const Model model = Model::open(path);
+  CHECK(model.files().size() == 1);
+  CHECK(!model.changed_on_disk());
+  std::filesystem::copy_file(path, scratch / "other.bin");
+  std::filesystem::rename(scratch / "other.bin", path);
+  CHECK(!model.changed_on_disk());
+
+  const Model second = Model::open(path);
+  std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(1000) << "overwritten";
+  std::filesystem::last_write_time(
+      path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  CHECK(!model.changed_on_disk());
+  CHECK(contains(second.changed_on_disk().value_or(""), path + " was written to"));
 }

@@ -2,21 +2,6 @@
 #
 # The three shapes of target in this tree: a room, a plugin, a test. Sources are whatever lies in the folder.
 
-# The build id of C++ plugins: compiler, standard library, and a hash of the headers they are compiled against.
-file(GLOB _api CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/core/api/*)
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_api})  # a changed header is another build id
-set(_api_hash "")
-foreach(header ${_api})
-  file(SHA256 ${header} _hash)
-  string(APPEND _api_hash ${_hash})
-endforeach()
-string(SHA256 _api_hash "${_api_hash}")
-string(SUBSTRING ${_api_hash} 0 16 _api_hash)
-set(PERDURE_BUILD_ID "${CMAKE_CXX_COMPILER_ID}-${CMAKE_CXX_COMPILER_VERSION}-libstdc++-${_api_hash}")
-add_compile_definitions(PERDURE_BUILD_ID="${PERDURE_BUILD_ID}")
-# For whoever builds a C++ plugin outside this tree (docs/plugins.md).
-file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/lib/perdure/build_id CONTENT "${PERDURE_BUILD_ID}\n")
-
 # All *.cpp of the current folder and of the named folders below it.
 macro(perdure_sources result)
   set(_patterns *.cpp)

@@ -6,16 +6,65 @@
 #pragma once
 
 #include <stdint.h>
+#ifdef __cplusplus
+#include <version>
+
+#include "core/api/api_hash.h"
+#endif
 
 #define PERDURE_PLUGIN_NOTE_NAME "perdure.abi"
 #define PERDURE_PLUGIN_NOTE_TYPE 1u
 #define PERDURE_PLUGIN_ABI 1u
 
-// The build id of C++ plugins: compiler, standard library and the hash of core/api. Kernel plugins
-// leave it empty.
-#ifndef PERDURE_BUILD_ID
-#define PERDURE_BUILD_ID ""
+// The build id of a plugin: everything that C++ objects of its kind depend on when they pass
+// between plugin and host. The author states none of it. Two builds with equal ids have
+//   - compilers of the same family and major version, with the same C++ ABI,
+//   - the same major version of the same standard library, with the same layout of strings and, in
+//     libstdc++'s debug mode, of containers,
+//   - the same headers of this kind in core/api, comments and white space left out.
+// Not compared is what changes no layout: optimisation, instruction set, the C++ standard from
+// C++20 on, libstdc++'s assertions. Kernels are C and have an ABI number instead.
+#define PERDURE_TEXT_OF(x) #x
+#define PERDURE_TEXT(x) PERDURE_TEXT_OF(x)
+
+#ifdef __cplusplus
+#if __cplusplus < 202002L
+#error "perdure's C++ interfaces need C++20 or later"
 #endif
+
+#if defined(__clang__)
+#define PERDURE_COMPILER "clang-" PERDURE_TEXT(__clang_major__)
+#elif defined(__GNUC__)
+#define PERDURE_COMPILER "gcc-" PERDURE_TEXT(__GNUC__)
+#else
+#error "name this compiler for PERDURE_COMPILER here"
+#endif
+
+#if defined(_GLIBCXX_DEBUG)
+#define PERDURE_CONTAINERS "-debug"
+#else
+#define PERDURE_CONTAINERS ""
+#endif
+
+#if defined(_GLIBCXX_RELEASE)
+#define PERDURE_LIBRARY                                          \
+  "libstdc++-" PERDURE_TEXT(_GLIBCXX_RELEASE) PERDURE_CONTAINERS \
+      " cxx11-" PERDURE_TEXT(_GLIBCXX_USE_CXX11_ABI)
+#elif defined(_LIBCPP_VERSION)
+#define PERDURE_LIBRARY \
+  "libc++-" PERDURE_TEXT(_LIBCPP_VERSION) " abi-" PERDURE_TEXT(_LIBCPP_ABI_VERSION)
+#else
+#error "name this standard library for PERDURE_LIBRARY here"
+#endif
+
+#define PERDURE_BUILD_ID(kind_)                                                           \
+  PERDURE_COMPILER " abi-" PERDURE_TEXT(__GXX_ABI_VERSION) " " PERDURE_LIBRARY " " #kind_ \
+                                                           "-" PERDURE_API_HASH_##kind_
+#define PERDURE_BUILD_ID_attention PERDURE_BUILD_ID(attention)
+#define PERDURE_BUILD_ID_threads PERDURE_BUILD_ID(threads)
+#define PERDURE_BUILD_ID_stores PERDURE_BUILD_ID(stores)
+#endif
+#define PERDURE_BUILD_ID_kernels ""
 
 // The note's contents, fixed size, no pointers.
 typedef struct perdure_plugin_statement {
@@ -45,11 +94,11 @@ typedef struct perdure_plugin_note {
 #endif
 
 // States the plugin and opens its entry function:
-//   PERDURE_PLUGIN(kernels, simd, "", 0) { return &table; }
+//   PERDURE_PLUGIN(kernels, simd, 0) { return &table; }
 // The entry's result is `const perdure_kernel_plugin*` for kernels, and for the C++ kinds a pointer
 // to an object that lives for ever: perdure::AttentionPlugin, perdure::ThreadsPlugin,
 // perdure::StorePlugin.
-#define PERDURE_PLUGIN(kind_, name_, build_id_, features_)                                  \
+#define PERDURE_PLUGIN(kind_, name_, features_)                                             \
   PERDURE_EXTERN_C __attribute__((visibility("default")))                                   \
   const void* perdure_entry_##kind_##_##name_(void);                                        \
   static const perdure_plugin_note perdure_note_##kind_##_##name_                           \
@@ -59,6 +108,6 @@ typedef struct perdure_plugin_note {
           PERDURE_PLUGIN_NOTE_TYPE,                                                         \
           PERDURE_PLUGIN_NOTE_NAME,                                                         \
           {sizeof(perdure_plugin_statement), PERDURE_PLUGIN_ABI, features_, #kind_, #name_, \
-           "perdure_entry_" #kind_ "_" #name_, build_id_}};                                 \
+           "perdure_entry_" #kind_ "_" #name_, PERDURE_BUILD_ID_##kind_}};                  \
   PERDURE_EXTERN_C __attribute__((visibility("default")))                                   \
   const void* perdure_entry_##kind_##_##name_(void)

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/api/error.hpp"
+
 namespace perdure {
 
 // One stored snapshot.

@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include "core/api/error.hpp"
+
 namespace perdure {
 
 // One pool. Thread safety: team() is called by one thread at a time.

@@ -54,11 +54,14 @@ void keep(boost::dll::shared_library library) {
   kept->push_back(std::move(library));
 }
 
-std::string own_build_id() {
-  return std::string_view(PERDURE_BUILD_ID).empty() ? "unknown" : PERDURE_BUILD_ID;
-}
-
 }  // namespace
+
+std::string_view build_id_of(std::string_view kind) {
+  if (kind == "attention") return PERDURE_BUILD_ID_attention;
+  if (kind == "threads") return PERDURE_BUILD_ID_threads;
+  if (kind == "stores") return PERDURE_BUILD_ID_stores;
+  return PERDURE_BUILD_ID_kernels;
+}
 
 perdure_plugin_statement read_plugin_file(const std::string& path) {
   if (!S_ISREG(mode_of(path))) throw Error("it is not a regular file; name the library itself");
@@ -91,11 +94,11 @@ void check_plugin_statement(const perdure_plugin_statement& statement) {
     throw Error(
         "its statement names no plugin or no entry function; use PERDURE_PLUGIN of "
         "core/api/plugin.h");
-  if (kind != "kernels" && std::string_view(statement.build_id) != PERDURE_BUILD_ID)
+  if (const auto own = build_id_of(kind); statement.build_id != own)
     throw Error("its build id is '" + std::string(statement.build_id) +
-                "', but this program's is '" + own_build_id() +
-                "' (compiler, standard library, hash of core/api); rebuild it with that "
-                "compiler and this program's headers");
+                "', but this program's is '" + std::string(own) +
+                "' (compiler, standard library, hash of the headers of its kind in core/api); "
+                "rebuild it with that compiler and this program's headers");
   if (const uint64_t missing = statement.cpu_features & ~cpu_features(); missing != 0) {
     const std::string names = cpu_feature_names(missing);
     throw Error(

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "core/api/plugin.h"
 
@@ -14,6 +15,9 @@ namespace perdure {
 // Errors: Error, one sentence without the path, if it is missing, not a regular file, if everybody
 // may write to it or put something else in its place, or if it is not exactly one plugin.
 perdure_plugin_statement read_plugin_file(const std::string& path);
+
+// This program's build id for plugins of a kind (core/api/plugin.h); empty for kernels.
+std::string_view build_id_of(std::string_view kind);
 
 // Errors: Error if the stated ABI, build id or CPU features are not this program's.
 void check_plugin_statement(const perdure_plugin_statement& statement);

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "core/api/kernel.h"
-#include "core/api/plugin.h"
 #include "core/api/store.hpp"
 #include "core/api/strategy.hpp"
 #include "core/api/threads.hpp"

@@ -75,4 +75,4 @@ static const perdure_kernel kernels[] = {{
 
 static const perdure_kernel_plugin plugin = {sizeof plugin, PERDURE_KERNEL_ABI, 1, kernels};
 
-PERDURE_PLUGIN(kernels, mine, "", 0) { return &plugin; }
+PERDURE_PLUGIN(kernels, mine, 0) { return &plugin; }

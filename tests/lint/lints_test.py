@@ -3,6 +3,7 @@
 """The lints themselves: each finds what it is there for, and lets pass what it must. Compilers as in lints_test.py [C++ COMPILER]."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -103,6 +104,44 @@ class SourceRules(LintCase):
     def test_a_long_readme_is_found(self):
         self.write("README.md", "x\n" * 121)
         self.assert_finds("source_rules.py", "120 lines")
+
+
+class ApiHash(LintCase):
+    def setUp(self):
+        super().setUp()
+        for header in ("strategy", "threads", "store"):
+            self.write(f"core/api/{header}.hpp", HEADER + '#include "core/api/error.hpp"\nint ' + header + ";\n")
+        self.write("core/api/error.hpp", HEADER + "struct Error {};\n")
+        self.hashes()
+
+    def hashes(self):
+        code, output = self.lint("api_hash.py", "--write")
+        self.assertEqual(code, 0, output)
+        return dict(re.findall(r'PERDURE_API_HASH_(\w+) "(\w+)"', (self.top / "core/api/api_hash.h").read_text()))
+
+    def test_a_change_refuses_the_plugins_that_include_it_and_no_others(self):
+        before = self.hashes()
+        self.write("core/api/store.hpp", HEADER + "int changed;\n")
+        after = self.hashes()
+        self.assertNotEqual(before["stores"], after["stores"])
+        self.assertEqual((before["attention"], before["threads"]), (after["attention"], after["threads"]))
+        self.write("core/api/error.hpp", HEADER + "struct Error { int place; };\n")
+        self.assertNotEqual(after["attention"], self.hashes()["attention"])
+
+    def test_comments_and_white_space_refuse_nobody(self):
+        before = self.hashes()
+        self.write("core/api/error.hpp", HEADER.replace("A purpose", "Another") + "struct  Error {  // why\n};\n")
+        self.assertEqual(before, self.hashes())
+        self.write("core/api/error.hpp", HEADER + 'struct Error {}; const char a[] = "a b";\n')
+        spaced = self.hashes()
+        self.write("core/api/error.hpp", HEADER + 'struct Error {}; const char a[] = "ab";\n')
+        self.assertNotEqual(spaced, self.hashes())
+
+    def test_a_hash_that_is_out_of_date_is_found(self):
+        self.assert_passes("source_rules.py")
+        self.write("core/api/store.hpp", HEADER + "int changed;\n")
+        self.assert_finds("source_rules.py", "core/api/api_hash.h:1: does not fit")
+        self.assert_finds("api_hash.py", "api_hash.py --write")
 
 
 class YamlKeys(LintCase):

@@ -4,15 +4,18 @@
 #include "core/runtime/plugin_host.hpp"
 
 #include <doctest/doctest.h>
+#include <elf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
 #include "core/api/error.hpp"
+#include "core/runtime/plugin_file.hpp"
 
 using namespace perdure;
 namespace fs = std::filesystem;
@@ -92,6 +95,22 @@ std::string error_of(auto&& f) {
   return "no error";
 }
 
+// The first byte behind everything that the loader maps; tables of sections may follow.
+uintmax_t end_of_segments(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  Elf64_Ehdr header{};
+  file.read(reinterpret_cast<char*>(&header), sizeof header);
+  std::vector<Elf64_Phdr> segments(header.e_phnum);
+  file.seekg(static_cast<std::streamoff>(header.e_phoff));
+  file.read(reinterpret_cast<char*>(segments.data()),
+            static_cast<std::streamsize>(segments.size() * sizeof(Elf64_Phdr)));
+  uintmax_t end = 0;
+  for (const Elf64_Phdr& segment : segments)
+    if (segment.p_type == PT_LOAD)
+      end = std::max<uintmax_t>(end, segment.p_offset + segment.p_filesz);
+  return end;
+}
+
 const void* linked_good_entry() {
   static const perdure_kernel kernel = [] {
     perdure_kernel k{};
@@ -129,13 +148,27 @@ TEST_CASE_FIXTURE(Fixture, "a plugin in C and one in C++ load by explicit path")
 
 TEST_CASE_FIXTURE(Fixture, "an unsuitable library is refused before its code runs") {
   CHECK(holds(refusal(copy("wrong_abi")), "plugin ABI 2"));
-  CHECK(
-      holds(refusal(copy("wrong_build_id")), "'Other-1.0-libother-0000', but this program's is '"));
+  CHECK(holds(refusal(copy("wrong_build_id")),
+              "'other-1 abi-1 libother-1 threads-0000', but this program's is '"));
   CHECK(holds(refusal(copy("needs_feature")), "this CPU or its operating system does not offer"));
   CHECK(holds(refusal(copy("two_plugins")), "states 2 plugins"));
   CHECK(holds(refusal(copy("not_a_plugin")), "does not state that it is a perdure plugin"));
   CHECK(holds(refusal(copy("unknown_kind")), "unknown kind 'samplers'"));
   CHECK(std::getenv("PERDURE_TEST_RAN") == nullptr);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a library for another layout of the standard library is refused") {
+  CHECK(holds(refusal(copy("old_strings")), "cxx11-0 threads-"));
+  CHECK(holds(refusal(copy("debug_containers")), "-debug cxx11-1 threads-"));
+  CHECK(refusal(copy("asserting")) == "loaded");
+}
+
+TEST_CASE("a change of one kind's interface refuses no plugin of another kind") {
+  const auto hash = [](std::string_view id) { return std::string(id.substr(id.rfind('-') + 1)); };
+  CHECK(hash(build_id_of("attention")) == PERDURE_API_HASH_attention);
+  CHECK(hash(build_id_of("threads")) == PERDURE_API_HASH_threads);
+  CHECK(hash(build_id_of("stores")) == PERDURE_API_HASH_stores);
+  CHECK(build_id_of("kernels").empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "a library that cannot be used is refused with its reason") {
@@ -195,8 +228,11 @@ TEST_CASE_FIXTURE(Fixture, "what is not a library is refused") {
 TEST_CASE_FIXTURE(Fixture,
                   "a library that was cut short is refused instead of crashing the loader") {
   const std::string cut = copy("good_kernel", "cut");
-  for (const uintmax_t size : {12000u, 5000u, 4096u, 1000u, 700u, 100u, 10u}) {
-    if (size < fs::file_size(cut)) fs::resize_file(cut, size);
+  const uintmax_t end = end_of_segments(cut);
+  REQUIRE(end > 1000);
+  for (const uintmax_t size : {end - 1, end - 100, end / 2, uintmax_t{100}, uintmax_t{10}}) {
+    fs::resize_file(cut, size);
+    CHECK(holds(refusal(cut), size > 100 ? "the file is damaged" : ""));
     CHECK(refusal(cut) != "loaded");
   }
 }

@@ -13,7 +13,7 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.M | re.S)
 # What blocks may read; everything they write stays in the scratch folder.
-SHOWN = ["apps", "build", "configs", "core", "docs", "examples", "models", "plugins", "run", "tests", "tools"]
+SHOWN = ["apps", "build", "configs", "core", "docs", "examples", "models", "plugins", "run", "sdk", "tests", "tools"]
 TIMEOUT_SECONDS = 300
 
 

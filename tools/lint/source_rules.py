@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Rules of every text file: sources open with their licence, headers with their purpose, nobody writes an absolute path
-of his own machine, no line is longer than its kind allows, and README stays short enough to be read."""
+of his own machine, README stays short enough to be read, and what api_hash.py generates is up to date."""
 
 import re
 
+import api_hash
 import tree
 
 SOURCES = (".cpp", ".hpp", ".h", ".c", ".py", ".sh", ".cmake", ".yaml")
@@ -42,6 +43,7 @@ def violations(top):
                     yield path, number, "an absolute path of somebody's machine"
         if path == "README.md" and len(lines) > README_LINES + 1:
             yield path, len(lines), f"README.md has more than {README_LINES} lines"
+    yield from api_hash.violations(top)
 
 
 tree.report(list(violations(tree.root())), "source rules")

@@ -100,7 +100,7 @@ class ChunkLstmPlugin final : public AttentionPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(attention, chunk_lstm, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(attention, chunk_lstm, 0) {
   static const perdure::ChunkLstmPlugin plugin;
   return static_cast<const perdure::AttentionPlugin*>(&plugin);
 }

@@ -110,7 +110,7 @@ class FullPlugin final : public AttentionPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(attention, full, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(attention, full, 0) {
   static const perdure::FullPlugin plugin;
   return static_cast<const perdure::AttentionPlugin*>(&plugin);
 }

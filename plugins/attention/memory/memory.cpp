@@ -249,7 +249,7 @@ class MemoryPlugin final : public AttentionPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(attention, memory, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(attention, memory, 0) {
   static const perdure::MemoryPlugin plugin;
   return static_cast<const perdure::AttentionPlugin*>(&plugin);
 }

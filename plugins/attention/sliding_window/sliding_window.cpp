@@ -171,7 +171,7 @@ class SlidingWindowPlugin final : public AttentionPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(attention, sliding_window, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(attention, sliding_window, 0) {
   static const perdure::SlidingWindowPlugin plugin;
   return static_cast<const perdure::AttentionPlugin*>(&plugin);
 }

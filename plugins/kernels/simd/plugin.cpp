@@ -106,7 +106,7 @@ std::vector<perdure_kernel> all_kernels() {
 }  // namespace
 }  // namespace perdure::simd
 
-PERDURE_PLUGIN(kernels, simd, "", 0) {
+PERDURE_PLUGIN(kernels, simd, 0) {
   static const std::vector<perdure_kernel> kernels = perdure::simd::all_kernels();
   static const perdure_kernel_plugin plugin = {sizeof(perdure_kernel_plugin), PERDURE_KERNEL_ABI,
                                                static_cast<uint32_t>(kernels.size()),

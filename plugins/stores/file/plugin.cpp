@@ -17,7 +17,7 @@ class FileStorePlugin final : public StorePlugin {
 }  // namespace
 }  // namespace perdure::file_store
 
-PERDURE_PLUGIN(stores, file, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(stores, file, 0) {
   static const perdure::file_store::FileStorePlugin plugin;
   return static_cast<const perdure::StorePlugin*>(&plugin);
 }

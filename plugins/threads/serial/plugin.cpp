@@ -23,7 +23,7 @@ class SerialPlugin final : public ThreadsPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(threads, serial, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(threads, serial, 0) {
   static const perdure::SerialPlugin plugin;
   return static_cast<const perdure::ThreadsPlugin*>(&plugin);
 }

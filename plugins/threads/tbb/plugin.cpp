@@ -136,7 +136,7 @@ class TbbPlugin final : public ThreadsPlugin {
 }  // namespace
 }  // namespace perdure
 
-PERDURE_PLUGIN(threads, tbb, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(threads, tbb, 0) {
   static const perdure::TbbPlugin plugin;
   return static_cast<const perdure::ThreadsPlugin*>(&plugin);
 }

@@ -19,7 +19,7 @@ class Plugin final : public perdure::ThreadsPlugin {
 
 }  // namespace
 
-PERDURE_PLUGIN(threads, good, PERDURE_BUILD_ID, 0) {
+PERDURE_PLUGIN(threads, good, 0) {
   static const Plugin plugin;
   return static_cast<const perdure::ThreadsPlugin*>(&plugin);
 }

@@ -7,4 +7,4 @@
 
 __attribute__((constructor)) static void leave_a_trace(void) { setenv("PERDURE_TEST_RAN", "1", 1); }
 
-PERDURE_PLUGIN(kernels, needs_feature, "", 1ull << 63) { return NULL; }
+PERDURE_PLUGIN(kernels, needs_feature, 1ull << 63) { return NULL; }

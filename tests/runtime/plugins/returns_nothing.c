@@ -3,4 +3,4 @@
 // Its entry function returns NULL.
 #include "core/api/plugin.h"
 
-PERDURE_PLUGIN(kernels, returns_nothing, "", 0) { return (const void*)0; }
+PERDURE_PLUGIN(kernels, returns_nothing, 0) { return (const void*)0; }

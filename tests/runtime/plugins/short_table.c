@@ -5,4 +5,4 @@
 
 static const perdure_kernel_plugin plugin = {8, PERDURE_KERNEL_ABI, 0, NULL};
 
-PERDURE_PLUGIN(kernels, short_table, "", 0) { return &plugin; }
+PERDURE_PLUGIN(kernels, short_table, 0) { return &plugin; }

@@ -5,6 +5,4 @@
 
 #include "core/api/plugin.h"
 
-PERDURE_PLUGIN(threads, throws, PERDURE_BUILD_ID, 0) {
-  throw std::runtime_error("no threads left in the shop");
-}
+PERDURE_PLUGIN(threads, throws, 0) { throw std::runtime_error("no threads left in the shop"); }

@@ -5,4 +5,4 @@
 
 const void* perdure_test_function_of_no_library(void);
 
-PERDURE_PLUGIN(kernels, undefined_symbol, "", 0) { return perdure_test_function_of_no_library(); }
+PERDURE_PLUGIN(kernels, undefined_symbol, 0) { return perdure_test_function_of_no_library(); }

@@ -3,4 +3,6 @@
 // A plugin of a kind that does not exist.
 #include "core/api/plugin.h"
 
-PERDURE_PLUGIN(samplers, unknown_kind, "", 0) { return (const void*)0; }
+#define PERDURE_BUILD_ID_samplers ""
+
+PERDURE_PLUGIN(samplers, unknown_kind, 0) { return (const void*)0; }

@@ -10,4 +10,4 @@
 
 __attribute__((constructor)) static void leave_a_trace(void) { setenv("PERDURE_TEST_RAN", "1", 1); }
 
-PERDURE_PLUGIN(kernels, wrong_abi, "", 0) { return NULL; }
+PERDURE_PLUGIN(kernels, wrong_abi, 0) { return NULL; }

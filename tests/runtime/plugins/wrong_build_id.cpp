@@ -9,4 +9,7 @@ namespace {
 const int ran = setenv("PERDURE_TEST_RAN", "1", 1);
 }
 
-PERDURE_PLUGIN(threads, wrong_build_id, "Other-1.0-libother-0000", 0) { return &ran; }
+#undef PERDURE_BUILD_ID_threads
+#define PERDURE_BUILD_ID_threads "other-1 abi-1 libother-1 threads-0000"
+
+PERDURE_PLUGIN(threads, wrong_build_id, 0) { return &ran; }

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@
 #include <filesystem>
 
 #include "core/api/error.hpp"
+#include "core/base/descriptor.hpp"
 
 namespace perdure::app {
 namespace {
@@ -22,17 +24,12 @@ namespace fs = std::filesystem;
   throw Error(fmt::format("cannot {} {}: {}", doing, path, std::strerror(error)));
 }
 
-struct Descriptor {
-  int fd;
-  bool owned = true;
-  ~Descriptor() {
-    if (owned && fd >= 0) close(fd);
-  }
-};
-
-void sync_path(const std::string& path, const std::string& shown) {
-  const Descriptor file{open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0 || fsync(file.fd) != 0) fail("write", shown, errno);
+// Whether `input` ("-": standard input) is the file with this status, under whatever name.
+bool is_file(const struct stat& file, const std::string& input) {
+  struct stat status{};
+  const int result = input == "-" ? fstat(STDIN_FILENO, &status) : stat(input.c_str(), &status);
+  return result == 0 && S_ISREG(status.st_mode) && status.st_dev == file.st_dev &&
+         status.st_ino == file.st_ino;
 }
 
 bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
@@ -42,15 +39,15 @@ bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; 
 std::string read_file(const std::string& path) {
   if (path.empty()) throw UsageError("the name of the file to read is empty; give one");
   const bool standard_input = path == "-";
-  const Descriptor file{standard_input ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC),
-                        !standard_input};
-  if (file.fd < 0) fail("read", path, errno);
+  const Descriptor opened(standard_input ? -1 : open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!standard_input && !opened) fail("read", path, errno);
+  const int file = standard_input ? STDIN_FILENO : opened.number();
   std::string text;
   constexpr size_t kBlock = size_t{1} << 16;
   while (true) {
     const size_t size = text.size();
     text.resize(size + kBlock);
-    const ssize_t n = read(file.fd, text.data() + size, kBlock);
+    const ssize_t n = read(file, text.data() + size, kBlock);
     text.resize(size + static_cast<size_t>(n > 0 ? n : 0));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("read", path, errno);
@@ -58,42 +55,26 @@ std::string read_file(const std::string& path) {
   }
 }
 
-NewFile::NewFile(std::string path)
-    : path_(std::move(path)), temporary_(fmt::format("{}.tmp{}", path_, getpid())) {
-  std::error_code ignored;
-  const fs::file_status status = fs::status(path_, ignored);
-  if (fs::exists(status) && !fs::is_regular_file(status))
-    throw Error(fmt::format("{} is a device or a folder, not a file; choose another name", path_));
+void require_output(const std::string& path, bool force, std::span<const std::string> inputs) {
+  if (path.empty()) throw UsageError("the name of the file to write is empty; give one");
+  struct stat output{};
+  if (lstat(path.c_str(), &output) != 0) return;
+  const bool links = S_ISLNK(output.st_mode);
+  if (links && stat(path.c_str(), &output) != 0) output.st_ino = 0;
+  for (const std::string& input : inputs)
+    if (is_file(output, input))
+      throw UsageError(fmt::format(
+          "{} is the same file as {}, which is being read; choose another name", path, input));
+  if (!force && (links || S_ISREG(output.st_mode)))
+    throw UsageError(
+        fmt::format("{} exists; choose another name, or replace it with --force", path));
 }
 
-NewFile::~NewFile() {
-  if (!committed_) unlink(temporary_.c_str());
-}
-
-void NewFile::commit() {
-  sync_path(temporary_, path_);
-  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("write", path_, errno);
-  committed_ = true;
-  const std::string folder = fs::path(path_).parent_path().string();
-  sync_path(folder.empty() ? "." : folder, path_);
-}
-
-void write_new_file(const std::string& path, std::span<const std::byte> bytes) {
-  if (fs::exists(fs::symlink_status(path)))
-    throw Error(fmt::format("{} exists; remove it or choose another name", path));
-  NewFile file(path);
-  {
-    const Descriptor out{
-        open(file.temporary_path().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-    if (out.fd < 0) fail("write", path, errno);
-    while (!bytes.empty()) {
-      const ssize_t n = write(out.fd, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) fail("write", path, errno);
-      bytes = bytes.subspan(static_cast<size_t>(n));
-    }
-  }
-  file.commit();
+std::vector<std::string> files_read(const Engine& engine) {
+  std::vector<std::string> files{engine.settings().model.path, engine.settings().model.tokenizer};
+  for (const std::string& file : std::vector(files))
+    files.push_back(fs::path(file).replace_extension(".json").string());
+  return files;
 }
 
 std::vector<int32_t> parse_tokens(std::string_view text, int64_t vocab_size,

@@ -3,12 +3,13 @@
 // Whole files in and out.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/engine/engine.hpp"
 
 namespace perdure::app {
 
@@ -16,29 +17,13 @@ namespace perdure::app {
 // that is empty.
 std::string read_file(const std::string& path);
 
-// A file that is complete or not there: written beside its place, synced and moved there by
-// commit().
-class NewFile {
- public:
-  // Chooses the name beside `path`; creates nothing.
-  // Errors: Error if something other than a file is there, which must not be replaced: a device, a
-  // folder.
-  explicit NewFile(std::string path);
-  ~NewFile();  // without commit(): nothing is left
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
+// The rule for every file that a command writes: never one of `inputs`, which are being read ("-":
+// standard input), under any of its names; an existing one only if `force`.
+// Errors: UsageError naming the path.
+void require_output(const std::string& path, bool force, std::span<const std::string> inputs);
 
-  const std::string& temporary_path() const { return temporary_; }
-  // Errors: Error naming the path; then there is no new file.
-  void commit();
-
- private:
-  std::string path_, temporary_;
-  bool committed_ = false;
-};
-
-// Errors: Error naming the path if the file exists or cannot be written.
-void write_new_file(const std::string& path, std::span<const std::byte> bytes);
+// What an engine reads while it works: model, tokenizer and the JSON beside them.
+std::vector<std::string> files_read(const Engine& engine);
 
 // Token ids in decimal, separated by white space. `name` stands for the text in messages.
 // Errors: Error with the byte offset of what is not a token id below `vocab_size`.

@@ -3,10 +3,14 @@
 #include "core/base/write_file.hpp"
 
 #include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
+#include <ctime>
 #include <system_error>
 
 #include "core/api/error.hpp"
@@ -14,54 +18,90 @@
 namespace perdure {
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
-
 [[noreturn]] void fail(const std::string& path, const char* step) {
   throw Error("cannot write " + path + ": " + step + " failed (" +
               std::generic_category().message(errno) + ")");
 }
 
-void write_synced(const std::string& temporary, std::span<const std::byte> bytes,
-                  const std::string& path) {
-  const Descriptor file(
-      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (file.number() < 0) fail(path, "creating a file");
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.number(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) fail(path, "writing");
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-  if (::fsync(file.number()) != 0) fail(path, "syncing");
+[[noreturn]] void fail_existing(const std::string& path) {
+  throw Error(path + " exists; remove it or choose another name");
+}
+
+// The system's random bytes; before it has any, what no other process has at this moment.
+uint64_t unpredictable() {
+  uint64_t number = 0;
+  if (::getrandom(&number, sizeof number, GRND_NONBLOCK) == sizeof number) return number;
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return (static_cast<uint64_t>(now.tv_nsec) << 32) ^ static_cast<uint64_t>(::getpid());
+}
+
+std::string temporary_beside(const std::string& path) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string name = path + ".tmp-";
+  for (uint64_t number = unpredictable(), i = 0; i < 16; ++i, number >>= 4)
+    name += kDigits[number & 15];
+  return name;
+}
+
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+// Renames unless there is a `to`. Errors: -1, EEXIST among them.
+int rename_new(const char* from, const char* to) {
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS) return -1;
+  // A file system without the flag: a link never replaces either.
+  if (::link(from, to) != 0) return -1;
+  return ::unlink(from);
 }
 
 }  // namespace
 
-void write_file(const std::string& path, std::span<const std::byte> bytes) {
-  const std::string temporary = path + ".tmp" + std::to_string(::getpid());
-  try {
-    write_synced(temporary, bytes, path);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail(path, "renaming");
-  } catch (const Error&) {
-    ::unlink(temporary.c_str());
-    throw;
+NewFile::NewFile(std::string path, FileRules rules) : path_(std::move(path)), rules_(rules) {
+  struct stat status{};
+  if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw Error(path_ + " is a device or a folder, not a file; choose another name");
+  if (!rules_.replace && ::lstat(path_.c_str(), &status) == 0) fail_existing(path_);
+  do {
+    temporary_ = temporary_beside(path_);
+    file_ = Descriptor(::open(temporary_.c_str(),
+                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, rules_.mode));
+  } while (!file_ && (errno == EEXIST || errno == EINTR));
+  if (!file_) fail(path_, "creating a file");
+}
+
+NewFile::~NewFile() {
+  if (!committed_ && file_) ::unlink(temporary_.c_str());
+}
+
+void NewFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file_.number(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) fail(path_, "writing");
+    bytes = bytes.subspan(static_cast<size_t>(written));
   }
-  const size_t slash = path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (opened.number() < 0 || ::fsync(opened.number()) != 0) fail(path, "syncing the folder");
+}
+
+void NewFile::commit() {
+  if (::fsync(file_.number()) != 0) fail(path_, "syncing");
+  const auto rename = rules_.replace ? std::rename : rename_new;
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (errno == EEXIST) fail_existing(path_);
+    fail(path_, "renaming");
+  }
+  committed_ = true;
+  const Descriptor folder(::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder || ::fsync(folder.number()) != 0) fail(path_, "syncing the folder");
+}
+
+void write_file(const std::string& path, std::span<const std::byte> bytes, FileRules rules) {
+  NewFile file(path, rules);
+  file.write(bytes);
+  file.commit();
 }
 
 }  // namespace perdure

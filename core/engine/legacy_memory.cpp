@@ -7,7 +7,6 @@
 
 #include "core/base/checked.hpp"
 #include "core/base/mapped_file.hpp"
-#include "core/base/write_file.hpp"
 #include "core/engine/engine_impl.hpp"
 
 namespace perdure {
@@ -113,7 +112,8 @@ void import_legacy_memory(Engine& engine, Session& session, const std::string& p
   session.impl().tail.clear();
 }
 
-void export_legacy_memory(const Engine& engine, const Session& session, const std::string& path) {
+void export_legacy_memory(const Engine& engine, const Session& session, const std::string& path,
+                          FileRules rules) {
   const FileShape shape = shape_for(engine, session);
   std::vector<std::byte> file(static_cast<size_t>(shape.size_bytes()));
   const auto put = [&](const std::string& state, int64_t rows, int64_t first) {
@@ -129,7 +129,7 @@ void export_legacy_memory(const Engine& engine, const Session& session, const st
   const bool at_end = in_chunk == 0 && session.position() > 0;
   const auto position = static_cast<int32_t>(at_end ? shape.mem_len : in_chunk);
   std::memcpy(file.data() + shape.n_floats() * 4, &position, sizeof(position));
-  write_file(path, file);
+  write_file(path, file, rules);
 }
 
 }  // namespace perdure

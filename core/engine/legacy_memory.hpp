@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "core/base/write_file.hpp"
 #include "core/engine/engine.hpp"
 
 namespace perdure {
@@ -19,6 +20,7 @@ void import_legacy_memory(Engine& engine, Session& session, const std::string& p
 // Writes the session's memory as the original would (temp + fsync + rename): keys and values that
 // the original never reads are 0, the position is pos mod mem_len, or mem_len at the end of a
 // chunk. Errors: Error; an existing file stays as it was.
-void export_legacy_memory(const Engine& engine, const Session& session, const std::string& path);
+void export_legacy_memory(const Engine& engine, const Session& session, const std::string& path,
+                          FileRules rules = {});
 
 }  // namespace perdure

@@ -19,11 +19,10 @@ namespace {
 
 // Writes rows as they come: memory does not grow with their number.
 void write_logits(Engine& engine, std::span<const int32_t> tokens, size_t n_rows,
-                  const std::string& path, bool quiet) {
-  NewFile file(path);
+                  const std::string& path, bool replace, bool quiet) {
   SafetensorsWriter writer(
-      file.temporary_path(),
-      {{"logits", "F32", {static_cast<int64_t>(n_rows), engine.spec().info.vocab_size}}});
+      path, {{"logits", "F32", {static_cast<int64_t>(n_rows), engine.spec().info.vocab_size}}},
+      {.replace = replace, .mode = 0666});
   Session session = engine.new_session();
   Progress progress("reading", static_cast<int64_t>(tokens.size()), quiet);
   const auto sink = [&](size_t, size_t, std::span<const float> logits) {
@@ -39,7 +38,6 @@ void write_logits(Engine& engine, std::span<const int32_t> tokens, size_t n_rows
   engine.feed(before, sink, keep_going);
   engine.feed(rows, sink, keep_going);
   writer.close();
-  file.commit();
 }
 
 }  // namespace
@@ -47,24 +45,29 @@ void write_logits(Engine& engine, std::span<const int32_t> tokens, size_t n_rows
 int run_logits(const Arguments& arguments) {
   std::string tokens_path, out;
   int64_t tail = 0;
-  CommandLine line("logits --tokens FILE [--tail N] --out FILE.safetensors",
+  bool force = false;
+  CommandLine line("logits --tokens FILE [--tail N] --out FILE.safetensors [--force]",
                    "Reads given token ids and writes the logits after each of them: F32 `logits` "
                    "[tokens, vocabulary].");
   line.add("tokens", &tokens_path,
            "token ids in decimal, separated by white space; - is standard input", "FILE")
       .add("tail", &tail, "only the logits after the last N tokens (all)")
-      .add("out", &out, "the file to write", "FILE");
+      .add("out", &out, "the file to write", "FILE")
+      .add_flag("force", &force, "replace the file if it exists");
   if (!line.parse(arguments)) return 0;
   if (tokens_path.empty() || out.empty())
     throw UsageError("logits needs --tokens FILE and --out FILE");
   if (line.given("tail")) require_at_least("--tail", tail, 1);
   Engine engine(line.settings(), linked_plugins());
+  std::vector<std::string> inputs = files_read(engine);
+  inputs.insert(inputs.end(), {tokens_path, line.config()});
+  require_output(out, force, inputs);
   const std::vector<int32_t> tokens =
       parse_tokens(read_file(tokens_path), engine.spec().info.vocab_size, tokens_path);
   if (tokens.empty()) throw Error(tokens_path + " holds no token ids");
   const size_t n_rows =
       tail == 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(tail));
-  write_logits(engine, tokens, n_rows, out, line.quiet());
+  write_logits(engine, tokens, n_rows, out, force, line.quiet());
   note(fmt::format("wrote {} x {} logits to {}", n_rows, engine.spec().info.vocab_size, out),
        line.quiet());
   return 0;

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Memories as files: the portable snapshot, or with --legacy the raw file of llama2Rnn's C program.
-// Neither direction replaces anything that exists.
+// Import replaces nothing that exists, export only what it is told to.
 #include "apps/perdure/commands/memory_files.hpp"
 
 #include <fmt/format.h>
-
-#include <filesystem>
 
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/base/write_file.hpp"
 #include "core/engine/legacy_memory.hpp"
 #include "core/engine/snapshot.hpp"
 #include "plugins/linked_plugins.hpp"
@@ -37,21 +36,19 @@ std::vector<std::byte> read_snapshot(const std::string& path) {
 }
 
 void export_legacy(const Settings& settings, const std::string& name, uint64_t generation,
-                   const std::string& path) {
-  if (std::filesystem::exists(path))
-    throw Error(path + " exists; remove it or choose another name");
+                   const std::string& path, FileRules rules) {
   Engine engine(settings, linked_plugins());
   Session session = engine.new_session();
   session.restore(open_store(settings, engine.plugins())->get(name, generation));
-  export_legacy_memory(engine, session, path);
+  export_legacy_memory(engine, session, path, rules);
 }
 
 void export_portable(const Settings& settings, const std::string& name, uint64_t generation,
-                     const std::string& path) {
+                     const std::string& path, FileRules rules) {
   const PluginHost plugins(linked_plugins(), settings.plugins.load);
   const std::vector<std::byte> snapshot = open_store(settings, plugins)->get(name, generation);
   decode_snapshot(snapshot);
-  write_new_file(path, snapshot);
+  write_file(path, snapshot, rules);
 }
 
 std::vector<std::byte> convert_legacy(const Settings& settings, const std::string& path) {
@@ -66,17 +63,23 @@ std::vector<std::byte> convert_legacy(const Settings& settings, const std::strin
 int run_memory_export(const Arguments& arguments) {
   std::vector<std::string> words;
   uint64_t generation = 0;
-  bool legacy = false;
+  bool legacy = false, force = false;
   CommandLine line(
-      "memory export NAME FILE [--generation G] [--legacy]",
+      "memory export NAME FILE [--generation G] [--legacy] [--force]",
       "Writes a memory to a new file that `perdure memory import` reads on any machine.");
   line.add("generation", &generation, "not the newest but this one")
       .add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
+      .add_flag("force", &force, "replace the file if it exists")
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
   if (words.size() != 2)
     throw UsageError("which memory, to which file? perdure memory export NAME FILE");
-  (legacy ? export_legacy : export_portable)(line.settings(), words[0], generation, words[1]);
+  const Settings settings = line.settings();
+  const std::vector<std::string> inputs{line.config(), settings.model.path,
+                                        settings.model.tokenizer};
+  require_output(words[1], force, inputs);
+  (legacy ? export_legacy : export_portable)(settings, words[0], generation, words[1],
+                                             {.replace = force});
   note(fmt::format("exported memory '{}' to {}", words[0], words[1]), line.quiet());
   return 0;
 }

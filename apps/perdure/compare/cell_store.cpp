@@ -94,7 +94,7 @@ void CellStore::keep(const std::string& key, const CellOutcome& outcome) const {
   if (outcome.state != CellOutcome::State::kDone && outcome.state != CellOutcome::State::kRefused)
     return;
   const std::string text = outcome_text(key, outcome);
-  write_file(path_of(key), std::as_bytes(std::span(text)));
+  write_file(path_of(key), std::as_bytes(std::span(text)), {.mode = 0666});
 }
 
 }  // namespace perdure::app

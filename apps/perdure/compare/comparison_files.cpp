@@ -145,7 +145,7 @@ std::string times_csv(const ComparePlan& plan, const Survey& survey) {
 }
 
 void write_text(const std::string& path, const std::string& text) {
-  write_file(path, std::as_bytes(std::span(text)));
+  write_file(path, std::as_bytes(std::span(text)), {.mode = 0666});
 }
 
 }  // namespace

@@ -75,13 +75,14 @@ class Sharing {
     if (cell.tokens > 0)
       now.estimated += cell.seconds * std::min(1.0, static_cast<double>(tokens) /
                                                         static_cast<double>(cell.tokens));
-    progress_.update(now, name);
+    progress_.update([&](double seconds) { return work_progress(now, seconds, name); });
   }
 
   void wait_for_others() {
     while (!team_.all_ended()) {
       while (const auto message = team_.receive()) answer(*message);
-      progress_.update(done_, "the other processes");
+      progress_.update(
+          [&](double seconds) { return work_progress(done_, seconds, "the other processes"); });
       std::this_thread::sleep_for(kPause);
     }
   }
@@ -110,7 +111,7 @@ class Sharing {
   Survey& survey_;
   const CellStore& store_;
   Team& team_;
-  WorkProgress progress_;
+  ProgressBar progress_;
   std::vector<Cell> all_;
   std::deque<size_t> open_;
   WorkDone done_;
@@ -177,7 +178,7 @@ void run_here(Survey& survey, CellRunner& runner, const CellStore& store) {
 
 void run_alone(const ComparePlan& plan, Survey& survey, const CellStore& store,
                const std::vector<std::string>& words, bool quiet) {
-  WorkProgress progress(!quiet && reaches_terminal(STDERR_FILENO));
+  ProgressBar progress(!quiet && reaches_terminal(STDERR_FILENO));
   const std::vector<size_t> open = survey.open_cells(plan, true);
   WorkDone done{.all_cells = std::ssize(open)};
   for (const size_t i : open) done.all_estimated += survey.cells[i].seconds;
@@ -185,7 +186,7 @@ void run_alone(const ComparePlan& plan, Survey& survey, const CellStore& store,
     if (interrupted()) return;
     SurveyedCell& cell = survey.cells[i];
     const std::string name = plan.name_of(cell.cell);
-    progress.update(done, name + ", alone");
+    progress.update([&](double seconds) { return work_progress(done, seconds, name + ", alone"); });
     std::vector<std::string> own = words;
     own.insert(own.end(), {"--only", name, "--quiet"});
     const ProcessEnd end = run_own_process(own);

@@ -15,7 +15,7 @@ std::vector<std::string> write_report(const Comparison& results, const Compariso
   constexpr double kFileWidth = 900;
   std::vector<std::string> names;
   const auto write = [&](const std::string& name, const std::string& text) {
-    write_file(folder + "/" + name, std::as_bytes(std::span(text)));
+    write_file(folder + "/" + name, std::as_bytes(std::span(text)), {.mode = 0666});
     names.push_back(name);
   };
   const Comparison comparison = joined(results, measured);

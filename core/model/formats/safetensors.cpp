@@ -179,9 +179,9 @@ SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::str
   return tensors;
 }
 
-SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors)
-    : path_(path), file_(path, std::ios::binary | std::ios::trunc) {
-  if (!file_) throw Error(path + ": cannot be written: " + std::strerror(errno));
+SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors,
+                                     FileRules rules)
+    : file_(path, rules) {
   Json::Map header;
   for (const Declared& t : tensors) {
     const int64_t begin = missing_bytes_;
@@ -194,25 +194,24 @@ SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<
   std::string text = json_text(object(std::move(header)));
   text.resize((text.size() + 7) / 8 * 8, ' ');  // so that the data is aligned
   const uint64_t length = text.size();
-  file_.write(reinterpret_cast<const char*>(&length), sizeof length);
-  file_.write(text.data(), static_cast<std::streamsize>(text.size()));
+  file_.write(std::as_bytes(std::span(&length, 1)));
+  file_.write(std::as_bytes(std::span(text)));
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {
   missing_bytes_ -= static_cast<int64_t>(bytes.size());
   if (missing_bytes_ < 0) fail("more data was given than its tensors hold");
-  file_.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-  if (!file_) fail(std::string("cannot be written: ") + std::strerror(errno));
+  file_.write(bytes);
 }
 
 void SafetensorsWriter::close() {
   if (missing_bytes_ != 0)
     fail(std::to_string(missing_bytes_) + " bytes of its tensors were not given");
-  file_.close();
-  if (!file_) fail(std::string("cannot be written: ") + std::strerror(errno));
+  file_.commit();
 }
 
-void SafetensorsWriter::fail(const std::string& what) const { throw Error(path_ + ": " + what); }
+void SafetensorsWriter::fail(const std::string& what) const {
+  throw Error(file_.path() + ": " + what);
+}
 
 }  // namespace perdure

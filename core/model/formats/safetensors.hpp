@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "core/base/mapped_file.hpp"
+#include "core/base/write_file.hpp"
 
 namespace perdure {
 
@@ -58,20 +58,22 @@ class SafetensorsWriter {
     std::vector<int64_t> shape;
   };
 
-  // Writes the header. Errors: Error if the file cannot be made or a type is unknown.
-  SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors);
+  // Writes the header. Nothing is at `path` before close(). Errors: Error if the file cannot be
+  // made or a type is unknown.
+  SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors,
+                    FileRules rules = {.mode = 0666});
 
   // The next bytes of the data, tensors in the order declared.
   // Errors: Error if the disk refuses or the tensors are full.
   void write(std::span<const std::byte> bytes);
-  // Completes the file. Errors: Error if data is missing or could not be written.
+  // Completes the file and puts it in its place. Errors: Error if data is missing or could not be
+  // written.
   void close();
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
 
-  std::string path_;
-  std::ofstream file_;
+  NewFile file_;
   int64_t missing_bytes_ = 0;
 };
 

@@ -6,6 +6,7 @@
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
@@ -47,11 +48,31 @@ TEST_CASE("numbers are written for people") {
 }
 
 TEST_CASE("a progress line says share, rate and time left") {
-  CHECK(progress_line("reading", 1000, 4000, 2.0) ==
+  const auto line = [](const char* what, int64_t done, int64_t total, double seconds) {
+    return progress_line(reading_progress(what, done, total, seconds), 100);
+  };
+  CHECK(line("reading", 1000, 4000, 2.0) ==
         "reading [#####...............]  25 %  1,000 of 4,000 tokens, 500 tokens/s, 0:06 left");
-  CHECK(progress_line("reading", 0, 4000, 0.0) ==
+  CHECK(line("reading", 0, 4000, 0.0) ==
         "reading [....................]   0 %  0 of 4,000 tokens, 0 tokens/s");
-  CHECK(progress_line("x", 5, 5, 1.0).find("[####################] 100 %") != std::string::npos);
+  CHECK(line("x", 5, 5, 1.0).find("[####################] 100 %") != std::string::npos);
+}
+
+TEST_CASE("a progress line fits any width, and gives up rate and time left last") {
+  const ProgressText text = reading_progress("reading a book with a name", 1000, 4000, 2.0);
+  const std::string full = progress_line(text, 200);
+  for (size_t columns = 1; columns <= full.size(); ++columns)
+    CHECK(progress_line(text, columns).size() <= columns);
+  CHECK(progress_line(text, full.size()) == full);
+  CHECK(progress_line(text, full.size() - 5) ==
+        "reading a book with a name [###............]  25 %  1,000 of 4,000 tokens, 500 tokens/s, "
+        "0:06 left");
+  CHECK(progress_line(text, 64) ==
+        "[##......]  25 %  1,000 of 4,000 tokens, 500 tokens/s, 0:06 left");
+  CHECK(progress_line(text, 42) == "[##......]  25 %  500 tokens/s, 0:06 left");
+  CHECK(progress_line(text, 30) == " 25 %  500 tokens/s, 0:06 left");
+  const ProgressText wide = reading_progress("本本本本本本本本本本", 1000, 4000, 2.0);
+  CHECK(display_width(progress_line(wide, 80)) <= 80);
 }
 
 TEST_CASE("the spread of measurements is median, smallest and largest") {

@@ -69,7 +69,8 @@ TEST_CASE("a disk that fills while logits are written leaves the old file and no
   write_all(folder / "ids", "1 2 3 4 5 6 7 8");
   write_all(folder / "out.safetensors", "old");
   const Outcome outcome = run_perdure(
-      Words{"logits", "--tokens", folder / "ids", "--out", folder / "out.safetensors"} + kModel,
+      Words{"logits", "--tokens", folder / "ids", "--out", folder / "out.safetensors", "--force"} +
+          kModel,
       {.most_file_bytes = 4096});
   CHECK(outcome.status == 1);
   CHECK(outcome.err.find("out.safetensors") != std::string::npos);
@@ -77,7 +78,40 @@ TEST_CASE("a disk that fills while logits are written leaves the old file and no
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 
-TEST_CASE("logits replace a file and nothing else") {
+TEST_CASE("logits replace a file only with --force, and never what is being read") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 2");
+  const std::string out = folder / "out.safetensors";
+  const Words words = Words{"logits", "--tokens", folder / "ids", "--out", out} + kModel;
+  REQUIRE(run_perdure(words).status == 0);
+  const std::string written = read_all(out);
+  const Outcome again = run_perdure(words);
+  CHECK(again.status == 2);
+  CHECK(again.err ==
+        "perdure: " + out + " exists; choose another name, or replace it with --force\n");
+  write_all(out, "old");
+  CHECK(run_perdure(words + Words{"--force"}).status == 0);
+  CHECK(read_all(out) == written);
+
+  const std::string model = folder / "model.bin", link = folder / "link", hard = folder / "hard";
+  std::filesystem::copy_file(PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/llama.v0.bin",
+                             model);
+  std::filesystem::create_symlink(model, link);
+  std::filesystem::create_hard_link(folder / "ids", hard);
+  const std::string bytes = read_all(model);
+  for (const std::string& path : {model, link, folder / "ids", hard}) {
+    CAPTURE(path);
+    const Outcome outcome =
+        run_perdure(Words{"logits", "--tokens", folder / "ids", "--out", path, "--force"} + kModel +
+                    Words{"--set", "model.path=" + model});
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find("which is being read") != std::string::npos);
+  }
+  CHECK(read_all(model) == bytes);
+  CHECK(read_all(folder / "ids") == "1 2");
+}
+
+TEST_CASE("logits write no device, no pipe and no folder") {
   const TemporaryFolder folder;
   write_all(folder / "ids", "1 2");
   const std::string pipe = folder / "pipe";

@@ -82,13 +82,16 @@ TEST_CASE("an exported memory is imported elsewhere and goes on alike") {
   CHECK(store.write(" again").out == other.write(" again", kModel, "moved").out);
 }
 
-TEST_CASE("export and import replace nothing that exists") {
+TEST_CASE("export and import replace nothing that exists, unless told") {
   Store store;
   const std::string file = store.folder / "s.memory";
   REQUIRE(store.memory({"export", "s", file}).status == 0);
   const std::string bytes = read_all(file);
   CHECK(store.memory({"export", "s", file}).err ==
-        "perdure: " + file + " exists; remove it or choose another name\n");
+        "perdure: " + file + " exists; choose another name, or replace it with --force\n");
+  CHECK(read_all(file) == bytes);
+  write_all(file, "old");
+  CHECK(store.memory({"export", "s", file, "--force"}).status == 0);
   CHECK(read_all(file) == bytes);
   CHECK(store.memory({"import", file, "s"}).err ==
         "perdure: memory 's' exists; remove it or choose another name\n");

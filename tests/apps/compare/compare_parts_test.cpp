@@ -185,7 +185,7 @@ TEST_CASE("a cost is fitted to two readings and is never negative") {
 TEST_CASE("progress of a comparison says cells, rate and time left") {
   const WorkDone done{
       .cells = 3, .all_cells = 12, .tokens = 5000, .estimated = 10, .all_estimated = 40};
-  CHECK(work_line(done, 2.0, "plain/loss/16") ==
+  CHECK(progress_line(work_progress(done, 2.0, "plain/loss/16"), 100) ==
         "[#####...............]  25 %  3 of 12 cells, 2,500 tokens/s, 0:06 left, plain/loss/16");
   CHECK(duration_text(65) == "1:05");
   CHECK(duration_text(7380) == "2:03:00");

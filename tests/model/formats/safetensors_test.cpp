@@ -183,11 +183,7 @@ TEST_CASE("the writer refuses too much data, too little, and files that cannot b
   CHECK(contains(error_of([&] { writer.write(Bytes(12)); }), "more data was given"));
   CHECK(contains(error_of([&] { SafetensorsWriter(scratch / "no/x", {}); }),
                  "No such file or directory"));
-  if (std::filesystem::exists("/dev/full"))
-    CHECK(contains(error_of([] {
-                     SafetensorsWriter full("/dev/full", {{"a", "F32", {2}}});
-                     full.write(Bytes(8));
-                     full.close();
-                   }),
-                   "/dev/full: cannot be written: No space left on device"));
+  CHECK(contains(error_of([] { SafetensorsWriter("/dev/full", {{"a", "F32", {2}}}); }),
+                 "/dev/full is a device"));
+  CHECK_FALSE(std::filesystem::exists(path));
 }

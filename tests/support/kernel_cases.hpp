@@ -73,13 +73,6 @@ inline KernelCase elementwise_case(const std::string& op, int n_inputs, uint64_t
   return test;
 }
 
-inline KernelCase scale_rows_case(uint64_t seed) {
-  KernelCase test = elementwise_case("scale_rows", 1, seed);
-  Numbers numbers(seed + 1);
-  test.add_rows(1, numbers.normals(n_rows(test)));
-  return test;
-}
-
 // Any bits that are a finite number of a 16-bit type, subnormals included.
 inline uint16_t random_16_bits(perdure_dtype dtype, Numbers& numbers) {
   if (dtype == PERDURE_BF16) {
@@ -154,23 +147,6 @@ inline KernelCase output_mat_mul_case(uint64_t seed) {
     test.output_rows.insert(test.output_rows.begin(), r);
   test.inputs[0].kind = test.outputs[0].kind = PERDURE_VALUE_OUTPUTS;
   test.inputs[0].data.resize(test.output_rows.size() * test.inputs[0].columns * sizeof(float));
-  return test;
-}
-
-inline KernelCase norm_case(uint64_t seed) {
-  Numbers numbers(seed);
-  KernelCase test{.op = "rms_norm"};
-  add_some_rows(test, numbers);
-  int64_t n = numbers.size();
-  const bool grouped = numbers.between(0, 2) == 0;
-  test.attributes = {{"eps", 1e-5}, {"group", grouped ? static_cast<double>(n) : 0.0}};
-  if (grouped) n *= numbers.between(1, 4);
-  test.add_rows(n, numbers.normals(n_rows(test) * n));
-  if (numbers.between(0, 2) > 0) {
-    const int64_t type = numbers.pick({PERDURE_F32, PERDURE_F32, PERDURE_F16, PERDURE_BF16});
-    test.inputs.push_back(weight(static_cast<perdure_dtype>(type), 1, n, 0, numbers));
-  }
-  test.set_output(n);
   return test;
 }
 
@@ -384,19 +360,6 @@ inline KernelCase log_case(uint64_t seed) {
   test.add_integers(1, some_indices(test, 1000, numbers));
   test.attributes = {{"train_length", 256}, {"clamp", static_cast<double>(seed % 2)}};
   test.set_output(1);
-  return test;
-}
-
-inline KernelCase select_case(uint64_t seed) {
-  Numbers numbers(seed);
-  KernelCase test{.op = "select_outputs"};
-  add_some_rows(test, numbers);
-  const int64_t n = numbers.size();
-  for (int64_t r = 0; r < n_rows(test); ++r)
-    if (numbers.between(0, 1)) test.output_rows.push_back(r);
-  test.add_rows(n, numbers.normals(n_rows(test) * n));
-  test.set_output(n);
-  test.outputs[0].kind = PERDURE_VALUE_OUTPUTS;
   return test;
 }
 

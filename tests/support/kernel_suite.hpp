@@ -13,6 +13,7 @@
 
 #include "core/base/cpu.hpp"
 #include "tests/support/kernel_attend_cases.hpp"
+#include "tests/support/kernel_row_cases.hpp"
 
 extern "C" const void* perdure_entry_kernels_scalar(void);
 
@@ -31,6 +32,9 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
   const auto elementwise = [](const char* op, int n) -> MakeCase {
     return [=](uint64_t seed) { return elementwise_case(op, n, seed); };
   };
+  const auto with_vector = [](const char* op) -> MakeCase {
+    return [=](uint64_t seed) { return vector_case(op, seed); };
+  };
   const auto product = [](perdure_dtype dtype, bool quantised) -> MakeCase {
     return [=](uint64_t seed) { return mat_mul_case(dtype, quantised, seed); };
   };
@@ -44,13 +48,24 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
       {"sigmoid", {1e-6, {elementwise("sigmoid", 1)}}},
       {"silu", {1e-6, {elementwise("silu", 1)}}},
       {"tanh", {1e-6, {elementwise("tanh", 1)}}},
+      {"exp", {1e-6, {elementwise("exp", 1)}}},
+      {"gelu", {1e-6, {elementwise("gelu", 1)}}},
+      {"gelu_tanh", {1e-6, {elementwise("gelu_tanh", 1)}}},
+      {"relu_square", {0, {elementwise("relu_square", 1)}}},
+      {"add_row", {0, {with_vector("add_row")}}},
+      {"mul_row", {0, {with_vector("mul_row")}}},
       {"scale_rows", {0, {scale_rows_case}}},
       {"mat_mul",
        {2e-6,
         {product(PERDURE_F32, false), product(PERDURE_F16, false), product(PERDURE_BF16, false),
          product(PERDURE_Q80, false), product(PERDURE_Q80, true), output_mat_mul_case}}},
       {"rms_norm", {1e-6, {norm_case}}},
+      {"group_norm", {2e-6, {group_norm_case}}},
+      {"softmax", {1e-6, {softmax_case}}},
       {"quantize", {0, {quantize_case}}},
+      {"lookup", {0, {lookup_case}}},
+      {"concat", {0, {concat_case}}},
+      {"slice", {0, {slice_case}}},
       {"row_input", {0, {row_input_case}}},
       {"state_read", {0, {[](uint64_t seed) { return state_case(false, seed); }}}},
       {"state_write", {0, {[](uint64_t seed) { return state_case(true, seed); }}}},

@@ -17,6 +17,11 @@ bool maps_rows(const perdure_node& node, uint32_t n_inputs) {
   return true;
 }
 
+// A weight [1, n].
+bool is_vector(const perdure_value& v, int64_t n) {
+  return is_weight(v) && rows(v) == 1 && columns(v) == n;
+}
+
 int prepare_elementwise(const perdure_node& node, uint32_t n_inputs, void* params) {
   if (!maps_rows(node, n_inputs)) return PERDURE_DECLINED;
   const int64_t n = columns(node.outputs[0]);
@@ -74,7 +79,18 @@ int prepare_binary(const perdure_node* node, void* params) {
 }
 
 int prepare_scale_rows(const perdure_node* node, void* params) {
-  if (!maps_rows(*node, 2) || columns(node->inputs[1]) != 1) return PERDURE_DECLINED;
+  if (!maps_rows(*node, 2)) return PERDURE_DECLINED;
+  const int64_t n = columns(node->outputs[0]), n_groups = columns(node->inputs[1]);
+  if (columns(node->inputs[0]) != n || n_groups < 1 || n % n_groups != 0) return PERDURE_DECLINED;
+  *static_cast<ScaleParams*>(params) = {{{in_outputs(node->outputs[0])}, n}, n / n_groups};
+  return PERDURE_OK;
+}
+
+int prepare_vector(const perdure_node* node, void* params) {
+  if (node->n_inputs != 2 || node->n_outputs != 1 || !is_rows(node->inputs[0], PERDURE_F32) ||
+      !is_rows(node->outputs[0], PERDURE_F32) ||
+      !is_vector(node->inputs[1], columns(node->inputs[0])))
+    return PERDURE_DECLINED;
   *static_cast<ElementwiseParams*>(params) = {{in_outputs(node->outputs[0])},
                                               columns(node->outputs[0])};
   return PERDURE_OK;
@@ -97,6 +113,29 @@ int prepare_norm(const perdure_node* node, void* params) {
                                        static_cast<float>(perdure_attribute_real(node, "eps", 0.0)),
                                        weighted};
   return PERDURE_OK;
+}
+
+int prepare_group_norm(const perdure_node* node, void* params) {
+  if (node->n_inputs < 1 || node->n_inputs > 3 || node->n_outputs != 1 ||
+      !is_rows(node->inputs[0], PERDURE_F32) || !is_rows(node->outputs[0], PERDURE_F32))
+    return PERDURE_DECLINED;
+  const int64_t n = columns(node->inputs[0]);
+  for (uint32_t i = 1; i < node->n_inputs; ++i)
+    if (!is_vector(node->inputs[i], n)) return PERDURE_DECLINED;
+  const int64_t n_groups = perdure_attribute_int(node, "n_groups", 1);
+  if (n_groups < 1 || n % n_groups != 0) return PERDURE_DECLINED;
+  *static_cast<GroupNormParams*>(params) = {
+      {in_outputs(node->outputs[0])},
+      n,
+      n / n_groups,
+      static_cast<float>(perdure_attribute_real(node, "eps", 0.0)),
+      node->n_inputs > 1 ? 1u : 0u,
+      node->n_inputs > 2 ? 2u : 0u};
+  return PERDURE_OK;
+}
+
+int prepare_softmax(const perdure_node* node, void* params) {
+  return node->n_inputs == 1 ? prepare_norm(node, params) : PERDURE_DECLINED;
 }
 
 int prepare_rope(const perdure_node* node, void* params) {

@@ -25,12 +25,26 @@ struct ElementwiseParams {
   int64_t n;
 };
 
+// Columns in groups, each with a factor of its own.
+struct ScaleParams {
+  ElementwiseParams elements;
+  int64_t group;
+};
+
 struct NormParams {
   RowParams rows;
   int64_t n;
   int64_t group;
   float eps;
   bool weighted;
+};
+
+struct GroupNormParams {
+  RowParams rows;
+  int64_t n;
+  int64_t group;  // columns
+  float eps;
+  uint32_t weight, bias;  // inputs; 0 = none
 };
 
 struct RopeParams {

@@ -15,7 +15,10 @@ namespace perdure::kernels {
 int prepare_unary(const perdure_node* node, void* params);
 int prepare_binary(const perdure_node* node, void* params);
 int prepare_scale_rows(const perdure_node* node, void* params);
+int prepare_vector(const perdure_node* node, void* params);  // x and a weight [1, n]
 int prepare_norm(const perdure_node* node, void* params);
+int prepare_group_norm(const perdure_node* node, void* params);
+int prepare_softmax(const perdure_node* node, void* params);  // fills NormParams
 int prepare_rope(const perdure_node* node, void* params);
 int prepare_quantize(const perdure_node* node, void* params);
 int prepare_mat_mul_f32(const perdure_node* node, void* params);
@@ -33,5 +36,6 @@ void divide_rows(const void* params, const perdure_step* step, perdure_work* wor
 std::span<const perdure_kernel> position_kernels();
 std::span<const perdure_kernel> range_kernels();
 std::span<const perdure_kernel> state_kernels();
+std::span<const perdure_kernel> column_kernels();
 
 }  // namespace perdure::kernels

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Operations on each element of a row: sums, products, activations, scaling by a number of the row,
-// and the choice of the rows that asked for logits.
+// Operations on each element of a row: sums, products, activations, products with numbers of the
+// row, and with one vector for all rows.
 #include <array>
 #include <cmath>
 
+#include "plugins/kernels/common/weights.hpp"
 #include "plugins/kernels/scalar/scalar.hpp"
 
 namespace perdure::scalar {
@@ -13,6 +14,19 @@ namespace {
 float sigmoid(float x) { return 1.0f / (1.0f + std::exp(-x)); }
 float silu(float x) { return x * sigmoid(x); }
 float tanh_of(float x) { return std::tanh(x); }
+float exp_of(float x) { return std::exp(x); }
+float relu_square(float x) { return x < 0.0f ? 0.0f : x * x; }
+
+float gelu(float x) {
+  constexpr float kInverseRoot2 = 0.70710678f;
+  return 0.5f * x * (1.0f + std::erf(x * kInverseRoot2));
+}
+
+float gelu_tanh(float x) {
+  constexpr float kRoot2OverPi = 0.79788456f;
+  return 0.5f * x * (1.0f + std::tanh(kRoot2OverPi * (x + 0.044715f * x * x * x)));
+}
+
 float add(float a, float b) { return a + b; }
 float mul(float a, float b) { return a * b; }
 float silu_mul(float a, float b) { return silu(a) * b; }
@@ -38,13 +52,24 @@ void run_binary(const perdure_call* call, int64_t begin, int64_t end, void*) {
   }
 }
 
-void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
+// With the same vector in every row.
+template <float (*kFunction)(float, float)>
+void run_vector(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n = static_cast<const ElementwiseParams*>(call->params)->n;
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
-    const float scale = *row_of<float>(call->inputs[1], r);
     float* y = row_of<float>(call->outputs[0], r);
-    for (int64_t i = 0; i < n; ++i) y[i] = x[i] * scale;
+    for (int64_t i = 0; i < n; ++i) y[i] = kFunction(x[i], read_weight(call->inputs[1].tensor, i));
+  }
+}
+
+void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const ScaleParams*>(call->params);
+  for (int64_t r = begin; r < end; ++r) {
+    const float* x = row_of<float>(call->inputs[0], r);
+    const float* scales = row_of<float>(call->inputs[1], r);
+    float* y = row_of<float>(call->outputs[0], r);
+    for (int64_t i = 0; i < p.elements.n; ++i) y[i] = x[i] * scales[i / p.group];
   }
 }
 
@@ -75,6 +100,12 @@ constexpr perdure_kernel binary(const char* name, const char* op) {
                                         run_binary<kFunction>);
 }
 
+template <float (*kFunction)(float, float)>
+constexpr perdure_kernel vector(const char* name, const char* op) {
+  return make_kernel<ElementwiseParams>(name, op, prepare_vector, divide_rows,
+                                        run_vector<kFunction>);
+}
+
 constexpr std::array kKernels = {
     binary<add>("add_f32_scalar", "add"),
     binary<mul>("mul_f32_scalar", "mul"),
@@ -82,8 +113,14 @@ constexpr std::array kKernels = {
     unary<sigmoid>("sigmoid_f32_scalar", "sigmoid"),
     unary<silu>("silu_f32_scalar", "silu"),
     unary<tanh_of>("tanh_f32_scalar", "tanh"),
-    make_kernel<ElementwiseParams>("scale_rows_f32_scalar", "scale_rows", prepare_scale_rows,
-                                   divide_rows, run_scale_rows),
+    unary<exp_of>("exp_f32_scalar", "exp"),
+    unary<gelu>("gelu_f32_scalar", "gelu"),
+    unary<gelu_tanh>("gelu_tanh_f32_scalar", "gelu_tanh"),
+    unary<relu_square>("relu_square_f32_scalar", "relu_square"),
+    vector<add>("add_row_f32_scalar", "add_row"),
+    vector<mul>("mul_row_f32_scalar", "mul_row"),
+    make_kernel<ScaleParams>("scale_rows_f32_scalar", "scale_rows", prepare_scale_rows, divide_rows,
+                             run_scale_rows),
     make_kernel<RopeParams>("rope_f32_scalar", "rope", prepare_rope, divide_rows, run_rope),
 };
 

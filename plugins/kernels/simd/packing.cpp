@@ -74,6 +74,16 @@ void pack_q80_unsigned(const perdure_node* node, const void* params, uint32_t, v
   pack_q80(*node, params, 0x80808080u, packed);
 }
 
+size_t vector_packed_bytes(const perdure_node* node, const void*, uint32_t input) {
+  return input == 0 ? 0 : static_cast<size_t>(columns(node->inputs[input])) * sizeof(float);
+}
+
+void pack_vector(const perdure_node* node, const void*, uint32_t input, void* packed) {
+  const perdure_value& v = node->inputs[input];
+  for (int64_t i = 0; i < columns(v); ++i)
+    static_cast<float*>(packed)[i] = read_weight(v.tensor, i);
+}
+
 size_t norm_packed_bytes(const perdure_node*, const void* params, uint32_t input) {
   const auto& p = *static_cast<const NormParams*>(params);
   return input == 1 && p.weighted ? static_cast<size_t>(p.n) * sizeof(float) : 0;

@@ -44,7 +44,13 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
       kernel<E>("sigmoid_f32", "sigmoid", prepare_unary, divide_elements, t.sigmoid),
       kernel<E>("silu_f32", "silu", prepare_unary, divide_elements, t.silu),
       kernel<E>("tanh_f32", "tanh", prepare_unary, divide_elements, t.tanh),
-      kernel<E>("scale_rows_f32", "scale_rows", prepare_scale_rows, divide_elements, t.scale_rows),
+      kernel<E>("exp_f32", "exp", prepare_unary, divide_elements, t.exp),
+      kernel<E>("gelu_f32", "gelu", prepare_unary, divide_elements, t.gelu),
+      kernel<E>("gelu_tanh_f32", "gelu_tanh", prepare_unary, divide_elements, t.gelu_tanh),
+      kernel<E>("relu_square_f32", "relu_square", prepare_unary, divide_elements, t.relu_square),
+      kernel<ScaleParams>("scale_rows_f32", "scale_rows", prepare_scale_rows, divide_elements,
+                          t.scale_rows),
+      kernel<NormParams>("softmax_f32", "softmax", prepare_softmax, divide_rows, t.softmax),
       kernel<RopeParams>("rope_f32", "rope", prepare_rope, divide_rows, t.rope),
       kernel<QuantizeParams>("quantize_f32", "quantize", prepare_quantize, divide_rows, t.quantize),
       kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32),
@@ -55,6 +61,15 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
   norm.packed_bytes = norm_packed_bytes;
   norm.pack = pack_norm;
   all.push_back(norm);
+  for (auto with_vectors :
+       {kernel<E>("add_row_f32", "add_row", prepare_vector, divide_elements, t.add_row),
+        kernel<E>("mul_row_f32", "mul_row", prepare_vector, divide_elements, t.mul_row),
+        kernel<GroupNormParams>("group_norm_f32", "group_norm", prepare_group_norm, divide_rows,
+                                t.group_norm)}) {
+    with_vectors.packed_bytes = vector_packed_bytes;
+    with_vectors.pack = pack_vector;
+    all.push_back(with_vectors);
+  }
   auto dequantised = kernel<M>("mat_mul_f32_q80", "mat_mul", prepare_mat_mul_f32_q80,
                                divide_mat_mul, t.mat_mul_f32_q80);
   dequantised.scratch_bytes = dequantised_scratch;
@@ -76,7 +91,7 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
 void add_kernels(const InstructionSet& isa, std::deque<std::string>& names,
                  std::vector<perdure_kernel>& all) {
   std::vector<perdure_kernel> kernels = computing_kernels(isa);
-  for (const auto moving : {position_kernels(), range_kernels(), state_kernels()})
+  for (const auto moving : {position_kernels(), range_kernels(), state_kernels(), column_kernels()})
     kernels.insert(kernels.end(), moving.begin(), moving.end());
   for (perdure_kernel& k : kernels) {
     std::string stem = k.name;

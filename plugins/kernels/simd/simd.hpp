@@ -24,6 +24,10 @@ size_t q80_scratch(const perdure_node* node, const void* params);
 size_t norm_packed_bytes(const perdure_node* node, const void* params, uint32_t input);
 void pack_norm(const perdure_node* node, const void* params, uint32_t input, void* packed);
 
+// Every input [1, n] behind the first as F32.
+size_t vector_packed_bytes(const perdure_node* node, const void* params, uint32_t input);
+void pack_vector(const perdure_node* node, const void* params, uint32_t input, void* packed);
+
 // Panels of isa/q80_layout.hpp: values as they are, or with 128 added.
 size_t q80_packed_bytes(const perdure_node* node, const void* params, uint32_t input);
 void pack_q80_signed(const perdure_node* node, const void* params, uint32_t input, void* packed);

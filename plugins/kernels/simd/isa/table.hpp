@@ -13,8 +13,9 @@ namespace perdure::simd {
 using Run = void (*)(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 
 struct IsaTable {
-  Run add, mul, scale_rows, sigmoid, silu, silu_mul, tanh;
-  Run rms_norm, rope, quantize, attend;
+  Run add, mul, silu_mul, add_row, mul_row, scale_rows;
+  Run sigmoid, silu, tanh, exp, gelu, gelu_tanh, relu_square;
+  Run rms_norm, group_norm, softmax, rope, quantize, attend;
   Run mat_mul_f32, mat_mul_f16, mat_mul_bf16, mat_mul_f32_q80, mat_mul_q80;
 };
 

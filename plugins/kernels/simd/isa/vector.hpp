@@ -45,6 +45,11 @@ inline void store_partial(float* p, Batch v, int64_t n) {
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
 }
 
+// The first `n` lanes, `otherwise` behind them.
+inline Batch load_partial(const float* p, int64_t n, Batch otherwise) {
+  return _mm512_mask_loadu_ps(otherwise, static_cast<__mmask16>((1u << n) - 1), p);
+}
+
 inline __m256 low_half(Batch v) { return _mm512_castps512_ps256(v); }
 inline __m256 high_half(Batch v) {
   return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1));
@@ -65,6 +70,10 @@ inline Batch load_partial(const float* p, int64_t n) {
 }
 inline void store_partial(float* p, Batch v, int64_t n) {
   _mm256_maskstore_ps(p, first_lanes(n), v);
+}
+inline Batch load_partial(const float* p, int64_t n, Batch otherwise) {
+  const __m256i mask = first_lanes(n);
+  return _mm256_blendv_ps(otherwise, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
 }
 
 #endif

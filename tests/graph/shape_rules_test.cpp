@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What the built-in operations make of their inputs' shapes, and what they refuse.
+#include <doctest/doctest.h>
+
+#include <deque>
+
+#include "core/api/operations.hpp"
+#include "core/graph/graph.hpp"
+
+using namespace perdure;
+
+namespace {
+
+// A builder with rows [rows, 8] to start from, and constants of zeros.
+struct Fixture {
+  OperationTable operations;
+  StateTypes states{{"cache", {.kind = ValueKind::kState, .rows = 4, .columns = 8}}};
+  Builder b{"test", operations, [](std::string_view) { return nullptr; }, states};
+  Value x = op::row_input(b, constant(10, 8));
+
+  Value constant(int64_t rows, int64_t columns) {
+    return b.constant("zeros." + std::to_string(rows) + "." + std::to_string(columns), rows,
+                      columns, std::vector<float>(static_cast<size_t>(rows * columns)));
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "operations on elements keep the shape and the kind of their rows") {
+  const Value outputs = op::select_outputs(b, x);
+  for (const Value rows : {x, outputs})
+    for (const auto& function : {op::exp, op::gelu, op::gelu_tanh, op::relu_square}) {
+      const ValueType& t = b.type(function(b, rows));
+      CHECK(t.columns == 8);
+      CHECK(t.kind == b.type(rows).kind);
+    }
+  CHECK_THROWS_AS(op::exp(b, op::row_index(b)), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a constant row is as wide as the rows it is added to") {
+  CHECK(b.type(op::add_row(b, x, constant(1, 8))).columns == 8);
+  CHECK(b.type(op::mul_row(b, op::select_outputs(b, x), constant(1, 8))).kind ==
+        ValueKind::kOutputs);
+  CHECK_THROWS_WITH_AS(op::add_row(b, x, constant(1, 7)),
+                       "[add_row] needs x [*, n] and a constant row [1, n], got [rows, 8], [1, 7]",
+                       Error);
+  CHECK_THROWS_AS(op::add_row(b, x, constant(2, 8)), Error);
+  CHECK_THROWS_AS(op::mul_row(b, x, x), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "factors of a row divide its columns into equal parts") {
+  const Value four = op::slice(b, x, 0, 4);
+  CHECK(b.type(op::scale_rows(b, x, four)).columns == 8);
+  CHECK(b.type(op::scale_rows(b, x, op::slice(b, x, 3, 1))).columns == 8);
+  CHECK_THROWS_AS(op::scale_rows(b, x, op::slice(b, x, 0, 3)), Error);
+  CHECK_THROWS_AS(op::scale_rows(b, four, x), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "norms take weight and bias as wide as the row, each or none of them") {
+  const Value w = constant(1, 8);
+  for (const Value weight : {Value{}, w})
+    for (const Value bias : {Value{}, w}) {
+      CHECK(b.type(op::layer_norm(b, x, weight, bias, 1e-5)).columns == 8);
+      CHECK(b.type(op::group_norm(b, x, weight, bias, 4, 1e-5)).columns == 8);
+    }
+  CHECK_THROWS_AS(op::layer_norm(b, x, constant(1, 7), {}, 1e-5), Error);
+  CHECK_THROWS_AS(op::layer_norm(b, x, w, constant(1, 7), 1e-5), Error);
+  CHECK_THROWS_AS(op::group_norm(b, x, w, w, 3, 1e-5), Error);
+  CHECK_THROWS_AS(op::group_norm(b, x, w, w, 0, 1e-5), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "softmax runs over groups that divide the row") {
+  CHECK(b.type(op::softmax(b, x)).columns == 8);
+  CHECK(b.type(op::softmax(b, x, 2)).columns == 8);
+  CHECK_THROWS_AS(op::softmax(b, x, 3), Error);
+  CHECK_THROWS_AS(op::softmax(b, x, -1), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a lookup gives rows as wide as its table") {
+  CHECK(b.type(op::lookup(b, constant(5, 3), op::row_index(b))).columns == 3);
+  CHECK_THROWS_AS(op::lookup(b, constant(5, 3), x), Error);
+  CHECK_THROWS_AS(op::lookup(b, x, op::row_index(b)), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "rows are joined by one type and kind, and cut within their columns") {
+  CHECK(b.type(op::concat(b, {x, op::slice(b, x, 2, 3)})).columns == 11);
+  const Value index = op::row_index(b);
+  const ValueType& range = b.type(op::concat(b, {index, index, index}));
+  CHECK(range.columns == 3);
+  CHECK(range.dtype == PERDURE_I64);
+  CHECK_THROWS_AS(op::concat(b, {x, index}), Error);
+  CHECK_THROWS_AS(op::concat(b, {x, op::select_outputs(b, x)}), Error);
+  CHECK_THROWS_AS(op::concat(b, {}), Error);
+  CHECK(b.type(op::slice(b, x, 7, 1)).columns == 1);
+  for (const auto& [first, count] : {std::pair<int64_t, int64_t>{-1, 2}, {7, 2}, {0, 0}, {9, 1}})
+    CHECK_THROWS_AS(op::slice(b, x, first, count), Error);
+}

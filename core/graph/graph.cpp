@@ -158,9 +158,14 @@ Value Builder::apply(std::string_view operation, const std::vector<Value>& input
   return v;
 }
 
-const ValueType& Builder::type(Value value) const { return graph_.info(value).type; }
+const ValueType& Builder::type(Value value) const {
+  if (!value.valid() || static_cast<size_t>(value.id) >= graph_.values.size())
+    throw Error("the type of a value is asked for that this graph does not have");
+  return graph_.info(value).type;
+}
 
 void Builder::output(std::string_view name, Value value) {
+  static_cast<void>(type(value));  // throws for a value of another graph
   graph_.outputs[std::string(name)] = value;
 }
 

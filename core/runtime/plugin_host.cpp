@@ -11,12 +11,15 @@
 
 #include "core/api/error.hpp"
 #include "core/config/map_reader.hpp"
+#include "core/runtime/guarded_plugins.hpp"
 #include "core/runtime/plugin_file.hpp"
 
 namespace perdure {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kBuiltIn = "built in";
 
 void check_kernel(const perdure_kernel& kernel, std::set<std::string_view>& names) {
   if (kernel.struct_size != sizeof(perdure_kernel))
@@ -72,7 +75,7 @@ fs::path system_folder() {
 }
 
 template <typename Plugin>
-using ByName = std::map<std::string, const Plugin*, std::less<>>;
+using ByName = std::map<std::string, std::unique_ptr<Plugin>, std::less<>>;
 
 }  // namespace
 
@@ -145,7 +148,7 @@ void PluginHost::Impl::consider_folder(const fs::path& folder) {
 }
 
 void PluginHost::Impl::consider_linked(const StaticPlugin& plugin) {
-  PluginRecord record{plugin.kind, plugin.name, "built in", false, ""};
+  PluginRecord record{plugin.kind, plugin.name, kBuiltIn, false, ""};
   try {
     check_shadowed(record);
     add(record, call_plugin_entry(plugin.entry));
@@ -163,19 +166,16 @@ void PluginHost::Impl::check_shadowed(const PluginRecord& record) const {
 }
 
 void PluginHost::Impl::add(const PluginRecord& record, const void* entry) {
-  if (record.kind == "kernels") {
+  const PluginOrigin origin{record.kind, record.name,
+                            record.origin == kBuiltIn ? "" : record.origin};
+  if (record.kind == "kernels")
     kernel_sets.push_back({record.name, checked_kernels(entry)});
-  } else if (record.kind == "attention") {
-    const auto* plugin = static_cast<const AttentionPlugin*>(entry);
-    if (plugin->name() != record.name)
-      throw Error("it states the name '" + record.name + "' but its strategy is called '" +
-                  std::string(plugin->name()) + "'; make them equal");
-    attention[record.name] = plugin;
-  } else if (record.kind == "threads") {
-    threads[record.name] = static_cast<const ThreadsPlugin*>(entry);
-  } else {
-    stores[record.name] = static_cast<const StorePlugin*>(entry);
-  }
+  else if (record.kind == "attention")
+    attention[record.name] = guard(*static_cast<const AttentionPlugin*>(entry), origin);
+  else if (record.kind == "threads")
+    threads[record.name] = guard(*static_cast<const ThreadsPlugin*>(entry), origin);
+  else
+    stores[record.name] = guard(*static_cast<const StorePlugin*>(entry), origin);
 }
 
 template <typename Plugin>

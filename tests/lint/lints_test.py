@@ -144,6 +144,15 @@ class ApiHash(LintCase):
         self.assert_finds("api_hash.py", "api_hash.py --write")
 
 
+class Guards(LintCase):
+    def test_a_virtual_function_that_no_guard_passes_on_is_found(self):
+        self.write("core/api/threads.hpp", "struct T {\n  virtual ~T() = default;\n  virtual int count() const = 0;\n};\n")
+        self.write("core/runtime/guarded_threads.cpp", "// int count() const override\n")
+        self.assert_finds("guards.py", "core/api/threads.hpp:3: count is not passed on")
+        self.write("core/runtime/guarded_threads.cpp", "struct G : T { int count() const override { return 1; } };\n")
+        self.assert_passes("guards.py")
+
+
 class YamlKeys(LintCase):
     READ = 'void f() {\n  MapReader reader(node, "store");\n  reader.text("kind", kind);\n}\n'
 

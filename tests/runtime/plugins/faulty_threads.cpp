@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Threads that break one rule of their interface: the one that PERDURE_TEST_FAULT names.
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+
+#include "core/api/plugin.h"
+#include "core/api/threads.hpp"
+
+namespace {
+
+bool fault(std::string_view name) {
+  const char* wanted = std::getenv("PERDURE_TEST_FAULT");
+  return wanted && name == wanted;
+}
+
+class Threads final : public perdure::Threads {
+  int max_participants() const override {
+    if (fault("no participants")) return 0;
+    if (fault("too many participants")) return 1 << 30;
+    return 2;
+  }
+  void team(void (*fn)(void*, int), void* context) noexcept override {
+    fn(context, 0);
+    if (fault("uninvited participant")) fn(context, 2), fn(context, -1);
+  }
+};
+
+class Plugin final : public perdure::ThreadsPlugin {
+  std::unique_ptr<perdure::Threads> create(int) const override {
+    if (fault("create throws")) throw std::runtime_error("all threads are taken");
+    if (fault("no threads")) return nullptr;
+    return std::make_unique<Threads>();
+  }
+};
+
+}  // namespace
+
+PERDURE_PLUGIN(threads, faulty, 0) {
+  static const Plugin plugin;
+  return static_cast<const perdure::ThreadsPlugin*>(&plugin);
+}

@@ -18,7 +18,8 @@ class ExportTest(support.TrainerTest):
         config, ids, out = (self.scratch / n for n in ("config.yaml", "ids.txt", "logits.safetensors"))
         config.write_text(f"model: {{path: {model}}}\n{attention}kernels: {{activations: f32}}\nthreads: {{count: 1}}\n")
         ids.write_text(" ".join(str(int(t)) for t in tokens))
-        subprocess.run([support.program(), "logits", "-q", "-c", config, "--tokens", ids, "--out", out], check=True)
+        subprocess.run([support.program(), "logits", "-q", "-c", config, "--tokens", ids, "--out", out, "--force"],
+                       check=True)
         return safetensors.read(out)["logits"]
 
     def compare(self, run, kind: str, attention: str):

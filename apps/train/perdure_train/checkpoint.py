@@ -3,7 +3,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 
 import torch
@@ -11,16 +10,7 @@ import torch
 from . import lora
 from .architectures import ModelArgs, build
 from .errors import UsageError
-
-
-def write_atomically(path: pathlib.Path, write) -> None:
-    """`write(file)` into a file beside it that then takes its place: after a crash the old or the new one is there."""
-    beside = path.with_name(path.name + ".new")
-    with open(beside, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+from .files import write_atomically
 
 
 def save_options(folder: pathlib.Path, args: ModelArgs, options: dict) -> None:

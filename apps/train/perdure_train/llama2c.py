@@ -10,6 +10,7 @@ import torch
 
 from .architectures import ModelArgs
 from .errors import UsageError
+from .files import write_atomically
 
 _MAGIC = 0x616B3432
 _HEADER_BYTES = 256
@@ -110,13 +111,16 @@ def write(path: pathlib.Path, args: ModelArgs, weights: dict, kind: str, group_s
     check_representable(args, kind)
     floats, quantised = layout(args, kind)
     group_size = fitting_group_size(args, group_size)
-    with open(path, "wb") as file:
+
+    def write_model(file):
         file.write(_header(args, kind, group_size))
         for name in floats:
             file.write(_values(args, weights, name).astype("<f4").tobytes())
         for name in quantised:
             values, scales = quantize(_values(args, weights, name), group_size)
             file.write(values.tobytes() + scales.astype("<f4").tobytes())
+
+    write_atomically(path, write_model)
 
 
 def dequantised(args: ModelArgs, weights: dict, kind: str, group_size: int = 64) -> dict:

@@ -9,6 +9,7 @@ import numpy
 import torch
 
 from .errors import UsageError
+from .files import write_atomically
 
 
 def write(path: pathlib.Path, tensors: dict) -> None:
@@ -20,10 +21,13 @@ def write(path: pathlib.Path, tensors: dict) -> None:
         at = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
+
+    def write_tensors(file):
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in tensors.values():
             file.write(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+
+    write_atomically(path, write_tensors)
 
 
 def read(path: pathlib.Path) -> dict:

@@ -8,6 +8,7 @@ import numpy
 import sentencepiece
 
 from .errors import UsageError
+from .files import write_atomically
 
 BOS, EOS = 1, 2
 SPACE = "\u2581"
@@ -49,10 +50,13 @@ def write_tokenizer_bin(model: pathlib.Path, out: pathlib.Path) -> None:
     for i in range(pieces.vocab_size()):
         text = {BOS: "\n<s>\n", EOS: "\n</s>\n"}.get(i, pieces.id_to_piece(i)).replace(SPACE, " ")
         records.append((pieces.get_score(i), text.encode()))
-    with open(out, "wb") as file:
+
+    def write_pieces(file):
         file.write(struct.pack("<I", max(len(text) for _, text in records)))
         for score, text in records:
             file.write(struct.pack("<fi", score, len(text)) + text)
+
+    write_atomically(out, write_pieces)
 
 
 class Tokenizer:

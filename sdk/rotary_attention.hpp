@@ -133,10 +133,12 @@ inline int64_t most_xpos_places(double lambda) {
 // asked for.
 using Turn = std::function<Value(GraphBuilder& g, Value x, Value angles)>;
 
+inline Value turn_pairs(GraphBuilder& g, Value x, Value angles) { return op::rope(g, x, angles); }
+
 // The nodes that make queries and keys of a layer. Places are I64 [rows, 1].
 class RotaryProjections {
  public:
-  RotaryProjections(const ModelInfo& model, const RotaryOptions& options, Turn turn = op::rope)
+  RotaryProjections(const ModelInfo& model, const RotaryOptions& options, Turn turn = turn_pairs)
       : model_(model), options_(options), turn_(std::move(turn)) {}
 
   // Queries [rows, heads * head_size] of x, neither rotated nor scaled.

@@ -58,10 +58,13 @@ Types change_range(const char* name, const Types& in) {
   return {in[0]};
 }
 
-Types rope(const Types& in, const Attributes&) {
-  if (in.size() != 2 || !is_real_rows(in[0]) || !is_real_rows(in[1]) || in[0].kind != in[1].kind ||
-      in[1].columns == 0 || in[0].columns % in[1].columns != 0)
-    fail("rope", "needs x [*, heads * head_size] and angles [*, head_size]", in);
+Types rope(const Types& in, const Attributes& attributes) {
+  if (in.size() != 2 || !is_real_rows(in[0]) || !is_real_rows(in[1]) || in[0].kind != in[1].kind)
+    fail("rope", "needs x [*, heads * head_size] and angles [*, rotary]", in);
+  const int64_t rotary = in[1].columns;
+  const int64_t head_size = integer("rope", attributes, "head_size", rotary);
+  if (rotary < 2 || rotary % 2 != 0 || head_size < rotary || in[0].columns % head_size != 0)
+    fail("rope", "needs heads that divide x, and an even number of angles within a head", in);
   return {in[0]};
 }
 

@@ -204,6 +204,35 @@ TEST_CASE("a row is added to, or multiplies, every row") {
   }
 }
 
+TEST_CASE("rope turns adjacent columns, or those half a head apart, and leaves the rest") {
+  Numbers numbers(5);
+  for (const bool halves : {false, true})
+    for (int64_t rotary = 2; rotary <= 70; rotary += 2)
+      for (const int64_t rest : {0, 1, 17}) {
+        INFO(rotary, " of ", rotary + rest, " columns, halves: ", halves);
+        const int64_t head_size = rotary + rest, n = 2 * head_size;
+        const Floats x = numbers.normals(3 * n);
+        KernelCase test = rows_case("rope", n, x);
+        if (halves) test.attributes.emplace_back("halves", 1);
+        if (rest > 0) test.attributes.emplace_back("head_size", static_cast<double>(head_size));
+        const Floats turns = numbers.normals(3 * rotary / 2, 3.0f);
+        Floats angles;
+        for (const float turn : turns)
+          angles.insert(angles.end(), {std::cos(turn), std::sin(turn)});
+        test.add_rows(rotary, angles);
+        Doubles expected = doubles(x);
+        for (int64_t head = 0; head < 6; ++head)
+          for (int64_t pair = 0; pair < rotary / 2; ++pair) {
+            const int64_t a = head * head_size + (halves ? pair : 2 * pair);
+            const int64_t b = halves ? a + rotary / 2 : a + 1;
+            const int64_t angle = head / 2 * rotary + 2 * pair;
+            expected[a] = double{x[a]} * angles[angle] - double{x[b]} * angles[angle + 1];
+            expected[b] = double{x[a]} * angles[angle + 1] + double{x[b]} * angles[angle];
+          }
+        check_all(test, expected, 3e-7);
+      }
+}
+
 TEST_CASE("scale_rows gives each head its own factor") {
   KernelCase test = rows_case("scale_rows", 4, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
   test.add_rows(2, {1, 10, 2, 20, 3, 30});

@@ -70,6 +70,26 @@ TEST_CASE_FIXTURE(Fixture, "norms take weight and bias as wide as the row, each 
   CHECK_THROWS_AS(op::group_norm(b, x, w, w, 0, 1e-5), Error);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "rope says only what differs from rotating adjacent pairs of whole heads") {
+  const Value angles = op::slice(b, x, 0, 4);
+  op::rope(b, x, angles, {.head_size = 4});
+  b.output("partial", op::rope(b, x, angles, {.halves = true, .head_size = 8}));
+  b.output("plain", op::rope(b, x, angles));
+  const Graph graph = b.finish();
+  std::vector<size_t> counts;
+  for (const Node& node : graph.nodes)
+    if (node.operation->name == "rope") counts.push_back(node.attributes.size());
+  CHECK(counts == std::vector<size_t>{0, 2});
+}
+
+TEST_CASE_FIXTURE(Fixture, "rope refuses angles that do not fit into a head") {
+  const Value four = op::slice(b, x, 0, 4);
+  CHECK_THROWS_AS(op::rope(b, x, op::slice(b, x, 0, 3)), Error);
+  CHECK_THROWS_AS(op::rope(b, x, four, {.head_size = 2}), Error);
+  CHECK_THROWS_AS(op::rope(b, x, four, {.head_size = 5}), Error);
+}
+
 TEST_CASE_FIXTURE(Fixture, "softmax runs over groups that divide the row") {
   CHECK(b.type(op::softmax(b, x)).columns == 8);
   CHECK(b.type(op::softmax(b, x, 2)).columns == 8);

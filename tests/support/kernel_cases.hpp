@@ -340,15 +340,19 @@ inline KernelCase rope_case(uint64_t seed) {
   Numbers numbers(seed);
   KernelCase test{.op = "rope"};
   add_some_rows(test, numbers);
-  const int64_t head_size = numbers.pick({2, 8, 20, 48, 64, 66, 128});
+  const int64_t rotary = numbers.pick({2, 8, 20, 48, 64, 66, 128});
+  const int64_t head_size = rotary + numbers.pick({0, 0, 1, 13, 32});
   const int64_t n = head_size * numbers.between(1, 4);
   test.add_rows(n, numbers.normals(n_rows(test) * n));
   Floats angles;
-  for (int64_t i = 0; i < n_rows(test) * head_size / 2; ++i) {
+  for (int64_t i = 0; i < n_rows(test) * rotary / 2; ++i) {
     const float angle = numbers.normal(3.0f);
     angles.insert(angles.end(), {std::cos(angle), std::sin(angle)});
   }
-  test.add_rows(head_size, angles);
+  test.add_rows(rotary, angles);
+  if (numbers.between(0, 1)) test.attributes.emplace_back("halves", 1);
+  if (head_size != rotary)
+    test.attributes.emplace_back("head_size", static_cast<double>(head_size));
   test.set_output(n);
   return test;
 }

@@ -55,9 +55,25 @@ inline Value rope_angles(GraphBuilder& g, Value index, Value frequencies,
                   {"scale", rule.scale}});
 }
 
-// Rotates the adjacent pairs of every head: (x0, x1) -> (x0 cos - x1 sin, x0 sin + x1 cos).
-// x [*, heads * head_size], angles [*, head_size] as made by rope_angles.
-inline Value rope(GraphBuilder& g, Value x, Value angles) { return g.apply("rope", {x, angles}); }
+// Which columns of a head turn together.
+struct RopeForm {
+  // false: the adjacent pairs (0, 1), (2, 3), ...; true: columns i and i + rotary / 2, as in the
+  // models of Hugging Face.
+  bool halves = false;
+  // Columns of a head of which the first `rotary` turn and the others stay; 0 = rotary.
+  int64_t head_size = 0;
+};
+
+// Rotates the pairs of every head: (x0, x1) -> (x0 cos - x1 sin, x0 sin + x1 cos). x [*, heads *
+// head_size]; angles [*, rotary] as made by rope_angles, cosine and sine of pair i in columns 2i
+// and 2i + 1 in both forms.
+inline Value rope(GraphBuilder& g, Value x, Value angles, const RopeForm& form = {}) {
+  Attributes a;
+  if (form.halves) a.emplace_back("halves", int64_t{1});
+  if (form.head_size != 0 && form.head_size != g.type(angles).columns)
+    a.emplace_back("head_size", form.head_size);
+  return g.apply("rope", {x, angles}, a);
+}
 
 // Per row log(index + 1) / log(train_length), at least 1 if clamp. index [rows, 1] I64; result
 // [rows, 1].

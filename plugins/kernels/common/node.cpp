@@ -140,9 +140,14 @@ int prepare_softmax(const perdure_node* node, void* params) {
 
 int prepare_rope(const perdure_node* node, void* params) {
   if (!maps_rows(*node, 2)) return PERDURE_DECLINED;
-  const int64_t n = columns(node->inputs[0]), head_size = columns(node->inputs[1]);
-  if (head_size < 2 || head_size % 2 != 0 || n % head_size != 0) return PERDURE_DECLINED;
-  *static_cast<RopeParams*>(params) = {{in_outputs(node->outputs[0])}, n, head_size};
+  const int64_t n = columns(node->inputs[0]), rotary = columns(node->inputs[1]);
+  const int64_t head_size = perdure_attribute_int(node, "head_size", rotary);
+  if (rotary < 2 || rotary % 2 != 0 || head_size < rotary || n % head_size != 0)
+    return PERDURE_DECLINED;
+  *static_cast<RopeParams*>(params) = {
+      {in_outputs(node->outputs[0])},
+      n,
+      {head_size, rotary, perdure_attribute_int(node, "halves", 0) != 0}};
   return PERDURE_OK;
 }
 

@@ -47,10 +47,17 @@ struct GroupNormParams {
   uint32_t weight, bias;  // inputs; 0 = none
 };
 
+// Which columns of a head turn together: adjacent ones, or i and i + rotary / 2.
+struct Rotation {
+  int64_t head_size;
+  int64_t rotary;  // columns that turn, the others stay
+  bool halves;
+};
+
 struct RopeParams {
   RowParams rows;
   int64_t n;
-  int64_t head_size;
+  Rotation rotation;
 };
 
 struct QuantizeParams {

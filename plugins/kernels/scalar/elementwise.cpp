@@ -2,6 +2,7 @@
 
 // Operations on each element of a row: sums, products, activations, products with numbers of the
 // row, and with one vector for all rows.
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -73,20 +74,26 @@ void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*)
   }
 }
 
+// Turns the pairs of one head.
+void rotate_head(const float* x, const float* angles, const Rotation& rotation, float* y) {
+  const int64_t n_pairs = rotation.rotary / 2;
+  for (int64_t pair = 0; pair < n_pairs; ++pair) {
+    const int64_t a = rotation.halves ? pair : 2 * pair;
+    const int64_t b = rotation.halves ? pair + n_pairs : 2 * pair + 1;
+    const float cosine = angles[2 * pair], sine = angles[2 * pair + 1];
+    const float x0 = x[a], x1 = x[b];
+    y[a] = x0 * cosine - x1 * sine;
+    y[b] = x0 * sine + x1 * cosine;
+  }
+  std::copy(x + rotation.rotary, x + rotation.head_size, y + rotation.rotary);
+}
+
 void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const RopeParams*>(call->params);
-  for (int64_t r = begin; r < end; ++r) {
-    const float* x = row_of<float>(call->inputs[0], r);
-    const float* angles = row_of<float>(call->inputs[1], r);
-    float* y = row_of<float>(call->outputs[0], r);
-    for (int64_t i = 0; i < p.n; i += 2) {
-      const float cosine = angles[i % p.head_size];
-      const float sine = angles[i % p.head_size + 1];
-      const float x0 = x[i], x1 = x[i + 1];
-      y[i] = x0 * cosine - x1 * sine;
-      y[i + 1] = x0 * sine + x1 * cosine;
-    }
-  }
+  for (int64_t r = begin; r < end; ++r)
+    for (int64_t first = 0; first < p.n; first += p.rotation.head_size)
+      rotate_head(row_of<float>(call->inputs[0], r) + first, row_of<float>(call->inputs[1], r),
+                  p.rotation, row_of<float>(call->outputs[0], r) + first);
 }
 
 template <float (*kFunction)(float)>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sums and products of the elements of rows, and the rotation of adjacent pairs.
+// Sums and products of the elements of rows, and the rotation of pairs of columns.
 #include "plugins/kernels/simd/isa/rotation.hpp"
 #include "plugins/kernels/simd/isa/runs.hpp"
 
@@ -75,17 +75,10 @@ void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*)
 
 void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const RopeParams*>(call->params);
-  for (int64_t r = begin; r < end; ++r) {
-    const float* angles = row_of<float>(call->inputs[1], r);
-    for (int64_t head = 0; head < p.n; head += p.head_size) {
-      const float* x = row_of<float>(call->inputs[0], r) + head;
-      float* y = row_of<float>(call->outputs[0], r) + head;
-      for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
-        const Batch v = load(x + i, n), angle = load(angles + i, n);
-        store(y + i, rotated(v, angle), n);
-      });
-    }
-  }
+  for (int64_t r = begin; r < end; ++r)
+    for (int64_t first = 0; first < p.n; first += p.rotation.head_size)
+      rotate_head(row_of<float>(call->inputs[0], r) + first, row_of<float>(call->inputs[1], r),
+                  p.rotation, row_of<float>(call->outputs[0], r) + first);
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

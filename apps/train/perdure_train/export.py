@@ -7,6 +7,7 @@ import pathlib
 import shutil
 
 from . import checkpoint, llama2c, safetensors
+from .errors import UsageError
 
 
 def export_safetensors(path: pathlib.Path, args, weights: dict) -> None:
@@ -26,5 +27,7 @@ def export(folder: pathlib.Path, kind: str, out: pathlib.Path, group_size: int =
     weights = model.state_dict()
     if kind == "safetensors":
         export_safetensors(out, model.args, weights)
+    elif model.args.architecture != "llama":
+        raise UsageError(f"--format {kind} holds llama models only; {folder} is {model.args.architecture}: take safetensors")
     else:
         llama2c.write(out, model.args, weights, kind, group_size)

@@ -20,7 +20,7 @@ _FREE = {"out", "device", "threads", "log_every", "validate_every", "validation_
          "data", "base"}
 _MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
 # What the weights of a base have fixed, and what decides which weights there are.
-_SHAPE = ("dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
+_SHAPE = ("architecture", "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
 _PARTS = ("attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
 # Of llama2Rnn's files: a matrix that computes nothing, and what a memory held when they were written.
 _WITHOUT_EFFECT = (".attention.wqm.weight", ".attention.memory")
@@ -69,7 +69,7 @@ def _open_folder(options, args: ModelArgs) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "checkpoint.pt").exists():
         old = checkpoint.load_options(folder)
-        before = {**old["model"], **old["training"]}
+        before = {**{f.name: f.default for f in dataclasses.fields(ModelArgs)}, **old["model"], **old["training"]}
         for name, value in {**dataclasses.asdict(args), **training}.items():
             if name not in _FREE and before.get(name) != value:
                 raise UsageError(f"{folder} holds a run with {name} = {before.get(name)}, not {value}; "
@@ -202,7 +202,7 @@ def evaluate(options) -> None:
             print(f"{tokens:>8.0f} tokens  {right:.1%} right  {control:.1%} with the memory reset before the question")
         return
     check_lengths(file, options.lengths)
-    if model.args.attention_type == "attention":  # tables as long as the text
+    if model.args.architecture == "llama" and model.args.attention_type == "attention":  # tables as long as the text
         longer = build(dataclasses.replace(model.args, extend_seq_len=max(model.args.max_seq_len, *options.lengths)))
         longer.load_state_dict(model.state_dict())
         model = longer.eval()

@@ -4,6 +4,7 @@ parameters as its checkpoints do; `build` picks it."""
 
 from .llama import Attention, ModelArgs, Transformer
 from .memory_attention import MemoryAttention
+from .rwkv7 import Rwkv7
 
 __all__ = ["ModelArgs", "build"]
 
@@ -12,6 +13,13 @@ def _attention(args: ModelArgs, layer: int):
     return MemoryAttention(args) if args.is_memory_layer(layer) else Attention(args)
 
 
-def build(args: ModelArgs) -> Transformer:
-    """A freshly initialised model. Errors: UsageError if the options contradict each other."""
+def _llama(args: ModelArgs) -> Transformer:
     return Transformer(args, _attention)
+
+
+_ARCHITECTURES = {"llama": _llama, "rwkv7": Rwkv7}
+
+
+def build(args: ModelArgs):
+    """A freshly initialised model. Errors: UsageError if the options contradict each other."""
+    return _ARCHITECTURES[args.architecture](args)

@@ -15,10 +15,16 @@ from ..errors import UsageError
 from ..rotary import Positions, check_extend_method
 
 
+_ATTENTION_ONLY = {"n_kv_heads", "multiple_of", "norm_eps", "shared_classifier", "theta", "key_norm", "extend_method",
+                   "extend_seq_len", "attention_type", "memseqlen", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv",
+                   "train_orimem"}
+
+
 @dataclasses.dataclass
 class ModelArgs:
     """Names as in llama2Rnn; the defaults are those its published models were trained with."""
 
+    architecture: str = "llama"  # or rwkv7
     dim: int = 288
     n_layers: int = 6
     n_heads: int = 6
@@ -45,6 +51,10 @@ class ModelArgs:
 
     def __post_init__(self):
         self._check_ranges()
+        if self.architecture == "rwkv7":
+            self._check_recurrent()
+        elif self.architecture != "llama":
+            raise UsageError(f"architecture '{self.architecture}' is not known; llama and rwkv7 are")
         self.n_kv_heads = self.n_kv_heads or self.n_heads
         self.extend_seq_len = self.extend_seq_len or self.max_seq_len
         if not self.hidden_dim:
@@ -73,6 +83,16 @@ class ModelArgs:
         if not (0 < self.theta < math.inf and 0 < self.norm_eps < math.inf and 0 <= self.dropout < 1):
             raise UsageError(f"theta = {self.theta} and norm_eps = {self.norm_eps} must be above 0, dropout = {self.dropout} "
                              "from 0 to below 1")
+
+    def _check_recurrent(self) -> None:
+        """RWKV has no attention: what shapes attention must stay at its default, or at what this method made of it."""
+        self.hidden_dim = self.hidden_dim or 4 * self.dim
+        for field in dataclasses.fields(self):
+            if field.name in _ATTENTION_ONLY and getattr(self, field.name) not in (field.default, self._derived(field.name)):
+                raise UsageError(f"{field.name} is an option of attention, which rwkv7 does not have; leave it out")
+
+    def _derived(self, name: str):
+        return {"n_kv_heads": self.n_heads, "extend_seq_len": self.max_seq_len}.get(name)
 
     @property
     def head_size(self) -> int:

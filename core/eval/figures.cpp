@@ -52,6 +52,7 @@ Interval mean_interval(std::span<const double> samples) {
 
 Interval share_interval(std::span<const double> samples) {
   const double share = mean_of(samples);
+  if (std::isnan(share)) return {share, share, share};  // max and min would make it [0, 1]
   const auto n = static_cast<double>(samples.size());
   const double z2 = kNormal975 * kNormal975;
   const double middle = (share + z2 / (2 * n)) / (1 + z2 / n);

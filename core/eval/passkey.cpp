@@ -48,8 +48,7 @@ std::optional<MeasureResult> run_passkey(const MeasureRun& run) {
                            run.spec.depths[static_cast<size_t>(i / n_samples)]);
       },
       [&](int64_t i, std::span<const RowScore> scores) {
-        points[static_cast<size_t>(i / n_samples)].samples.push_back(
-            top1_share(scores) == 1.0 ? 1.0 : 0.0);
+        points[static_cast<size_t>(i / n_samples)].samples.push_back(all_top1(scores));
       },
       run.progress);
   if (!whole) return std::nullopt;

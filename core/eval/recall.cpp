@@ -3,6 +3,8 @@
 // Associative recall (after Arora et al. 2023, "Zoology", arXiv:2312.04927): pairs of random tokens
 // at the beginning, random tokens up to the length, then some of the keys again; what followed each
 // must be the model's first choice. The distance from a pair to its question is about the length.
+#include <limits>
+
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/retrieval.hpp"
 
@@ -10,6 +12,7 @@ namespace perdure {
 namespace {
 
 double share_of_answers(std::span<const RowScore> scores) {
+  if (!has_numbers(scores)) return std::numeric_limits<double>::quiet_NaN();
   double right = 0;
   for (size_t row = 0; row < scores.size(); row += 2) right += scores[row].top1 ? 1 : 0;
   return right / static_cast<double>((scores.size() + 1) / 2);

@@ -2,6 +2,8 @@
 
 // Tasks from a file: multiple choice by log-likelihood, and exact match. The length is the most
 // that is read: of longer contexts the end.
+#include <cmath>
+
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/question.hpp"
 #include "core/eval/task_file.hpp"
@@ -57,8 +59,10 @@ int64_t choice_tokens(const MeasureSpec& spec, int64_t length) {
   return tokens;
 }
 
-// The likeliest choice is the right one; the first of equals counts.
+// The likeliest choice is the right one; the first of equals counts. NaN if a loss is.
 double is_right(const Task& task, const std::vector<double>& losses) {
+  for (const double loss : losses)
+    if (std::isnan(loss)) return loss;
   const auto best = std::min_element(losses.begin(), losses.end()) - losses.begin();
   return static_cast<size_t>(best) == task.right ? 1.0 : 0.0;
 }
@@ -124,9 +128,7 @@ std::optional<MeasureResult> run_match(const MeasureRun& run) {
         const Task& task = tasks[static_cast<size_t>(i)];
         return task_window(run, task, task.answer);
       },
-      [&](int64_t, std::span<const RowScore> scores) {
-        point.samples.push_back(top1_share(scores) == 1.0 ? 1.0 : 0.0);
-      },
+      [&](int64_t, std::span<const RowScore> scores) { point.samples.push_back(all_top1(scores)); },
       run.progress);
   if (!whole) return std::nullopt;
   return MeasureResult{{{"exact_match", {std::move(point)}}}};

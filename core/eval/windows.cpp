@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "core/eval/random.hpp"
@@ -84,13 +85,24 @@ RowScore score_row(std::span<const float> logits, int32_t target) {
   return {loss, !std::isnan(loss) && best - logits.begin() == target};
 }
 
+double all_top1(std::span<const RowScore> scores) {
+  const double share = top1_share(scores);
+  return std::isnan(share) || share == 1.0 ? share : 0.0;
+}
+
 double mean_loss(std::span<const RowScore> scores) {
   double sum = 0;
   for (const RowScore& score : scores) sum += score.loss;
   return sum / static_cast<double>(scores.size());
 }
 
+bool has_numbers(std::span<const RowScore> scores) {
+  return std::none_of(scores.begin(), scores.end(),
+                      [](const RowScore& s) { return std::isnan(s.loss); });
+}
+
 double top1_share(std::span<const RowScore> scores) {
+  if (!has_numbers(scores)) return std::numeric_limits<double>::quiet_NaN();
   const auto right =
       std::count_if(scores.begin(), scores.end(), [](const RowScore& s) { return s.top1; });
   return static_cast<double>(right) / static_cast<double>(scores.size());

@@ -52,9 +52,13 @@ Window text_window(const EvalText& text, int64_t end, int64_t length, int64_t n_
 // are scored. Requires: both not empty.
 Window answer_window(std::vector<int32_t> context, const std::vector<int32_t>& answer);
 
+// False if a logit of any row was NaN.
+bool has_numbers(std::span<const RowScore> scores);
+// NaN unless has_numbers(). all_top1: 1 if every target was the first choice, else 0.
 // Requires: not empty.
 double mean_loss(std::span<const RowScore> scores);
 double top1_share(std::span<const RowScore> scores);
+double all_top1(std::span<const RowScore> scores);
 
 // Takes the context away or puts it in another order, blocks of `block` tokens staying together;
 // the context is what stands before the first scored row. `index`: of the window.

@@ -69,4 +69,8 @@ TEST_CASE("what is not a number stays visible in a figure") {
   const Interval mean = mean_interval(std::vector<double>{1, NAN, 3});
   CHECK(std::isnan(mean.value));
   CHECK(std::isnan(mean.low));
+  const Interval share = share_interval(std::vector<double>{1, NAN, 0});
+  CHECK(std::isnan(share.value));
+  CHECK(std::isnan(share.low));
+  CHECK(std::isnan(share.high));
 }

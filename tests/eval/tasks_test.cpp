@@ -4,11 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "core/eval/measure.hpp"
 #include "core/eval/question.hpp"
 #include "core/eval/windows.hpp"
+#include "tests/support/damaged_model.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -151,4 +153,26 @@ TEST_CASE("an answer begins where the prompt's tokens end, after one space") {
     CHECK_FALSE(q.answer.empty());
   }
   CHECK_THROWS_AS(encode_question(t, "it is", "", true), Error);
+}
+
+TEST_CASE("a model whose logits are no numbers is neither right nor wrong") {
+  const TemporaryFolder folder;
+  Engine engine(golden_settings("llama.v0.bin", {"model.path=" + model_with_nan(folder, 300),
+                                                 "model.tokenizer=" + golden_model("tok_320.bin")}),
+                linked_plugins());
+  const std::string path =
+      written(folder, "{\"context\": \"Once\", \"choices\": [\"a\", \"the\"], \"answer\": \"a\"}");
+  CHECK(std::isnan(sample(engine, "choice", path)));
+  CHECK(std::isnan(sample(engine, "exact_match", path)));
+  const EvalText text = make_eval_text("random", random_tokens(500, 259, 1));
+  for (const char* measure :
+       {"loss", "perplexity", "loss_by_position", "passkey", "recall", "copy"}) {
+    CAPTURE(measure);
+    const auto result =
+        run_measure(engine, {.name = measure, .samples = 2, .tail = 4, .pairs = {2}}, 100, text);
+    REQUIRE(result);
+    for (const FigureSamples& figure : result->figures)
+      for (const MeasurePoint& point : figure.points)
+        for (const double value : point.samples) CHECK(std::isnan(value));
+  }
 }

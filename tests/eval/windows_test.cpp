@@ -64,6 +64,14 @@ TEST_CASE("large logits do not overflow, and a NaN is never right") {
   }
 }
 
+TEST_CASE("shares of rows without numbers are no numbers") {
+  const RowScore right{0.5, true}, none{std::nan(""), false};
+  CHECK(top1_share(std::vector{right, none}) != top1_share(std::vector{right, none}));
+  CHECK(std::isnan(all_top1(std::vector{none, right})));
+  CHECK(all_top1(std::vector{right, right}) == 1);
+  CHECK(all_top1(std::vector{right, RowScore{1, false}}) == 0);
+}
+
 TEST_CASE("a window's losses are those of the logits it asks for") {
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
   const Window window = some_windows(8).back();

@@ -92,6 +92,8 @@ bool ChatLoop::handle(const std::string& line) {
       case ChatInput::kQuit:
         break;
     }
+  } catch (const NotFiniteError&) {
+    throw;  // every answer to come would be the same
   } catch (const Error& error) {
     note(fmt::format("perdure: {}", error.what()));
   }

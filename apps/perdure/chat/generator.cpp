@@ -2,8 +2,11 @@
 
 #include "apps/perdure/chat/generator.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/progress.hpp"
@@ -25,6 +28,16 @@ class Stopwatch {
   Speed& speed_;
   Clock::time_point start_ = Clock::now();
 };
+
+void require_finite(std::span<const float> logits, const Session& session) {
+  const auto wrong =
+      std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
+  if (wrong == logits.end()) return;
+  throw NotFiniteError(fmt::format(
+      "the model's logits are not finite after token {} at position {} (that of token {} is {}); "
+      "check the weights and the attention options",
+      session.tail().back(), session.position() - 1, wrong - logits.begin(), *wrong));
+}
 
 }  // namespace
 
@@ -72,6 +85,7 @@ bool Generator::is_full() const {
 }
 
 int32_t Generator::sample() {
+  require_finite(logits_, session_);
   return sampler_.sample(logits_, sampling_, session_.tail(), session_.random());
 }
 

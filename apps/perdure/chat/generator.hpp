@@ -9,9 +9,17 @@
 #include <string>
 #include <vector>
 
+#include "core/api/error.hpp"
 #include "core/engine/engine.hpp"
 
 namespace perdure::app {
+
+// The model's logits are not numbers. The session's state is probably damaged as well: whoever
+// catches this must not save it.
+class NotFiniteError : public Error {
+ public:
+  using Error::Error;
+};
 
 // When a text ends.
 struct StopRule {
@@ -43,6 +51,7 @@ class Generator {
 
   // Writes until the rule, Ctrl-C or the longest session ends it; `emit` gets every token but the
   // end token. Requires: the last read() read at least one token.
+  // Errors: NotFiniteError naming the token and the position after which logits are not finite.
   Stop write(const StopRule& rule, const std::function<void(int32_t)>& emit);
 
   // No token can be read any more.

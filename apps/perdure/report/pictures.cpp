@@ -14,9 +14,11 @@
 namespace perdure::report {
 namespace {
 
+constexpr const char* kNoNumber = "?";
+
 // Per cent without its sign and without digits that nobody reads in a small cell.
 std::string short_share(double share) {
-  return std::isfinite(share) ? fmt::format("{:.0f}", 100 * share) : "NaN";
+  return std::isfinite(share) ? fmt::format("{:.0f}", 100 * share) : kNoNumber;
 }
 
 HeatCell heat_cell(const ComparisonView& view, int64_t e, int64_t m, int64_t length, double axis) {
@@ -26,7 +28,8 @@ HeatCell heat_cell(const ComparisonView& view, int64_t e, int64_t m, int64_t len
   if (cell == nullptr || cell->state != ComparedCell::State::kDone)
     return {0, false, "\u2013",
             cell == nullptr ? view.entry(e).name + "\nnot measured" : hover_text(view, *cell)};
-  return {cell->figure.value, true, short_share(cell->figure.value), hover_text(view, *cell)};
+  return {cell->figure.value, std::isfinite(cell->figure.value), short_share(cell->figure.value),
+          hover_text(view, *cell)};
 }
 
 bool has_figures(const ComparisonView& view, int64_t e, int64_t m) {
@@ -58,6 +61,11 @@ HeatFigure grid_figure(const ComparisonView& view, int64_t m) {
         map.cells.push_back(heat_cell(view, e, m, length, value));
   }
   figure.notes.push_back("Cells: per cent.");
+  const auto no_number = [](const HeatCell& cell) { return cell.words == kNoNumber; };
+  if (std::any_of(figure.maps.begin(), figure.maps.end(), [&](const HeatMap& map) {
+        return std::any_of(map.cells.begin(), map.cells.end(), no_number);
+      }))
+    figure.notes.push_back("?: the model gave no number.");
   if (!without.empty()) figure.notes.push_back(without_figures_note(without));
   return figure;
 }

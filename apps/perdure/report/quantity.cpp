@@ -60,7 +60,7 @@ std::string three_digits(double value) {
 }  // namespace
 
 std::string figure_text(double value, std::string_view unit) {
-  if (std::isnan(value)) return "NaN";
+  if (std::isnan(value)) return "no number";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   if (unit == "share") return fmt::format("{:.1f} %", 100 * value);
   const std::span<const Prefix> prefixes = prefixes_of(unit);
@@ -71,11 +71,13 @@ std::string figure_text(double value, std::string_view unit) {
 }
 
 std::string quantity_text(double value, std::string_view unit) {
+  if (std::isnan(value)) return figure_text(value, unit);
   const std::string heading = unit_in_heading(unit);
   return figure_text(value, unit) + (heading.empty() ? "" : " " + heading);
 }
 
 std::string interval_text(double low, double high, std::string_view unit) {
+  if (std::isnan(low) || std::isnan(high)) return "no interval";
   const std::string_view between = low < 0 ? " to " : "\u2013";
   return fmt::format("{}{}{}", figure_text(low, unit), between, figure_text(high, unit));
 }

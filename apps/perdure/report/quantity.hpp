@@ -11,7 +11,7 @@ namespace perdure::report {
 
 // `unit` is one of a measure ("nats", "share", "bytes", "us/token", "tokens/s", ...). Shares are
 // shown in per cent, bytes in powers of 1000, microseconds as such, ms or s; others as they are.
-// "NaN" and "inf" for what is no number.
+// "no number" and "inf" for what is none.
 
 // As in a table whose heading names the unit: "1.234", "83.3 %", "12.3 MB".
 std::string figure_text(double value, std::string_view unit);

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/apps/program.hpp"
+#include "tests/support/damaged_model.hpp"
 
 using namespace perdure::testing;
 
@@ -137,4 +138,23 @@ TEST_CASE("a standard output that takes nothing is an error") {
       run_perdure(generate(kEndless, {"-p", "a", "-n", "5"}), {.output_path = "/dev/full"});
   CHECK(outcome.status == 1);
   CHECK(outcome.err == "perdure: cannot write to standard output: No space left on device\n");
+}
+
+TEST_CASE("logits that are no numbers end generate and chat with a sentence and leave the memory") {
+  const TemporaryFolder folder;
+  const Words damaged = {"--set", "model.path=" + model_with_nan(folder, 300)};
+  for (const char* temperature : {"0", "1"}) {
+    const Outcome outcome = run_perdure(
+        generate(kEndless, damaged + Words{"-p", "the", "-n", "5", "--set",
+                                           std::string("sampling.temperature=") + temperature}));
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err.find("the model's logits are not finite after token ") != std::string::npos);
+    CHECK(outcome.err.find("that of token 300 is nan") != std::string::npos);
+  }
+  const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};
+  CHECK(run_perdure(generate(kEndless, damaged + store + Words{"-p", "the", "-n", "5"})).status ==
+        1);
+  CHECK(run_perdure(Words{"chat"} + kEndless + damaged + store, {.input = "hello\n"}).status == 1);
+  CHECK(run_perdure({"memory", "list", "--set", "store.path=" + (folder / "store")})
+            .out.find("\ns ") == std::string::npos);
 }

@@ -24,13 +24,15 @@ TEST_CASE("figures have the digits that say something, and their unit") {
   CHECK(figure_text(1234, "us/token") == "1.23 ms");
   CHECK(quantity_text(1234, "us/token") == "1.23 ms per token");
   CHECK(quantity_text(1.5, "nats") == "1.500 nats");
-  CHECK(figure_text(std::numeric_limits<double>::quiet_NaN(), "nats") == "NaN");
+  CHECK(figure_text(std::numeric_limits<double>::quiet_NaN(), "nats") == "no number");
+  CHECK(quantity_text(std::numeric_limits<double>::quiet_NaN(), "nats") == "no number");
   CHECK(figure_text(-std::numeric_limits<double>::infinity(), "bytes") == "-inf");
 }
 
 TEST_CASE("an interval that begins below zero is not written with a dash") {
   CHECK(interval_text(1.2, 1.3, "nats") == "1.200\u20131.300");
   CHECK(interval_text(-0.2, -0.1, "nats") == "-0.200 to -0.100");
+  CHECK(interval_text(1, std::numeric_limits<double>::quiet_NaN(), "nats") == "no interval");
 }
 
 TEST_CASE("ticks are told apart by their texts") {

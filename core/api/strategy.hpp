@@ -85,7 +85,7 @@ struct ExtraRows {
   enum class When { kBegin, kEnd };  // before the segment's first token row, after its last
 
   When when = When::kBegin;
-  int32_t role = 1;    // >= 1; nodes tell the rows apart by it
+  int32_t role = 1;    // 1 to 62; nodes tell the rows apart by it
   int64_t count = 0;   // rows 0 .. count - 1 of the source
   std::string source;  // name of a state or a weight with hidden_size columns
 };

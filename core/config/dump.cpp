@@ -154,7 +154,8 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  seed: " + std::to_string(sampling.seed) + "\n";
   out += "chat:\n  template: " + dump_text(chat.chat_template) +
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
-  out += "step:\n  max_rows: " + std::to_string(step.max_rows) + "\n";
+  out += "step:\n  max_rows: " + std::to_string(step.max_rows) +
+         "\n  max_logits_bytes: " + std::to_string(step.max_logits_bytes) + "\n";
   out += "plugins:\n  load: " + dump_list(plugins.load) + "\n";
   return out;
 }

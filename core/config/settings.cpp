@@ -233,6 +233,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   {
     MapReader step(section("step"), "step");
     step.integer("max_rows", settings.step.max_rows, 1, 65536);
+    step.integer("max_logits_bytes", settings.step.max_logits_bytes, 1, int64_t{1} << 40);
     step.finish();
   }
   {

@@ -79,6 +79,7 @@ struct Settings {
   } chat;
   struct {
     int64_t max_rows = 256;  // step.max_rows: rows of one step
+    int64_t max_logits_bytes = int64_t{256} << 20;
   } step;
   struct {
     std::vector<std::string> load;  // absolute paths

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <thread>
 
+#include "core/base/buffer.hpp"
 #include "core/base/cpu.hpp"
 #include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
@@ -14,8 +15,8 @@
 namespace perdure {
 namespace {
 
-// Logits of one step take at most this much; a step that wants more is cut.
-constexpr int64_t kLogitsBytes = int64_t{8} << 20;
+// The part of this machine's memory that the logits of one step may take at most.
+constexpr int64_t kLogitsShare = 4;
 // Steps of at most so many rows have a plan of their own, between one row and the largest step.
 constexpr int64_t kFewRows = 8;
 
@@ -95,7 +96,6 @@ const std::string& Engine::Impl::identity() const {
 void Engine::Impl::gather_declarations() {
   std::vector<StateSpec> specs;
   std::vector<const AttentionPlugin*> registered;
-  int64_t n_extra = 0;
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
     for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));
@@ -103,7 +103,7 @@ void Engine::Impl::gather_declarations() {
     for (const auto& extra : s.strategy->extra_rows()) {
       sources.push_back(extra.source);
       extra_rows.push_back({extra, static_cast<int32_t>(sources.size())});
-      n_extra += extra.count;
+      (extra.when == ExtraRows::When::kBegin ? begin_extra : end_extra) += extra.count;
     }
     if (std::find(registered.begin(), registered.end(), s.plugin) != registered.end()) continue;
     registered.push_back(s.plugin);
@@ -113,7 +113,7 @@ void Engine::Impl::gather_declarations() {
   init_rows = common_phase_rows(strategies, Phase::kInit, "init");
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
   end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
-  max_rows = std::max(settings.step.max_rows, traits.window_length) + n_extra;
+  max_rows = std::max(settings.step.max_rows, traits.window_length) + begin_extra + end_extra;
   layout.emplace(std::move(specs), max_rows);
   for (size_t i = 0; i < layout->specs().size(); ++i) {
     const StateSpec& spec = layout->specs()[i];
@@ -157,6 +157,7 @@ void Engine::Impl::build_graphs() {
   };
   nodes.sources = sources;
   step.graph = build_graph("step", [&](GraphBuilder& g) { build_step(g, model.spec(), nodes); });
+  check_classifier();
   auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
                          std::optional<CompiledGraph>& result) {
     if (rows == 0) return;
@@ -177,6 +178,15 @@ void Engine::Impl::build_graphs() {
     });
 }
 
+// A classifier may be padded. Errors: Error if it has too few rows for the vocabulary.
+void Engine::Impl::check_classifier() const {
+  const int64_t n_logits = step.graph.info(step.graph.outputs.at("logits")).type.columns;
+  if (n_logits < model.spec().info.vocab_size)
+    throw Error("the model's classifier gives " + std::to_string(n_logits) +
+                " logits, but its vocabulary has " + std::to_string(model.spec().info.vocab_size) +
+                " tokens");
+}
+
 Graph Engine::Impl::build_graph(const std::string& name,
                                 const std::function<void(GraphBuilder&)>& fill) const {
   auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
@@ -190,12 +200,20 @@ Graph Engine::Impl::build_graph(const std::string& name,
   return graph;
 }
 
+// Rows of a step that may ask for logits: as many as the setting's bytes hold.
+int64_t Engine::Impl::logits_per_step() const {
+  const int64_t bytes =
+      std::min(settings.step.max_logits_bytes, physical_memory_bytes() / kLogitsShare);
+  const int64_t columns = step.graph.info(step.graph.outputs.at("logits")).type.columns;
+  const int64_t row_bytes = columns * static_cast<int64_t>(sizeof(float));
+  return std::clamp<int64_t>(bytes / row_bytes, 1, max_rows);
+}
+
 void Engine::Impl::compile() {
   KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin,
                       cpu_features(), settings.kernels.reproducible};
   chooser.emplace(plugins.kernel_sets(), own_kernels, operations, std::move(policy));
-  const int64_t vocab_bytes = model.spec().info.vocab_size * static_cast<int64_t>(sizeof(float));
-  max_outputs = std::clamp<int64_t>(kLogitsBytes / vocab_bytes, 1, max_rows);
+  max_outputs = logits_per_step();
   std::vector<int64_t> classes;
   for (const int64_t rows : {int64_t{1}, std::min(kFewRows, max_rows), max_rows})
     if (classes.empty() || rows > classes.back()) classes.push_back(rows);

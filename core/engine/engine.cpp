@@ -49,7 +49,8 @@ const Tokenizer& Engine::tokenizer() const {
 Session Engine::new_session() const {
   auto session = std::make_unique<Session::Impl>(*impl_, *impl_->layout);
   session->state.copy_fixed(*impl_->initial_state);
-  session->random.state = static_cast<uint64_t>(impl_->settings.sampling.seed);
+  session->random =
+      random_of_session(static_cast<uint64_t>(impl_->settings.sampling.seed), impl_->n_sessions++);
   return Session(std::move(session));
 }
 

@@ -54,8 +54,8 @@ class Session {
   // Overwrites rows of a fixed state (import of foreign memory files). Errors: as read_state, or a
   // size that differs.
   void write_state(const std::string& name, int64_t first, std::span<const float> values);
-  // For imports: the position from which the session goes on. Requires: >= 0; growing states must
-  // be empty.
+  // For imports: the position from which the session goes on. Errors: Error if it is below 0 or
+  // above 2^62, or where state grows.
   void set_position(int64_t position);
 
   // One self-describing blob: identity, tensors, checksums (docs/formats.md). Complete: a restored
@@ -108,14 +108,17 @@ class Engine {
   // The tokenizer. Errors: Error if the settings name none or it does not fit the model.
   const Tokenizer& tokenizer() const;
 
+  // Its random numbers start at sampling.seed if it is the engine's first, else at a number made of
+  // that and of how many there were before.
   Session new_session() const;
 
   // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment
-  // boundaries; the sink gets each session's logits in order. `keep_going`, if given, is asked
-  // before every step; false ends the call after whole steps. Returns tokens read per feed. Errors:
-  // Error for a token outside the vocabulary or a session at its longest, before any row is
-  // computed; Error if memory runs short, and whatever the sink throws, after whole steps: each
-  // session is at rest at its position(). The sink may not feed this engine.
+  // boundaries. Feeds share a step equally: a short one does not wait for a long one. The sink gets
+  // each session's logits in order, those of different sessions as they come. `keep_going`, if
+  // given, is asked before every step; false ends the call after whole steps. Returns tokens read
+  // per feed. Errors: Error for a token outside the vocabulary or a session at its longest, before
+  // any row is computed; Error if memory runs short, and whatever the sink throws, after whole
+  // steps: each session is at rest at its position(). The sink may not feed this engine.
   std::vector<size_t> feed(std::span<const Feed> feeds, const LogitsSink& sink,
                            const std::function<bool()>& keep_going = {});
   // One session, logits [vocab_size] of the last token. Allocates nothing.

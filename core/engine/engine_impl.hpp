@@ -77,6 +77,7 @@ struct Session::Impl {
   std::vector<int32_t> tail;            // at most the engine's tail_length()
   std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
+  int64_t call = 0;  // the latest call of Engine::feed that named it
 
   void remember(std::span<const int32_t> tokens);
 };
@@ -88,6 +89,24 @@ struct StepPart {
   int64_t n_tokens = 0;
 };
 
+// Rows beside and behind a position are counted too, so that positions end well below 2^63.
+inline constexpr int64_t kLongestSession = int64_t{1} << 62;
+
+// What a step has not given away yet.
+struct StepRoom {
+  int64_t rows = 0;
+  int64_t outputs = 0;  // rows that may ask for logits
+};
+
+// What every feed may take of a step, as far as it wants so much.
+struct StepShares {
+  int64_t tokens = 0;
+  int64_t logits = 0;  // tokens of a feed that wants all logits
+  // Left by equal shares: one more each, as far as they go.
+  int64_t spare_rows = 0;
+  int64_t spare_logits = 0;
+};
+
 struct Engine::Impl {
   Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins,
        std::optional<Model> given);
@@ -96,14 +115,16 @@ struct Engine::Impl {
   void gather_declarations();
   void check_source(const ExtraRows& extra) const;
   void build_graphs();
+  void check_classifier() const;
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
+  int64_t logits_per_step() const;
   void compile();
   void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
                      int64_t max_outputs);
   void run_init();
 
   // Feeding (feed.cpp).
-  void check(std::span<const Feed> feeds) const;
+  void check(std::span<const Feed> feeds);
   // Reads everything; `cursors` [feeds] counts tokens read. Allocates nothing.
   template <class Sink, class KeepGoing>
   void feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
@@ -111,15 +132,26 @@ struct Engine::Impl {
   template <class Sink>
   void give_logits(std::span<const Feed> feeds, std::span<const size_t> cursors, const Sink& sink);
   void finish_step(std::span<const Feed> feeds, std::span<size_t> cursors);
-  bool fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
-  bool add_part(const Feed& feed, size_t number, size_t cursor);
-  bool add_window(const Feed& feed, size_t number, size_t cursor);
+  void fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
+  void add_part(const StepPart& part, const Feed& feed, size_t cursor);
+  void add_window(const StepPart& part, const Feed& feed, size_t cursor);
   void add_extra_rows(ExtraRows::When when, int64_t position);
   void add_row(const perdure_row& row, bool wants_logits);
   void run_phase(CompiledGraph& graph, int64_t rows_per_session,
                  std::span<Session::Impl* const> sessions, int64_t offset);
   void run_step(CompiledGraph& graph);
   void clear_step();
+  // Who reads how much in a step (schedule.cpp).
+  bool choose_parts(std::span<const Feed> feeds, std::span<const size_t> cursors, size_t& first);
+  bool choose_part(const Feed& feed, size_t number, size_t cursor, StepShares& shares,
+                   StepRoom& room);
+  bool choose_window(const Feed& feed, size_t number, size_t cursor, StepRoom& room);
+  StepShares fair_shares(std::span<const Feed> feeds, std::span<const size_t> cursors) const;
+  int64_t tokens_of(const Feed& feed, size_t cursor, StepShares& shares,
+                    const StepRoom& room) const;
+  int64_t wanted(const Feed& feed, size_t cursor) const;
+  int64_t rows_of(const Session::Impl& session, int64_t n) const;
+  int64_t window_rows(const Session::Impl& session, int64_t n) const;
   // Input streams (feed_input.cpp).
   void add_input(const InputStream& stream);
   void check_inputs() const;
@@ -130,6 +162,9 @@ struct Engine::Impl {
   // Computed on first use: it needs the hash of all weights, and whoever neither saves nor restores
   // needs neither.
   const std::string& identity() const;
+  // The most tokens that a session can read: what its state holds, and positions that leave room
+  // for arithmetic.
+  int64_t longest() const { return std::min(layout->max_length(), kLongestSession); }
   // The most tokens that a session remembers: its tail, or a whole window.
   int64_t tail_length() const { return std::max(Session::kTailLength, traits.window_length); }
 
@@ -148,6 +183,7 @@ struct Engine::Impl {
   int64_t max_rows = 0;     // rows of the largest step, extra rows included
   int64_t max_outputs = 0;  // rows of a step that may ask for logits
   int64_t begin_rows = 0, end_rows = 0, init_rows = 0;
+  int64_t begin_extra = 0, end_extra = 0;  // extra rows of a segment
   std::optional<StateLayout> layout;
   StateTypes state_types;
   StateNumbers state_numbers;
@@ -162,11 +198,14 @@ struct Engine::Impl {
   std::optional<Executor> executor;
   std::optional<StateSet> initial_state;
 
+  int64_t calls = 0;                // of feed
+  mutable uint64_t n_sessions = 0;  // made so far
+
   // The step under construction; capacity for the largest, so that nothing allocates while feeding.
   std::vector<perdure_row> rows;
   std::vector<int64_t> output_rows;
   std::vector<perdure_session> sessions;
-  std::vector<StepPart> parts;
+  std::vector<StepPart> parts;      // chosen first, then filled into rows
   std::vector<Session::Impl*> due;  // sessions at a boundary
 
   mutable std::string known_identity;  // empty until identity() is first asked

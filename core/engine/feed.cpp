@@ -3,6 +3,7 @@
 // Reading tokens: ragged steps over the sessions, cut at their segment boundaries.
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "core/engine/engine_impl.hpp"
 
@@ -29,26 +30,28 @@ void Session::Impl::remember(std::span<const int32_t> tokens) {
   tail.insert(tail.end(), tokens.begin(), tokens.end());
 }
 
-void Engine::Impl::check(std::span<const Feed> feeds) const {
+void Engine::Impl::check(std::span<const Feed> feeds) {
+  ++calls;
   const int64_t vocab_size = model.spec().info.vocab_size;
-  const int64_t longest = layout->max_length();
+  const int64_t most = longest();
   for (size_t f = 0; f < feeds.size(); ++f) {
     const Feed& feed = feeds[f];
     if (feed.session->impl().engine != this)
       throw Error("a session was fed to an engine that did not make it");
-    for (size_t other = 0; other < f; ++other)
-      if (feeds[other].session == feed.session)
-        throw Error("a session was named twice in one call");
+    if (std::exchange(feed.session->impl().call, calls) == calls)
+      throw Error("a session was named twice in one call");
     for (size_t t = 0; t < feed.tokens.size(); ++t)
       if (feed.tokens[t] < 0 || feed.tokens[t] >= vocab_size)
         throw Error("token " + std::to_string(t) + " is " + std::to_string(feed.tokens[t]) +
                     ", but the vocabulary has ids 0 to " + std::to_string(vocab_size - 1));
     const int64_t position = feed.session->position();
-    if (static_cast<int64_t>(feed.tokens.size()) > longest - position)
-      throw Error("a session can have at most " + std::to_string(longest) +
-                  " tokens here; it has " + std::to_string(position) + " and was given " +
-                  std::to_string(feed.tokens.size()) +
-                  " more; raise attention.max_length or use a strategy of constant memory");
+    if (static_cast<int64_t>(feed.tokens.size()) > most - position)
+      throw Error("a session can have at most " + std::to_string(most) + " tokens here; it has " +
+                  std::to_string(position) + " and was given " +
+                  std::to_string(feed.tokens.size()) + " more" +
+                  (most < kLongestSession
+                       ? "; raise attention.max_length or use a strategy of constant memory"
+                       : "; begin a new one"));
   }
 }
 
@@ -56,7 +59,6 @@ void Engine::Impl::clear_step() {
   rows.clear();
   output_rows.clear();
   sessions.clear();
-  parts.clear();
 }
 
 void Engine::Impl::add_row(const perdure_row& row, bool logits) {
@@ -73,76 +75,50 @@ void Engine::Impl::add_extra_rows(ExtraRows::When when, int64_t position) {
                 false);
 }
 
-// Adds as many tokens of one feed as fit: up to its boundary, the step's rows and its logits.
-bool Engine::Impl::add_part(const Feed& feed, size_t number, size_t cursor) {
-  Session::Impl& session = feed.session->impl();
+// The rows of a chosen part, its segment's extra rows included.
+void Engine::Impl::add_part(const StepPart& part, const Feed& feed, size_t cursor) {
+  Session::Impl& session = *part.session;
   const int64_t segment = traits.segment_length;
-  const int64_t in_segment = segment ? session.position % segment : 0;
-  int64_t n_extra = 0;
-  for (const ExtraRowsPlan& extra : extra_rows) n_extra += extra.rows.count;
-  int64_t n = std::min(static_cast<int64_t>(feed.tokens.size() - cursor),
-                       max_rows - n_extra - static_cast<int64_t>(rows.size()));
-  if (segment) n = std::min(n, segment - in_segment);
-  if (traits.max_rows_per_step) n = std::min(n, traits.max_rows_per_step);
-  if (feed.logits == Feed::Logits::kAll)
-    n = std::min(n, max_outputs - static_cast<int64_t>(output_rows.size()));
-  if (feed.logits == Feed::Logits::kLast &&
-      static_cast<int64_t>(output_rows.size()) == max_outputs &&
-      cursor + static_cast<size_t>(n) == feed.tokens.size())
-    --n;
-  if (n <= 0) return false;
+  const int64_t place = segment ? session.position % segment : -1;
   const auto first_row = static_cast<int64_t>(rows.size());
-  if (segment && in_segment == 0) add_extra_rows(ExtraRows::When::kBegin, session.position);
-  for (int64_t i = 0; i < n; ++i) {
+  if (place == 0) add_extra_rows(ExtraRows::When::kBegin, session.position);
+  for (int64_t i = 0; i < part.n_tokens; ++i) {
     const size_t token = cursor + static_cast<size_t>(i);
     add_row({session.position + i, feed.tokens[token], 0, PERDURE_ROLE_TOKEN,
              static_cast<int32_t>(sessions.size()), session.position + i},
             wants_logits(feed, token));
   }
-  if (segment && in_segment + n == segment)
-    add_extra_rows(ExtraRows::When::kEnd, session.position + n);
-  session.state.reserve(session.position + n);
+  if (segment && place + part.n_tokens == segment)
+    add_extra_rows(ExtraRows::When::kEnd, session.position + part.n_tokens);
   sessions.push_back(
       {first_row, static_cast<int64_t>(rows.size()) - first_row, session.state.views()});
-  parts.push_back({number, &session, n});
-  return true;
 }
 
-// Whole windows: tokens that nobody asks the logits of are only remembered; the next that somebody
-// does is computed as the last row of its window.
-bool Engine::Impl::add_window(const Feed& feed, size_t number, size_t cursor) {
-  Session::Impl& session = feed.session->impl();
-  const auto left = feed.tokens.subspan(cursor);
-  const auto n = feed.logits == Feed::Logits::kAll ? size_t{1} : left.size();
-  parts.push_back({number, &session, static_cast<int64_t>(n)});
-  if (feed.logits == Feed::Logits::kNone) return true;
-  const size_t n_rows =
-      std::min(static_cast<size_t>(traits.window_length), session.tail.size() + n);
-  if (static_cast<int64_t>(rows.size() + n_rows) > max_rows ||
-      static_cast<int64_t>(output_rows.size()) == max_outputs) {
-    parts.pop_back();
-    return false;
-  }
+// The window that ends with the part's last token.
+void Engine::Impl::add_window(const StepPart& part, const Feed& feed, size_t cursor) {
+  if (feed.logits == Feed::Logits::kNone) return;
+  Session::Impl& session = *part.session;
+  const auto tokens = feed.tokens.subspan(cursor);
+  const auto n = static_cast<size_t>(part.n_tokens);
+  const auto n_rows = static_cast<size_t>(window_rows(session, part.n_tokens));
   const auto first_row = static_cast<int64_t>(rows.size());
   for (size_t i = 0; i < n_rows; ++i) {
     const size_t back = n_rows - i;  // 1 = the newest token
-    const int32_t token = back <= n ? left[n - back] : session.tail[session.tail.size() + n - back];
+    const int32_t token =
+        back <= n ? tokens[n - back] : session.tail[session.tail.size() + n - back];
     add_row({static_cast<int64_t>(i), token, 0, PERDURE_ROLE_TOKEN,
              static_cast<int32_t>(sessions.size()),
              session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back)},
             back == 1);
   }
   sessions.push_back({first_row, static_cast<int64_t>(n_rows), session.state.views()});
-  return true;
 }
 
-bool Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors) {
+void Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors) {
   clear_step();
-  for (size_t f = 0; f < feeds.size(); ++f)
-    if (cursors[f] < feeds[f].tokens.size())
-      traits.window_length ? add_window(feeds[f], f, cursors[f])
-                           : add_part(feeds[f], f, cursors[f]);
-  return !parts.empty();
+  for (const StepPart& part : parts)
+    traits.window_length ? add_window(part, feeds[part.feed], cursors[part.feed])
+                         : add_part(part, feeds[part.feed], cursors[part.feed]);
 }
 
 void Engine::Impl::run_step(CompiledGraph& graph) {
@@ -176,13 +152,15 @@ template <class Sink>
 void Engine::Impl::give_logits(std::span<const Feed> feeds, std::span<const size_t> cursors,
                                const Sink& sink) {
   const perdure_tensor& logits = step.plan_for(static_cast<int64_t>(rows.size())).output("logits");
-  const auto vocab_size = static_cast<size_t>(logits.shape[1]);
+  // The classifier may be padded: its last columns are no tokens.
+  const auto stride = static_cast<size_t>(logits.shape[1]);
+  const auto vocab_size = static_cast<size_t>(model.spec().info.vocab_size);
   size_t output = 0;
   for (const StepPart& part : parts)
     for (int64_t i = 0; i < part.n_tokens; ++i) {
       const size_t token = cursors[part.feed] + static_cast<size_t>(i);
       if (!wants_logits(feeds[part.feed], token)) continue;
-      const float* row = static_cast<const float*>(logits.data) + vocab_size * output++;
+      const float* row = static_cast<const float*>(logits.data) + stride * output++;
       sink(part.feed, token, std::span<const float>(row, vocab_size));
     }
 }
@@ -206,15 +184,16 @@ template <class Sink, class KeepGoing>
 void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
                         const KeepGoing& keep_going) {
   const int64_t segment = traits.segment_length;
+  size_t first = 0;
   while (keep_going()) {
-    if (!fill_step(feeds, cursors)) return;
+    if (!choose_parts(feeds, cursors, first)) return;
     if (begin) {
       due.clear();
       for (const StepPart& part : parts)
         if (part.session->position % segment == 0) due.push_back(part.session);
       run_phase(*begin, begin_rows, due, 0);
-      fill_step(feeds, cursors);  // run_phase used the step's buffers; the same parts come again
     }
+    fill_step(feeds, cursors);
     run_step(step);
     // State holds the step's tokens by now: whatever the sink does, they count as read.
     std::exception_ptr failure;

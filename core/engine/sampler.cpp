@@ -88,6 +88,16 @@ uint32_t RandomState::next_u32() {
 
 float RandomState::next_f32() { return static_cast<float>(next_u32() >> 8) / 16777216.0f; }
 
+// SplitMix64 (Steele, Lea, Flood 2014): its outputs for successive inputs are all different.
+RandomState random_of_session(uint64_t seed, uint64_t number) {
+  if (number == 0) return {seed};
+  uint64_t z = seed + number * 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  z ^= z >> 31;
+  return {z != 0 ? z : seed};  // 0 would stay 0 for ever
+}
+
 Sampler::Sampler(int64_t vocab_size) { candidates_.reserve(static_cast<size_t>(vocab_size) + 1); }
 
 int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,

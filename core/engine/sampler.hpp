@@ -26,6 +26,10 @@ struct RandomState {
   float next_f32();  // [0, 1), 24 bits
 };
 
+// Where the `number`-th session (from 0) of a run starts: the first at `seed` itself, the others at
+// well mixed numbers that depend on both. Requires: seed != 0.
+RandomState random_of_session(uint64_t seed, uint64_t number);
+
 // Owns scratch of vocab_size entries; allocates nothing after construction. One thread.
 class Sampler {
  public:

@@ -123,9 +123,9 @@ void Session::set_position(int64_t position) {
   const auto& specs = impl_->engine->layout->specs();
   const bool grows = std::any_of(specs.begin(), specs.end(),
                                  [](const StateSpec& s) { return s.growth != Growth::kFixed; });
-  if (position < 0 || grows)
-    throw Error(
-        "the position can only be set to 0 or more, and only where all state is of fixed size");
+  if (position < 0 || position > impl_->engine->longest() || grows)
+    throw Error("the position can only be set to 0 to " + std::to_string(impl_->engine->longest()) +
+                ", and only where all state is of fixed size");
   impl_->position = position;
 }
 
@@ -155,9 +155,9 @@ void Session::restore(std::span<const std::byte> snapshot) {
     throw Error("this memory belongs to another model or configuration: " +
                 describe_identity_difference(engine.identity(), contents.identity));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;
-  if (contents.position < 0 || contents.position > engine.layout->max_length())
+  if (contents.position < 0 || contents.position > engine.longest())
     throw Error("the snapshot's position " + std::to_string(contents.position) +
-                " is over the longest session, " + std::to_string(engine.layout->max_length()) +
+                " is over the longest session, " + std::to_string(engine.longest()) +
                 "; raise attention.max_length");
   if (contents.tail.size() > static_cast<size_t>(engine.tail_length()) ||
       std::any_of(contents.tail.begin(), contents.tail.end(),

@@ -12,6 +12,8 @@ namespace {
 // More values than any machine has room for; sizes up to it never overflow.
 constexpr int64_t kMostValues = int64_t{1} << 56;
 constexpr int64_t kMostTokens = int64_t{1} << 40;
+// Nodes name sets of roles by the bits of an I64 (state_write).
+constexpr int32_t kLastRole = 62;
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
@@ -128,10 +130,12 @@ std::string problem_of(const Traits& traits) {
 
 std::string problem_of(std::span<const ExtraRows> extra_rows) {
   for (const ExtraRows& extra : extra_rows)
-    if (extra.count < 1 || extra.count > kMostTokens || extra.role < 1 || extra.source.empty())
+    if (extra.count < 1 || extra.count > kMostTokens || extra.role < 1 || extra.role > kLastRole ||
+        extra.source.empty())
       return "asks for " + std::to_string(extra.count) + " extra rows of " + quoted(extra.source) +
              " with role " + std::to_string(extra.role) +
-             "; count and role must be positive and the source named";
+             "; the count must be positive, the role 1 to " + std::to_string(kLastRole) +
+             " and the source named";
   return "";
 }
 

@@ -98,6 +98,16 @@ TEST_CASE("what comes with segments is refused without them") {
   CHECK(refusal({.traits = {.segment_length = 3}, .extra_rows = {rows}, .end_rows = 2}).empty());
 }
 
+TEST_CASE("roles of extra rows are 1 to 62") {
+  const auto of_role = [](int32_t role) {
+    return refusal({.traits = {.segment_length = 3},
+                    .extra_rows = {{ExtraRows::When::kEnd, role, 1, "token_embd.weight"}}});
+  };
+  for (const int32_t role : {1, 62}) CHECK(of_role(role).empty());
+  for (const int32_t role : {-1, 0, 63, 64})
+    CHECK(holds(of_role(role), ("with role " + std::to_string(role) + "; ").c_str()));
+}
+
 TEST_CASE("a window is as long as a session's tokens can be kept") {
   for (const int64_t tokens : {int64_t{-1}, (int64_t{1} << 20) + 1, INT64_MAX})
     CHECK(holds(refusal({.traits = {.window_length = tokens}}),

@@ -133,6 +133,18 @@ TEST_CASE("strategies: sessions that share steps equal themselves alone") {
   });
 }
 
+TEST_CASE("strategies: sessions that share the smallest steps equal themselves alone") {
+  for_each_candidate([](const Candidate& c, Engine& engine) {
+    for (const char* rows : {"step.max_rows=1", "step.max_rows=4"}) {
+      CAPTURE(rows);
+      const auto small = make_engine(c, {rows});
+      auto readers = three_readers(*small, c);
+      read_together(*small, readers, {readers[0].left(), readers[1].left(), readers[2].left()});
+      for (const Reader& reader : readers) CHECK(reader.logits == alone(engine, reader.tokens));
+    }
+  });
+}
+
 TEST_CASE("strategies: sessions interleaved at random do not leak into each other") {
   for_each_candidate([](const Candidate& c, Engine& engine) {
     auto readers = three_readers(engine, c);

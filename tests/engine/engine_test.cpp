@@ -128,6 +128,23 @@ TEST_CASE("a session at its longest says so before anything is computed") {
   CHECK(session.position() == 20);
 }
 
+TEST_CASE("a position never reaches the end of its numbers") {
+  constexpr int64_t kLongest = int64_t{1} << 62;
+  Engine engine(golden_settings(kMemoryModel), linked_plugins());
+  CHECK_FALSE(engine.max_length().has_value());
+  Session session = engine.new_session();
+  for (const int64_t beyond : {int64_t{-1}, kLongest + 1, INT64_MAX})
+    CHECK_THROWS_AS(session.set_position(beyond), Error);
+  session.set_position(kLongest - 3);
+  std::vector<float> logits(static_cast<size_t>(engine.spec().info.vocab_size));
+  const std::vector<int32_t> tokens{1, 2, 3, 4};
+  CHECK_THROWS_WITH_AS(engine.feed(session, tokens, logits),
+                       doctest::Contains("at most 4611686018427387904 tokens"), Error);
+  CHECK(session.position() == kLongest - 3);
+  engine.feed(session, std::span(tokens).first(3), logits);
+  CHECK(session.position() == kLongest);
+}
+
 TEST_CASE("a session cannot be fed to another engine, nor twice in one call") {
   Engine a(golden_settings(kMemoryModel), linked_plugins()),
       b(golden_settings(kMemoryModel), linked_plugins());

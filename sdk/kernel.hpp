@@ -95,24 +95,27 @@ static inline perdure_state_view key_rows_of(const perdure_step& step, int32_t s
 // --- Kernels. ---
 
 // `divide` of a kernel with one item per row of the step.
-static inline void divide_step_rows(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
+static inline void divide_step_rows(const perdure_call* call, perdure_work* work) {
+  *work = {call->step->n_rows, 1};
 }
 
 // `run` of such a kernel: `row_kernel(params, call, row)` for each row.
 template <typename Params, void (*row_kernel)(const Params&, const perdure_call&, int64_t row)>
-static void run_step_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
+static int run_step_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& params = *static_cast<const Params*>(call->params);
   for (int64_t row = begin; row < end; ++row) row_kernel(params, *call, row);
+  return PERDURE_OK;
 }
 
-// A kernel of "scalar" without scratch and without packing. `Params`: the block that `prepare`
-// fills.
+// A kernel of "scalar" without scratch and without packing, one item per row unless `items` is set
+// afterwards. `Params`: the block that `prepare` fills. `attributes`: those it understands, ended
+// by NULL.
 template <typename Params>
 static constexpr perdure_kernel make_kernel(const char* name, const char* op,
                                             decltype(perdure_kernel::prepare) prepare,
                                             decltype(perdure_kernel::divide) divide,
-                                            decltype(perdure_kernel::run) run) {
+                                            decltype(perdure_kernel::run) run,
+                                            const char* const* attributes = nullptr) {
   perdure_kernel kernel{};
   kernel.struct_size = sizeof(perdure_kernel);
   kernel.name = name;
@@ -122,15 +125,17 @@ static constexpr perdure_kernel make_kernel(const char* name, const char* op,
   kernel.prepare = prepare;
   kernel.divide = divide;
   kernel.run = run;
+  kernel.attributes = attributes;
   return kernel;
 }
 
 // The same with one item per row of the step.
 template <typename Params, void (*row_kernel)(const Params&, const perdure_call&, int64_t row)>
 static constexpr perdure_kernel make_row_kernel(const char* name, const char* op,
-                                                decltype(perdure_kernel::prepare) prepare) {
-  return make_kernel<Params>(name, op, prepare, divide_step_rows,
-                             run_step_rows<Params, row_kernel>);
+                                                decltype(perdure_kernel::prepare) prepare,
+                                                const char* const* attributes = nullptr) {
+  return make_kernel<Params>(name, op, prepare, divide_step_rows, run_step_rows<Params, row_kernel>,
+                             attributes);
 }
 
 }  // namespace perdure::kernels

@@ -37,8 +37,13 @@ struct ValueType {
   int64_t group_size = 0;  // Q80 only
 };
 
-// Named attributes of a node, in the order given.
-using Attribute = std::pair<std::string, std::variant<int64_t, double>>;
+// Named attributes of a node, in the order given. A kernel that does not list an attribute of a
+// node among those it understands is not asked for that node (perdure_kernel.attributes): whoever
+// adds an attribute to an operation leaves it out where it has its default, so that kernels that do
+// not know it still serve the nodes that do not need it.
+using AttributeValue =
+    std::variant<int64_t, double, std::string, std::vector<int64_t>, std::vector<double>>;
+using Attribute = std::pair<std::string, AttributeValue>;
 using Attributes = std::vector<Attribute>;
 
 // Row-wise: row r of the output depends on row r of the inputs (and its row of a state). Per
@@ -49,7 +54,7 @@ enum class OperationKind { kRowWise, kPerSession };
 struct Operation {
   std::string name;
   OperationKind kind = OperationKind::kRowWise;
-  // The type of the result, or nothing if the operation only writes state.
+  // The types of the results; none if the operation only writes state.
   // Errors: throws Error naming the operation and the shapes when they do not fit.
   std::function<std::vector<ValueType>(const std::vector<ValueType>& inputs,
                                        const Attributes& attributes)>
@@ -76,9 +81,13 @@ class GraphBuilder {
 
   // Adds a node; returns its result (invalid handle for operations without result). Asking again
   // for the same pure row-wise node (operation, inputs, attributes) may return the value that is
-  // already there. Errors: Error if the operation is unknown or the types do not fit.
+  // already there. Errors: Error if the operation is unknown, the types do not fit, or the
+  // operation has several results.
   virtual Value apply(std::string_view operation, const std::vector<Value>& inputs,
                       Attributes attributes = {}) = 0;
+  // The same for operations with any number of results: all of them, in order.
+  virtual std::vector<Value> apply_all(std::string_view operation, const std::vector<Value>& inputs,
+                                       Attributes attributes = {}) = 0;
 
   virtual const ValueType& type(Value value) const = 0;
 

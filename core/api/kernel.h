@@ -4,6 +4,13 @@
 // set. The host asks it once, when a plan is compiled, whether it takes a node; afterwards it is
 // called for ranges of the node's items, by several threads at once. A kernel starts no threads,
 // allocates nothing, throws nothing and keeps no state of its own. Compiles as C11 and as C++.
+//
+// How it grows without a new ABI number: structures that begin with `struct_size` get new fields at
+// their end. The host reads a kernel table as far as both sides know it; fields that an older
+// plugin lacks count as zero. A plugin reads a field of perdure_node, perdure_call or perdure_step
+// that is newer than this header's ABI number only if `struct_size` covers it. Structures that
+// stand in arrays and have no `struct_size` keep their size; what is added to them later comes as
+// an array of its own beside them.
 #pragma once
 
 #include <stddef.h>
@@ -12,9 +19,13 @@
 
 #include "core/api/types.h"
 
-#define PERDURE_KERNEL_ABI 2u
+#define PERDURE_KERNEL_ABI 3u
 
-enum perdure_status { PERDURE_OK = 0, PERDURE_DECLINED = 1 };
+enum perdure_status {
+  PERDURE_OK = 0,
+  PERDURE_DECLINED = 1,  // of `prepare`: this node is somebody else's
+  PERDURE_FAILED = 2     // of `pack` and `run`: what had to be computed could not be
+};
 
 // How a row came into a step: an ordinary token row, or one of the extra rows a strategy asked for
 // (1, 2, ...).
@@ -45,6 +56,12 @@ typedef struct perdure_state_view {
   int64_t ring_first;
   int64_t ring_rows;  // 0 = no ring
   int64_t live_rows;  // of a state that grows with an input stream: rows written so far; else 0
+  // How rows are stored: the same for every session, and stated by the node's input. F32 now, the
+  // other fields 0; reserved for states of other types.
+  uint32_t dtype;  // enum perdure_dtype
+  uint32_t reserved;
+  int64_t group_size;  // Q80 only
+  void* scales;        // Q80 only: those of physical row 0, rows one after the other
 } perdure_state_view;
 
 // The rows of one session in a step, or of one chunk of its input stream. They are contiguous:
@@ -64,6 +81,10 @@ typedef struct perdure_step {
   const int64_t* output_rows;  // their indices, ascending
   int64_t n_sessions;
   const perdure_session* sessions;
+  // Reserved for devices: where the tables of the step lie (0 = host memory), and the queue or
+  // stream that the step is computed on (NULL = none).
+  int32_t device;
+  void* queue;
 } perdure_step;
 
 // What a node's input or output is.
@@ -81,11 +102,25 @@ typedef struct perdure_value {
   perdure_tensor tensor;
 } perdure_value;
 
-// A named attribute. Integers fill `i` and `f` (converted), reals only `f`.
+enum perdure_attribute_type {
+  PERDURE_ATTRIBUTE_INT = 0,
+  PERDURE_ATTRIBUTE_REAL = 1,
+  PERDURE_ATTRIBUTE_STRING = 2,
+  PERDURE_ATTRIBUTE_INTS = 3,
+  PERDURE_ATTRIBUTE_REALS = 4
+};
+
+// A named attribute. What does not belong to its type is 0 or NULL, except that integers fill `f`
+// (converted) as well.
 typedef struct perdure_attribute {
   const char* name;
+  uint32_t type;  // enum perdure_attribute_type
+  uint32_t n;     // INTS, REALS: how many
   int64_t i;
   double f;
+  const char* string;
+  const int64_t* ints;
+  const double* reals;
 } perdure_attribute;
 
 // A node as a kernel sees it when a plan is compiled. Borrowed for the call.
@@ -94,19 +129,32 @@ typedef struct perdure_node {
   const char* op;
   uint32_t n_inputs;
   const perdure_value* inputs;
-  uint32_t n_outputs;  // 0 or 1
+  uint32_t n_outputs;  // 0: the operation only writes state
   const perdure_value* outputs;
   uint32_t n_attributes;
   const perdure_attribute* attributes;
-  int64_t max_rows;  // the most rows a step of this plan has
+  int64_t max_rows;     // the most rows a step of this plan has
+  const void* context;  // perdure_kernel.context of the kernel that is asked
+  int32_t device;       // reserved for devices: where the node is computed; 0 = host
 } perdure_node;
 
 // How the work of a node divides in one step.
 typedef struct perdure_work {
-  int64_t n_items;  // the kernel is called for disjoint ranges that cover 0 .. n_items - 1
-  int64_t
-      min_items;  // smallest range worth a call of its own, >= 1; ranges start at multiples of it
+  // The kernel is called for disjoint ranges that cover 0 .. n_items - 1; none if it is 0. At least
+  // 0 and at most what perdure_kernel.items allows.
+  int64_t n_items;
+  // The smallest range worth a call of its own, >= 1; ranges start at multiples of it.
+  int64_t min_items;
 } perdure_work;
+
+// What an item is, which bounds perdure_work.n_items. The measure is the node's first output or,
+// where it has none, its first input; [m, n] being its shape in the step: m the rows of the step,
+// or those that asked for logits, n its columns.
+enum perdure_items {
+  PERDURE_ITEMS_ROWS = 0,     // at most m
+  PERDURE_ITEMS_COLUMNS = 1,  // at most n
+  PERDURE_ITEMS_ELEMENTS = 2  // at most m * n: parts of rows, heads, ...
+};
 
 typedef struct perdure_call {
   uint32_t struct_size;
@@ -116,6 +164,9 @@ typedef struct perdure_call {
   const void* const* packed;    // per input: the packed weight, or NULL
   const perdure_value* outputs;
   const perdure_step* step;
+  const void* context;  // perdure_kernel.context
+  int32_t device;       // reserved for devices, as in perdure_step
+  void* queue;
 } perdure_call;
 
 enum perdure_kernel_flag {
@@ -135,24 +186,38 @@ typedef struct perdure_kernel {
   // Bytes of the parameter block that `prepare` fills.
   size_t params_bytes;
   // Looks at types, shapes and attributes; writes what `run` needs to know to `params` (zeroed,
-  // 16-byte aligned). PERDURE_DECLINED: the host tries the next kernel.
+  // 16-byte aligned). Anything but PERDURE_OK: the host tries the next kernel. Must look at
+  // whatever the kernel relies on: row strides, for instance, are those of views.
   int (*prepare)(const perdure_node* node, void* params);
   // Scratch bytes that one participant needs, 64-byte aligned. NULL: none.
   size_t (*scratch_bytes)(const perdure_node* node, const void* params);
   // A weight layout of its own: bytes for input `input` (0 = not packed), and the packing itself.
-  // The host owns the result, 64-byte aligned, and may share it between plans. NULL: none.
+  // The host owns the result, 64-byte aligned, and may share it between nodes of one kernel that
+  // have the same tensor at this input and the same parameter block. NULL: none.
   size_t (*packed_bytes)(const perdure_node* node, const void* params, uint32_t input);
-  void (*pack)(const perdure_node* node, const void* params, uint32_t input, void* packed);
+  // PERDURE_OK, or the plan is not compiled.
+  int (*pack)(const perdure_node* node, const void* params, uint32_t input, void* packed);
   // How the work of this step divides. Must not depend on the number of threads.
-  void (*divide)(const void* params, const perdure_step* step, perdure_work* work);
+  void (*divide)(const perdure_call* call, perdure_work* work);
   // Computes items begin .. end - 1. Without PERDURE_KERNEL_NOT_REPRODUCIBLE a row's result must
-  // not depend on how items are cut nor on other rows.
-  void (*run)(const perdure_call* call, int64_t begin, int64_t end, void* scratch);
+  // not depend on how items are cut nor on other rows. PERDURE_OK; anything else ends the step, and
+  // the sessions in it are lost until they are restored.
+  int (*run)(const perdure_call* call, int64_t begin, int64_t end, void* scratch);
 
+  // From here on a kernel may leave everything 0.
   uint32_t flags;  // of enum perdure_kernel_flag
+  uint32_t items;  // enum perdure_items: the most that `divide` gives
+  // The attributes it understands, ended by NULL; NULL: none. A node that has another attribute is
+  // never offered to it.
+  const char* const* attributes;
+  // Handed back to it in perdure_node and perdure_call.
+  const void* context;
 } perdure_kernel;
 
-// What the entry function of a kernel plugin returns.
+// The shortest perdure_kernel of this ABI.
+#define PERDURE_KERNEL_MIN_SIZE offsetof(perdure_kernel, flags)
+
+// What the entry function of a kernel plugin returns. All kernels have one struct_size.
 typedef struct perdure_kernel_plugin {
   uint32_t struct_size;
   uint32_t abi;  // PERDURE_KERNEL_ABI
@@ -178,6 +243,13 @@ static inline double perdure_attribute_real(const perdure_node* node, const char
                                             double otherwise) {
   const perdure_attribute* a = perdure_find_attribute(node, name);
   return a ? a->f : otherwise;
+}
+
+// Element `index` of a list of integers.
+static inline int64_t perdure_attribute_int_at(const perdure_node* node, const char* name,
+                                               uint32_t index, int64_t otherwise) {
+  const perdure_attribute* a = perdure_find_attribute(node, name);
+  return a && a->ints && index < a->n ? a->ints[index] : otherwise;
 }
 
 // The address of logical row `index` of a state tensor. Requires: 0 <= index and the physical row <

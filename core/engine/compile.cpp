@@ -11,6 +11,7 @@
 #include "core/engine/engine_impl.hpp"
 #include "core/graph/passes.hpp"
 #include "core/model/architectures/architecture.hpp"
+#include "core/runtime/kernel_table_check.hpp"
 
 namespace perdure {
 namespace {
@@ -108,7 +109,9 @@ void Engine::Impl::gather_declarations() {
     if (std::find(registered.begin(), registered.end(), s.plugin) != registered.end()) continue;
     registered.push_back(s.plugin);
     for (auto& operation : s.plugin->operations()) operations.add(std::move(operation));
-    for (const auto& kernel : s.plugin->kernels()) own_kernels.push_back(kernel);
+    const auto kernels = s.plugin->kernels();
+    own_kernels.push_back({"attention." + std::string(s.plugin->name()), "a strategy",
+                           read_kernels(kernels.data(), kernels.size())});
   }
   init_rows = common_phase_rows(strategies, Phase::kInit, "init");
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
@@ -255,6 +258,7 @@ void Engine::Impl::compile() {
   rows.reserve(most_rows);
   output_rows.reserve(most_rows);
   sessions.reserve(most_rows);
+  in_step.reserve(most_rows);
   parts.reserve(most_rows);
   due.reserve(most_rows);
   run_init();

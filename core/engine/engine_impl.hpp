@@ -77,9 +77,12 @@ struct Session::Impl {
   std::vector<int32_t> tail;            // at most the engine's tail_length()
   std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
-  int64_t call = 0;  // the latest call of Engine::feed that named it
+  bool failed = false;  // a step failed in the middle: what its state holds is unknown
+  int64_t call = 0;     // the latest call of Engine::feed that named it
 
   void remember(std::span<const int32_t> tokens);
+  // Errors: Error if the session has failed.
+  void require_intact() const;
 };
 
 // One session's part of a step under construction.
@@ -139,7 +142,9 @@ struct Engine::Impl {
   void add_row(const perdure_row& row, bool wants_logits);
   void run_phase(CompiledGraph& graph, int64_t rows_per_session,
                  std::span<Session::Impl* const> sessions, int64_t offset);
+  // Runs the step under construction. Errors: Error; the step's sessions have failed then.
   void run_step(CompiledGraph& graph);
+  void add_session(Session::Impl& session, int64_t first_row, int64_t n_rows);
   void clear_step();
   // Who reads how much in a step (schedule.cpp).
   bool choose_parts(std::span<const Feed> feeds, std::span<const size_t> cursors, size_t& first);
@@ -187,7 +192,7 @@ struct Engine::Impl {
   std::optional<StateLayout> layout;
   StateTypes state_types;
   StateNumbers state_numbers;
-  std::vector<perdure_kernel> own_kernels;
+  std::vector<PluginHost::KernelSet> own_kernels;
   std::optional<KernelChooser> chooser;
   PackedWeights packed;
   CompiledGraph step;
@@ -205,8 +210,9 @@ struct Engine::Impl {
   std::vector<perdure_row> rows;
   std::vector<int64_t> output_rows;
   std::vector<perdure_session> sessions;
-  std::vector<StepPart> parts;      // chosen first, then filled into rows
-  std::vector<Session::Impl*> due;  // sessions at a boundary
+  std::vector<Session::Impl*> in_step;  // behind `sessions`, same order; chunks repeat theirs
+  std::vector<StepPart> parts;          // chosen first, then filled into rows
+  std::vector<Session::Impl*> due;      // sessions at a boundary
 
   mutable std::string known_identity;  // empty until identity() is first asked
 };

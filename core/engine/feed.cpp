@@ -30,6 +30,13 @@ void Session::Impl::remember(std::span<const int32_t> tokens) {
   tail.insert(tail.end(), tokens.begin(), tokens.end());
 }
 
+void Session::Impl::require_intact() const {
+  if (failed)
+    throw Error(
+        "a step failed while this session was in it, so its state is unknown; restore it from a "
+        "snapshot or begin a new session");
+}
+
 void Engine::Impl::check(std::span<const Feed> feeds) {
   ++calls;
   const int64_t vocab_size = model.spec().info.vocab_size;
@@ -38,6 +45,7 @@ void Engine::Impl::check(std::span<const Feed> feeds) {
     const Feed& feed = feeds[f];
     if (feed.session->impl().engine != this)
       throw Error("a session was fed to an engine that did not make it");
+    feed.session->impl().require_intact();
     if (std::exchange(feed.session->impl().call, calls) == calls)
       throw Error("a session was named twice in one call");
     for (size_t t = 0; t < feed.tokens.size(); ++t)
@@ -59,6 +67,12 @@ void Engine::Impl::clear_step() {
   rows.clear();
   output_rows.clear();
   sessions.clear();
+  in_step.clear();
+}
+
+void Engine::Impl::add_session(Session::Impl& session, int64_t first_row, int64_t n_rows) {
+  sessions.push_back({first_row, n_rows, session.state.views()});
+  in_step.push_back(&session);
 }
 
 void Engine::Impl::add_row(const perdure_row& row, bool logits) {
@@ -90,8 +104,7 @@ void Engine::Impl::add_part(const StepPart& part, const Feed& feed, size_t curso
   }
   if (segment && place + part.n_tokens == segment)
     add_extra_rows(ExtraRows::When::kEnd, session.position + part.n_tokens);
-  sessions.push_back(
-      {first_row, static_cast<int64_t>(rows.size()) - first_row, session.state.views()});
+  add_session(session, first_row, static_cast<int64_t>(rows.size()) - first_row);
 }
 
 // The window that ends with the part's last token.
@@ -111,7 +124,7 @@ void Engine::Impl::add_window(const StepPart& part, const Feed& feed, size_t cur
              session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back)},
             back == 1);
   }
-  sessions.push_back({first_row, static_cast<int64_t>(n_rows), session.state.views()});
+  add_session(session, first_row, static_cast<int64_t>(n_rows));
 }
 
 void Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors) {
@@ -122,11 +135,21 @@ void Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t
 }
 
 void Engine::Impl::run_step(CompiledGraph& graph) {
-  const perdure_step c_step{sizeof(perdure_step), static_cast<int64_t>(rows.size()),
-                            rows.data(),          static_cast<int64_t>(output_rows.size()),
-                            output_rows.data(),   static_cast<int64_t>(sessions.size()),
-                            sessions.data()};
-  if (c_step.n_rows > 0) executor->run(graph.plan_for(c_step.n_rows), c_step);
+  perdure_step c_step{};
+  c_step.struct_size = sizeof c_step;
+  c_step.n_rows = static_cast<int64_t>(rows.size());
+  c_step.rows = rows.data();
+  c_step.n_outputs = static_cast<int64_t>(output_rows.size());
+  c_step.output_rows = output_rows.data();
+  c_step.n_sessions = static_cast<int64_t>(sessions.size());
+  c_step.sessions = sessions.data();
+  if (c_step.n_rows == 0) return;
+  try {
+    executor->run(graph.plan_for(c_step.n_rows), c_step);
+  } catch (...) {
+    for (Session::Impl* session : in_step) session->failed = true;
+    throw;
+  }
 }
 
 // Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a
@@ -142,7 +165,7 @@ void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session,
         add_row({session->position - offset + r, r, 0, PERDURE_ROLE_TOKEN,
                  static_cast<int32_t>(sessions.size()), session->position - offset + r},
                 false);
-      sessions.push_back({first_row, rows_per_session, session->state.views()});
+      add_session(*session, first_row, rows_per_session);
     }
     run_step(graph);
   }

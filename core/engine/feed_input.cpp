@@ -76,7 +76,7 @@ void Engine::Impl::add_chunk(Session::Impl& session, std::span<const int32_t> ch
     add_row({i, chunk[static_cast<size_t>(i)], 0, PERDURE_ROLE_TOKEN,
              static_cast<int32_t>(sessions.size()), stream_index + i},
             false);
-  sessions.push_back({first_row, n, session.state.views()});
+  add_session(session, first_row, n);
 }
 
 void Engine::feed_input(Session& session, const std::string& stream,
@@ -84,6 +84,7 @@ void Engine::feed_input(Session& session, const std::string& stream,
   Session::Impl& reader = session.impl();
   if (reader.engine != impl_.get())
     throw Error("a session was fed to an engine that did not make it");
+  reader.require_intact();
   const size_t number = impl_->input_number(stream);
   InputGraph& input = impl_->inputs[number];
   int64_t& length = reader.stream_lengths[number];

@@ -130,6 +130,7 @@ void Session::set_position(int64_t position) {
 }
 
 std::vector<std::byte> Session::snapshot() const {
+  impl_->require_intact();
   const Engine::Impl& engine = *impl_->engine;
   SnapshotContents contents;
   contents.identity = engine.identity();
@@ -180,6 +181,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
   impl_->position = contents.position;
   impl_->tail.assign(contents.tail.begin(), contents.tail.end());
   impl_->random.state = contents.random_state;
+  impl_->failed = false;
 }
 
 }  // namespace perdure

@@ -13,6 +13,25 @@ bool touches_state(const Graph& graph, const std::vector<Value>& inputs) {
                      [&](Value v) { return graph.info(v).origin == Origin::kState; });
 }
 
+void append_key(std::string& key, int64_t value) { key += "i" + std::to_string(value); }
+
+void append_key(std::string& key, double value) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  key += "r" + std::to_string(bits);
+}
+
+void append_key(std::string& key, const std::string& value) {
+  key += "s" + std::to_string(value.size()) + ":" + value;
+}
+
+template <typename T>
+void append_key(std::string& key, const std::vector<T>& values) {
+  key += "[";
+  for (const T& value : values) append_key(key, value);
+  key += "]";
+}
+
 // Equal keys: the same operation on the same inputs with the same attributes, bit for bit.
 std::string pure_key(std::string_view operation, const std::vector<Value>& inputs,
                      const Attributes& attributes) {
@@ -20,13 +39,7 @@ std::string pure_key(std::string_view operation, const std::vector<Value>& input
   for (const Value v : inputs) key += "|" + std::to_string(v.id);
   for (const auto& [name, value] : attributes) {
     key += "|" + name + "=";
-    if (const auto* i = std::get_if<int64_t>(&value)) {
-      key += std::to_string(*i);
-    } else {
-      uint64_t bits = 0;
-      std::memcpy(&bits, &std::get<double>(value), sizeof bits);
-      key += "r" + std::to_string(bits);
-    }
+    std::visit([&](const auto& v) { append_key(key, v); }, value);
   }
   return key;
 }
@@ -58,9 +71,12 @@ void Graph::remove_node(size_t index) {
   const Node node = nodes.at(index);
   if (node.inputs.empty())
     throw Error("node " + std::to_string(index) + " has no input to stand in for it");
-  const Value stand_in = node.inputs[0];
-  if (node.result.valid()) {
-    const ValueType &in = info(stand_in).type, &out = info(node.result).type;
+  if (node.results.size() > 1)
+    throw Error("node " + std::to_string(index) +
+                " has several results; nothing stands in for them");
+  const Value stand_in = node.inputs[0], result = node.result();
+  if (result.valid()) {
+    const ValueType &in = info(stand_in).type, &out = info(result).type;
     if (in.columns != out.columns || in.kind != out.kind || in.dtype != out.dtype)
       throw Error("the first input of node " + std::to_string(index) +
                   " has another type than its result");
@@ -68,9 +84,9 @@ void Graph::remove_node(size_t index) {
   nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(index));
   for (Node& n : nodes)
     for (Value& v : n.inputs)
-      if (v.id == node.result.id) v = stand_in;
+      if (result.valid() && v.id == result.id) v = stand_in;
   for (auto& [name, v] : outputs)
-    if (v.id == node.result.id) v = stand_in;
+    if (result.valid() && v.id == result.id) v = stand_in;
 }
 
 std::vector<size_t> Graph::readers(Value v) const {
@@ -135,27 +151,53 @@ Value Builder::state(std::string_view name) {
   return v;
 }
 
-Value Builder::apply(std::string_view operation, const std::vector<Value>& inputs,
-                     Attributes attributes) {
-  const Operation* op = operations_.find(operation);
-  if (!op) throw Error("there is no operation '" + std::string(operation) + "'");
+const Operation& Builder::operation(std::string_view name) const {
+  const Operation* found = operations_.find(name);
+  if (!found) throw Error("there is no operation '" + std::string(name) + "'");
+  return *found;
+}
+
+std::vector<ValueType> Builder::types_of(std::string_view operation,
+                                         const std::vector<Value>& inputs) {
   std::vector<ValueType> types;
   for (const Value v : inputs) {
     if (!v.valid() || static_cast<size_t>(v.id) >= graph_.values.size())
       throw Error("[" + std::string(operation) + "] was given a value of another graph");
     types.push_back(type(v));
   }
-  const auto result = op->result(types, attributes);
-  const bool pure =
-      op->kind == OperationKind::kRowWise && !result.empty() && !touches_state(graph_, inputs);
-  const std::string key = pure ? pure_key(operation, inputs, attributes) : std::string();
+  return types;
+}
+
+std::vector<Value> Builder::add_node(const Operation& operation, const std::vector<Value>& inputs,
+                                     Attributes attributes, const std::vector<ValueType>& types) {
+  const bool pure = operation.kind == OperationKind::kRowWise && !types.empty() &&
+                    operation.writes.empty() && !touches_state(graph_, inputs);
+  const std::string key = pure ? pure_key(operation.name, inputs, attributes) : std::string();
   if (pure)
     if (const auto it = pure_.find(key); it != pure_.end()) return it->second;
-  Value v;
-  if (!result.empty()) v = add_value({result[0], Origin::kNode, {}, {}});
-  graph_.nodes.push_back({op, inputs, std::move(attributes), v});
-  if (pure) pure_.emplace(key, v);
-  return v;
+  std::vector<Value> results;
+  for (const ValueType& type : types) results.push_back(add_value({type, Origin::kNode, {}, {}}));
+  graph_.nodes.push_back({&operation, inputs, std::move(attributes), results});
+  if (pure) pure_.emplace(key, results);
+  return results;
+}
+
+Value Builder::apply(std::string_view name, const std::vector<Value>& inputs,
+                     Attributes attributes) {
+  const Operation& op = operation(name);
+  const auto types = op.result(types_of(name, inputs), attributes);
+  if (types.size() > 1)
+    throw Error("[" + std::string(name) + "] has " + std::to_string(types.size()) +
+                " results; take them all with apply_all");
+  const auto results = add_node(op, inputs, std::move(attributes), types);
+  return results.empty() ? Value{} : results[0];
+}
+
+std::vector<Value> Builder::apply_all(std::string_view name, const std::vector<Value>& inputs,
+                                      Attributes attributes) {
+  const Operation& op = operation(name);
+  const auto types = op.result(types_of(name, inputs), attributes);
+  return add_node(op, inputs, std::move(attributes), types);
 }
 
 const ValueType& Builder::type(Value value) const {
@@ -175,7 +217,9 @@ Graph Builder::finish() {
   std::vector<Node> kept;
   for (auto it = graph_.nodes.rbegin(); it != graph_.nodes.rend(); ++it) {
     const bool writes = !it->operation->writes.empty();
-    if (!writes && !(it->result.valid() && needed[static_cast<size_t>(it->result.id)])) continue;
+    const bool read = std::any_of(it->results.begin(), it->results.end(),
+                                  [&](Value v) { return needed[static_cast<size_t>(v.id)]; });
+    if (!writes && !read) continue;
     for (const Value in : it->inputs) needed[static_cast<size_t>(in.id)] = true;
     kept.push_back(std::move(*it));
   }

@@ -31,7 +31,10 @@ struct Node {
   const Operation* operation = nullptr;
   std::vector<Value> inputs;
   Attributes attributes;
-  Value result;  // invalid for operations without result
+  std::vector<Value> results;  // none for operations that only write state
+
+  // The only result; invalid if there are none or several.
+  Value result() const { return results.size() == 1 ? results[0] : Value{}; }
 };
 
 struct Graph {
@@ -43,7 +46,7 @@ struct Graph {
   const ValueInfo& info(Value v) const { return values[static_cast<size_t>(v.id)]; }
 
   // Takes node `index` out; readers of its result read its first input instead.
-  // Errors: Error if the types of the two differ or the node has no input.
+  // Errors: Error if the types of the two differ, the node has no input or several results.
   void remove_node(size_t index);
 
   // Nodes that read `v`, outputs not counted.
@@ -69,6 +72,8 @@ class Builder final : public GraphBuilder {
   Value state(std::string_view name) override;
   Value apply(std::string_view operation, const std::vector<Value>& inputs,
               Attributes attributes) override;
+  std::vector<Value> apply_all(std::string_view operation, const std::vector<Value>& inputs,
+                               Attributes attributes) override;
   const ValueType& type(Value value) const override;
   void output(std::string_view name, Value value) override;
 
@@ -77,13 +82,18 @@ class Builder final : public GraphBuilder {
 
  private:
   Value add_value(ValueInfo info);
+  const Operation& operation(std::string_view name) const;
+  std::vector<ValueType> types_of(std::string_view operation, const std::vector<Value>& inputs);
+  // The node's results, or those of an equal pure node.
+  std::vector<Value> add_node(const Operation& operation, const std::vector<Value>& inputs,
+                              Attributes attributes, const std::vector<ValueType>& types);
 
   const OperationTable& operations_;
   WeightLookup weights_;
   const StateTypes& states_;
   Graph graph_;
   std::map<std::string, Value, std::less<>> named_;  // weights, constants and states in use
-  std::map<std::string, Value> pure_;                // results of nodes that may be shared
+  std::map<std::string, std::vector<Value>> pure_;   // results of nodes that may be shared
 };
 
 }  // namespace perdure

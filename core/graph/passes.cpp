@@ -24,7 +24,7 @@ void quantize_activations(Graph& graph, const OperationTable& operations) {
         info.type.group_size = w.group_size;
         graph.values.push_back(std::move(info));
         q = {static_cast<int32_t>(graph.values.size() - 1)};
-        nodes.push_back({quantize, {x}, {{"group_size", w.group_size}}, q});
+        nodes.push_back({quantize, {x}, {{"group_size", w.group_size}}, {q}});
       }
       node.inputs[0] = q;
     }
@@ -39,13 +39,13 @@ void fuse_composites(Graph& graph, const OperationTable& operations, const Fusio
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     if (graph.nodes[i].operation->name != "silu") continue;
     const Node silu = graph.nodes[i];
-    const auto readers = graph.readers(silu.result);
+    const auto readers = graph.readers(silu.result());
     const bool leaves = std::any_of(graph.outputs.begin(), graph.outputs.end(),
-                                    [&](const auto& o) { return o.second.id == silu.result.id; });
+                                    [&](const auto& o) { return o.second.id == silu.result().id; });
     if (readers.size() != 1 || leaves) continue;
     Node& mul = graph.nodes[readers[0]];
-    if (mul.operation->name != "mul" || mul.inputs[0].id != silu.result.id ||
-        mul.inputs[1].id == silu.result.id)
+    if (mul.operation->name != "mul" || mul.inputs[0].id != silu.result().id ||
+        mul.inputs[1].id == silu.result().id)
       continue;
     mul.operation = silu_mul;
     mul.inputs[0] = silu.inputs[0];

@@ -21,11 +21,23 @@ std::string shape(const ValueType& t) {
   return std::string(dtype_name(t.dtype)) + "[" + rows + ", " + std::to_string(t.columns) + "]";
 }
 
+template <typename T>
+void write(std::ostream& out, const T& value) {
+  out << value;
+}
+
+template <typename T>
+void write(std::ostream& out, const std::vector<T>& values) {
+  out << "[";
+  for (size_t i = 0; i < values.size(); ++i) out << (i ? ", " : "") << values[i];
+  out << "]";
+}
+
 std::string attributes(const Node& node) {
   std::ostringstream out;
   for (const auto& [name, value] : node.attributes) {
     out << (out.tellp() == 0 ? " {" : ", ") << name << ": ";
-    std::visit([&](auto v) { out << v; }, value);
+    std::visit([&](const auto& v) { write(out, v); }, value);
   }
   return out.str().empty() ? "" : out.str() + "}";
 }
@@ -37,8 +49,10 @@ std::string to_text(const Graph& graph) {
   out << "graph " << graph.name << "\n";
   for (const Node& node : graph.nodes) {
     out << "  ";
-    if (node.result.valid())
-      out << value_name(graph, node.result) << " " << shape(graph.info(node.result).type) << " = ";
+    for (size_t i = 0; i < node.results.size(); ++i)
+      out << (i ? ", " : "") << value_name(graph, node.results[i]) << " "
+          << shape(graph.info(node.results[i]).type);
+    if (!node.results.empty()) out << " = ";
     out << node.operation->name << "(";
     for (size_t i = 0; i < node.inputs.size(); ++i)
       out << (i ? ", " : "") << value_name(graph, node.inputs[i]);
@@ -66,8 +80,8 @@ std::string to_dot(const Graph& graph) {
         out << "  v" << v.id << " -> n" << i << label;
       }
     }
-    if (node.result.valid())
-      producer[static_cast<size_t>(node.result.id)] = static_cast<int64_t>(i);
+    for (const Value result : node.results)
+      producer[static_cast<size_t>(result.id)] = static_cast<int64_t>(i);
     for (const int w : node.operation->writes)
       out << "  n" << i << " -> v" << node.inputs[static_cast<size_t>(w)].id
           << " [style=dashed];\n";

@@ -12,7 +12,7 @@ std::string describe(const ValueType& t) {
   return "[" + (kind ? kind : std::to_string(t.rows)) + ", " + std::to_string(t.columns) + "]";
 }
 
-const std::variant<int64_t, double>* find(const Attributes& attributes, const char* name) {
+const AttributeValue* find(const Attributes& attributes, const char* name) {
   for (const auto& [key, value] : attributes)
     if (key == name) return &value;
   return nullptr;

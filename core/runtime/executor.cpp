@@ -3,6 +3,9 @@
 #include "core/runtime/executor.hpp"
 
 #include <algorithm>
+#include <string>
+
+#include "core/api/error.hpp"
 
 namespace perdure {
 namespace {
@@ -19,6 +22,12 @@ inline void pause_cpu() {
 }
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+std::string name_of(const PlanNode& node, const Plan& plan) {
+  const auto number = static_cast<size_t>(&node - plan.nodes().data());
+  return "node " + std::to_string(number) + " ('" + node.operation + "') of the graph '" +
+         plan.graph_name() + "'";
+}
 
 }  // namespace
 
@@ -41,9 +50,31 @@ Executor::Executor(Threads& threads, size_t max_nodes, size_t scratch_bytes)
 
 Executor::~Executor() = default;
 
-void Executor::run(Plan& plan, const perdure_step& step) noexcept {
+void Executor::run(Plan& plan, const perdure_step& step) {
   for (PlanNode& node : plan.nodes()) node.call.step = &step;
-  if (n_participants_ == 1 || !divide(plan, step)) {
+  failed_.store(false, std::memory_order_relaxed);
+  run_nodes(plan, step);
+  if (!failed_.load(std::memory_order_relaxed)) return;
+  const PlanNode& node = *failure_.node;
+  const std::string kernel =
+      "the kernel '" + std::string(node.kernel->name) + "' of " + node.plugin;
+  if (failure_.status != PERDURE_OK)
+    throw Error(kernel + " failed with status " + std::to_string(failure_.status) + " in " +
+                name_of(node, plan));
+  throw Error(kernel + " divides " + name_of(node, plan) + " into " +
+              std::to_string(failure_.work.n_items) + " items, " +
+              std::to_string(failure_.work.min_items) + " at a time; it may give 0 to " +
+              std::to_string(node.most_items(step)) + " items, at least 1 at a time");
+}
+
+void Executor::run_nodes(Plan& plan, const perdure_step& step) noexcept {
+  if (n_participants_ == 1) {
+    run_alone(plan, step);
+    return;
+  }
+  const bool shared = divide(plan, step);
+  if (failed_.load(std::memory_order_relaxed)) return;
+  if (!shared) {
     run_alone(plan, step);
     return;
   }
@@ -54,11 +85,29 @@ void Executor::run(Plan& plan, const perdure_step& step) noexcept {
       this);
 }
 
+bool Executor::divide_node(const PlanNode& node, const perdure_step& step,
+                           perdure_work& work) noexcept {
+  work = {0, 1};
+  node.kernel->divide(&node.call, &work);
+  if (work.n_items >= 0 && work.n_items <= node.most_items(step) && work.min_items >= 1)
+    return true;
+  fail({&node, PERDURE_OK, work});
+  return false;
+}
+
+void Executor::fail(const Failure& failure) noexcept {
+  if (!failed_.exchange(true, std::memory_order_relaxed)) failure_ = failure;
+}
+
 void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
   for (PlanNode& node : plan.nodes()) {
-    perdure_work work{0, 1};
-    node.kernel->divide(node.params.data(), &step, &work);
-    if (work.n_items > 0) node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
+    perdure_work work;
+    if (!divide_node(node, step, work)) return;
+    if (work.n_items == 0) continue;
+    const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
+    if (status == PERDURE_OK) continue;
+    fail({&node, status, {}});
+    return;
   }
 }
 
@@ -66,10 +115,10 @@ bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {
   bool any = false;
   const auto& nodes = plan.nodes();
   for (size_t n = 0; n < nodes.size(); ++n) {
-    perdure_work work{0, 1};
-    nodes[n].kernel->divide(nodes[n].params.data(), &step, &work);
+    perdure_work work;
+    if (!divide_node(nodes[n], step, work)) return false;
     NodeProgress& p = progress_[n];
-    const int64_t smallest = std::max<int64_t>(work.min_items, 1);
+    const int64_t smallest = std::min(work.min_items, std::max<int64_t>(work.n_items, 1));
     const int64_t wanted = divide_up(work.n_items, n_participants_ * kRangesPerParticipant);
     p.n_items = work.n_items;
     p.range_items = std::max<int64_t>(divide_up(wanted, smallest), 1) * smallest;
@@ -109,8 +158,12 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
       const uint32_t range = first + taken.fetch_add(1, std::memory_order_relaxed);
       if (range >= end) break;
       const int64_t begin = range * p.range_items;
-      node.kernel->run(&node.call, begin, std::min(begin + p.range_items, p.n_items), scratch);
       ++finished;
+      // After a failure ranges are only counted, so that nobody waits for them.
+      if (failed_.load(std::memory_order_relaxed)) continue;
+      const int64_t range_end = std::min(begin + p.range_items, p.n_items);
+      const int status = node.kernel->run(&node.call, begin, range_end, scratch);
+      if (status != PERDURE_OK) fail({&node, status, {}});
     }
   }
   if (finished == 0) return;

@@ -29,10 +29,22 @@ class Executor {
   // Computes all nodes of `plan` for `step`.
   // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <=
   // plan.max_outputs().
-  void run(Plan& plan, const perdure_step& step) noexcept;
+  // Errors: Error that names plugin, kernel and node if a kernel fails, or divides its work as it
+  // may not; then the state of the step's sessions is whatever it was in the middle.
+  void run(Plan& plan, const perdure_step& step);
 
  private:
   struct NodeProgress;
+  // What went wrong first; of a division the work, of a run the status.
+  struct Failure {
+    const PlanNode* node = nullptr;
+    int status = PERDURE_OK;
+    perdure_work work{};
+  };
+  void run_nodes(Plan& plan, const perdure_step& step) noexcept;
+  // False if the kernel gives work that it may not give.
+  bool divide_node(const PlanNode& node, const perdure_step& step, perdure_work& work) noexcept;
+  void fail(const Failure& failure) noexcept;
   void run_alone(Plan& plan, const perdure_step& step) noexcept;
   // Divides the nodes into ranges; returns whether any node has more than one.
   bool divide(Plan& plan, const perdure_step& step) noexcept;
@@ -49,6 +61,8 @@ class Executor {
   std::unique_ptr<std::atomic<uint32_t>[]> shares_;
   Plan* plan_ = nullptr;            // of the run in progress
   std::atomic<size_t> current_{0};  // all nodes before this one are done
+  std::atomic<bool> failed_{false};
+  Failure failure_;  // written by whoever sets failed_
 };
 
 }  // namespace perdure

@@ -18,14 +18,35 @@ std::string describe(const perdure_node& node) {
     text += (i ? ", " : "") + std::string(dtype_name(t.dtype)) + "[" + std::to_string(t.shape[0]) +
             ", " + std::to_string(t.shape[1]) + "]";
   }
-  return text + ")";
+  text += ")";
+  for (uint32_t i = 0; i < node.n_attributes; ++i)
+    text += (i ? ", " : " {") + std::string(node.attributes[i].name);
+  return text + (node.n_attributes ? "}" : "");
+}
+
+std::string describe(const PluginHost::KernelSet& set) {
+  const bool has_kind = set.plugin.find('.') != std::string::npos;
+  return std::string("the plugin ") + (has_kind ? "" : "kernels.") + set.plugin + " (" +
+         set.origin + ")";
+}
+
+bool lists(const perdure_kernel& kernel, std::string_view attribute) {
+  if (kernel.attributes)
+    for (const char* const* name = kernel.attributes; *name; ++name)
+      if (attribute == *name) return true;
+  return false;
+}
+
+bool knows_attributes(const perdure_kernel& kernel, const perdure_node& node) {
+  return std::all_of(node.attributes, node.attributes + node.n_attributes,
+                     [&](const perdure_attribute& a) { return lists(kernel, a.name); });
 }
 
 }  // namespace
 
 KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
-                             std::span<const perdure_kernel> own, const OperationTable& operations,
-                             KernelPolicy policy)
+                             std::span<const PluginHost::KernelSet> own,
+                             const OperationTable& operations, KernelPolicy policy)
     : sets_(sets), own_(own), operations_(operations), policy_(std::move(policy)) {
   check_policy();
   std::vector<std::string> order = policy_.prefer;
@@ -36,7 +57,8 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
       if (set.plugin == name) add_set(set, preference);
     ++preference;
   }
-  for (const perdure_kernel& kernel : own) add(kernel, preference);
+  for (const auto& set : own)
+    for (const perdure_kernel& kernel : set.kernels) add(set, kernel, preference);
   for (auto& [name, candidates] : by_operation_)
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -48,13 +70,14 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
 void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference) {
   for (const perdure_kernel& kernel : set.kernels)
     if (policy_.isa == "auto" || policy_.isa == kernel.isa || !operations_.is_built_in(kernel.op))
-      add(kernel, preference);
+      add(set, kernel, preference);
 }
 
-void KernelChooser::add(const perdure_kernel& kernel, size_t preference) {
+void KernelChooser::add(const PluginHost::KernelSet& set, const perdure_kernel& kernel,
+                        size_t preference) {
   if (!fits_cpu(kernel)) return;
   auto& table = keeps_promise(kernel) ? by_operation_ : without_promise_;
-  table[kernel.op].push_back({&kernel, preference});
+  table[kernel.op].push_back({&kernel, &set, preference});
 }
 
 bool KernelChooser::fits_cpu(const perdure_kernel& kernel) const {
@@ -65,15 +88,14 @@ bool KernelChooser::keeps_promise(const perdure_kernel& kernel) const {
   return !policy_.reproducible || (kernel.flags & PERDURE_KERNEL_NOT_REPRODUCIBLE) == 0;
 }
 
-std::vector<const perdure_kernel*> KernelChooser::pinned(std::string_view op,
-                                                         std::string_view name) const {
-  std::vector<const perdure_kernel*> found;
-  const auto look_into = [&](std::span<const perdure_kernel> kernels) {
-    for (const perdure_kernel& kernel : kernels)
-      if (name == kernel.name && op == kernel.op && fits_cpu(kernel)) found.push_back(&kernel);
-  };
-  for (const auto& set : sets_) look_into(set.kernels);
-  look_into(own_);
+std::vector<KernelChooser::Candidate> KernelChooser::pinned(std::string_view op,
+                                                            std::string_view name) const {
+  std::vector<Candidate> found;
+  for (const auto& sets : {sets_, own_})
+    for (const auto& set : sets)
+      for (const perdure_kernel& kernel : set.kernels)
+        if (name == kernel.name && op == kernel.op && fits_cpu(kernel))
+          found.push_back({&kernel, &set, 0});
   return found;
 }
 
@@ -103,32 +125,36 @@ void KernelChooser::check_policy() const {
           "kernels.pin wants '" + name + "' for " + op +
           ", but no loaded kernel of that name can run on this CPU; see 'perdure plugin list'");
   for (const auto& [op, name] : policy_.pin)
-    for (const perdure_kernel* kernel : pinned(op, name))
-      if (!keeps_promise(*kernel))
+    for (const Candidate& candidate : pinned(op, name))
+      if (!keeps_promise(*candidate.kernel))
         throw UsageError("kernels.pin wants '" + name + "' for " + op +
                          ", but that kernel does not promise equal bits for equal rows; set "
                          "kernels.reproducible: false to use it");
 }
 
 ChosenKernel KernelChooser::choose(const perdure_node& node) const {
-  auto take = [&](const perdure_kernel& kernel, ChosenKernel& chosen) {
+  auto take = [&](const Candidate& candidate, ChosenKernel& chosen) {
+    const perdure_kernel& kernel = *candidate.kernel;
+    if (!knows_attributes(kernel, node)) return false;
+    perdure_node own = node;
+    own.context = kernel.context;
+    chosen = {&kernel, describe(*candidate.set), {}};
     chosen.params.assign(std::max<size_t>(kernel.params_bytes, 1), std::byte{0});
-    chosen.kernel = &kernel;
-    return kernel.prepare(&node, chosen.params.data()) == PERDURE_OK;
+    return kernel.prepare(&own, chosen.params.data()) == PERDURE_OK;
   };
   ChosenKernel chosen;
   if (const auto pin = policy_.pin.find(node.op); pin != policy_.pin.end()) {
-    for (const perdure_kernel* kernel : pinned(pin->first, pin->second))
-      if (take(*kernel, chosen)) return chosen;
+    for (const Candidate& candidate : pinned(pin->first, pin->second))
+      if (take(candidate, chosen)) return chosen;
     throw UsageError("kernels.pin wants '" + pin->second + "', but it does not take " +
                      describe(node));
   }
   if (const auto it = by_operation_.find(node.op); it != by_operation_.end())
     for (const Candidate& candidate : it->second)
-      if (take(*candidate.kernel, chosen)) return chosen;
+      if (take(candidate, chosen)) return chosen;
   if (const auto it = without_promise_.find(node.op); it != without_promise_.end())
     for (const Candidate& candidate : it->second)
-      if (take(*candidate.kernel, chosen))
+      if (take(candidate, chosen))
         throw UsageError(
             "the only kernels that take " + describe(node) +
             " do not promise equal bits for equal rows; set kernels.reproducible: false "

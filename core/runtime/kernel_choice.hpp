@@ -28,18 +28,21 @@ struct KernelPolicy {
 // The kernel that took a node, with what its `prepare` wrote.
 struct ChosenKernel {
   const perdure_kernel* kernel = nullptr;
+  std::string plugin;  // for people: "the plugin kernels.simd (built in)"
   std::vector<std::byte> params;
 };
 
 // Immutable; any thread.
 class KernelChooser {
  public:
-  // `own`: kernels that strategies bring for their own operations. Borrows everything for its life.
+  // `sets`: of kernel plugins. `own`: of strategies, for their own operations. Borrows everything
+  // for its life.
   // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a
   // loaded kernel has and this CPU can run, or `pin` no kernel of that operation that can run here
   // and is reproducible where that is asked for.
-  KernelChooser(std::span<const PluginHost::KernelSet> sets, std::span<const perdure_kernel> own,
-                const OperationTable& operations, KernelPolicy policy);
+  KernelChooser(std::span<const PluginHost::KernelSet> sets,
+                std::span<const PluginHost::KernelSet> own, const OperationTable& operations,
+                KernelPolicy policy);
 
   // Errors: UsageError if a pinned kernel, a forced instruction set or whatever is reproducible
   // does not take the node; Error if nothing does.
@@ -52,21 +55,22 @@ class KernelChooser {
  private:
   struct Candidate {
     const perdure_kernel* kernel;
+    const PluginHost::KernelSet* set;
     size_t preference;  // place of its plugin; smaller is preferred
   };
   void add_set(const PluginHost::KernelSet& set, size_t preference);
-  void add(const perdure_kernel& kernel, size_t preference);
+  void add(const PluginHost::KernelSet& set, const perdure_kernel& kernel, size_t preference);
   void check_policy() const;
   bool fits_cpu(const perdure_kernel& kernel) const;
   bool keeps_promise(const perdure_kernel& kernel) const;
   // Kernels of that operation and name that this CPU can run.
-  std::vector<const perdure_kernel*> pinned(std::string_view op, std::string_view name) const;
+  std::vector<Candidate> pinned(std::string_view op, std::string_view name) const;
 
   std::map<std::string, std::vector<Candidate>, std::less<>> by_operation_;
   // What could be used if the policy did not ask for equal bits.
   std::map<std::string, std::vector<Candidate>, std::less<>> without_promise_;
   std::span<const PluginHost::KernelSet> sets_;
-  std::span<const perdure_kernel> own_;
+  std::span<const PluginHost::KernelSet> own_;
   const OperationTable& operations_;
   KernelPolicy policy_;
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <sstream>
+#include <type_traits>
+#include <variant>
 
 #include "core/base/dtype.hpp"
 
@@ -38,14 +40,44 @@ uint32_t value_kind(ValueKind kind) {
   return PERDURE_VALUE_CONSTANT;
 }
 
+// Borrows the attribute's name and its list or text.
+perdure_attribute c_attribute(const Attribute& attribute) {
+  perdure_attribute a{};
+  a.name = attribute.first.c_str();
+  const auto fill = [&](const auto& value) {
+    using T = std::decay_t<decltype(value)>;
+    if constexpr (std::is_same_v<T, int64_t>) {
+      a.type = PERDURE_ATTRIBUTE_INT;
+      a.i = value;
+      a.f = static_cast<double>(value);
+    } else if constexpr (std::is_same_v<T, double>) {
+      a.type = PERDURE_ATTRIBUTE_REAL;
+      a.f = value;
+    } else if constexpr (std::is_same_v<T, std::string>) {
+      a.type = PERDURE_ATTRIBUTE_STRING;
+      a.string = value.c_str();
+    } else {
+      constexpr bool kInts = std::is_same_v<T, std::vector<int64_t>>;
+      a.type = kInts ? PERDURE_ATTRIBUTE_INTS : PERDURE_ATTRIBUTE_REALS;
+      a.n = static_cast<uint32_t>(value.size());
+      if constexpr (kInts) a.ints = value.data();
+      if constexpr (!kInts) a.reals = value.data();
+    }
+  };
+  std::visit(fill, attribute.second);
+  return a;
+}
+
 std::vector<perdure_attribute> c_attributes(const Attributes& attributes) {
   std::vector<perdure_attribute> result;
-  for (const auto& [name, value] : attributes) {
-    const int64_t* i = std::get_if<int64_t>(&value);
-    const double f = i ? static_cast<double>(*i) : std::get<double>(value);
-    result.push_back({name.c_str(), i ? *i : 0, f});
-  }
+  for (const Attribute& attribute : attributes) result.push_back(c_attribute(attribute));
   return result;
+}
+
+PlanNode::Measure measure_of(const PlanNode& node) {
+  const auto& values = node.outputs.empty() ? node.inputs : node.outputs;
+  if (values.empty()) return {};
+  return {values[0].kind == PERDURE_VALUE_OUTPUTS, values[0].tensor.shape[1]};
 }
 
 // First-fit placement: a block is free again after the last node that reads it.
@@ -78,8 +110,10 @@ class ArenaPlanner {
 
 }  // namespace
 
-const void* PackedWeights::get(const perdure_kernel& kernel, const perdure_node& node,
-                               const void* params, uint32_t input) {
+const void* PackedWeights::get(const ChosenKernel& chosen, const perdure_node& node,
+                               uint32_t input) {
+  const perdure_kernel& kernel = *chosen.kernel;
+  const void* params = chosen.params.data();
   if (!kernel.packed_bytes || node.inputs[input].kind != PERDURE_VALUE_CONSTANT) return nullptr;
   const size_t bytes = kernel.packed_bytes(&node, params, input);
   if (bytes == 0) return nullptr;
@@ -87,14 +121,17 @@ const void* PackedWeights::get(const perdure_kernel& kernel, const perdure_node&
   if (buffer.size() == 0) {
     buffer = Buffer(bytes);
     size_bytes_ += bytes;
-    kernel.pack(&node, params, input, buffer.data());
+    if (const int status = kernel.pack(&node, params, input, buffer.data()); status != PERDURE_OK)
+      throw Error("the kernel '" + std::string(kernel.name) + "' of " + chosen.plugin +
+                  " could not pack input " + std::to_string(input) + " of a node '" + node.op +
+                  "' (status " + std::to_string(status) + "); choose another kernel for it");
   }
   return buffer.data();
 }
 
 Plan::Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,
            const StateNumbers& states, PackedWeights& packed)
-    : max_rows_(max_rows), max_outputs_(max_outputs) {
+    : graph_name_(graph.name), max_rows_(max_rows), max_outputs_(max_outputs) {
   for (size_t id = 0; id < graph.values.size(); ++id)
     values_.push_back(value_of(graph, {static_cast<int32_t>(id)}, states));
   place(graph);
@@ -134,16 +171,16 @@ void Plan::place(const Graph& graph) {
   scales_offset_.assign(graph.values.size(), kNotInArena);
   ArenaPlanner planner;
   for (size_t i = 0; i < n_nodes; ++i) {
-    const Value v = graph.nodes[i].result;
-    if (!v.valid()) continue;
-    const auto id = static_cast<size_t>(v.id);
-    const perdure_tensor& t = values_[id].tensor;
-    const size_t data = data_bytes(t);
-    const size_t total =
-        data + aligned(static_cast<size_t>(tensor_bytes(t)) -
-                       static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
-    data_offset_[id] = planner.place(std::max(total, kAlignment), i, std::max(i, last_use[id]));
-    if (t.group_size) scales_offset_[id] = data_offset_[id] + data;
+    for (const Value v : graph.nodes[i].results) {
+      const auto id = static_cast<size_t>(v.id);
+      const perdure_tensor& t = values_[id].tensor;
+      const size_t data = data_bytes(t);
+      const size_t total =
+          data + aligned(static_cast<size_t>(tensor_bytes(t)) -
+                         static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+      data_offset_[id] = planner.place(std::max(total, kAlignment), i, std::max(i, last_use[id]));
+      if (t.group_size) scales_offset_[id] = data_offset_[id] + data;
+    }
   }
   arena_bytes_ = planner.size();
 }
@@ -157,9 +194,9 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
     result.inputs.push_back(values_[static_cast<size_t>(v.id)]);
     in_ids.push_back(v.id);
   }
-  if (node.result.valid()) {
-    result.outputs.push_back(values_[static_cast<size_t>(node.result.id)]);
-    out_ids.push_back(node.result.id);
+  for (const Value v : node.results) {
+    result.outputs.push_back(values_[static_cast<size_t>(v.id)]);
+    out_ids.push_back(v.id);
   }
   const auto attributes = c_attributes(node.attributes);
   perdure_node c_node{};
@@ -175,16 +212,19 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
 
   ChosenKernel chosen = kernels.choose(c_node);
   result.kernel = chosen.kernel;
-  result.params = std::move(chosen.params);
+  result.plugin = chosen.plugin;
+  c_node.context = chosen.kernel->context;
   for (uint32_t i = 0; i < c_node.n_inputs; ++i) {
-    result.packed.push_back(packed.get(*result.kernel, c_node, result.params.data(), i));
+    result.packed.push_back(packed.get(chosen, c_node, i));
     // Rows are looked up in tables, of which a run reads little.
     if (graph.info(node.inputs[i]).origin == Origin::kWeight && node.operation->name != "row_input")
       weight_bytes_ += tensor_bytes(result.inputs[i].tensor);
   }
   if (result.kernel->scratch_bytes)
     scratch_bytes_ =
-        std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, result.params.data()));
+        std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, chosen.params.data()));
+  result.params = std::move(chosen.params);
+  result.measure = measure_of(result);
   nodes_.push_back(std::move(result));
   input_ids_.push_back(std::move(in_ids));
   output_ids_.push_back(std::move(out_ids));
@@ -202,16 +242,23 @@ void Plan::bind(std::byte* arena) {
       node.inputs[i] = values_[static_cast<size_t>(input_ids_[n][i])];
     for (size_t i = 0; i < node.outputs.size(); ++i)
       node.outputs[i] = values_[static_cast<size_t>(output_ids_[n][i])];
-    node.call = {sizeof(perdure_call),
-                 node.params.data(),
-                 static_cast<uint32_t>(node.inputs.size()),
-                 node.inputs.data(),
-                 node.packed.data(),
-                 node.outputs.data(),
-                 nullptr};
+    node.call = {};
+    node.call.struct_size = sizeof node.call;
+    node.call.params = node.params.data();
+    node.call.n_inputs = static_cast<uint32_t>(node.inputs.size());
+    node.call.inputs = node.inputs.data();
+    node.call.packed = node.packed.data();
+    node.call.outputs = node.outputs.data();
+    node.call.context = node.kernel->context;
   }
   for (const auto& [name, id] : output_ids_by_name_)
     outputs_[name] = values_[static_cast<size_t>(id)].tensor;
+}
+
+int64_t PlanNode::most_items(const perdure_step& step) const {
+  const int64_t m = measure.of_outputs ? step.n_outputs : step.n_rows;
+  if (kernel->items == PERDURE_ITEMS_ROWS) return m;
+  return kernel->items == PERDURE_ITEMS_COLUMNS ? measure.columns : m * measure.columns;
 }
 
 const perdure_tensor& Plan::output(const std::string& name) const { return outputs_.at(name); }

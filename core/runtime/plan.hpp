@@ -21,8 +21,8 @@ namespace perdure {
 class PackedWeights {
  public:
   // The packed form, made on first use; nullptr if the kernel does not pack that input.
-  const void* get(const perdure_kernel& kernel, const perdure_node& node, const void* params,
-                  uint32_t input);
+  // Errors: Error if the kernel cannot pack it.
+  const void* get(const ChosenKernel& chosen, const perdure_node& node, uint32_t input);
   size_t size_bytes() const { return size_bytes_; }
 
  private:
@@ -36,10 +36,20 @@ using StateNumbers = std::map<std::string, uint32_t, std::less<>>;
 struct PlanNode {
   std::string operation;
   const perdure_kernel* kernel = nullptr;
+  std::string plugin;  // that the kernel is of, as ChosenKernel says it
   std::vector<std::byte> params;
   std::vector<perdure_value> inputs, outputs;
   std::vector<const void*> packed;
   perdure_call call{};  // refers to the members above; step is filled per run
+
+  // The measure of the node's items (enum perdure_items).
+  struct Measure {
+    bool of_outputs = false;
+    int64_t columns = 1;
+  };
+  Measure measure;
+  // The most items that the kernel may divide that step into.
+  int64_t most_items(const perdure_step& step) const;
 };
 
 class Plan {
@@ -50,6 +60,7 @@ class Plan {
        const StateNumbers& states, PackedWeights& packed);
   Plan(Plan&&) = default;
 
+  const std::string& graph_name() const { return graph_name_; }
   int64_t max_rows() const { return max_rows_; }
   int64_t max_outputs() const { return max_outputs_; }
   size_t arena_bytes() const { return arena_bytes_; }
@@ -74,6 +85,7 @@ class Plan {
                 PackedWeights& packed);
   perdure_value value_of(const Graph& graph, Value v, const StateNumbers& states) const;
 
+  std::string graph_name_;
   int64_t max_rows_, max_outputs_;
   size_t arena_bytes_ = 0, scratch_bytes_ = 0;
   int64_t weight_bytes_ = 0;

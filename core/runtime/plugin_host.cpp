@@ -12,6 +12,7 @@
 #include "core/api/error.hpp"
 #include "core/config/map_reader.hpp"
 #include "core/runtime/guarded_plugins.hpp"
+#include "core/runtime/kernel_table_check.hpp"
 #include "core/runtime/plugin_file.hpp"
 
 namespace perdure {
@@ -20,45 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kBuiltIn = "built in";
-
-void check_kernel(const perdure_kernel& kernel, std::set<std::string_view>& names) {
-  if (kernel.struct_size != sizeof(perdure_kernel))
-    throw Error(
-        "its kernels are structures of another size; rebuild it against this program's "
-        "core/api/kernel.h");
-  if (kernel.name == nullptr || *kernel.name == '\0')
-    throw Error("one of its kernels has no name; call it <op>_<type>_<isa>");
-  const std::string name = kernel.name;
-  if (kernel.op == nullptr || *kernel.op == '\0')
-    throw Error("its kernel '" + name + "' says no operation; fill in `op`");
-  if (kernel.isa == nullptr || *kernel.isa == '\0')
-    throw Error("its kernel '" + name +
-                "' says no instruction set; fill in `isa`, \"scalar\" if it needs none");
-  if (!kernel.prepare || !kernel.divide || !kernel.run)
-    throw Error("its kernel '" + name + "' lacks prepare, divide or run; write all three");
-  if ((kernel.packed_bytes == nullptr) != (kernel.pack == nullptr))
-    throw Error("its kernel '" + name +
-                "' has only one of packed_bytes and pack; write both or none");
-  if (!names.insert(kernel.name).second)
-    throw Error("two of its kernels are called '" + name + "'; give each a name of its own");
-}
-
-// Errors: Error if a field of the table or of one of its kernels cannot be right.
-std::span<const perdure_kernel> checked_kernels(const void* entry) {
-  const auto& plugin = *static_cast<const perdure_kernel_plugin*>(entry);
-  if (plugin.struct_size != sizeof(perdure_kernel_plugin) || plugin.abi != PERDURE_KERNEL_ABI)
-    throw Error("its kernel table has ABI " + std::to_string(plugin.abi) + " and " +
-                std::to_string(plugin.struct_size) + " bytes, but this program's has ABI " +
-                std::to_string(PERDURE_KERNEL_ABI) + " and " +
-                std::to_string(sizeof(perdure_kernel_plugin)) +
-                "; rebuild it against this program's core/api/kernel.h");
-  if (plugin.n_kernels == 0 || plugin.kernels == nullptr)
-    throw Error("its kernel table is empty; list at least one kernel");
-  const std::span kernels(plugin.kernels, plugin.n_kernels);
-  std::set<std::string_view> names;
-  for (const perdure_kernel& kernel : kernels) check_kernel(kernel, names);
-  return kernels;
-}
 
 fs::path user_folder() {
   if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data == '/')
@@ -169,7 +131,8 @@ void PluginHost::Impl::add(const PluginRecord& record, const void* entry) {
   const PluginOrigin origin{record.kind, record.name,
                             record.origin == kBuiltIn ? "" : record.origin};
   if (record.kind == "kernels")
-    kernel_sets.push_back({record.name, checked_kernels(entry)});
+    kernel_sets.push_back({record.name, record.origin,
+                           read_kernel_table(static_cast<const perdure_kernel_plugin*>(entry))});
   else if (record.kind == "attention")
     attention[record.name] = guard(*static_cast<const AttentionPlugin*>(entry), origin);
   else if (record.kind == "threads")

@@ -53,8 +53,9 @@ class PluginHost {
   // Kernel tables by plugin name, in the order found. Names of kernels come with their plugin's
   // name.
   struct KernelSet {
-    std::string plugin;
-    std::span<const perdure_kernel> kernels;
+    std::string plugin;  // "simd"
+    std::string origin;  // as in PluginRecord
+    std::vector<perdure_kernel> kernels;
   };
   std::span<const KernelSet> kernel_sets() const;
 

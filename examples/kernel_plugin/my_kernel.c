@@ -30,9 +30,9 @@ static int prepare(const perdure_node* node, void* params) {
 }
 
 // One item is one row. Several threads call `run` at once, each for a range of items of its own.
-static void divide(const void* params, const perdure_step* step, perdure_work* work) {
-  const Params* p = params;
-  work->n_items = p->of_outputs ? step->n_outputs : step->n_rows;
+static void divide(const perdure_call* call, perdure_work* work) {
+  const Params* p = call->params;
+  work->n_items = p->of_outputs ? call->step->n_outputs : call->step->n_rows;
   work->min_items = 1;
 }
 
@@ -48,7 +48,7 @@ static void norm(const float* x, const char* weight, int64_t n, float eps, float
   }
 }
 
-static void run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+static int run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   (void)scratch;
   const Params* p = call->params;
   const perdure_tensor* x = &call->inputs[0].tensor;
@@ -60,7 +60,12 @@ static void run(const perdure_call* call, int64_t begin, int64_t end, void* scra
     for (int64_t i = 0; i < p->n; i += p->group)
       norm(from + i, weight ? weight + (size_t)i * sizeof(float) : NULL, p->group, p->eps, to + i);
   }
+  return PERDURE_OK;
 }
+
+// A node with an attribute that is not in this list is not offered: a later version of the
+// operation may mean something else by it.
+static const char* const attributes[] = {"group", "eps", NULL};
 
 static const perdure_kernel kernels[] = {{
     .struct_size = sizeof(perdure_kernel),
@@ -71,6 +76,8 @@ static const perdure_kernel kernels[] = {{
     .prepare = prepare,
     .divide = divide,
     .run = run,
+    .items = PERDURE_ITEMS_ROWS,
+    .attributes = attributes,
 }};
 
 static const perdure_kernel_plugin plugin = {sizeof plugin, PERDURE_KERNEL_ABI, 1, kernels};

@@ -35,8 +35,10 @@ void place_row(const PlaceParams& p, const perdure_call& call, int64_t r) {
   if (row.role == kWriteRole) *place = p.written + row.index;
 }
 
+constexpr const char* kAttributes[] = {"tokens", "segment", "written", nullptr};
+
 constexpr perdure_kernel kKernels[] = {kernels::make_row_kernel<PlaceParams, place_row>(
-    "segment_place_scalar", "segment_place", prepare)};
+    "segment_place_scalar", "segment_place", prepare, kAttributes)};
 
 std::vector<ValueType> place_type(const std::vector<ValueType>&, const Attributes&) {
   return {{.kind = ValueKind::kRows, .dtype = PERDURE_I64, .rows = 0, .columns = 1}};

@@ -41,9 +41,16 @@ struct Surgery {
       impl.add_row({static_cast<int64_t>(i), tokens[i], 0, PERDURE_ROLE_TOKEN, 0},
                    i + 1 == tokens.size());
     session.state.reserve(8);
-    impl.sessions.push_back({0, 8, session.state.views()});
-    const perdure_step step{sizeof step,         8, impl.rows.data(), 1, impl.output_rows.data(), 1,
-                            impl.sessions.data()};
+    impl.add_session(session, 0, 8);
+    const perdure_step step{.struct_size = sizeof step,
+                            .n_rows = 8,
+                            .rows = impl.rows.data(),
+                            .n_outputs = 1,
+                            .output_rows = impl.output_rows.data(),
+                            .n_sessions = 1,
+                            .sessions = impl.sessions.data(),
+                            .device = 0,
+                            .queue = nullptr};
     executor.run(impl.step.plans.front(), step);
     const perdure_tensor& t = impl.step.plans.front().output("logits");
     const float* values = static_cast<const float*>(t.data);
@@ -53,8 +60,9 @@ struct Surgery {
 
 bool removable(const Graph& graph, const Node& node) {
   if (node.inputs.empty()) return false;
-  if (!node.result.valid()) return true;
-  const ValueType &in = graph.info(node.inputs[0]).type, &out = graph.info(node.result).type;
+  if (node.results.size() > 1) return false;
+  if (!node.result().valid()) return true;
+  const ValueType &in = graph.info(node.inputs[0]).type, &out = graph.info(node.result()).type;
   return in.kind == out.kind && in.columns == out.columns && in.dtype == out.dtype;
 }
 

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/api/operations.hpp"
 #include "core/graph/passes.hpp"
@@ -171,7 +172,7 @@ TEST_CASE_FIXTURE(Fixture, "a node that is taken out hands its readers its first
   const size_t n = g.nodes.size();
   g.remove_node(n - 1);
   CHECK(g.nodes.size() == n - 1);
-  CHECK(g.outputs.at("out").id == g.nodes.back().result.id);
+  CHECK(g.outputs.at("out").id == g.nodes.back().result().id);
   CHECK_THROWS_AS(g.remove_node(99), std::exception);
 }
 
@@ -193,4 +194,50 @@ TEST_CASE_FIXTURE(Fixture, "a graph prints as text and as DOT") {
   const Graph g = b.finish();
   CHECK(to_text(g).find("mat_mul(%1, w)") != std::string::npos);
   CHECK(to_dot(g).find("digraph") == 0);
+}
+
+namespace {
+
+// An operation that makes `n` copies of its input.
+Operation copies(const char* name, size_t n) {
+  return {.name = name, .result = [n](const std::vector<ValueType>& in, const Attributes&) {
+            return std::vector<ValueType>(n, in[0]);
+          }};
+}
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "an operation with several results gives all of them or is refused") {
+  operations.add(copies("twice", 2));
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  CHECK_THROWS_WITH_AS(b.apply("twice", {x}, {}),
+                       "[twice] has 2 results; take them all with apply_all", Error);
+  const auto both = b.apply_all("twice", {x}, {});
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].id != both[1].id);
+  CHECK(b.apply_all("twice", {x}, {})[1].id == both[1].id);
+  b.output("second", both[1]);
+  const Graph g = b.finish();
+  REQUIRE(g.nodes.size() == 2);
+  CHECK(g.nodes[1].results.size() == 2);
+  CHECK(to_text(g).find("%2 f32[rows, 8], %3 f32[rows, 8] = twice(%1)") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "nodes with other texts or lists as attributes are not shared") {
+  operations.add(copies("once", 1));
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table"));
+  const auto with = [&](AttributeValue value) {
+    return b.apply("once", {x}, {{"a", std::move(value)}}).id;
+  };
+  using Ints = std::vector<int64_t>;
+  using Reals = std::vector<double>;
+  const std::vector<AttributeValue> different = {
+      int64_t{1},  1.0,         std::string("1"), Ints{1},     Reals{1.0},
+      Ints{1, 11}, Ints{11, 1}, Ints{},           Reals{1, 2}, std::string("i1")};
+  std::set<int32_t> ids;
+  for (const AttributeValue& value : different) ids.insert(with(value));
+  CHECK(ids.size() == different.size());
+  CHECK(with(Ints{1, 11}) == with(Ints{1, 11}));
 }

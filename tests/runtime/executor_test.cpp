@@ -34,10 +34,8 @@ int prepare_probe(const perdure_node* node, void* params) {
   *static_cast<int64_t*>(params) = perdure_attribute_int(node, "node", 0);
   return PERDURE_OK;
 }
-void divide_probe(const void*, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows, 1};
-}
-void run_probe(const perdure_call* call, int64_t begin, int64_t end, void*) {
+void divide_probe(const perdure_call* call, perdure_work* work) { *work = {call->step->n_rows, 1}; }
+int run_probe(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const perdure_tensor& x = call->inputs[0].tensor;
   const perdure_tensor& y = call->outputs[0].tensor;
   for (int64_t row = begin; row < end; ++row) {
@@ -46,7 +44,10 @@ void run_probe(const perdure_call* call, int64_t begin, int64_t end, void*) {
                 static_cast<char*>(x.data) + row * x.row_stride_bytes,
                 static_cast<size_t>(x.row_stride_bytes));
   }
+  return PERDURE_OK;
 }
+
+const char* const kProbeAttributes[] = {"node", nullptr};
 
 perdure_kernel probe_kernel() {
   perdure_kernel kernel{};
@@ -58,6 +59,7 @@ perdure_kernel probe_kernel() {
   kernel.prepare = prepare_probe;
   kernel.divide = divide_probe;
   kernel.run = run_probe;
+  kernel.attributes = kProbeAttributes;
   return kernel;
 }
 
@@ -95,7 +97,9 @@ class Weights {
 
 // A graph with everything that a plan of it needs.
 struct Compiled {
-  Compiled(const Weights& weights, const std::function<Value(GraphBuilder&)>& build) {
+  Compiled(const Weights& weights, const std::function<Value(GraphBuilder&)>& build,
+           const perdure_kernel& probing = probe_kernel())
+      : kernels{{"attention.test", "this test", {probing}}} {
     operations.add(
         {"probe", OperationKind::kRowWise, [](const std::vector<ValueType>& in, const Attributes&) {
            return std::vector<ValueType>{in[0]};
@@ -118,7 +122,12 @@ struct Compiled {
       rows.push_back({static_cast<int64_t>(i), tokens[i], 0, PERDURE_ROLE_TOKEN, 0});
     const auto n_rows = static_cast<int64_t>(rows.size());
     const perdure_session session{0, n_rows, nullptr};
-    const perdure_step step{sizeof step, n_rows, rows.data(), 0, nullptr, 1, &session};
+    perdure_step step{};
+    step.struct_size = sizeof step;
+    step.n_rows = n_rows;
+    step.rows = rows.data();
+    step.n_sessions = 1;
+    step.sessions = &session;
     std::memset(arena.data(), 0xff, arena.size());
     executor.run(*plan, step);
     const perdure_tensor& y = plan->output("y");
@@ -131,7 +140,7 @@ struct Compiled {
   }
 
   PluginHost host{linked_plugins(), {}};
-  std::vector<perdure_kernel> kernels{probe_kernel()};
+  std::vector<PluginHost::KernelSet> kernels;
   OperationTable operations;
   StateTypes states;
   Graph graph;
@@ -295,5 +304,71 @@ TEST_CASE("a thousand steps of changing size on four threads give the bits of on
     for (auto& token : tokens) token = random() % kVocab;
     const auto expected = compiled.run(one, tokens);
     REQUIRE(same_bits(compiled.run(four, tokens), expected));
+  }
+}
+
+namespace {
+
+// What the kernel `faulty` does in `divide` and `run`.
+struct Fault {
+  perdure_work work;
+  int status;
+};
+
+perdure_kernel faulty_kernel(const Fault& fault) {
+  perdure_kernel kernel = probe_kernel();
+  kernel.name = "faulty_f32_scalar";
+  kernel.divide = [](const perdure_call* call, perdure_work* work) {
+    *work = static_cast<const Fault*>(call->context)->work;
+  };
+  kernel.run = [](const perdure_call* call, int64_t begin, int64_t end, void* scratch) -> int {
+    run_probe(call, begin, end, scratch);
+    return static_cast<const Fault*>(call->context)->status;
+  };
+  kernel.context = &fault;
+  return kernel;
+}
+
+// What comes of a step of 5 rows on so many threads.
+std::string outcome(const Fault& fault, Threads& threads) {
+  Weights weights(1);
+  weights.add("w", kVocab, kWidth);
+  Compiled compiled(
+      weights,
+      [](GraphBuilder& g) {
+        return g.apply("probe", {op::row_input(g, g.weight("w"))}, {{"node", int64_t{1}}});
+      },
+      faulty_kernel(fault));
+  try {
+    compiled.run(threads, {3, 1, 4, 1, 5});
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "done";
+}
+
+}  // namespace
+
+TEST_CASE("a kernel that fails ends the step with an error that names plugin, kernel and node") {
+  AbsentTeam alone(1);
+  StandardTeam team(4);
+  for (Threads* threads : std::initializer_list<Threads*>{&alone, &team}) {
+    CHECK(outcome({{5, 1}, PERDURE_OK}, *threads) == "done");
+    CHECK(outcome({{5, 1}, PERDURE_FAILED}, *threads) ==
+          "the kernel 'faulty_f32_scalar' of the plugin attention.test (this test) failed with "
+          "status 2 in node 1 ('probe') of the graph 'test'");
+  }
+}
+
+TEST_CASE("a kernel that divides its work into more items than there are rows is refused") {
+  AbsentTeam alone(1);
+  StandardTeam team(4);
+  for (Threads* threads : std::initializer_list<Threads*>{&alone, &team}) {
+    for (const perdure_work work : {perdure_work{6, 1}, {-1, 1}, {INT64_MAX, 1}, {5, 0}, {5, -3}}) {
+      CHECK(outcome({work, PERDURE_OK}, *threads).find("it may give 0 to 5 items, at least 1") !=
+            std::string::npos);
+    }
+    CHECK(outcome({{5, INT64_MAX}, PERDURE_OK}, *threads) == "done");
+    CHECK(outcome({{0, 1}, PERDURE_OK}, *threads) == "done");
   }
 }

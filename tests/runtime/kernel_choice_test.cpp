@@ -13,8 +13,8 @@ using namespace perdure;
 namespace {
 
 int take(const perdure_node*, void*) { return PERDURE_OK; }
-void divide(const void*, const perdure_step*, perdure_work* work) { *work = {0, 1}; }
-void run(const perdure_call*, int64_t, int64_t, void*) {}
+void divide(const perdure_call*, perdure_work* work) { *work = {0, 1}; }
+int run(const perdure_call*, int64_t, int64_t, void*) { return PERDURE_OK; }
 
 perdure_kernel add_kernel(const char* name, int32_t rank, uint32_t flags) {
   perdure_kernel kernel{};
@@ -33,7 +33,7 @@ perdure_kernel add_kernel(const char* name, int32_t rank, uint32_t flags) {
 const perdure_kernel kKernels[] = {
     add_kernel("add_steady_scalar", 0, 0),
     add_kernel("add_hasty_scalar", 1, PERDURE_KERNEL_NOT_REPRODUCIBLE)};
-const PluginHost::KernelSet kSets[] = {{"mine", kKernels}};
+const PluginHost::KernelSet kSets[] = {{"mine", "built in", {kKernels[0], kKernels[1]}}};
 
 // The kernel of `add` under that policy.
 std::string chosen(KernelPolicy policy) {
@@ -54,15 +54,14 @@ TEST_CASE("a kernel that does not promise equal bits is taken only where that is
 
 TEST_CASE("a node that only kernels without that promise take is refused, and the key is named") {
   static const OperationTable operations;
-  const std::span<const perdure_kernel> hasty(kKernels + 1, 1);
-  const PluginHost::KernelSet sets[] = {{"mine", hasty}};
+  const PluginHost::KernelSet sets[] = {{"mine", "built in", {kKernels[1]}}};
   perdure_node node{};
   node.op = "add";
   const KernelChooser chooser(sets, {}, operations, {.prefer = {"mine"}});
   CHECK_THROWS_WITH_AS(chooser.choose(node),
                        doctest::Contains("set kernels.reproducible: false to use them"),
                        UsageError);
-  const KernelChooser own(sets, hasty, operations, {.prefer = {}});
+  const KernelChooser own(sets, sets, operations, {.prefer = {}});
   CHECK_THROWS_WITH_AS(own.choose(node), doctest::Contains("do not promise equal bits"),
                        UsageError);
 }
@@ -72,4 +71,53 @@ TEST_CASE("pinning a kernel that does not promise equal bits is refused where th
   CHECK_THROWS_WITH_AS(chosen({.pin = pin}), doctest::Contains("set kernels.reproducible: false"),
                        UsageError);
   CHECK(chosen({.pin = pin, .reproducible = false}) == "add_hasty_scalar");
+}
+
+namespace {
+
+const char* const kWindow[] = {"window", nullptr};
+
+// The kernel that gets a node with those attributes, of one that knows `window` and, less
+// preferred, one that knows none.
+std::string chosen_for(const std::vector<const char*>& attributes) {
+  static const OperationTable operations;
+  perdure_kernel knowing = add_kernel("add_knowing_scalar", 0, 0);
+  knowing.attributes = kWindow;
+  const PluginHost::KernelSet sets[] = {
+      {"mine", "built in", {add_kernel("add_plain_scalar", 1, 0), knowing}}};
+  const KernelChooser chooser(sets, {}, operations, {.prefer = {"mine"}});
+  std::vector<perdure_attribute> named;
+  for (const char* name : attributes) named.push_back({.name = name});
+  perdure_node node{};
+  node.op = "add";
+  node.n_attributes = static_cast<uint32_t>(named.size());
+  node.attributes = named.data();
+  try {
+    return chooser.choose(node).kernel->name;
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a kernel is not offered a node with an attribute that it does not list") {
+  CHECK(chosen_for({}) == "add_plain_scalar");
+  CHECK(chosen_for({"window"}) == "add_knowing_scalar");
+  CHECK(chosen_for({"window", "slope"}) == "no loaded kernel takes add() {window, slope}");
+}
+
+TEST_CASE("a kernel gets its context when it is asked for a node") {
+  static const OperationTable operations;
+  static const int mark = 0;
+  perdure_kernel kernel = add_kernel("add_context_scalar", 0, 0);
+  kernel.context = &mark;
+  kernel.prepare = [](const perdure_node* node, void*) -> int {
+    return node->context == &mark ? PERDURE_OK : PERDURE_DECLINED;
+  };
+  const PluginHost::KernelSet sets[] = {{"mine", "built in", {kernel}}};
+  const KernelChooser chooser(sets, {}, operations, {.prefer = {"mine"}});
+  perdure_node node{};
+  node.op = "add";
+  CHECK(chooser.choose(node).plugin == "the plugin kernels.mine (built in)");
 }

@@ -55,8 +55,8 @@ const void* linked_good_entry() {
     k.op = "linked";
     k.isa = "scalar";
     k.prepare = [](const perdure_node*, void*) -> int { return PERDURE_DECLINED; };
-    k.divide = [](const void*, const perdure_step*, perdure_work*) {};
-    k.run = [](const perdure_call*, int64_t, int64_t, void*) {};
+    k.divide = [](const perdure_call*, perdure_work*) {};
+    k.run = [](const perdure_call*, int64_t, int64_t, void*) -> int { return PERDURE_OK; };
     return k;
   }();
   static const perdure_kernel_plugin plugin = {sizeof plugin, PERDURE_KERNEL_ABI, 1, &kernel};
@@ -112,7 +112,7 @@ TEST_CASE_FIXTURE(Fixture, "a library that cannot be used is refused with its re
   CHECK(holds(refusal(copy("missing_entry")), "'perdure_entry_that_is_not_there'"));
   CHECK(holds(refusal(copy("returns_nothing")), "returned nothing"));
   CHECK(holds(refusal(copy("throws")), "no threads left in the shop"));
-  CHECK(holds(refusal(copy("wrong_table")), "its kernel table has ABI 3"));
+  CHECK(holds(refusal(copy("wrong_table")), "its kernel table has ABI 4"));
   CHECK(holds(refusal(copy("short_table")), "8 bytes"));
   CHECK(holds(refusal(copy("duplicate_names")),
               "two of its kernels are called 'test_op_f32_scalar'"));

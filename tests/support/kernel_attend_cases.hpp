@@ -50,6 +50,7 @@ inline KernelCase attend_case(uint64_t seed) {
                      {"n_kv_heads", static_cast<double>(s.n_kv_heads)},
                      {"n_queries", static_cast<double>(s.n_queries)},
                      {"n_ranges", static_cast<double>(s.n_ranges)}};
+  std::vector<int64_t> query, rotate, group, angle_block;
   const int64_t physical = s.ring_rows == 0 ? s.last_key + 1 : 2 + s.ring_rows;
   for (int64_t r = 0; r < s.n_ranges; ++r) {
     for (int part = 0; part < 2; ++part) {
@@ -61,12 +62,13 @@ inline KernelCase attend_case(uint64_t seed) {
     std::vector<int64_t> ranges;
     for (int64_t row = 0; row < n_rows(test); ++row) add_range(ranges, s, numbers);
     test.add_integers(3, ranges);
-    const std::string n = std::to_string(r);
-    test.attributes.emplace_back("query." + n, numbers.between(0, s.n_queries - 1));
-    test.attributes.emplace_back("rotate." + n, s.rotate && r != 1);
-    test.attributes.emplace_back("group." + n, numbers.pick({1, 1, 3}));
-    test.attributes.emplace_back("angle_block." + n, numbers.pick({0, 0, 64}));
+    query.push_back(numbers.between(0, s.n_queries - 1));
+    rotate.push_back(s.rotate && r != 1);
+    group.push_back(numbers.pick({1, 1, 3}));
+    angle_block.push_back(numbers.pick({0, 0, 64}));
   }
+  test.lists = {
+      {"query", query}, {"rotate", rotate}, {"group", group}, {"angle_block", angle_block}};
   if (s.rotate) {
     HarnessValue angles{.kind = PERDURE_VALUE_CONSTANT, .rows = 310, .columns = s.head_size};
     angles.data = bytes_of(numbers.normals(310 * s.head_size, 0.7f));

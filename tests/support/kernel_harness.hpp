@@ -88,6 +88,7 @@ enum class Cut { kWhole, kSmallest, kSmallestBackwards };
 struct KernelCase {
   std::string op;
   std::vector<std::pair<std::string, double>> attributes;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> lists;  // attributes, too
   std::vector<HarnessValue> inputs;
   std::vector<HarnessValue> outputs;
   std::vector<HarnessState> states;
@@ -144,7 +145,7 @@ class PreparedKernel {
       : kernel_(kernel), case_(test), params_(aligned(kernel.params_bytes)) {
     describe();
     std::memset(params_.get(), 0, kernel.params_bytes);
-    accepted_ = kernel_.prepare(&node_, params_.get()) == PERDURE_OK;
+    accepted_ = knows_attributes() && kernel_.prepare(&node_, params_.get()) == PERDURE_OK;
     if (!accepted_) return;
     if (kernel_.scratch_bytes) scratch_ = aligned(kernel_.scratch_bytes(&node_, params_.get()));
     pack();
@@ -156,16 +157,23 @@ class PreparedKernel {
 
   // Computes everything, in ranges as `cut` says. Requires: accepted().
   void run(Cut cut = Cut::kWhole) {
-    const perdure_call call = {
-        sizeof(perdure_call), params_.get(),   node_.n_inputs, inputs_.data(),
-        packed_.data(),       outputs_.data(), &step_};
+    perdure_call call{};
+    call.struct_size = sizeof call;
+    call.params = params_.get();
+    call.n_inputs = node_.n_inputs;
+    call.inputs = inputs_.data();
+    call.packed = packed_.data();
+    call.outputs = outputs_.data();
+    call.step = &step_;
+    call.context = kernel_.context;
     perdure_work work{};
-    kernel_.divide(params_.get(), &step_, &work);
+    kernel_.divide(&call, &work);
     const int64_t size = cut == Cut::kWhole ? std::max<int64_t>(work.n_items, 1) : work.min_items;
     const int64_t n_ranges = (work.n_items + size - 1) / size;
     for (int64_t i = 0; i < n_ranges; ++i) {
       const int64_t range = cut == Cut::kSmallestBackwards ? n_ranges - 1 - i : i;
-      kernel_.run(&call, range * size, std::min(work.n_items, (range + 1) * size), scratch_.get());
+      const int64_t end = std::min(work.n_items, (range + 1) * size);
+      if (kernel_.run(&call, range * size, end, scratch_.get()) != PERDURE_OK) std::abort();
     }
   }
 
@@ -226,9 +234,14 @@ class PreparedKernel {
       for (HarnessState& state : case_.states) {
         Floats& data = state.sessions[s];
         const int64_t row_bytes = state.columns * static_cast<int64_t>(sizeof(float));
-        views_[s].push_back({reinterpret_cast<char*>(data.data()), row_bytes,
-                             static_cast<int64_t>(data.size()) / state.columns, state.ring_first,
-                             state.ring_rows, state.live_rows});
+        perdure_state_view view{};
+        view.data = reinterpret_cast<char*>(data.data());
+        view.row_bytes = row_bytes;
+        view.n_rows = static_cast<int64_t>(data.size()) / state.columns;
+        view.ring_first = state.ring_first;
+        view.ring_rows = state.ring_rows;
+        view.live_rows = state.live_rows;
+        views_[s].push_back(view);
       }
       sessions_[s].states = views_[s].data();
     }
@@ -237,10 +250,13 @@ class PreparedKernel {
       session.first_row = static_cast<int64_t>(r);
       ++session.n_rows;
     }
-    step_ = {sizeof(perdure_step),     static_cast<int64_t>(case_.rows.size()),
-             case_.rows.data(),        static_cast<int64_t>(case_.output_rows.size()),
-             case_.output_rows.data(), n_sessions,
-             sessions_.data()};
+    step_.struct_size = sizeof step_;
+    step_.n_rows = static_cast<int64_t>(case_.rows.size());
+    step_.rows = case_.rows.data();
+    step_.n_outputs = static_cast<int64_t>(case_.output_rows.size());
+    step_.output_rows = case_.output_rows.data();
+    step_.n_sessions = n_sessions;
+    step_.sessions = sessions_.data();
   }
 
   void describe() {
@@ -252,18 +268,47 @@ class PreparedKernel {
     }
     for (HarnessValue& v : case_.inputs) inputs_.push_back(describe_value(v));
     for (HarnessValue& v : case_.outputs) outputs_.push_back(describe_value(v));
-    for (const auto& [name, value] : case_.attributes)
-      attributes_.push_back({name.c_str(), static_cast<int64_t>(value), value});
+    describe_attributes();
     describe_step();
-    node_ = {sizeof(perdure_node),
-             case_.op.c_str(),
-             static_cast<uint32_t>(inputs_.size()),
-             inputs_.data(),
-             static_cast<uint32_t>(outputs_.size()),
-             outputs_.data(),
-             static_cast<uint32_t>(attributes_.size()),
-             attributes_.data(),
-             static_cast<int64_t>(case_.rows.size())};
+    node_.struct_size = sizeof node_;
+    node_.op = case_.op.c_str();
+    node_.n_inputs = static_cast<uint32_t>(inputs_.size());
+    node_.inputs = inputs_.data();
+    node_.n_outputs = static_cast<uint32_t>(outputs_.size());
+    node_.outputs = outputs_.data();
+    node_.n_attributes = static_cast<uint32_t>(attributes_.size());
+    node_.attributes = attributes_.data();
+    node_.max_rows = static_cast<int64_t>(case_.rows.size());
+    node_.context = kernel_.context;
+  }
+
+  void describe_attributes() {
+    for (const auto& [name, value] : case_.attributes) {
+      perdure_attribute a{};
+      a.name = name.c_str();
+      a.i = static_cast<int64_t>(value);
+      a.f = value;
+      attributes_.push_back(a);
+    }
+    for (const auto& [name, values] : case_.lists) {
+      perdure_attribute a{};
+      a.name = name.c_str();
+      a.type = PERDURE_ATTRIBUTE_INTS;
+      a.n = static_cast<uint32_t>(values.size());
+      a.ints = values.data();
+      attributes_.push_back(a);
+    }
+  }
+
+  // As the host does before it offers a node.
+  bool knows_attributes() const {
+    const auto lists = [&](const std::string& name) {
+      for (const char* const* known = kernel_.attributes; known && *known; ++known)
+        if (name == *known) return true;
+      return false;
+    };
+    return std::all_of(attributes_.begin(), attributes_.end(),
+                       [&](const perdure_attribute& a) { return lists(a.name); });
   }
 
   void pack() {
@@ -273,7 +318,8 @@ class PreparedKernel {
       const size_t size = kernel_.packed_bytes(&node_, params_.get(), i);
       if (size == 0) continue;
       packed_memory_.push_back(aligned(size));
-      kernel_.pack(&node_, params_.get(), i, packed_memory_.back().get());
+      if (kernel_.pack(&node_, params_.get(), i, packed_memory_.back().get()) != PERDURE_OK)
+        std::abort();
       packed_[i] = packed_memory_.back().get();
       packed_bytes_ += size;
     }

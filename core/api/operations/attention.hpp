@@ -3,7 +3,7 @@
 // Rows of states, and softmax attention over them.
 #pragma once
 
-#include <string>
+#include <vector>
 
 #include "core/api/graph.hpp"
 
@@ -49,14 +49,16 @@ inline Value attend(GraphBuilder& g, const std::vector<Value>& queries,
                {"n_kv_heads", n_kv_heads},
                {"n_queries", static_cast<int64_t>(queries.size())},
                {"n_ranges", static_cast<int64_t>(ranges.size())}};
-  for (size_t r = 0; r < ranges.size(); ++r) {
-    in.insert(in.end(), {ranges[r].keys, ranges[r].values, ranges[r].range});
-    const std::string n = std::to_string(r);
-    a.emplace_back("query." + n, ranges[r].query);
-    a.emplace_back("rotate." + n, int64_t{ranges[r].rotate});
-    a.emplace_back("group." + n, ranges[r].group);
-    a.emplace_back("angle_block." + n, ranges[r].angle_block);
+  std::vector<int64_t> query, rotate, group, angle_block;
+  for (const KeyRange& r : ranges) {
+    in.insert(in.end(), {r.keys, r.values, r.range});
+    query.push_back(r.query);
+    rotate.push_back(r.rotate);
+    group.push_back(r.group);
+    angle_block.push_back(r.angle_block);
   }
+  a.insert(a.end(),
+           {{"query", query}, {"rotate", rotate}, {"group", group}, {"angle_block", angle_block}});
   if (angles.valid()) in.push_back(angles);
   return g.apply("attend", in, a);
 }

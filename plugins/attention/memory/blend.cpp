@@ -40,8 +40,10 @@ void blend_row(const BlendParams& p, const perdure_call& call, int64_t row) {
   }
 }
 
+constexpr const char* kAttributes[] = {"weight", "every", "mem_len", nullptr};
+
 constexpr perdure_kernel kKernels[] = {kernels::make_row_kernel<BlendParams, blend_row>(
-    "memory_blend_f32_scalar", "memory_blend", prepare)};
+    "memory_blend_f32_scalar", "memory_blend", prepare, kAttributes)};
 
 std::vector<ValueType> result(const std::vector<ValueType>& in, const Attributes&) {
   const bool fits = in.size() == 3 && in[0].kind == ValueKind::kRows &&

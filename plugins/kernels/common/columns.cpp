@@ -34,7 +34,7 @@ int prepare_lookup(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_lookup(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_lookup(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const LookupParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const int64_t row = std::clamp<int64_t>(*row_of<int64_t>(call->inputs[1], r), 0, p.n_rows - 1);
@@ -42,6 +42,7 @@ void run_lookup(const perdure_call* call, int64_t begin, int64_t end, void*) {
     for (int64_t i = 0; i < p.n_columns; ++i)
       y[i] = read_weight(call->inputs[0].tensor, row * p.n_columns + i);
   }
+  return PERDURE_OK;
 }
 
 int prepare_concat(const perdure_node* node, void* params) {
@@ -59,7 +60,7 @@ int prepare_concat(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_concat(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_concat(const perdure_call* call, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     char* y = row_of<char>(call->outputs[0], r);
     for (uint32_t i = 0; i < call->n_inputs; ++i) {
@@ -69,6 +70,7 @@ void run_concat(const perdure_call* call, int64_t begin, int64_t end, void*) {
       y += n_bytes;
     }
   }
+  return PERDURE_OK;
 }
 
 struct SliceParams {
@@ -90,17 +92,19 @@ int prepare_slice(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_slice(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_slice(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const SliceParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     std::memcpy(row_of<char>(call->outputs[0], r), row_of<char>(call->inputs[0], r) + p.first_byte,
                 p.n_bytes);
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<LookupParams>("lookup_scalar", "lookup", prepare_lookup, divide_rows, run_lookup),
-    make_kernel<RowParams>("concat_scalar", "concat", prepare_concat, divide_rows, run_concat),
-    make_kernel<SliceParams>("slice_scalar", "slice", prepare_slice, divide_rows, run_slice),
+    operation_kernel<LookupParams>("lookup_scalar", "lookup", prepare_lookup, divide_rows,
+                                   run_lookup),
+    operation_kernel<RowParams>("concat_scalar", "concat", prepare_concat, divide_rows, run_concat),
+    operation_kernel<SliceParams>("slice_scalar", "slice", prepare_slice, divide_rows, run_slice),
 };
 
 }  // namespace

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The nodes that the operations' kernels take, and what they keep of them.
-#include <string>
-
 #include "plugins/kernels/common/prepare.hpp"
 
 namespace perdure::kernels {
@@ -46,15 +44,15 @@ int prepare_mat_mul(const perdure_node& node, perdure_dtype x, perdure_dtype w, 
 bool is_key_rows(const perdure_value& v) { return is_state(v) || is_rows(v, PERDURE_F32); }
 
 bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendParams& p) {
-  const auto attribute = [&](const char* stem, int64_t otherwise) {
-    return perdure_attribute_int(&node, (stem + std::to_string(r)).c_str(), otherwise);
+  const auto attribute = [&](const char* name, int64_t otherwise) {
+    return perdure_attribute_int_at(&node, name, static_cast<uint32_t>(r), otherwise);
   };
   KeyRangeParams& range = p.ranges[r];
   range.input = static_cast<uint32_t>(n_queries + 3 * r);
-  range.query = static_cast<uint32_t>(attribute("query.", 0));
-  range.group = attribute("group.", 1);
-  range.angle_block = attribute("angle_block.", 0);
-  range.rotate = attribute("rotate.", 0) != 0;
+  range.query = static_cast<uint32_t>(attribute("query", 0));
+  range.group = attribute("group", 1);
+  range.angle_block = attribute("angle_block", 0);
+  range.rotate = attribute("rotate", 0) != 0;
   const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
   const perdure_value* in = node.inputs + range.input;
   return is_key_rows(in[0]) && is_key_rows(in[1]) && is_rows(in[2], PERDURE_I64) &&
@@ -210,8 +208,8 @@ int prepare_attend(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void divide_rows(const void* params, const perdure_step* step, perdure_work* work) {
-  *work = {count_rows(*static_cast<const RowParams*>(params), *step), 1};
+void divide_rows(const perdure_call* call, perdure_work* work) {
+  *work = {count_rows(*static_cast<const RowParams*>(call->params), *call->step), 1};
 }
 
 }  // namespace perdure::kernels

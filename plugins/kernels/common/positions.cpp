@@ -32,13 +32,14 @@ int prepare_index(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const IndexParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const int64_t position = call->step->rows[r].position;
     const int64_t index = p.offset + (p.modulus != 0 ? position % p.modulus : position);
     *integers(call->outputs[0], r) = p.cap != 0 ? std::min(index, p.cap) : index;
   }
+  return PERDURE_OK;
 }
 
 int prepare_of_the_step(const perdure_node* node, void* params) {
@@ -48,9 +49,10 @@ int prepare_of_the_step(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_stream_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_stream_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r)
     *integers(call->outputs[0], r) = call->step->rows[r].stream_index;
+  return PERDURE_OK;
 }
 
 struct MapParams {
@@ -68,13 +70,14 @@ int prepare_map(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_map(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_map(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const MapParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const int64_t sum = *integers(call->inputs[0], r) + p.before;
     const int64_t floor = (sum >= 0 ? sum : sum - p.group + 1) / p.group;
     *integers(call->outputs[0], r) = std::max<int64_t>(0, floor + p.after);
   }
+  return PERDURE_OK;
 }
 
 struct PiecewiseParams {
@@ -91,7 +94,7 @@ int prepare_piecewise(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_piecewise(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_piecewise(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n_edges = static_cast<const PiecewiseParams*>(call->params)->n_edges;
   for (int64_t r = begin; r < end; ++r) {
     const int64_t index = *integers(call->inputs[0], r);
@@ -100,6 +103,7 @@ void run_piecewise(const perdure_call* call, int64_t begin, int64_t end, void*) 
       ++n;
     *integers(call->outputs[0], r) = static_cast<int64_t>(load_f32(call->inputs[2].tensor.data, n));
   }
+  return PERDURE_OK;
 }
 
 // Below this index an angle is the F32 product of the original programs; beyond, F32 would lose
@@ -159,11 +163,12 @@ void fill_angles(const AnglesParams& p, int64_t index, int64_t set, const void* 
   }
 }
 
-void run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const AnglesParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     fill_angles(p, *integers(call->inputs[0], r), p.sets ? *integers(call->inputs[2], r) : 0,
                 call->inputs[1].tensor.data, row_of<float>(call->outputs[0], r));
+  return PERDURE_OK;
 }
 
 struct LogParams {
@@ -181,7 +186,7 @@ int prepare_log(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_log(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_log(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const LogParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const double index = static_cast<double>(*integers(call->inputs[0], r));
@@ -189,19 +194,20 @@ void run_log(const perdure_call* call, int64_t begin, int64_t end, void*) {
     *row_of<float>(call->outputs[0], r) =
         static_cast<float>(p.clamp ? std::max(factor, 1.0) : factor);
   }
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<IndexParams>("row_index_scalar", "row_index", prepare_index, divide_rows,
-                             run_index),
-    make_kernel<RowParams>("stream_index_scalar", "stream_index", prepare_of_the_step, divide_rows,
-                           run_stream_index),
-    make_kernel<MapParams>("map_index_scalar", "map_index", prepare_map, divide_rows, run_map),
-    make_kernel<PiecewiseParams>("piecewise_index_scalar", "piecewise_index", prepare_piecewise,
-                                 divide_rows, run_piecewise),
-    make_kernel<AnglesParams>("rope_angles_f32_scalar", "rope_angles", prepare_angles, divide_rows,
-                              run_angles),
-    make_kernel<LogParams>("log_n_f32_scalar", "log_n", prepare_log, divide_rows, run_log),
+    operation_kernel<IndexParams>("row_index_scalar", "row_index", prepare_index, divide_rows,
+                                  run_index),
+    operation_kernel<RowParams>("stream_index_scalar", "stream_index", prepare_of_the_step,
+                                divide_rows, run_stream_index),
+    operation_kernel<MapParams>("map_index_scalar", "map_index", prepare_map, divide_rows, run_map),
+    operation_kernel<PiecewiseParams>("piecewise_index_scalar", "piecewise_index",
+                                      prepare_piecewise, divide_rows, run_piecewise),
+    operation_kernel<AnglesParams>("rope_angles_f32_scalar", "rope_angles", prepare_angles,
+                                   divide_rows, run_angles),
+    operation_kernel<LogParams>("log_n_f32_scalar", "log_n", prepare_log, divide_rows, run_log),
 };
 
 }  // namespace

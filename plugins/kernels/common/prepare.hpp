@@ -7,6 +7,7 @@
 
 #include <span>
 
+#include "plugins/kernels/common/attributes.hpp"
 #include "plugins/kernels/common/node.hpp"
 
 namespace perdure::kernels {
@@ -29,7 +30,20 @@ int prepare_mat_mul_q80(const perdure_node* node, void* params);      // x Q80, 
 int prepare_attend(const perdure_node* node, void* params);
 
 // One item per row.
-void divide_rows(const void* params, const perdure_step* step, perdure_work* work);
+void divide_rows(const perdure_call* call, perdure_work* work);
+
+// A kernel of "scalar" without scratch and without packing, for a built-in operation: it
+// understands the attributes that attributes.hpp lists for that.
+template <typename Params>
+constexpr perdure_kernel operation_kernel(const char* name, const char* op,
+                                          decltype(perdure_kernel::prepare) prepare,
+                                          decltype(perdure_kernel::divide) divide,
+                                          decltype(perdure_kernel::run) run,
+                                          perdure_items items = PERDURE_ITEMS_ROWS) {
+  perdure_kernel kernel = make_kernel<Params>(name, op, prepare, divide, run, attributes_of(op));
+  kernel.items = items;
+  return kernel;
+}
 
 // Kernels that only move rows and count positions; plugins for instruction sets offer them under
 // their own names.

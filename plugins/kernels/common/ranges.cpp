@@ -34,7 +34,7 @@ int prepare_window(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_window(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_window(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const WindowParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const int64_t index = *integers(call->inputs[0], r);
@@ -46,6 +46,7 @@ void run_window(const perdure_call* call, int64_t begin, int64_t end, void*) {
     range[1] = stop;
     range[2] = p.rebase != 0 ? p.lowest - first : 0;
   }
+  return PERDURE_OK;
 }
 
 struct SinkParams {
@@ -59,7 +60,7 @@ int prepare_sinks(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_sinks(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_sinks(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t sinks = static_cast<const SinkParams*>(call->params)->sinks;
   for (int64_t r = begin; r < end; ++r) {
     int64_t* range = integers(call->outputs[0], r);
@@ -67,6 +68,7 @@ void run_sinks(const perdure_call* call, int64_t begin, int64_t end, void*) {
     range[1] = std::min(sinks, *integers(call->inputs[0], r) + 1);
     range[2] = 0;
   }
+  return PERDURE_OK;
 }
 
 // Every row of the session: as many keys as `count` says, from the first.
@@ -80,9 +82,10 @@ void fill_whole_ranges(const perdure_call* call, int64_t begin, int64_t end, Cou
   }
 }
 
-void run_step_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_step_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
   fill_whole_ranges(call, begin, end,
                     [&](int32_t session) { return call->step->sessions[session].n_rows; });
+  return PERDURE_OK;
 }
 
 int prepare_step_range(const perdure_node* node, void* params) {
@@ -99,10 +102,11 @@ int prepare_live_range(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_live_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_live_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
   fill_whole_ranges(call, begin, end, [&](int32_t session) {
     return state_of(*call->step, session, call->inputs[0]).live_rows;
   });
+  return PERDURE_OK;
 }
 
 struct CutParams {
@@ -118,7 +122,7 @@ int prepare_cut(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_cut(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_cut(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const CutParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const int64_t* from = integers(call->inputs[0], r);
@@ -129,6 +133,7 @@ void run_cut(const perdure_call* call, int64_t begin, int64_t end, void*) {
     range[1] = p.far ? edge : from[1];
     range[2] = from[2];
   }
+  return PERDURE_OK;
 }
 
 int prepare_shift(const perdure_node* node, void* params) {
@@ -137,7 +142,7 @@ int prepare_shift(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_shift(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_shift(const perdure_call* call, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const int64_t* from = integers(call->inputs[0], r);
     int64_t* range = integers(call->outputs[0], r);
@@ -145,20 +150,21 @@ void run_shift(const perdure_call* call, int64_t begin, int64_t end, void*) {
     range[1] = from[1];
     range[2] = *integers(call->inputs[1], r);
   }
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<WindowParams>("window_range_scalar", "window_range", prepare_window, divide_rows,
-                              run_window),
-    make_kernel<SinkParams>("sink_range_scalar", "sink_range", prepare_sinks, divide_rows,
-                            run_sinks),
-    make_kernel<RowParams>("step_range_scalar", "step_range", prepare_step_range, divide_rows,
-                           run_step_range),
-    make_kernel<RowParams>("live_range_scalar", "live_range", prepare_live_range, divide_rows,
-                           run_live_range),
-    make_kernel<CutParams>("cut_range_scalar", "cut_range", prepare_cut, divide_rows, run_cut),
-    make_kernel<RowParams>("shift_range_scalar", "shift_range", prepare_shift, divide_rows,
-                           run_shift),
+    operation_kernel<WindowParams>("window_range_scalar", "window_range", prepare_window,
+                                   divide_rows, run_window),
+    operation_kernel<SinkParams>("sink_range_scalar", "sink_range", prepare_sinks, divide_rows,
+                                 run_sinks),
+    operation_kernel<RowParams>("step_range_scalar", "step_range", prepare_step_range, divide_rows,
+                                run_step_range),
+    operation_kernel<RowParams>("live_range_scalar", "live_range", prepare_live_range, divide_rows,
+                                run_live_range),
+    operation_kernel<CutParams>("cut_range_scalar", "cut_range", prepare_cut, divide_rows, run_cut),
+    operation_kernel<RowParams>("shift_range_scalar", "shift_range", prepare_shift, divide_rows,
+                                run_shift),
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ int prepare_input(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_input(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_input(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const StateParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const perdure_row& row = call->step->rows[r];
@@ -41,6 +41,7 @@ void run_input(const perdure_call* call, int64_t begin, int64_t end, void*) {
       for (int64_t i = 0; i < p.n; ++i) y[i] = read_weight(source.tensor, row.index * p.n + i);
     }
   }
+  return PERDURE_OK;
 }
 
 int prepare_read(const perdure_node* node, void* params) {
@@ -51,13 +52,14 @@ int prepare_read(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_read(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_read(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const StateParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const auto& view = state_of(*call->step, call->step->rows[r].session, call->inputs[0]);
     std::memcpy(row_of<float>(call->outputs[0], r),
                 state_row(view, *row_of<int64_t>(call->inputs[1], r)), p.n * sizeof(float));
   }
+  return PERDURE_OK;
 }
 
 int prepare_write(const perdure_node* node, void* params) {
@@ -71,11 +73,11 @@ int prepare_write(const perdure_node* node, void* params) {
 
 // Items are columns, so that of two rows written to one place the later one wins however the work
 // is cut.
-void divide_columns(const void* params, const perdure_step*, perdure_work* work) {
-  *work = {static_cast<const StateParams*>(params)->n, 256};
+void divide_columns(const perdure_call* call, perdure_work* work) {
+  *work = {static_cast<const StateParams*>(call->params)->n, 256};
 }
 
-void run_write(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_write(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t roles = static_cast<const StateParams*>(call->params)->roles;
   for (int64_t r = 0; r < call->step->n_rows; ++r) {
     const perdure_row& row = call->step->rows[r];
@@ -84,6 +86,7 @@ void run_write(const perdure_call* call, int64_t begin, int64_t end, void*) {
     std::memcpy(state_row(view, *row_of<int64_t>(call->inputs[2], r)) + begin,
                 row_of<float>(call->inputs[0], r) + begin, (end - begin) * sizeof(float));
   }
+  return PERDURE_OK;
 }
 
 int prepare_select(const perdure_node* node, void* params) {
@@ -94,22 +97,23 @@ int prepare_select(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-void run_select(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_select(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n = static_cast<const StateParams*>(call->params)->n;
   for (int64_t r = begin; r < end; ++r)
     std::memcpy(row_of<float>(call->outputs[0], r),
                 row_of<float>(call->inputs[0], call->step->output_rows[r]), n * sizeof(float));
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<StateParams>("row_input_scalar", "row_input", prepare_input, divide_rows,
-                             run_input),
-    make_kernel<StateParams>("state_read_f32_scalar", "state_read", prepare_read, divide_rows,
-                             run_read),
-    make_kernel<StateParams>("state_write_f32_scalar", "state_write", prepare_write, divide_columns,
-                             run_write),
-    make_kernel<StateParams>("select_outputs_f32_scalar", "select_outputs", prepare_select,
-                             divide_rows, run_select),
+    operation_kernel<StateParams>("row_input_scalar", "row_input", prepare_input, divide_rows,
+                                  run_input),
+    operation_kernel<StateParams>("state_read_f32_scalar", "state_read", prepare_read, divide_rows,
+                                  run_read),
+    operation_kernel<StateParams>("state_write_f32_scalar", "state_write", prepare_write,
+                                  divide_columns, run_write, PERDURE_ITEMS_COLUMNS),
+    operation_kernel<StateParams>("select_outputs_f32_scalar", "select_outputs", prepare_select,
+                                  divide_rows, run_select),
 };
 
 }  // namespace

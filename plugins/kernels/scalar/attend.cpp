@@ -15,8 +15,8 @@ constexpr int64_t kKeptScores = 4096;  // scores beyond these are computed again
 
 size_t scratch_bytes(const perdure_node*, const void*) { return kKeptScores * sizeof(float); }
 
-void divide(const void* params, const perdure_step* step, perdure_work* work) {
-  *work = {step->n_rows * static_cast<const AttendParams*>(params)->n_heads, 1};
+void divide(const perdure_call* call, perdure_work* work) {
+  *work = {call->step->n_rows * static_cast<const AttendParams*>(call->params)->n_heads, 1};
 }
 
 // One head of one row: its keys as one list, range after range.
@@ -101,17 +101,18 @@ struct Head {
   }
 };
 
-void run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+int run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& p = *static_cast<const AttendParams*>(call->params);
   for (int64_t item = begin; item < end; ++item) {
     Head head{*call, p, item / p.n_heads, item % p.n_heads, static_cast<float*>(scratch)};
     head.attend(row_of<float>(call->outputs[0], head.row) + head.head * p.head_size);
   }
+  return PERDURE_OK;
 }
 
 constexpr perdure_kernel attend_kernel() {
-  perdure_kernel kernel =
-      make_kernel<AttendParams>("attend_f32_scalar", "attend", prepare_attend, divide, run);
+  perdure_kernel kernel = operation_kernel<AttendParams>(
+      "attend_f32_scalar", "attend", prepare_attend, divide, run, PERDURE_ITEMS_ELEMENTS);
   kernel.scratch_bytes = scratch_bytes;
   return kernel;
 }

@@ -33,17 +33,18 @@ float mul(float a, float b) { return a * b; }
 float silu_mul(float a, float b) { return silu(a) * b; }
 
 template <float (*kFunction)(float)>
-void run_unary(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_unary(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n = static_cast<const ElementwiseParams*>(call->params)->n;
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
     float* y = row_of<float>(call->outputs[0], r);
     for (int64_t i = 0; i < n; ++i) y[i] = kFunction(x[i]);
   }
+  return PERDURE_OK;
 }
 
 template <float (*kFunction)(float, float)>
-void run_binary(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_binary(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n = static_cast<const ElementwiseParams*>(call->params)->n;
   for (int64_t r = begin; r < end; ++r) {
     const float* a = row_of<float>(call->inputs[0], r);
@@ -51,20 +52,22 @@ void run_binary(const perdure_call* call, int64_t begin, int64_t end, void*) {
     float* y = row_of<float>(call->outputs[0], r);
     for (int64_t i = 0; i < n; ++i) y[i] = kFunction(a[i], b[i]);
   }
+  return PERDURE_OK;
 }
 
 // With the same vector in every row.
 template <float (*kFunction)(float, float)>
-void run_vector(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_vector(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n = static_cast<const ElementwiseParams*>(call->params)->n;
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
     float* y = row_of<float>(call->outputs[0], r);
     for (int64_t i = 0; i < n; ++i) y[i] = kFunction(x[i], read_weight(call->inputs[1].tensor, i));
   }
+  return PERDURE_OK;
 }
 
-void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const ScaleParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
@@ -72,6 +75,7 @@ void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*)
     float* y = row_of<float>(call->outputs[0], r);
     for (int64_t i = 0; i < p.elements.n; ++i) y[i] = x[i] * scales[i / p.group];
   }
+  return PERDURE_OK;
 }
 
 // Turns the pairs of one head.
@@ -88,29 +92,31 @@ void rotate_head(const float* x, const float* angles, const Rotation& rotation, 
   std::copy(x + rotation.rotary, x + rotation.head_size, y + rotation.rotary);
 }
 
-void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const RopeParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     for (int64_t first = 0; first < p.n; first += p.rotation.head_size)
       rotate_head(row_of<float>(call->inputs[0], r) + first, row_of<float>(call->inputs[1], r),
                   p.rotation, row_of<float>(call->outputs[0], r) + first);
+  return PERDURE_OK;
 }
 
 template <float (*kFunction)(float)>
 constexpr perdure_kernel unary(const char* name, const char* op) {
-  return make_kernel<ElementwiseParams>(name, op, prepare_unary, divide_rows, run_unary<kFunction>);
+  return operation_kernel<ElementwiseParams>(name, op, prepare_unary, divide_rows,
+                                             run_unary<kFunction>);
 }
 
 template <float (*kFunction)(float, float)>
 constexpr perdure_kernel binary(const char* name, const char* op) {
-  return make_kernel<ElementwiseParams>(name, op, prepare_binary, divide_rows,
-                                        run_binary<kFunction>);
+  return operation_kernel<ElementwiseParams>(name, op, prepare_binary, divide_rows,
+                                             run_binary<kFunction>);
 }
 
 template <float (*kFunction)(float, float)>
 constexpr perdure_kernel vector(const char* name, const char* op) {
-  return make_kernel<ElementwiseParams>(name, op, prepare_vector, divide_rows,
-                                        run_vector<kFunction>);
+  return operation_kernel<ElementwiseParams>(name, op, prepare_vector, divide_rows,
+                                             run_vector<kFunction>);
 }
 
 constexpr std::array kKernels = {
@@ -126,9 +132,9 @@ constexpr std::array kKernels = {
     unary<relu_square>("relu_square_f32_scalar", "relu_square"),
     vector<add>("add_row_f32_scalar", "add_row"),
     vector<mul>("mul_row_f32_scalar", "mul_row"),
-    make_kernel<ScaleParams>("scale_rows_f32_scalar", "scale_rows", prepare_scale_rows, divide_rows,
-                             run_scale_rows),
-    make_kernel<RopeParams>("rope_f32_scalar", "rope", prepare_rope, divide_rows, run_rope),
+    operation_kernel<ScaleParams>("scale_rows_f32_scalar", "scale_rows", prepare_scale_rows,
+                                  divide_rows, run_scale_rows),
+    operation_kernel<RopeParams>("rope_f32_scalar", "rope", prepare_rope, divide_rows, run_rope),
 };
 
 }  // namespace

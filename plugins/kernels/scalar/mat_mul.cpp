@@ -12,12 +12,12 @@ namespace perdure::scalar {
 namespace {
 
 // Items are the columns of the result: each weight row is read once, for all rows of the step.
-void divide(const void* params, const perdure_step*, perdure_work* work) {
-  *work = {static_cast<const MatMulParams*>(params)->n, 16};
+void divide(const perdure_call* call, perdure_work* work) {
+  *work = {static_cast<const MatMulParams*>(call->params)->n, 16};
 }
 
 template <typename Read>
-void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const MatMulParams*>(call->params);
   const perdure_tensor& w = call->inputs[1].tensor;
   const int64_t n_rows = count_rows(p.rows, *call->step);
@@ -29,6 +29,7 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
       row_of<float>(call->outputs[0], r)[column] = sum;
     }
   }
+  return PERDURE_OK;
 }
 
 float dot_q80(const int8_t* x, const float* x_scales, const int8_t* w, const char* w_scales,
@@ -42,7 +43,7 @@ float dot_q80(const int8_t* x, const float* x_scales, const int8_t* w, const cha
   return sum;
 }
 
-void run_q80(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_q80(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const MatMulParams*>(call->params);
   const perdure_tensor& w = call->inputs[1].tensor;
   const int64_t n_rows = count_rows(p.rows, *call->step);
@@ -55,19 +56,20 @@ void run_q80(const perdure_call* call, int64_t begin, int64_t end, void*) {
           dot_q80(row_of<int8_t>(call->inputs[0], r), scales_of(call->inputs[0], r), weights,
                   scales, n_groups, w.group_size);
   }
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<MatMulParams>("mat_mul_f32_scalar", "mat_mul", prepare_mat_mul_f32, divide,
-                              run<ReadF32>),
-    make_kernel<MatMulParams>("mat_mul_f16_scalar", "mat_mul", prepare_mat_mul_f16, divide,
-                              run<ReadF16>),
-    make_kernel<MatMulParams>("mat_mul_bf16_scalar", "mat_mul", prepare_mat_mul_bf16, divide,
-                              run<ReadBf16>),
-    make_kernel<MatMulParams>("mat_mul_f32_q80_scalar", "mat_mul", prepare_mat_mul_f32_q80, divide,
-                              run<ReadQ80>),
-    make_kernel<MatMulParams>("mat_mul_q80_scalar", "mat_mul", prepare_mat_mul_q80, divide,
-                              run_q80),
+    operation_kernel<MatMulParams>("mat_mul_f32_scalar", "mat_mul", prepare_mat_mul_f32, divide,
+                                   run<ReadF32>, PERDURE_ITEMS_COLUMNS),
+    operation_kernel<MatMulParams>("mat_mul_f16_scalar", "mat_mul", prepare_mat_mul_f16, divide,
+                                   run<ReadF16>, PERDURE_ITEMS_COLUMNS),
+    operation_kernel<MatMulParams>("mat_mul_bf16_scalar", "mat_mul", prepare_mat_mul_bf16, divide,
+                                   run<ReadBf16>, PERDURE_ITEMS_COLUMNS),
+    operation_kernel<MatMulParams>("mat_mul_f32_q80_scalar", "mat_mul", prepare_mat_mul_f32_q80,
+                                   divide, run<ReadQ80>, PERDURE_ITEMS_COLUMNS),
+    operation_kernel<MatMulParams>("mat_mul_q80_scalar", "mat_mul", prepare_mat_mul_q80, divide,
+                                   run_q80, PERDURE_ITEMS_COLUMNS),
 };
 
 }  // namespace

@@ -18,7 +18,7 @@ float inverse_rms(const float* x, int64_t n, float eps) {
   return 1.0f / std::sqrt(sum / static_cast<float>(n) + eps);
 }
 
-void run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const NormParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
@@ -31,6 +31,7 @@ void run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
       }
     }
   }
+  return PERDURE_OK;
 }
 
 // y = (x - mean) / sqrt(variance + eps) for one group.
@@ -46,7 +47,7 @@ void normalise(const float* x, int64_t n, float eps, float* y) {
   for (int64_t i = 0; i < n; ++i) y[i] *= scale;
 }
 
-void run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const GroupNormParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
@@ -58,6 +59,7 @@ void run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*)
       if (p.bias != 0) y[i] += read_weight(call->inputs[p.bias].tensor, i);
     }
   }
+  return PERDURE_OK;
 }
 
 void softmax(const float* x, int64_t n, float* y) {
@@ -74,21 +76,22 @@ void softmax(const float* x, int64_t n, float* y) {
   for (int64_t i = 0; i < n; ++i) y[i] /= sum;
 }
 
-void run_softmax(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_softmax(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const NormParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     for (int64_t first = 0; first < p.n; first += p.group)
       softmax(row_of<float>(call->inputs[0], r) + first, p.group,
               row_of<float>(call->outputs[0], r) + first);
+  return PERDURE_OK;
 }
 
 constexpr std::array kKernels = {
-    make_kernel<NormParams>("rms_norm_f32_scalar", "rms_norm", prepare_norm, divide_rows,
-                            run_rms_norm),
-    make_kernel<GroupNormParams>("group_norm_f32_scalar", "group_norm", prepare_group_norm,
-                                 divide_rows, run_group_norm),
-    make_kernel<NormParams>("softmax_f32_scalar", "softmax", prepare_softmax, divide_rows,
-                            run_softmax),
+    operation_kernel<NormParams>("rms_norm_f32_scalar", "rms_norm", prepare_norm, divide_rows,
+                                 run_rms_norm),
+    operation_kernel<GroupNormParams>("group_norm_f32_scalar", "group_norm", prepare_group_norm,
+                                      divide_rows, run_group_norm),
+    operation_kernel<NormParams>("softmax_f32_scalar", "softmax", prepare_softmax, divide_rows,
+                                 run_softmax),
 };
 
 }  // namespace

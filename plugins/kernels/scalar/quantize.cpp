@@ -27,7 +27,7 @@ void quantize_group(const float* x, int64_t n, int8_t* q, float* scale) {
   }
 }
 
-void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const QuantizeParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
@@ -36,10 +36,11 @@ void run(const perdure_call* call, int64_t begin, int64_t end, void*) {
     for (int64_t g = 0; g < p.n_groups; ++g)
       quantize_group(x + g * p.group, p.group, q + g * p.group, scales + g);
   }
+  return PERDURE_OK;
 }
 
-constexpr std::array kKernels = {make_kernel<QuantizeParams>("quantize_f32_scalar", "quantize",
-                                                             prepare_quantize, divide_rows, run)};
+constexpr std::array kKernels = {operation_kernel<QuantizeParams>(
+    "quantize_f32_scalar", "quantize", prepare_quantize, divide_rows, run)};
 
 }  // namespace
 

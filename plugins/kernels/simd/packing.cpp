@@ -66,22 +66,25 @@ size_t q80_packed_bytes(const perdure_node*, const void* params, uint32_t input)
   return static_cast<size_t>(q80_panels(p.n) * q80_layout(p.k, p.group).panel_bytes);
 }
 
-void pack_q80_signed(const perdure_node* node, const void* params, uint32_t, void* packed) {
+int pack_q80_signed(const perdure_node* node, const void* params, uint32_t, void* packed) {
   pack_q80(*node, params, 0, packed);
+  return PERDURE_OK;
 }
 
-void pack_q80_unsigned(const perdure_node* node, const void* params, uint32_t, void* packed) {
+int pack_q80_unsigned(const perdure_node* node, const void* params, uint32_t, void* packed) {
   pack_q80(*node, params, 0x80808080u, packed);
+  return PERDURE_OK;
 }
 
 size_t vector_packed_bytes(const perdure_node* node, const void*, uint32_t input) {
   return input == 0 ? 0 : static_cast<size_t>(columns(node->inputs[input])) * sizeof(float);
 }
 
-void pack_vector(const perdure_node* node, const void*, uint32_t input, void* packed) {
+int pack_vector(const perdure_node* node, const void*, uint32_t input, void* packed) {
   const perdure_value& v = node->inputs[input];
   for (int64_t i = 0; i < columns(v); ++i)
     static_cast<float*>(packed)[i] = read_weight(v.tensor, i);
+  return PERDURE_OK;
 }
 
 size_t norm_packed_bytes(const perdure_node*, const void* params, uint32_t input) {
@@ -89,10 +92,11 @@ size_t norm_packed_bytes(const perdure_node*, const void* params, uint32_t input
   return input == 1 && p.weighted ? static_cast<size_t>(p.n) * sizeof(float) : 0;
 }
 
-void pack_norm(const perdure_node* node, const void* params, uint32_t input, void* packed) {
+int pack_norm(const perdure_node* node, const void* params, uint32_t input, void* packed) {
   const auto& p = *static_cast<const NormParams*>(params);
   for (int64_t i = 0; i < p.n; ++i)
     static_cast<float*>(packed)[i] = read_weight(node->inputs[input].tensor, i);
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd

@@ -20,7 +20,7 @@ struct InstructionSet {
   int32_t rank;
   const IsaTable& table;
   Run mat_mul_q80;
-  void (*pack_q80)(const perdure_node*, const void*, uint32_t, void*);
+  int (*pack_q80)(const perdure_node*, const void*, uint32_t, void*);
 };
 
 constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
@@ -29,8 +29,9 @@ constexpr uint64_t kAvx512 = kAvx2 | PERDURE_CPU_AVX512;
 // The kernels of one operation, apart from their names and what they are ranked.
 template <typename Params>
 perdure_kernel kernel(const char* stem, const char* op, decltype(perdure_kernel::prepare) prepare,
-                      decltype(perdure_kernel::divide) divide, Run run) {
-  return make_kernel<Params>(stem, op, prepare, divide, run);
+                      decltype(perdure_kernel::divide) divide, Run run,
+                      perdure_items items = PERDURE_ITEMS_ROWS) {
+  return operation_kernel<Params>(stem, op, prepare, divide, run, items);
 }
 
 std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
@@ -53,9 +54,12 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
       kernel<NormParams>("softmax_f32", "softmax", prepare_softmax, divide_rows, t.softmax),
       kernel<RopeParams>("rope_f32", "rope", prepare_rope, divide_rows, t.rope),
       kernel<QuantizeParams>("quantize_f32", "quantize", prepare_quantize, divide_rows, t.quantize),
-      kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32),
-      kernel<M>("mat_mul_f16", "mat_mul", prepare_mat_mul_f16, divide_mat_mul, t.mat_mul_f16),
-      kernel<M>("mat_mul_bf16", "mat_mul", prepare_mat_mul_bf16, divide_mat_mul, t.mat_mul_bf16),
+      kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32,
+                PERDURE_ITEMS_COLUMNS),
+      kernel<M>("mat_mul_f16", "mat_mul", prepare_mat_mul_f16, divide_mat_mul, t.mat_mul_f16,
+                PERDURE_ITEMS_COLUMNS),
+      kernel<M>("mat_mul_bf16", "mat_mul", prepare_mat_mul_bf16, divide_mat_mul, t.mat_mul_bf16,
+                PERDURE_ITEMS_COLUMNS),
   };
   auto norm = kernel<NormParams>("rms_norm_f32", "rms_norm", prepare_norm, divide_rows, t.rms_norm);
   norm.packed_bytes = norm_packed_bytes;
@@ -71,17 +75,17 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
     all.push_back(with_vectors);
   }
   auto dequantised = kernel<M>("mat_mul_f32_q80", "mat_mul", prepare_mat_mul_f32_q80,
-                               divide_mat_mul, t.mat_mul_f32_q80);
+                               divide_mat_mul, t.mat_mul_f32_q80, PERDURE_ITEMS_COLUMNS);
   dequantised.scratch_bytes = dequantised_scratch;
   all.push_back(dequantised);
-  auto quantised =
-      kernel<M>("mat_mul_q80", "mat_mul", prepare_mat_mul_q80, divide_mat_mul, isa.mat_mul_q80);
+  auto quantised = kernel<M>("mat_mul_q80", "mat_mul", prepare_mat_mul_q80, divide_mat_mul,
+                             isa.mat_mul_q80, PERDURE_ITEMS_COLUMNS);
   quantised.scratch_bytes = q80_scratch;
   quantised.packed_bytes = q80_packed_bytes;
   quantised.pack = isa.pack_q80;
   all.push_back(quantised);
-  auto attend =
-      kernel<AttendParams>("attend_f32", "attend", prepare_attend, divide_attend, t.attend);
+  auto attend = kernel<AttendParams>("attend_f32", "attend", prepare_attend, divide_attend,
+                                     t.attend, PERDURE_ITEMS_ELEMENTS);
   attend.scratch_bytes = attend_scratch;
   all.push_back(attend);
   return all;

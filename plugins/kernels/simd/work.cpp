@@ -18,13 +18,14 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-void divide_elements(const void* params, const perdure_step* step, perdure_work* work) {
-  const auto& p = *static_cast<const ElementwiseParams*>(params);
-  *work = {count_rows(p.rows, *step), divide_up(kSmallestElements, std::max<int64_t>(p.n, 1))};
+void divide_elements(const perdure_call* call, perdure_work* work) {
+  const auto& p = *static_cast<const ElementwiseParams*>(call->params);
+  *work = {count_rows(p.rows, *call->step),
+           divide_up(kSmallestElements, std::max<int64_t>(p.n, 1))};
 }
 
-void divide_mat_mul(const void* params, const perdure_step*, perdure_work* work) {
-  const auto& p = *static_cast<const MatMulParams*>(params);
+void divide_mat_mul(const perdure_call* call, perdure_work* work) {
+  const auto& p = *static_cast<const MatMulParams*>(call->params);
   // Two panels of packed weights.
   constexpr int64_t kColumns = 2 * kPanelColumns;
   const int64_t columns = divide_up(kSmallestProduct, std::max<int64_t>(p.k, 1));
@@ -41,8 +42,9 @@ size_t q80_scratch(const perdure_node*, const void* params) {
   return static_cast<size_t>(q80_scratch_bytes(q80_layout(p.k, p.group)));
 }
 
-void divide_attend(const void* params, const perdure_step* step, perdure_work* work) {
-  const auto& p = *static_cast<const AttendParams*>(params);
+void divide_attend(const perdure_call* call, perdure_work* work) {
+  const auto& p = *static_cast<const AttendParams*>(call->params);
+  const perdure_step* step = call->step;
   // Rows of one session that share a range share the reading of its keys.
   const int64_t rows_per_session = step->n_rows / std::max<int64_t>(step->n_sessions, 1);
   *work = {step->n_rows * (p.n_heads / p.heads_per_kv),

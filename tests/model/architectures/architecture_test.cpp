@@ -30,6 +30,10 @@ class Recorder final : public GraphBuilder {
     lines.push_back(line);
     return named("%" + std::to_string(lines.size()));
   }
+  std::vector<Value> apply_all(std::string_view operation, const std::vector<Value>& inputs,
+                               Attributes attributes) override {
+    return {apply(operation, inputs, std::move(attributes))};
+  }
   const ValueType& type(Value) const override { return type_; }
   void output(std::string_view name, Value value) override {
     lines.push_back(std::string(name) + " = " + names_[static_cast<size_t>(value.id)]);

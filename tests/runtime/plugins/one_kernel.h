@@ -12,16 +12,15 @@ static inline int decline(const perdure_node* node, void* params) {
   return PERDURE_DECLINED;
 }
 
-static inline void divide_nothing(const void* params, const perdure_step* step,
-                                  perdure_work* work) {
-  (void)params, (void)step;
+static inline void divide_nothing(const perdure_call* call, perdure_work* work) {
+  (void)call;
   work->n_items = 0;
   work->min_items = 1;
 }
 
-static inline void run_nothing(const perdure_call* call, int64_t begin, int64_t end,
-                               void* scratch) {
+static inline int run_nothing(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   (void)call, (void)begin, (void)end, (void)scratch;
+  return PERDURE_OK;
 }
 
 #define ONE_KERNEL(name_, op_)                                                            \

@@ -185,7 +185,7 @@ struct Tile {
 }  // namespace
 
 // Item i is row i % n_rows of key head i / n_rows, so that neighbouring items share keys.
-void run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+int run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& p = *static_cast<const AttendParams*>(call->params);
   const perdure_step& step = *call->step;
   const AttendScratch layout = attend_scratch_layout(p.head_size, p.heads_per_kv);
@@ -207,6 +207,7 @@ void run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scra
     tile.attend();
     item += count;
   }
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

@@ -39,27 +39,32 @@ inline void combine_with_vector(const perdure_call* call, int64_t begin, int64_t
 
 }  // namespace
 
-void run_add(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_add(const perdure_call* call, int64_t begin, int64_t end, void*) {
   combine_rows(call, begin, end, [](Batch a, Batch b) { return a + b; });
+  return PERDURE_OK;
 }
 
-void run_mul(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_mul(const perdure_call* call, int64_t begin, int64_t end, void*) {
   combine_rows(call, begin, end, [](Batch a, Batch b) { return a * b; });
+  return PERDURE_OK;
 }
 
-void run_silu_mul(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_silu_mul(const perdure_call* call, int64_t begin, int64_t end, void*) {
   combine_rows(call, begin, end, [](Batch a, Batch b) { return a * sigmoid(a) * b; });
+  return PERDURE_OK;
 }
 
-void run_add_row(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_add_row(const perdure_call* call, int64_t begin, int64_t end, void*) {
   combine_with_vector(call, begin, end, [](Batch a, Batch b) { return a + b; });
+  return PERDURE_OK;
 }
 
-void run_mul_row(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_mul_row(const perdure_call* call, int64_t begin, int64_t end, void*) {
   combine_with_vector(call, begin, end, [](Batch a, Batch b) { return a * b; });
+  return PERDURE_OK;
 }
 
-void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const ScaleParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* scales = row_of<float>(call->inputs[1], r);
@@ -71,14 +76,16 @@ void run_scale_rows(const perdure_call* call, int64_t begin, int64_t end, void*)
                       [&](int64_t i, int64_t n) { store(y + i, load(x + i, n) * scale, n); });
     }
   }
+  return PERDURE_OK;
 }
 
-void run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_rope(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const RopeParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     for (int64_t first = 0; first < p.n; first += p.rotation.head_size)
       rotate_head(row_of<float>(call->inputs[0], r) + first, row_of<float>(call->inputs[1], r),
                   p.rotation, row_of<float>(call->outputs[0], r) + first);
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

@@ -183,19 +183,22 @@ inline void dequantise_row(const perdure_tensor& w, int64_t row, int64_t k, floa
 
 }  // namespace
 
-void run_mat_mul_f32(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_mat_mul_f32(const perdure_call* call, int64_t begin, int64_t end, void*) {
   run<LoadF32>(call, begin, end);
+  return PERDURE_OK;
 }
 
-void run_mat_mul_f16(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_mat_mul_f16(const perdure_call* call, int64_t begin, int64_t end, void*) {
   run<LoadF16>(call, begin, end);
+  return PERDURE_OK;
 }
 
-void run_mat_mul_bf16(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_mat_mul_bf16(const perdure_call* call, int64_t begin, int64_t end, void*) {
   run<LoadBf16>(call, begin, end);
+  return PERDURE_OK;
 }
 
-void run_mat_mul_f32_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+int run_mat_mul_f32_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& params = *static_cast<const MatMulParams*>(call->params);
   const Product p = product_of(call);
   const int64_t n_rows = count_rows(params.rows, *call->step);
@@ -206,6 +209,7 @@ void run_mat_mul_f32_q80(const perdure_call* call, int64_t begin, int64_t end, v
       dequantise_row(call->inputs[1].tensor, c, p.k, weights + (c - column) * p.k);
     all_rows<LoadF32>(p, 0, n_rows, column, stop, reinterpret_cast<const char*>(weights));
   }
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

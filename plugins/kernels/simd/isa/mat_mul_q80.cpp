@@ -72,8 +72,9 @@ struct SignTile {
 
 }  // namespace
 
-void run_mat_mul_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+int run_mat_mul_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   run_q80<SignTile>(call, begin, end, scratch);
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

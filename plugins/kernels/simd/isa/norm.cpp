@@ -75,7 +75,7 @@ inline void softmax(const float* x, int64_t count, float* y) {
 }  // namespace
 
 // The weight is packed: F32 whatever the model stores.
-void run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const NormParams*>(call->params);
   const float* weight = p.weighted ? static_cast<const float*>(call->packed[1]) : nullptr;
   for (int64_t r = begin; r < end; ++r) {
@@ -90,10 +90,11 @@ void run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
       });
     }
   }
+  return PERDURE_OK;
 }
 
 // Weight and bias are packed.
-void run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const GroupNormParams*>(call->params);
   const auto vector_at = [&](uint32_t input, int64_t first) {
     return input == 0 ? nullptr : static_cast<const float*>(call->packed[input]) + first;
@@ -103,14 +104,16 @@ void run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*)
       normalise(row_of<float>(call->inputs[0], r) + first, p.group, p.eps,
                 vector_at(p.weight, first), vector_at(p.bias, first),
                 row_of<float>(call->outputs[0], r) + first);
+  return PERDURE_OK;
 }
 
-void run_softmax(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_softmax(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const NormParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
     for (int64_t first = 0; first < p.n; first += p.group)
       softmax(row_of<float>(call->inputs[0], r) + first, p.group,
               row_of<float>(call->outputs[0], r) + first);
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

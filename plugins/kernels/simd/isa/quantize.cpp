@@ -60,7 +60,7 @@ inline void quantize_group(const float* x, int64_t count, int8_t* q, float* scal
 
 }  // namespace
 
-void run_quantize(const perdure_call* call, int64_t begin, int64_t end, void*) {
+int run_quantize(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const QuantizeParams*>(call->params);
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
@@ -69,6 +69,7 @@ void run_quantize(const perdure_call* call, int64_t begin, int64_t end, void*) {
     for (int64_t g = 0; g < p.n_groups; ++g)
       quantize_group(x + g * p.group, p.group, q + g * p.group, scales + g);
   }
+  return PERDURE_OK;
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

@@ -7,29 +7,29 @@
 
 namespace perdure::simd::PERDURE_ISA {
 
-void run_add(const perdure_call*, int64_t, int64_t, void*);
-void run_mul(const perdure_call*, int64_t, int64_t, void*);
-void run_scale_rows(const perdure_call*, int64_t, int64_t, void*);
-void run_sigmoid(const perdure_call*, int64_t, int64_t, void*);
-void run_silu(const perdure_call*, int64_t, int64_t, void*);
-void run_silu_mul(const perdure_call*, int64_t, int64_t, void*);
-void run_tanh(const perdure_call*, int64_t, int64_t, void*);
-void run_add_row(const perdure_call*, int64_t, int64_t, void*);
-void run_mul_row(const perdure_call*, int64_t, int64_t, void*);
-void run_exp(const perdure_call*, int64_t, int64_t, void*);
-void run_gelu(const perdure_call*, int64_t, int64_t, void*);
-void run_gelu_tanh(const perdure_call*, int64_t, int64_t, void*);
-void run_relu_square(const perdure_call*, int64_t, int64_t, void*);
-void run_group_norm(const perdure_call*, int64_t, int64_t, void*);
-void run_softmax(const perdure_call*, int64_t, int64_t, void*);
-void run_rms_norm(const perdure_call*, int64_t, int64_t, void*);
-void run_rope(const perdure_call*, int64_t, int64_t, void*);
-void run_quantize(const perdure_call*, int64_t, int64_t, void*);
-void run_attend(const perdure_call*, int64_t, int64_t, void*);
-void run_mat_mul_f32(const perdure_call*, int64_t, int64_t, void*);
-void run_mat_mul_f16(const perdure_call*, int64_t, int64_t, void*);
-void run_mat_mul_bf16(const perdure_call*, int64_t, int64_t, void*);
-void run_mat_mul_f32_q80(const perdure_call*, int64_t, int64_t, void*);
-void run_mat_mul_q80(const perdure_call*, int64_t, int64_t, void*);
+int run_add(const perdure_call*, int64_t, int64_t, void*);
+int run_mul(const perdure_call*, int64_t, int64_t, void*);
+int run_scale_rows(const perdure_call*, int64_t, int64_t, void*);
+int run_sigmoid(const perdure_call*, int64_t, int64_t, void*);
+int run_silu(const perdure_call*, int64_t, int64_t, void*);
+int run_silu_mul(const perdure_call*, int64_t, int64_t, void*);
+int run_tanh(const perdure_call*, int64_t, int64_t, void*);
+int run_add_row(const perdure_call*, int64_t, int64_t, void*);
+int run_mul_row(const perdure_call*, int64_t, int64_t, void*);
+int run_exp(const perdure_call*, int64_t, int64_t, void*);
+int run_gelu(const perdure_call*, int64_t, int64_t, void*);
+int run_gelu_tanh(const perdure_call*, int64_t, int64_t, void*);
+int run_relu_square(const perdure_call*, int64_t, int64_t, void*);
+int run_group_norm(const perdure_call*, int64_t, int64_t, void*);
+int run_softmax(const perdure_call*, int64_t, int64_t, void*);
+int run_rms_norm(const perdure_call*, int64_t, int64_t, void*);
+int run_rope(const perdure_call*, int64_t, int64_t, void*);
+int run_quantize(const perdure_call*, int64_t, int64_t, void*);
+int run_attend(const perdure_call*, int64_t, int64_t, void*);
+int run_mat_mul_f32(const perdure_call*, int64_t, int64_t, void*);
+int run_mat_mul_f16(const perdure_call*, int64_t, int64_t, void*);
+int run_mat_mul_bf16(const perdure_call*, int64_t, int64_t, void*);
+int run_mat_mul_f32_q80(const perdure_call*, int64_t, int64_t, void*);
+int run_mat_mul_q80(const perdure_call*, int64_t, int64_t, void*);
 
 }  // namespace perdure::simd::PERDURE_ISA

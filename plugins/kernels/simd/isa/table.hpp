@@ -10,7 +10,7 @@
 
 namespace perdure::simd {
 
-using Run = void (*)(const perdure_call*, int64_t begin, int64_t end, void* scratch);
+using Run = int (*)(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 
 struct IsaTable {
   Run add, mul, silu_mul, add_row, mul_row, scale_rows;
@@ -26,7 +26,7 @@ namespace avx512 {
 extern const IsaTable kTable;
 }
 namespace avx512vnni {
-void run_mat_mul_q80(const perdure_call*, int64_t begin, int64_t end, void* scratch);
+int run_mat_mul_q80(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 }
 
 // Weight rows of Q80 that are made F32 together for rows in F32.

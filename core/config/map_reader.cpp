@@ -137,7 +137,12 @@ YamlNode* MapReader::take(const std::string& key) {
 
 const std::string& MapReader::scalar(const YamlNode& value, const std::string& key,
                                      const char* expected) const {
-  if (value.kind == YamlNode::Kind::kScalar) return value.text;
+  if (value.kind == YamlNode::Kind::kScalar) {
+    // The operating system would read a path up to there and open another file.
+    if (value.text.find('\0') != std::string::npos)
+      fail(value, key, "holds a NUL character (\\0); leave it out");
+    return value.text;
+  }
   static constexpr const char* kFound[] = {"nothing", "a value", "a list", "a map"};
   fail(value, key,
        std::string("must be ") + expected + ", but is " + kFound[static_cast<int>(value.kind)]);
@@ -196,7 +201,7 @@ void MapReader::texts(const std::string& key, std::vector<std::string>& values) 
   if (found == nullptr) return;
   values.clear();
   if (found->kind == YamlNode::Kind::kScalar) {
-    values.push_back(found->text);
+    values.push_back(scalar(*found, key, "a text"));
     return;
   }
   if (found->kind != YamlNode::Kind::kList) fail(*found, key, "must be a list of texts");

@@ -289,3 +289,11 @@ TEST_CASE("nearest finds what was meant and nothing that was not") {
   CHECK(nearest("elephant", words).empty());
   CHECK(nearest(std::string(100000, 'x'), words).empty());
 }
+
+TEST_CASE("a NUL in a text is refused instead of cutting a path") {
+  CHECK(refusal("model: {path: \"models/a.bin\\0.gguf\"}\n").find("model.path holds a NUL") !=
+        std::string::npos);
+  CHECK(refusal("plugins: {load: \"/a.so\\0\"}\n").find("plugins.load holds a NUL") !=
+        std::string::npos);
+  CHECK(refusal("", {"store.path=\"a\\0b\""}).find("store.path holds a NUL") != std::string::npos);
+}

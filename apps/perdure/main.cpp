@@ -33,5 +33,7 @@ int main(int argc, char** argv) {
     return fail("out of memory; use a smaller model, step or context", 1);
   } catch (const std::exception& error) {
     return fail(error.what(), 1);
+  } catch (...) {
+    return fail("failed with an exception of unknown type, which a library must have thrown", 1);
   }
 }

@@ -32,6 +32,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // The open file. Borrowed; -1 after a move.
+  int descriptor() const { return fd_; }
   // As it was when the file was opened.
   const FileStamp& stamp() const { return stamp_; }
   // Whether the mapped file was written to or cut since it was opened. A file that was renamed, or

@@ -2,71 +2,32 @@
 
 #include "core/runtime/plugin_file.hpp"
 
+#include <dlfcn.h>
 #include <sys/stat.h>
 
-#define BOOST_DLL_USE_STD_FS
-#include <boost/dll/shared_library.hpp>
 #include <filesystem>
-#include <memory>
 #include <mutex>
-#include <string_view>
 #include <vector>
 
 #include "core/api/error.hpp"
 #include "core/base/cpu.hpp"
-#include "core/base/mapped_file.hpp"
 #include "core/runtime/elf_note.hpp"
+#include "core/runtime/plugin_trust.hpp"
 
 namespace perdure {
 namespace {
 
 namespace fs = std::filesystem;
 
-mode_t mode_of(const fs::path& path) {
+std::string real_path(const std::string& path) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0)
     throw Error("there is no such file, or it may not be read; check the path");
-  return info.st_mode;
+  if (!S_ISREG(info.st_mode)) throw Error("it is not a regular file; name the library itself");
+  return fs::canonical(path);
 }
 
-// Whoever may replace the file decides what this process runs.
-void check_permissions(const fs::path& file) {
-  if ((mode_of(file) & S_IWOTH) != 0)
-    throw Error("everybody may write to the file; run chmod o-w on it");
-  const fs::path folder = file.parent_path();
-  if ((mode_of(folder) & S_IWOTH) != 0)
-    throw Error("everybody may write to its folder " + folder.string() +
-                "; run chmod o-w on it or move the plugin");
-  // In a sticky folder, such as the system's for temporary files, others cannot rename what is not
-  // theirs.
-  for (fs::path above = folder.parent_path(); above != above.root_path();
-       above = above.parent_path())
-    if (const mode_t mode = mode_of(above); (mode & S_IWOTH) != 0 && (mode & S_ISVTX) == 0)
-      throw Error("everybody may replace its folder, because everybody may write to " +
-                  above.string() + "; run chmod o-w on that");
-}
-
-// Libraries stay loaded for ever: threads may still run in them, and tables of them are in use.
-void keep(boost::dll::shared_library library) {
-  static std::mutex mutex;
-  static auto* const kept = new std::vector<boost::dll::shared_library>;
-  const std::lock_guard lock(mutex);
-  kept->push_back(std::move(library));
-}
-
-}  // namespace
-
-std::string_view build_id_of(std::string_view kind) {
-  if (kind == "attention") return PERDURE_BUILD_ID_attention;
-  if (kind == "threads") return PERDURE_BUILD_ID_threads;
-  if (kind == "stores") return PERDURE_BUILD_ID_stores;
-  return PERDURE_BUILD_ID_kernels;
-}
-
-perdure_plugin_statement read_plugin_file(const std::string& path) {
-  if (!S_ISREG(mode_of(path))) throw Error("it is not a regular file; name the library itself");
-  check_permissions(fs::canonical(path));
-  const MappedFile file(path);
+perdure_plugin_statement read_statement(const MappedFile& file) {
   const auto statements = read_plugin_statements(file.bytes());
   if (statements.empty())
     throw Error(
@@ -76,6 +37,49 @@ perdure_plugin_statement read_plugin_file(const std::string& path) {
     throw Error("the library states " + std::to_string(statements.size()) +
                 " plugins; build one library for each");
   return statements.front();
+}
+
+// A library that looks for others beside itself ($ORIGIN) loads by its path only. That is as safe:
+// the folders were judged, so that only the user or root can have replaced it.
+void* open_library(int descriptor, const std::string& path) {
+  constexpr int kMode = RTLD_NOW | RTLD_LOCAL;
+  const std::string opened = "/proc/self/fd/" + std::to_string(descriptor);
+  if (void* library = dlopen(opened.c_str(), kMode)) return library;
+  if (void* library = dlopen(path.c_str(), kMode)) return library;
+  throw Error(std::string("the loader refuses it: ") + dlerror() +
+              "; check what the library is linked with");
+}
+
+// The loader knows a library by the number of its descriptor, which must never be that of another.
+void keep(MappedFile file) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<MappedFile>;
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(file));
+}
+
+}  // namespace
+
+PluginFile::PluginFile(const std::string& path) : path_(real_path(path)), file_(path_) {
+  check_trust(file_.descriptor(), path_);
+  statement_ = read_statement(file_);
+}
+
+const void* PluginFile::load() && {
+  void* library = open_library(file_.descriptor(), path_);
+  keep(std::move(file_));
+  void* entry = dlsym(library, statement_.entry);
+  if (!entry)
+    throw Error("it lacks its entry function '" + std::string(statement_.entry) +
+                "'; export it with PERDURE_PLUGIN of core/api/plugin.h");
+  return call_plugin_entry(reinterpret_cast<const void* (*)()>(entry));
+}
+
+std::string_view build_id_of(std::string_view kind) {
+  if (kind == "attention") return PERDURE_BUILD_ID_attention;
+  if (kind == "threads") return PERDURE_BUILD_ID_threads;
+  if (kind == "stores") return PERDURE_BUILD_ID_stores;
+  return PERDURE_BUILD_ID_kernels;
 }
 
 void check_plugin_statement(const perdure_plugin_statement& statement) {
@@ -105,24 +109,6 @@ void check_plugin_statement(const perdure_plugin_statement& statement) {
         "it needs " + (names.empty() ? "features that this program does not know" : names) +
         ", which this CPU or its operating system does not offer; use a build for this CPU");
   }
-}
-
-const void* load_plugin_file(const std::string& path, const perdure_plugin_statement& statement) {
-  using boost::dll::load_mode::rtld_local;
-  using boost::dll::load_mode::rtld_now;
-  boost::dll::shared_library library;
-  try {
-    library.load(fs::canonical(path), rtld_now | rtld_local);
-  } catch (const std::exception& e) {
-    throw Error(std::string("the loader refuses it: ") + e.what() +
-                "; check what the library is linked with");
-  }
-  if (!library.has(statement.entry))
-    throw Error("it lacks its entry function '" + std::string(statement.entry) +
-                "'; export it with PERDURE_PLUGIN of core/api/plugin.h");
-  const auto entry = library.get<const void*()>(statement.entry);
-  keep(std::move(library));
-  return call_plugin_entry(entry);
 }
 
 const void* call_plugin_entry(const void* (*entry)()) {

@@ -8,23 +8,40 @@
 #include <string_view>
 
 #include "core/api/plugin.h"
+#include "core/base/mapped_file.hpp"
 
 namespace perdure {
 
-// Judges the file at the absolute path `path` without running any of its code.
-// Errors: Error, one sentence without the path, if it is missing, not a regular file, if everybody
-// may write to it or put something else in its place, or if it is not exactly one plugin.
-perdure_plugin_statement read_plugin_file(const std::string& path);
+// A library, opened once: what is judged, read, tried and loaded is one and the same file, whatever
+// its path names meanwhile. Movable.
+class PluginFile {
+ public:
+  // Judges the file at the absolute path `path` without running any of its code.
+  // Errors: Error, one sentence without the path, if it is missing, not a regular file, if others
+  // may change it or put something else in its place, or if it is not exactly one plugin.
+  explicit PluginFile(const std::string& path);
+
+  const perdure_plugin_statement& statement() const { return statement_; }
+  // Without symbolic links.
+  const std::string& path() const { return path_; }
+  const FileStamp& stamp() const { return file_.stamp(); }
+
+  // Loads the library into this process and calls its entry function. The library stays for ever:
+  // threads may run in it, and its tables are in use.
+  // Errors: Error if it cannot be loaded, lacks the entry, or the entry throws or returns nothing.
+  const void* load() &&;
+
+ private:
+  std::string path_;
+  MappedFile file_;
+  perdure_plugin_statement statement_;
+};
 
 // This program's build id for plugins of a kind (core/api/plugin.h); empty for kernels.
 std::string_view build_id_of(std::string_view kind);
 
 // Errors: Error if the stated ABI, build id or CPU features are not this program's.
 void check_plugin_statement(const perdure_plugin_statement& statement);
-
-// Loads the library for the rest of the process's life and calls its entry function.
-// Errors: Error if it cannot be loaded, lacks the entry, or the entry throws or returns nothing.
-const void* load_plugin_file(const std::string& path, const perdure_plugin_statement& statement);
 
 // Calls an entry function. Errors: Error if it throws or returns nothing.
 const void* call_plugin_entry(const void* (*entry)());

@@ -27,6 +27,7 @@ struct Faulty : Fixture {
   template <typename Use>
   std::string message(const std::string& library, const char* fault, const Use& use) {
     const auto loaded = host(library);
+    loaded->load_all();
     const Environment environment("PERDURE_TEST_FAULT", fault);
     return error_of([&] { use(*loaded); });
   }
@@ -41,7 +42,7 @@ struct Faulty : Fixture {
   // Why the library is refused when it has the fault while it is loaded.
   std::string loading_message(const std::string& library, const char* fault) {
     const Environment environment("PERDURE_TEST_FAULT", fault);
-    return error_of([&] { host(library)->records(); });
+    return error_of([&] { host(library)->load_all(); });
   }
 
   std::vector<std::string> paths;
@@ -147,6 +148,7 @@ TEST_CASE_FIXTURE(Faulty, "errors that a plugin means keep their type and name t
   const std::string error = strategy_message("create throws Error", create);
   CHECK(holds(error, "the model lacks what this needs; reported by the plugin attention.faulty ("));
   const auto loaded = host("faulty_strategy");
+  loaded->load_all();
   const Environment environment("PERDURE_TEST_FAULT", "create throws UsageError");
   CHECK_THROWS_AS(loaded->attention("faulty").create(ModelInfo{}, Options{}, {}), UsageError);
 }
@@ -168,6 +170,7 @@ TEST_CASE_FIXTURE(Faulty, "threads that break their contract are refused") {
 
 TEST_CASE_FIXTURE(Faulty, "a participant that nothing was prepared for takes no part") {
   const auto loaded = host("faulty_threads");
+  loaded->load_all();
   const Environment environment("PERDURE_TEST_FAULT", "uninvited participant");
   const auto threads = loaded->threads("faulty").create(2);
   std::vector<int> seen;

@@ -38,8 +38,6 @@ class Environment {
 // A folder of this test alone, and a host that finds nothing but what the test names.
 struct Fixture {
   Fixture() {
-    folder =
-        fs::canonical(fs::temp_directory_path()) / ("perdure_plugins_" + std::to_string(getpid()));
     fs::remove_all(folder);
     fs::create_directory(folder);
     fs::permissions(folder, fs::perms::owner_all);
@@ -59,14 +57,17 @@ struct Fixture {
   std::string refusal(const std::string& path) {
     const Environment environment("PERDURE_PLUGIN_PATH", path);
     const PluginHost host({}, {});
+    host.load_all();
     for (const auto& record : host.records())
       if (record.origin == path) return record.loaded ? "loaded" : record.reason;
     return "not recorded";
   }
 
-  fs::path folder;
+  fs::path folder =
+      fs::canonical(fs::temp_directory_path()) / ("perdure_plugins_" + std::to_string(getpid()));
   Environment path{"PERDURE_PLUGIN_PATH", std::nullopt};
   Environment data{"XDG_DATA_HOME", "/nonexistent"};
+  Environment cache{"XDG_CACHE_HOME", folder / "cache"};
 };
 
 inline bool holds(const std::string& text, const std::string& part) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 
 #include "core/api/error.hpp"
@@ -24,11 +25,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const PluginRecord& record_of(const PluginHost& host, const std::string& origin) {
+PluginRecord record_of(const PluginHost& host, const std::string& origin) {
+  host.load_all();
   for (const auto& record : host.records())
     if (record.origin == origin) return record;
   FAIL("no record of " << origin);
-  return host.records().front();
+  return {};
 }
 
 // The first byte behind everything that the loader maps; tables of sections may follow.
@@ -119,25 +121,116 @@ TEST_CASE_FIXTURE(Fixture, "a library that cannot be used is refused with its re
   CHECK(holds(refusal(copy("empty_op")), "says no operation"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a file or folder that everybody may write to is refused") {
+TEST_CASE_FIXTURE(Fixture, "a file or folder that others may write to is refused") {
   const std::string file = copy("good_kernel");
-  fs::permissions(file, fs::perms::others_write, fs::perm_options::add);
-  CHECK(holds(refusal(file), "everybody may write to the file"));
-  fs::permissions(file, fs::perms::others_write, fs::perm_options::remove);
-  CHECK(refusal(file) == "loaded");
-
-  fs::permissions(folder, fs::perms::others_write, fs::perm_options::add);
-  CHECK(holds(refusal(file), "everybody may write to its folder"));
-  fs::permissions(folder, fs::perms::others_write, fs::perm_options::remove);
-
+  for (const auto& [who, bit] : {std::pair{"everybody", fs::perms::others_write},
+                                 std::pair{"its group", fs::perms::group_write}}) {
+    fs::permissions(file, bit, fs::perm_options::add);
+    CHECK(holds(refusal(file), who + std::string(" may write to the file; run chmod go-w")));
+    fs::permissions(file, bit, fs::perm_options::remove);
+    CHECK(refusal(file) == "loaded");
+  }
   const fs::path below = folder / "below";
   fs::create_directory(below);
   fs::permissions(below, fs::perms::owner_all);
   fs::rename(file, below / "good_kernel.so");
-  fs::permissions(folder, fs::perms::others_write, fs::perm_options::add);
-  CHECK(holds(refusal(below / "good_kernel.so"), "everybody may replace its folder"));
-  fs::permissions(folder, fs::perms::sticky_bit, fs::perm_options::add);
-  CHECK(refusal(below / "good_kernel.so") == "loaded");
+  for (const fs::path& place : {below, folder}) {
+    fs::permissions(place, fs::perms::group_write, fs::perm_options::add);
+    CHECK(holds(refusal(below / "good_kernel.so"),
+                "its group may write to the folder " + place.string()));
+    fs::permissions(place, fs::perms::sticky_bit, fs::perm_options::add);
+    CHECK(refusal(below / "good_kernel.so") == "loaded");
+    fs::permissions(place, fs::perms::owner_all);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file or folder of another user is refused, one of root is not") {
+  if (geteuid() != 0) {
+    MESSAGE("skipped: only root can give a file away");
+    return;
+  }
+  const std::string file = copy("good_kernel");
+  constexpr uid_t kSomebody = 54321;
+  REQUIRE(chown(file.c_str(), kSomebody, 0) == 0);
+  CHECK(holds(refusal(file), "belongs to another user (number 54321)"));
+  REQUIRE(chown(file.c_str(), 0, 0) == 0);
+  REQUIRE(chown(folder.c_str(), kSomebody, 0) == 0);
+  CHECK(holds(refusal(file), "the folder " + folder.string() + " belongs to another user"));
+  REQUIRE(chown(folder.c_str(), 0, 0) == 0);
+  CHECK(refusal(file) == "loaded");
+}
+
+TEST_CASE_FIXTURE(Fixture, "the file that was judged is the one that is loaded") {
+  const std::string file = copy("good_kernel"), other = copy("good_threads");
+  const std::string paths[] = {file};
+  const PluginHost host({}, paths);
+  fs::rename(other, file);
+  CHECK(kernel_of(host, "good") == "test_op_f32_scalar");
+}
+
+TEST_CASE_FIXTURE(Fixture, "no code of a library runs before somebody asks for its plugin") {
+  const std::string paths[] = {copy("leaves_trace")};
+  const PluginHost host({}, paths);
+  CHECK_FALSE(host.records().front().loaded);
+  CHECK(host.records().front().reason.empty());
+  CHECK(std::ranges::count(host.names("threads"), "leaves_trace") == 1);
+  host.kernel_sets();
+  CHECK(std::getenv("PERDURE_TEST_RAN") == nullptr);
+  host.threads("leaves_trace");
+  CHECK(std::getenv("PERDURE_TEST_RAN") != nullptr);
+  CHECK(host.records().front().loaded);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "the next plugin of a name takes the place of one that cannot be loaded") {
+  const Environment path("PERDURE_PLUGIN_PATH", copy("bad_good"));
+  const PluginHost host(kLinkedGood, {});
+  CHECK(host.records()[1].shadowed);
+  CHECK(kernel_of(host, "good") == "linked_f32_scalar");
+  CHECK(holds(host.records()[0].reason, "returned nothing"));
+  CHECK(host.records()[1].loaded);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a library whose code ends the process is named, and the host goes on") {
+  const std::map<const char*, const char*> deaths{
+      {"abort", "ended the process by signal 6"},
+      {"crash", "ended the process by signal 11"},
+      {"exit", "ended the process with exit status 0"},
+      {"_exit", "ended the process with exit status 3"},
+      {"entry exits", "ended the process with exit status 0"},
+  };
+  const std::string file = copy("deadly");
+  for (const auto& [death, words] : deaths) {
+    CAPTURE(death);
+    const Environment environment("PERDURE_TEST_DEATH", death);
+    CHECK(holds(refusal(file), words));
+    fs::remove_all(folder / "cache");
+  }
+  CHECK(refusal(file) == "loaded");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a library does to a process is remembered until it changes") {
+  const std::string file = copy("deadly");
+  {
+    const Environment environment("PERDURE_TEST_DEATH", "abort");
+    CHECK(holds(refusal(file), "signal 6"));
+  }
+  CHECK(holds(refusal(file), "signal 6"));
+  fs::last_write_time(file, fs::file_time_type::clock::now() + std::chrono::hours(1));
+  CHECK(refusal(file) == "loaded");
+  const Environment nowhere("XDG_CACHE_HOME", "/dev/null/cache");
+  CHECK(refusal(file) == "loaded");
+}
+
+TEST_CASE_FIXTURE(Fixture, "an explicit path is tried again, whatever is remembered of it") {
+  const std::string paths[] = {copy("deadly")};
+  {
+    const Environment environment("PERDURE_TEST_DEATH", "crash");
+    const PluginHost host({}, paths);
+    CHECK(holds(error_of([&] { host.threads("deadly"); }), "cannot load the plugin " + paths[0]));
+    CHECK(holds(error_of([&] { host.threads("deadly"); }), "signal 11"));
+  }
+  CHECK(PluginHost({}, paths).threads("deadly").create(1)->max_participants() == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a symbolic link does not hide that its target is open to everybody") {
@@ -175,7 +268,8 @@ TEST_CASE_FIXTURE(Fixture,
 
 TEST_CASE_FIXTURE(Fixture, "an explicit plugin that is refused is an error") {
   const std::string bad[] = {copy("throws")};
-  CHECK(holds(error_of([&] { PluginHost({}, bad); }), "cannot load the plugin " + bad[0] + ": "));
+  CHECK(holds(error_of([&] { PluginHost({}, bad).load_all(); }),
+              "cannot load the plugin " + bad[0] + ": "));
   const std::string absent[] = {folder / "absent.so"};
   CHECK(holds(error_of([&] { PluginHost({}, absent); }), "no such file"));
   const std::string directory[] = {folder};

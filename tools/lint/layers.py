@@ -29,7 +29,6 @@ BELOW = {
 THIRD_PARTY = {
     "yaml-cpp/": ["core/config"],
     "boost/json": ["core/base/json"],
-    "boost/dll": ["core/runtime"],
     "dlfcn.h": ["core/runtime"],
     "xxhash.h": ["core/base"],
     "tbb/": ["plugins/threads/tbb"],

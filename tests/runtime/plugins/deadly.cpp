@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Ends the process while it is loaded, in the way that PERDURE_TEST_DEATH names.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "core/api/plugin.h"
+#include "core/api/threads.hpp"
+
+namespace {
+
+bool death(std::string_view name) {
+  const char* wanted = std::getenv("PERDURE_TEST_DEATH");
+  return wanted && name == wanted;
+}
+
+int die() {
+  if (death("abort")) std::abort();
+  if (death("crash")) *static_cast<volatile int*>(nullptr) = 1;
+  if (death("exit")) std::exit(0);
+  if (death("_exit")) _exit(3);
+  return 0;
+}
+const int dead = die();
+
+class Threads final : public perdure::Threads {
+  int max_participants() const override { return 1; }
+  void team(void (*fn)(void*, int), void* context) noexcept override { fn(context, dead); }
+};
+
+class Plugin final : public perdure::ThreadsPlugin {
+  std::unique_ptr<perdure::Threads> create(int) const override {
+    return std::make_unique<Threads>();
+  }
+};
+
+}  // namespace
+
+PERDURE_PLUGIN(threads, deadly, 0) {
+  if (death("entry exits")) std::exit(0);
+  static const Plugin plugin;
+  return static_cast<const perdure::ThreadsPlugin*>(&plugin);
+}

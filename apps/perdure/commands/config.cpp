@@ -12,8 +12,10 @@
 namespace perdure::app {
 namespace {
 
-// With a model everything is checked as a run would check it; without one, as far as it goes.
-std::string effective(const Settings& settings) {
+// With a model everything is checked as a run would check it; without one, as far as it goes. A
+// library that the configuration names runs code: without leave its options stay as written.
+std::string effective(const Settings& settings, bool load_plugins) {
+  if (!settings.plugins.load.empty() && !load_plugins) return dump_settings(settings);
   if (!settings.model.path.empty())
     return effective_configuration(Engine(settings, linked_plugins()));
   if (settings.attention.choice.strategy.empty()) return dump_settings(settings);
@@ -33,9 +35,16 @@ std::string effective(const Settings& settings) {
 int run_config(const Arguments& arguments) {
   CommandLine line("config",
                    "Prints the configuration that holds: defaults, file and --set together.");
+  bool load_plugins = false;
+  line.add_flag("load-plugins", &load_plugins,
+                "load the libraries of plugins.load, to check and fill in their options");
   if (!line.parse(arguments)) return 0;
-  const std::string dump = effective(line.settings());
+  const Settings settings = line.settings();
+  const std::string dump = effective(settings, load_plugins);
   print(dump);
+  if (!settings.plugins.load.empty() && !load_plugins)
+    note("options are shown as written: --load-plugins lets the libraries of plugins.load run",
+         line.quiet());
   note("configuration " + configuration_hash(dump), line.quiet());
   return 0;
 }

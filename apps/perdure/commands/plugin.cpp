@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// perdure plugin: every candidate, and what became of it.
+// perdure plugin: every candidate and what became of it, and one plugin in detail.
 #include <fmt/format.h>
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/plugin_info.hpp"
 #include "apps/perdure/commands/subcommand.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/base/cpu.hpp"
@@ -26,14 +27,18 @@ std::string full_name(const PluginRecord& record) {
   return record.kind.empty() ? "?" : record.kind + "." + record.name;
 }
 
+const char* state_of(const PluginRecord& record) {
+  return record.loaded ? "loaded" : record.shadowed ? "shadowed" : "refused";
+}
+
 std::string as_text(const PluginHost& host) {
   std::string text = fmt::format("CPU: {}\n", cpu_feature_names(cpu_features()));
   for (const PluginRecord& record : host.records()) {
     const size_t kernels = kernel_count(host, record);
-    text += fmt::format("{:<26} {:<10} {}{}\n", full_name(record),
-                        record.loaded ? "loaded" : "not loaded", record.origin,
+    text += fmt::format("{:<26} {:<9} {}{}\n", full_name(record), state_of(record), record.origin,
                         kernels > 0 ? fmt::format(", {} kernels", kernels) : "");
-    if (!record.loaded) text += fmt::format("{:26}   because {}\n", "", record.reason);
+    if (!record.loaded && !record.shadowed)
+      text += fmt::format("{:26}   because {}\n", "", record.reason);
   }
   return text;
 }
@@ -41,9 +46,10 @@ std::string as_text(const PluginHost& host) {
 Json as_json(const PluginHost& host) {
   std::vector<Json> plugins;
   for (const PluginRecord& record : host.records()) {
-    Json::Map entry{member("kind", record.kind), member("name", record.name),
-                    member("origin", record.origin), member("loaded", record.loaded),
-                    member("kernels", kernel_count(host, record))};
+    Json::Map entry{
+        member("kind", record.kind),       member("name", record.name),
+        member("origin", record.origin),   member("loaded", record.loaded),
+        member("state", state_of(record)), member("kernels", kernel_count(host, record))};
     if (!record.loaded) entry.push_back(member("reason", record.reason));
     plugins.push_back(object(std::move(entry)));
   }
@@ -51,11 +57,28 @@ Json as_json(const PluginHost& host) {
 }
 
 int run_list(const Arguments& arguments) {
-  CommandLine line("plugin list", "Every plugin found: loaded, or why not.");
+  CommandLine line("plugin list",
+                   "Every plugin found: loaded, shadowed by one of the same name that comes first, "
+                   "or refused, and why.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const PluginHost host(linked_plugins(), line.settings().plugins.load);
+  host.load_all();
   print(line.json() ? json_text(as_json(host)) + "\n" : as_text(host));
+  return 0;
+}
+
+int run_info(const Arguments& arguments) {
+  std::vector<std::string> names;
+  CommandLine line("plugin info NAME",
+                   "What a plugin brings: options, operations, kernels. NAME: full, or "
+                   "attention.full where two kinds have a plugin of that name.");
+  line.add_json().add_words("name", &names, 1);
+  if (!line.parse(arguments)) return 0;
+  if (names.empty()) throw UsageError("which plugin? perdure plugin info NAME");
+  const PluginHost host(linked_plugins(), line.settings().plugins.load);
+  const PluginInfo info = plugin_info(host, names[0]);
+  print(line.json() ? json_text(info_json(info)) + "\n" : info_text(info));
   return 0;
 }
 
@@ -63,7 +86,8 @@ int run_list(const Arguments& arguments) {
 
 int run_plugin(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
-      {"list", "every plugin found: loaded, or why not", run_list}};
+      {"list", "every plugin found: loaded, or why not", run_list},
+      {"info", "what a plugin brings: options, operations, kernels", run_info}};
   return run_subcommand("perdure plugin", "Strategies, kernels, threads and stores are plugins.",
                         kCommands, arguments);
 }

@@ -174,6 +174,7 @@ TEST_CASE("plugin list names every plugin and says why one is not loaded") {
   const Json json = Json::parse(run_perdure({"plugin", "list", "--json"}).out, "out");
   for (const auto& plugin : json.at("plugins").list())
     CHECK((plugin.at("loaded").flag() || !plugin.at("reason").text().empty()));
+  CHECK(text.out.find("not loaded") == std::string::npos);
   const TemporaryFolder folder;
   write_all(folder / "libno.so", "no library");
   const Outcome broken =

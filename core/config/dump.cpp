@@ -127,7 +127,8 @@ std::string dump_kernels(const Settings& settings) {
   std::string result = "kernels:\n  prefer: " + dump_list(kernels.prefer) +
                        "\n  isa: " + dump_text(kernels.isa) +
                        "\n  activations: " + kActivations[static_cast<int>(kernels.activations)] +
-                       "\n  reproducible: " + dump_flag(kernels.reproducible) + "\n";
+                       "\n  reproducible: " + dump_flag(kernels.reproducible) +
+                       "\n  check: " + dump_flag(kernels.check) + "\n";
   if (!kernels.pin.empty()) result += "  pin:\n";
   for (const auto& [operation, kernel] : kernels.pin)
     result += "    " + dump_text(operation) + ": " + dump_text(kernel) + "\n";

@@ -144,6 +144,7 @@ void read_kernels(YamlNode& node, Settings& settings) {
   settings.kernels.activations =
       static_cast<Activations>(std::find(kNames, kNames + 3, activations) - kNames);
   reader.flag("reproducible", settings.kernels.reproducible);
+  reader.flag("check", settings.kernels.check);
   if (YamlNode* pin = reader.take("pin")) {
     MapReader pins(*pin, "kernels.pin");
     for (const YamlEntry* entry : pins.rest())

@@ -77,12 +77,15 @@ struct Session::Impl {
   std::vector<int32_t> tail;            // at most the engine's tail_length()
   std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
+  std::unique_ptr<StateShadow> shadow;  // under kernels.check only
   bool failed = false;  // a step failed in the middle: what its state holds is unknown
   int64_t call = 0;     // the latest call of Engine::feed that named it
 
   void remember(std::span<const int32_t> tokens);
   // Errors: Error if the session has failed.
   void require_intact() const;
+  // For the checked mode: what state there is counts as written. After it was replaced as a whole.
+  void trust_state();
 };
 
 // One session's part of a step under construction.
@@ -144,6 +147,7 @@ struct Engine::Impl {
                  std::span<Session::Impl* const> sessions, int64_t offset);
   // Runs the step under construction. Errors: Error; the step's sessions have failed then.
   void run_step(CompiledGraph& graph);
+  void run_checked(CompiledGraph& graph, const perdure_step& step);
   void add_session(Session::Impl& session, int64_t first_row, int64_t n_rows);
   void clear_step();
   // Who reads how much in a step (schedule.cpp).
@@ -203,6 +207,7 @@ struct Engine::Impl {
   std::optional<Executor> executor;
   std::optional<StateSet> initial_state;
 
+  uint64_t n_checked = 0;           // nodes that the checked mode has judged
   int64_t calls = 0;                // of feed
   mutable uint64_t n_sessions = 0;  // made so far
 

@@ -20,6 +20,17 @@ bool wants_logits(const Feed& feed, size_t token) {
 Session::Impl::Impl(const Engine::Impl& owner, const StateLayout& layout)
     : engine(&owner), state(layout), stream_lengths(owner.inputs.size(), 0) {
   tail.reserve(static_cast<size_t>(owner.tail_length()));
+  if (!owner.settings.kernels.check) return;
+  shadow = std::make_unique<StateShadow>(std::vector<int64_t>(layout.specs().size(), 0));
+  trust_state();
+}
+
+void Session::Impl::trust_state() {
+  if (!shadow) return;
+  const auto& specs = engine->layout->specs();
+  for (size_t i = 0; i < specs.size(); ++i)
+    shadow->trust(
+        i, specs[i].growth == Growth::kFixed ? StateShadow::kAll : state.length(i, position));
 }
 
 void Session::Impl::remember(std::span<const int32_t> tokens) {
@@ -145,11 +156,19 @@ void Engine::Impl::run_step(CompiledGraph& graph) {
   c_step.sessions = sessions.data();
   if (c_step.n_rows == 0) return;
   try {
-    executor->run(graph.plan_for(c_step.n_rows), c_step);
+    settings.kernels.check ? run_checked(graph, c_step)
+                           : executor->run(graph.plan_for(c_step.n_rows), c_step);
   } catch (...) {
     for (Session::Impl* session : in_step) session->failed = true;
     throw;
   }
+}
+
+void Engine::Impl::run_checked(CompiledGraph& graph, const perdure_step& c_step) {
+  std::vector<StateShadow*> shadows;
+  for (const Session::Impl* session : in_step) shadows.push_back(session->shadow.get());
+  StepCheck check(c_step, shadows, &graph == &step && traits.window_length == 0, n_checked);
+  executor->run_checked(graph.plan_for(c_step.n_rows), c_step, check);
 }
 
 // Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a

@@ -181,6 +181,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
   impl_->position = contents.position;
   impl_->tail.assign(contents.tail.begin(), contents.tail.end());
   impl_->random.state = contents.random_state;
+  impl_->trust_state();
   impl_->failed = false;
 }
 

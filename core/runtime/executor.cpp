@@ -29,6 +29,10 @@ std::string name_of(const PlanNode& node, const Plan& plan) {
          plan.graph_name() + "'";
 }
 
+std::string kernel_name(const PlanNode& node) {
+  return "the kernel '" + std::string(node.kernel->name) + "' of " + node.plugin;
+}
+
 }  // namespace
 
 // How far a node is. On a cache line of its own: every participant writes it.
@@ -54,10 +58,24 @@ void Executor::run(Plan& plan, const perdure_step& step) {
   for (PlanNode& node : plan.nodes()) node.call.step = &step;
   failed_.store(false, std::memory_order_relaxed);
   run_nodes(plan, step);
-  if (!failed_.load(std::memory_order_relaxed)) return;
+  if (failed_.load(std::memory_order_relaxed)) throw_failure(plan, step);
+}
+
+void Executor::run_checked(Plan& plan, const perdure_step& step, StepCheck& check) {
+  for (PlanNode& node : plan.nodes()) node.call.step = &step;
+  failed_.store(false, std::memory_order_relaxed);
+  for (PlanNode& node : plan.nodes()) try {
+      check.before(node);
+      if (!run_node(node, step)) throw_failure(plan, step);
+      check.after(node);
+    } catch (const CheckFailure& fault) {
+      throw Error(name_of(node, plan) + ", computed by " + kernel_name(node) + ": " + fault.what());
+    }
+}
+
+void Executor::throw_failure(const Plan& plan, const perdure_step& step) const {
   const PlanNode& node = *failure_.node;
-  const std::string kernel =
-      "the kernel '" + std::string(node.kernel->name) + "' of " + node.plugin;
+  const std::string kernel = kernel_name(node);
   if (failure_.status != PERDURE_OK)
     throw Error(kernel + " failed with status " + std::to_string(failure_.status) + " in " +
                 name_of(node, plan));
@@ -100,15 +118,17 @@ void Executor::fail(const Failure& failure) noexcept {
 }
 
 void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
-  for (PlanNode& node : plan.nodes()) {
-    perdure_work work;
-    if (!divide_node(node, step, work)) return;
-    if (work.n_items == 0) continue;
-    const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
-    if (status == PERDURE_OK) continue;
-    fail({&node, status, {}});
-    return;
-  }
+  for (PlanNode& node : plan.nodes())
+    if (!run_node(node, step)) return;
+}
+
+bool Executor::run_node(PlanNode& node, const perdure_step& step) noexcept {
+  perdure_work work;
+  if (!divide_node(node, step, work)) return false;
+  if (work.n_items == 0) return true;
+  const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
+  if (status != PERDURE_OK) fail({&node, status, {}});
+  return status == PERDURE_OK;
 }
 
 bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {

@@ -15,6 +15,7 @@
 #include "core/api/threads.hpp"
 #include "core/base/buffer.hpp"
 #include "core/runtime/plan.hpp"
+#include "core/runtime/step_check.hpp"
 
 namespace perdure {
 
@@ -32,6 +33,9 @@ class Executor {
   // Errors: Error that names plugin, kernel and node if a kernel fails, or divides its work as it
   // may not; then the state of the step's sessions is whatever it was in the middle.
   void run(Plan& plan, const perdure_step& step);
+  // The same on the caller alone, every node judged before and after. Errors: as run, and Error
+  // that names plugin, kernel and node and says what the check found.
+  void run_checked(Plan& plan, const perdure_step& step, StepCheck& check);
 
  private:
   struct NodeProgress;
@@ -42,6 +46,9 @@ class Executor {
     perdure_work work{};
   };
   void run_nodes(Plan& plan, const perdure_step& step) noexcept;
+  // False if it failed.
+  bool run_node(PlanNode& node, const perdure_step& step) noexcept;
+  [[noreturn]] void throw_failure(const Plan& plan, const perdure_step& step) const;
   // False if the kernel gives work that it may not give.
   bool divide_node(const PlanNode& node, const perdure_step& step, perdure_work& work) noexcept;
   void fail(const Failure& failure) noexcept;

@@ -225,6 +225,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
         std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, chosen.params.data()));
   result.params = std::move(chosen.params);
   result.measure = measure_of(result);
+  result.uses = state_uses(graph, node);
   nodes_.push_back(std::move(result));
   input_ids_.push_back(std::move(in_ids));
   output_ids_.push_back(std::move(out_ids));

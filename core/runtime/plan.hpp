@@ -13,6 +13,7 @@
 #include "core/base/buffer.hpp"
 #include "core/graph/graph.hpp"
 #include "core/runtime/kernel_choice.hpp"
+#include "core/runtime/state_use.hpp"
 
 namespace perdure {
 
@@ -40,7 +41,8 @@ struct PlanNode {
   std::vector<std::byte> params;
   std::vector<perdure_value> inputs, outputs;
   std::vector<const void*> packed;
-  perdure_call call{};  // refers to the members above; step is filled per run
+  std::vector<StateUse> uses;  // for the checked mode
+  perdure_call call{};         // refers to the members above; step is filled per run
 
   // The measure of the node's items (enum perdure_items).
   struct Measure {

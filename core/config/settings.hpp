@@ -57,7 +57,7 @@ struct Settings {
     std::string isa = "auto";
     Activations activations = Activations::kAuto;
     bool reproducible = true;
-    bool check = false;  // judge every access to state; slow
+    bool check = false;                      // judge every access to state; slow
     std::map<std::string, std::string> pin;  // operation -> kernel name
   } kernels;
   struct {

@@ -67,6 +67,10 @@ struct StateSpec {
   Initial initial = Initial::kZero;
   std::string initial_weight = {};  // kWeight: [rows, columns]
   std::string stream = {};          // kAppended: the input stream it grows with; "" = the text
+  // Values beyond 1e30 and infinities are part of the method, as an exponent that starts at -1e38.
+  // Without it they count as damage, as NaN always does: such a state is neither saved nor
+  // restored.
+  bool extremes = false;
 };
 
 // Another stream of tokens that a session may be given beside its text, for example passages that

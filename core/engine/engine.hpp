@@ -17,11 +17,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/strategy.hpp"
 #include "core/config/settings.hpp"
 #include "core/engine/sampler.hpp"
+#include "core/engine/session_values.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 #include "core/runtime/plugin_host.hpp"
@@ -58,11 +60,22 @@ class Session {
   // above 2^62, or where state grows.
   void set_position(int64_t position);
 
-  // One self-describing blob: identity, tensors, checksums (docs/formats.md). Complete: a restored
-  // session continues bit for bit.
+  // What an application wants to remember with the session, for example which documents were read;
+  // saved and restored with it. nullopt: not set. set_value with nullopt removes.
+  // Errors: Error for a name that begins with "engine.", which are the engine's own.
+  std::optional<SessionValue> value(std::string_view name) const;
+  void set_value(std::string_view name, std::optional<SessionValue> value);
+
+  // One self-describing blob: identity, values, tensors, checksums (docs/formats.md). Complete: a
+  // restored session continues bit for bit. Errors: Error for state that could not be restored:
+  // values that are not numbers, or beyond 1e30 where the strategy does not expect them.
   std::vector<std::byte> snapshot() const;
+  // The same in pieces of at most 1 MiB, of which it holds one. Errors: besides, whatever the sink
+  // throws; what the sink received by then is worth nothing.
+  void snapshot(const std::function<void(std::span<const std::byte> piece)>& sink) const;
   // Validates everything first; on any Error the session is as it was, bit for bit.
-  // Errors: Error that names the damaged byte range or the part of the identity that differs.
+  // Errors: Error that names the damaged byte range, the part of the identity that differs or the
+  // tensor with impossible values.
   void restore(std::span<const std::byte> snapshot);
 
   struct Impl;

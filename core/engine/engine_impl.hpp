@@ -77,6 +77,7 @@ struct Session::Impl {
   std::vector<int32_t> tail;            // at most the engine's tail_length()
   std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
   RandomState random;
+  SessionValues values;                 // the application's
   std::unique_ptr<StateShadow> shadow;  // under kernels.check only
   bool failed = false;  // a step failed in the middle: what its state holds is unknown
   int64_t call = 0;     // the latest call of Engine::feed that named it

@@ -2,8 +2,9 @@
 
 // Sessions: what can be read from them, and how they become snapshots and come back.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
-#include "core/base/hash.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
 
@@ -56,12 +57,64 @@ void check_tensors(const StateLayout& layout, const SnapshotContents& contents) 
     const int64_t rows = StateLayout::live_rows(
         specs[i], specs[i].stream.empty() ? contents.position
                                           : stream_length_in(layout, contents, specs[i].stream));
-    if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns ||
-        t.values.size() != static_cast<size_t>(rows * specs[i].columns))
+    if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns)
       throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) +
                   " x " + std::to_string(t.columns) + " where '" + specs[i].name + "' " +
                   std::to_string(rows) + " x " + std::to_string(specs[i].columns) + " belongs");
   }
+}
+
+// Errors: Error if the values cannot be those of a computation that went well.
+void require_sound(const StateSpec& spec, std::span<const float> values) {
+  constexpr float kLargest = 1e30f;
+  const float largest = spec.extremes ? std::numeric_limits<float>::infinity() : kLargest;
+  const auto bad =
+      std::ranges::find_if(values, [&](float value) { return !(std::abs(value) <= largest); });
+  if (bad != values.end())
+    throw Error("the state '" + spec.name + "' holds the value " + std::to_string(*bad) +
+                ", which no sound computation leaves there: it is neither saved nor restored; go " +
+                "on from an older generation");
+}
+
+void require_own_name(std::string_view name) {
+  if (name.starts_with(kEngineValues))
+    throw Error("the session value '" + std::string(name) + "' begins with '" +
+                std::string(kEngineValues) + "', as only the engine's own do; choose another name");
+}
+
+// Everything but the values of the tensors.
+SnapshotContents head_of(const Session::Impl& session) {
+  const Engine::Impl& engine = *session.engine;
+  SnapshotContents head;
+  head.identity = engine.identity();
+  head.notes["configuration"] = dump_settings(engine.settings, engine.options);
+  head.values = session.values;
+  head.position = session.position;
+  head.random_state = session.random.state;
+  head.tail = session.tail;
+  for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
+    const StateSpec& spec = engine.layout->specs()[i];
+    const int64_t length = session.state.length(i, session.position);
+    head.tensors.push_back({spec.name, StateLayout::live_rows(spec, length), spec.columns, {}});
+  }
+  return head;
+}
+
+// Errors: Error if the snapshot is another engine's, or says what no session of this one can be.
+void check_head(const Engine::Impl& engine, const SnapshotContents& head) {
+  if (head.identity != engine.identity())
+    throw Error("this memory belongs to another model or configuration: " +
+                describe_identity_difference(engine.identity(), head.identity));
+  const int64_t vocab_size = engine.model.spec().info.vocab_size;
+  if (head.position < 0 || head.position > engine.longest())
+    throw Error("the snapshot's position " + std::to_string(head.position) +
+                " is over the longest session, " + std::to_string(engine.longest()) +
+                "; raise attention.max_length");
+  if (head.tail.size() > static_cast<size_t>(engine.tail_length()) ||
+      std::any_of(head.tail.begin(), head.tail.end(),
+                  [&](int32_t t) { return t < 0 || t >= vocab_size; }))
+    throw Error("the snapshot's last tokens do not fit the vocabulary");
+  check_tensors(*engine.layout, head);
 }
 
 }  // namespace
@@ -129,60 +182,72 @@ void Session::set_position(int64_t position) {
   impl_->position = position;
 }
 
-std::vector<std::byte> Session::snapshot() const {
+std::optional<SessionValue> Session::value(std::string_view name) const {
+  require_own_name(name);
+  const auto found = impl_->values.find(name);
+  return found == impl_->values.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Session::set_value(std::string_view name, std::optional<SessionValue> value) {
+  require_own_name(name);
+  if (value)
+    impl_->values.insert_or_assign(std::string(name), std::move(*value));
+  else if (const auto found = impl_->values.find(name); found != impl_->values.end())
+    impl_->values.erase(found);
+}
+
+void Session::snapshot(const SnapshotSink& sink) const {
   impl_->require_intact();
-  const Engine::Impl& engine = *impl_->engine;
-  SnapshotContents contents;
-  contents.identity = engine.identity();
-  contents.notes["configuration"] = dump_settings(engine.settings, engine.options);
-  contents.position = impl_->position;
-  contents.random_state = impl_->random.state;
-  contents.tail = impl_->tail;
-  for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
-    const StateSpec& spec = engine.layout->specs()[i];
-    const int64_t length = impl_->state.length(i, impl_->position);
-    SnapshotTensor t{spec.name, StateLayout::live_rows(spec, length), spec.columns, {}};
-    t.values.resize(static_cast<size_t>(t.rows * t.columns));
-    impl_->state.copy_live(i, impl_->position, t.values);
-    contents.tensors.push_back(std::move(t));
-  }
-  return encode_snapshot(contents);
+  const auto& specs = impl_->engine->layout->specs();
+  const StateSet& state = impl_->state;
+  const auto give_values = [&](size_t i, const ValueSink& values) {
+    for (const auto run : state.live_runs(i, impl_->position)) {
+      require_sound(specs[i], run);
+      values(run);
+    }
+  };
+  write_snapshot(head_of(*impl_), give_values, sink);
+}
+
+std::vector<std::byte> Session::snapshot() const {
+  std::vector<std::byte> bytes;
+  // The configuration and the frame are a small part of it.
+  bytes.reserve(static_cast<size_t>(state_bytes() + state_bytes() / 1024) + (size_t{1} << 16));
+  snapshot([&](std::span<const std::byte> piece) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+  });
+  return bytes;
 }
 
 void Session::restore(std::span<const std::byte> snapshot) {
-  const SnapshotContents contents = decode_snapshot(snapshot);
+  SnapshotReader reader(snapshot);
+  const SnapshotContents& head = reader.contents();
   const Engine::Impl& engine = *impl_->engine;
-  if (contents.identity != engine.identity())
-    throw Error("this memory belongs to another model or configuration: " +
-                describe_identity_difference(engine.identity(), contents.identity));
-  const int64_t vocab_size = engine.model.spec().info.vocab_size;
-  if (contents.position < 0 || contents.position > engine.longest())
-    throw Error("the snapshot's position " + std::to_string(contents.position) +
-                " is over the longest session, " + std::to_string(engine.longest()) +
-                "; raise attention.max_length");
-  if (contents.tail.size() > static_cast<size_t>(engine.tail_length()) ||
-      std::any_of(contents.tail.begin(), contents.tail.end(),
-                  [&](int32_t t) { return t < 0 || t >= vocab_size; }))
-    throw Error("the snapshot's last tokens do not fit the vocabulary");
-  check_tensors(*engine.layout, contents);
+  check_head(engine, head);
+  SessionValues values = head.values;
+  require_none_of_engine(values);
   StateSet state(*engine.layout);
-  state.reserve(contents.position);
+  state.reserve(head.position);
   std::vector<int64_t> stream_lengths;
   for (const InputGraph& input : engine.inputs) {
     const std::string& stream = input.stream.name;
-    stream_lengths.push_back(stream_length_in(*engine.layout, contents, stream));
+    stream_lengths.push_back(stream_length_in(*engine.layout, head, stream));
     state.reserve(stream_lengths.back(), stream);
     state.set_stream_length(stream, stream_lengths.back());
   }
-  for (size_t i = 0; i < contents.tensors.size(); ++i)
-    state.restore_live(i, contents.position, contents.tensors[i].values);
+  for (size_t i = 0; i < head.tensors.size(); ++i)
+    for (const auto run : state.live_runs(i, head.position)) {
+      reader.read_values(run);
+      require_sound(engine.layout->specs()[i], run);
+    }
   impl_->state = std::move(state);
   impl_->stream_lengths = std::move(stream_lengths);
-  impl_->position = contents.position;
-  impl_->tail.assign(contents.tail.begin(), contents.tail.end());
-  impl_->random.state = contents.random_state;
+  impl_->position = head.position;
+  impl_->tail.assign(head.tail.begin(), head.tail.end());
+  impl_->random.state = head.random_state;
   impl_->trust_state();
   impl_->failed = false;
+  impl_->values = std::move(values);
 }
 
 }  // namespace perdure

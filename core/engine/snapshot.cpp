@@ -11,7 +11,6 @@
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
-#include "core/engine/snapshot_frame.hpp"
 
 namespace perdure {
 namespace {
@@ -23,6 +22,7 @@ using snapshot_frame::Writer;
 
 // More than any session has, little enough that containers of that many elements stay below 64 MiB.
 constexpr uint32_t kMaxNotes = 1024;
+constexpr uint32_t kMaxValues = 1024;
 constexpr uint32_t kMaxTensors = 1u << 16;
 
 // ---- writing
@@ -34,20 +34,63 @@ void require_within(uint64_t count, uint64_t limit, const char* what) {
   }
 }
 
+void require_text_within(const std::string& text, const char* what) {
+  require_within(text.size(), kMaxText, what);
+}
+
 void require_encodable(const SnapshotContents& contents) {
-  require_within(contents.identity.size(), kMaxText, "bytes of identity");
+  require_text_within(contents.identity, "bytes of identity");
   require_within(contents.notes.size(), kMaxNotes, "notes");
+  require_within(contents.values.size(), kMaxValues, "session values");
   require_within(contents.tail.size(), kMaxSnapshotTail, "tokens of tail");
   require_within(contents.tensors.size(), kMaxTensors, "tensors");
   for (const auto& [name, value] : contents.notes) {
-    require_within(std::max(name.size(), value.size()), kMaxText, "bytes of a note");
+    require_text_within(name, "bytes of a note");
+    require_text_within(value, "bytes of a note");
+  }
+  for (const auto& [name, value] : contents.values) {
+    require_text_within(name, "bytes of a session value");
+    if (const auto* text = std::get_if<std::string>(&value))
+      require_text_within(*text, "bytes of a session value");
   }
   for (const auto& tensor : contents.tensors) {
-    require_within(tensor.name.size(), kMaxText, "bytes of a tensor's name");
-    if (tensor.columns < 1 || checked_mul(tensor.rows, tensor.columns, "a state tensor") !=
-                                  static_cast<int64_t>(tensor.values.size())) {
-      throw Error("state tensor '" + tensor.name + "' has not as many values as rows x columns");
-    }
+    require_text_within(tensor.name, "bytes of a tensor's name");
+    if (tensor.columns < 1 || tensor.type != PERDURE_F32)
+      throw Error("state tensor '" + tensor.name + "' has no columns or another type than F32");
+  }
+}
+
+void write_values(Writer& out, const SessionValues& values) {
+  out.number(static_cast<uint32_t>(values.size()));
+  for (const auto& [name, value] : values) {
+    out.text(name);
+    out.number(static_cast<uint32_t>(value.index()));
+    if (const auto* number = std::get_if<int64_t>(&value))
+      out.number(*number);
+    else
+      out.text(std::get<std::string>(value));
+  }
+}
+
+// Everything before the tensors' values.
+void write_head(Writer& out, const SnapshotContents& contents) {
+  out.text(contents.identity);
+  out.number(static_cast<uint32_t>(contents.notes.size()));
+  for (const auto& [name, value] : contents.notes) {
+    out.text(name);
+    out.text(value);
+  }
+  write_values(out, contents.values);
+  out.number(contents.position);
+  out.number(contents.random_state);
+  out.number(static_cast<uint32_t>(contents.tail.size()));
+  out.numbers(std::span<const int32_t>(contents.tail));
+  out.number(static_cast<uint32_t>(contents.tensors.size()));
+  for (const auto& tensor : contents.tensors) {
+    out.text(tensor.name);
+    out.number(tensor.type);
+    out.number(tensor.rows);
+    out.number(tensor.columns);
   }
 }
 
@@ -66,6 +109,36 @@ std::map<std::string, std::string> read_notes(Reader& in) {
   return notes;
 }
 
+SessionValue read_value(Reader& in) {
+  const uint64_t where = in.offset();
+  const auto kind = in.number<uint32_t>();
+  if (kind == 0) return in.number<int64_t>();
+  if (kind == 1) return in.text("bytes of a session value");
+  refuse("a session value is neither a number nor a text", where);
+}
+
+SessionValues read_values(Reader& in) {
+  SessionValues values;
+  const uint32_t n = in.count(kMaxValues, 12, "session values");
+  for (uint32_t i = 0; i < n; ++i) {
+    const uint64_t where = in.offset();
+    std::string name = in.text("bytes of a session value");
+    if (!values.emplace(name, read_value(in)).second)
+      refuse("the session value '" + name + "' occurs twice", where);
+  }
+  return values;
+}
+
+void read_type(Reader& in, SnapshotTensor& tensor) {
+  if (in.version() == 1) return;
+  const uint64_t where = in.offset();
+  tensor.type = in.number<uint32_t>();
+  if (tensor.type != PERDURE_F32)
+    refuse("tensor '" + tensor.name + "' has the element type " + std::to_string(tensor.type) +
+               ", of which this program knows none but 0 (F32)",
+           where);
+}
+
 // Names and shapes; the sum of the sizes is what has to be left of the payload.
 std::vector<SnapshotTensor> read_directory(Reader& in) {
   std::vector<SnapshotTensor> tensors(in.count(kMaxTensors, 20, "tensors"));
@@ -74,6 +147,7 @@ std::vector<SnapshotTensor> read_directory(Reader& in) {
   for (auto& tensor : tensors) {
     const uint64_t where = in.offset();
     tensor.name = in.text("bytes of a tensor's name");
+    read_type(in, tensor);
     tensor.rows = in.number<int64_t>();
     tensor.columns = in.number<int64_t>();
     int64_t size = 0;
@@ -91,24 +165,19 @@ std::vector<SnapshotTensor> read_directory(Reader& in) {
   return tensors;
 }
 
-SnapshotContents decode(std::span<const std::byte> bytes, bool with_values) {
-  Reader in(bytes);
+SnapshotContents read_head(Reader& in) {
   SnapshotContents contents;
   contents.identity = in.text("bytes of identity");
   contents.notes = read_notes(in);
+  if (in.version() > 1) contents.values = read_values(in);
   const uint64_t where = in.offset();
   contents.position = in.number<int64_t>();
   if (contents.position < 0) refuse("the position is negative", where);
+  if (contents.position > kMaxSnapshotPosition) refuse("the position is beyond 2^62", where);
   contents.random_state = in.number<uint64_t>();
   contents.tail =
       in.numbers<int32_t>(in.count(kMaxSnapshotTail, sizeof(int32_t), "tokens of tail"));
   contents.tensors = read_directory(in);
-  if (with_values) {
-    for (auto& tensor : contents.tensors) {
-      tensor.values = in.numbers<float>(static_cast<uint64_t>(tensor.rows) *
-                                        static_cast<uint64_t>(tensor.columns));
-    }
-  }
   return contents;
 }
 
@@ -131,38 +200,68 @@ std::vector<std::pair<std::string, std::string>> identity_lines(const std::strin
 
 }  // namespace
 
-std::vector<std::byte> encode_snapshot(const SnapshotContents& contents) {
-  require_encodable(contents);
-  uint64_t size = 64 + contents.identity.size() + contents.tail.size() * sizeof(int32_t);
-  for (const auto& [name, value] : contents.notes) size += 8 + name.size() + value.size();
-  for (const auto& tensor : contents.tensors)
-    size += 20 + tensor.name.size() + tensor.values.size() * sizeof(float);
-
-  Writer out(size);
-  out.text(contents.identity);
-  out.number(static_cast<uint32_t>(contents.notes.size()));
-  for (const auto& [name, value] : contents.notes) {
-    out.text(name);
-    out.text(value);
+void write_snapshot(const SnapshotContents& head,
+                    const std::function<void(size_t tensor, const ValueSink& sink)>& give_values,
+                    const SnapshotSink& sink) {
+  require_encodable(head);
+  Writer out(sink);
+  write_head(out, head);
+  for (size_t i = 0; i < head.tensors.size(); ++i) {
+    const SnapshotTensor& tensor = head.tensors[i];
+    int64_t left = checked_mul(tensor.rows, tensor.columns, "a state tensor");
+    give_values(i, [&](std::span<const float> run) {
+      left -= static_cast<int64_t>(run.size());
+      if (left >= 0) out.numbers(run);
+    });
+    if (left != 0)
+      throw Error("state tensor '" + tensor.name + "' has not as many values as rows x columns");
   }
-  out.number(contents.position);
-  out.number(contents.random_state);
-  out.number(static_cast<uint32_t>(contents.tail.size()));
-  out.numbers(contents.tail);
-  out.number(static_cast<uint32_t>(contents.tensors.size()));
-  for (const auto& tensor : contents.tensors) {
-    out.text(tensor.name);
-    out.number(tensor.rows);
-    out.number(tensor.columns);
-  }
-  for (const auto& tensor : contents.tensors) out.numbers(tensor.values);
-  return out.finish();
+  out.finish();
 }
 
-SnapshotContents decode_snapshot(std::span<const std::byte> bytes) { return decode(bytes, true); }
+std::vector<std::byte> encode_snapshot(const SnapshotContents& contents) {
+  std::vector<std::byte> bytes;
+  write_snapshot(
+      contents, [&](size_t i, const ValueSink& values) { values(contents.tensors[i].values); },
+      [&](std::span<const std::byte> piece) {
+        bytes.insert(bytes.end(), piece.begin(), piece.end());
+      });
+  return bytes;
+}
+
+SnapshotReader::SnapshotReader(std::span<const std::byte> bytes)
+    : in_(bytes), contents_(read_head(in_)) {}
+
+SnapshotContents decode_snapshot(std::span<const std::byte> bytes) {
+  SnapshotReader reader(bytes);
+  SnapshotContents contents = reader.contents();
+  for (auto& tensor : contents.tensors) {
+    tensor.values.resize(static_cast<size_t>(tensor.rows * tensor.columns));
+    reader.read_values(tensor.values);
+  }
+  return contents;
+}
 
 SnapshotContents decode_snapshot_header(std::span<const std::byte> bytes) {
-  return decode(bytes, false);
+  return SnapshotReader(bytes).contents();
+}
+
+int64_t take_number(SessionValues& values, std::string_view name, int64_t otherwise) {
+  const auto found = values.find(name);
+  if (found == values.end()) return otherwise;
+  const auto* number = std::get_if<int64_t>(&found->second);
+  if (number == nullptr)
+    throw Error("the snapshot's value '" + std::string(name) + "' is a text, not a number");
+  const int64_t value = *number;
+  values.erase(found);
+  return value;
+}
+
+void require_none_of_engine(const SessionValues& values) {
+  const auto found = values.lower_bound(kEngineValues);
+  if (found != values.end() && found->first.starts_with(kEngineValues))
+    throw Error("the snapshot has the value '" + found->first +
+                "', which this program does not know: use a newer perdure");
 }
 
 std::string describe_identity_difference(const std::string& expected, const std::string& found) {

@@ -12,7 +12,6 @@ namespace {
 
 // As PNG's: the first byte is no text, the line ends reveal a transfer in text mode.
 constexpr std::array<unsigned char, 8> kMagic = {0x89, 'P', 'D', 'M', '\r', '\n', 0x1a, '\n'};
-constexpr uint32_t kVersion = 1;
 constexpr uint64_t kHeaderBytes = 16;   // magic, version, 4 zero bytes
 constexpr uint64_t kTrailerBytes = 16;  // total length, checksum of the checksums
 constexpr uint64_t kChunkBytes = kChunkPayload + kChunkOverhead;
@@ -33,9 +32,9 @@ void verify_ends(std::span<const std::byte> bytes) {
   }
   if (size < kHeaderBytes + kChunkOverhead + kTrailerBytes) refuse("the file ends too early", size);
   const auto version = load<uint32_t>(bytes, 8);
-  if (version != kVersion) {
+  if (version < 1 || version > kVersion) {
     throw Error("the snapshot has format version " + std::to_string(version) +
-                " (byte 8), this program reads version " + std::to_string(kVersion) +
+                " (byte 8), this program reads versions 1 to " + std::to_string(kVersion) +
                 ": use a newer perdure");
   }
   if (load<uint32_t>(bytes, 12) != 0) refuse("reserved bytes are not zero", 12);
@@ -86,19 +85,19 @@ void refuse(const std::string& what, uint64_t offset) {
               "; restore an older generation");
 }
 
-Writer::Writer(uint64_t payload_bytes) {
-  const uint64_t chunks = payload_bytes / kChunkPayload + 1;
-  out_.reserve(kHeaderBytes + payload_bytes + chunks * kChunkOverhead + kTrailerBytes);
+Writer::Writer(const Sink& sink) : sink_(sink) {
+  chunk_.reserve(kChunkBytes);
   append(kMagic.data(), kMagic.size());
   append_number(kVersion);
   append_number(uint32_t{0});
+  give();
   open_chunk();
 }
 
 void Writer::bytes(const void* data, size_t size) {
   const auto* from = static_cast<const std::byte*>(data);
   while (size > 0) {
-    const size_t used = out_.size() - chunk_begin_ - 8;
+    const size_t used = chunk_.size() - 8;
     if (used == kChunkPayload) {
       close_chunk();
       open_chunk();
@@ -116,34 +115,41 @@ void Writer::text(const std::string& text) {
   bytes(text.data(), text.size());
 }
 
-std::vector<std::byte> Writer::finish() {
+void Writer::finish() {
   close_chunk();
-  append_number(static_cast<uint64_t>(out_.size() + kTrailerBytes));
+  append_number(given_ + kTrailerBytes);
   append_number(hash64(std::as_bytes(std::span(checksums_))));
-  return std::move(out_);
+  give();
 }
 
 void Writer::append(const void* data, size_t size) {
-  const size_t at = out_.size();
-  out_.resize(at + size);
-  std::memcpy(out_.data() + at, data, size);
+  const auto* from = static_cast<const std::byte*>(data);
+  chunk_.insert(chunk_.end(), from, from + size);
+}
+
+void Writer::give() {
+  sink_(chunk_);
+  given_ += chunk_.size();
+  chunk_.clear();
 }
 
 void Writer::open_chunk() {
-  chunk_begin_ = out_.size();
   append_number(static_cast<uint32_t>(checksums_.size()));
   append_number(uint32_t{0});  // the length, known when the chunk is closed
 }
 
 void Writer::close_chunk() {
-  const uint32_t size = little_endian(static_cast<uint32_t>(out_.size() - chunk_begin_ - 8));
-  std::memcpy(out_.data() + chunk_begin_ + 4, &size, sizeof(size));
-  const uint64_t checksum = hash64(std::span(out_).subspan(chunk_begin_));
+  const uint32_t size = little_endian(static_cast<uint32_t>(chunk_.size() - 8));
+  std::memcpy(chunk_.data() + 4, &size, sizeof(size));
+  const uint64_t checksum = hash64(chunk_);
   append_number(checksum);
   checksums_.push_back(little_endian(checksum));
+  give();
 }
 
-Reader::Reader(std::span<const std::byte> file) : file_(file), end_(verify_frame(file)) {}
+Reader::Reader(std::span<const std::byte> file) : file_(file), end_(verify_frame(file)) {
+  version_ = load<uint32_t>(file, 8);
+}
 
 uint64_t Reader::offset() const {
   return kHeaderBytes + at_ / kChunkPayload * kChunkBytes + 8 + at_ % kChunkPayload;

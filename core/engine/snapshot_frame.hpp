@@ -10,12 +10,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace perdure::snapshot_frame {
 
+// What is written; every version from 1 on is read.
+inline constexpr uint32_t kVersion = 2;
 inline constexpr uint64_t kChunkOverhead = 16;  // number, length | checksum
 inline constexpr uint64_t kChunkPayload = (1u << 20) - kChunkOverhead;
 // A configuration is at most 1 MiB as written, and its dump may take four bytes for one of them.
@@ -35,11 +38,14 @@ T little_endian(T value) {
 // Throws Error: the snapshot is damaged at this byte.
 [[noreturn]] void refuse(const std::string& what, uint64_t offset);
 
-// Appends to the payload and closes chunks as they fill.
+// Receives the bytes of a snapshot in order, at most 1 MiB at a time; valid during the call.
+using Sink = std::function<void(std::span<const std::byte> piece)>;
+
+// Takes the payload and gives chunks to the sink as they fill; holds one chunk.
 class Writer {
  public:
-  // `payload_bytes` only sizes the memory.
-  explicit Writer(uint64_t payload_bytes);
+  // Borrows the sink.
+  explicit Writer(const Sink& sink);
 
   void bytes(const void* data, size_t size);
   void text(const std::string& text);
@@ -51,30 +57,32 @@ class Writer {
   }
 
   template <typename T>
-  void numbers(const std::vector<T>& values) {
+  void numbers(std::span<const T> values) {
     if constexpr (std::endian::native == std::endian::little) {
-      bytes(values.data(), values.size() * sizeof(T));
+      bytes(values.data(), values.size_bytes());
     } else {
       for (T value : values) number(value);
     }
   }
 
-  // The whole snapshot; the writer is spent.
-  std::vector<std::byte> finish();
+  // Gives what is left and the trailer; the writer is spent.
+  void finish();
 
  private:
-  void append(const void* data, size_t size);
   template <typename T>
   void append_number(T value) {
     value = little_endian(value);
     append(&value, sizeof(T));
   }
+  void append(const void* data, size_t size);
+  void give();
   void open_chunk();
   void close_chunk();
 
-  std::vector<std::byte> out_;
+  const Sink& sink_;
+  std::vector<std::byte> chunk_;
   std::vector<uint64_t> checksums_;  // as on disk
-  size_t chunk_begin_ = 0;
+  uint64_t given_ = 0;               // bytes
 };
 
 // Reads the payload front to back across its chunks. Errors of all methods: Error with the byte
@@ -84,6 +92,7 @@ class Reader {
   // Checks the whole frame, every length and checksum. Borrows the file.
   explicit Reader(std::span<const std::byte> file);
 
+  uint32_t version() const { return version_; }
   uint64_t left() const { return end_ - at_; }
   // Where the next byte lies in the file.
   uint64_t offset() const;
@@ -100,19 +109,25 @@ class Reader {
     return little_endian(value);
   }
 
+  template <typename T>
+  void numbers(std::span<T> values) {
+    bytes(values.data(), values.size_bytes());
+    if constexpr (std::endian::native != std::endian::little) {
+      for (T& value : values) value = little_endian(value);
+    }
+  }
+
   // Requires: n was checked against left().
   template <typename T>
   std::vector<T> numbers(uint64_t n) {
     std::vector<T> values(n);
-    bytes(values.data(), n * sizeof(T));
-    if constexpr (std::endian::native != std::endian::little) {
-      for (T& value : values) value = little_endian(value);
-    }
+    numbers(std::span<T>(values));
     return values;
   }
 
  private:
   std::span<const std::byte> file_;
+  uint32_t version_ = 0;
   uint64_t end_ = 0;  // bytes of payload
   uint64_t at_ = 0;
 };

@@ -23,12 +23,6 @@ int64_t physical_rows(const StateSpec& spec, int64_t max_step_rows) {
                      spec.name.c_str());
 }
 
-// Logical index of the i-th live row of a ring: sinks first, then the last rows.
-int64_t live_index(const StateSpec& spec, int64_t position, int64_t i) {
-  if (spec.growth != Growth::kRing || i < spec.sinks) return i;
-  return std::max(spec.sinks, position - spec.rows) + (i - spec.sinks);
-}
-
 }  // namespace
 
 StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
@@ -168,25 +162,34 @@ std::span<const float> StateSet::row(size_t number, int64_t index) const {
   return const_cast<StateSet*>(this)->row(number, index);
 }
 
-void StateSet::copy_live(size_t number, int64_t position, std::span<float> values) const {
+// A ring has its sinks, its window up to the end of the ring, and the rest of the window.
+std::vector<std::span<float>> StateSet::live_runs(size_t number, int64_t position) {
   const StateSpec& spec = layout_->specs()[number];
-  position = length(number, position);
-  const auto columns = static_cast<size_t>(spec.columns);
-  for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
-    const auto source = row(number, live_index(spec, position, i));
-    std::copy(source.begin(), source.end(),
-              values.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * columns));
+  const perdure_state_view& view = views_[number];
+  const int64_t length = this->length(number, position);
+  std::vector<std::span<float>> runs;
+  const auto add = [&](int64_t first, int64_t rows) {
+    if (rows > 0)
+      runs.emplace_back(reinterpret_cast<float*>(view.data + first * view.row_bytes),
+                        static_cast<size_t>(rows * spec.columns));
+  };
+  if (spec.growth != Growth::kRing) {
+    add(0, StateLayout::live_rows(spec, length));
+    return runs;
   }
+  const int64_t window_first = std::max(spec.sinks, length - spec.rows);
+  const int64_t window = std::max<int64_t>(0, length - window_first);
+  const int64_t place = (window_first - view.ring_first) % view.ring_rows;
+  const int64_t before_wrap = std::min(window, view.ring_rows - place);
+  add(0, std::min(length, spec.sinks));
+  add(view.ring_first + place, before_wrap);
+  add(view.ring_first, window - before_wrap);
+  return runs;
 }
 
-void StateSet::restore_live(size_t number, int64_t position, std::span<const float> values) {
-  const StateSpec& spec = layout_->specs()[number];
-  position = length(number, position);
-  const auto columns = static_cast<size_t>(spec.columns);
-  for (int64_t i = 0; i < StateLayout::live_rows(spec, position); ++i) {
-    const auto source = values.subspan(static_cast<size_t>(i) * columns, columns);
-    std::copy(source.begin(), source.end(), row(number, live_index(spec, position, i)).begin());
-  }
+std::vector<std::span<const float>> StateSet::live_runs(size_t number, int64_t position) const {
+  const auto runs = const_cast<StateSet*>(this)->live_runs(number, position);
+  return {runs.begin(), runs.end()};
 }
 
 void StateSet::copy_fixed(const StateSet& other) {

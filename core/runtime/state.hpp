@@ -65,10 +65,10 @@ class StateSet {
 
   // Live bytes after `position` tokens of the text.
   int64_t live_bytes(int64_t position) const;
-  // Copies live rows in logical order. `values`: [live_rows, columns].
-  void copy_live(size_t number, int64_t position, std::span<float> values) const;
-  // Writes them back. Requires: room and stream length are set; values as copy_live gave them.
-  void restore_live(size_t number, int64_t position, std::span<const float> values);
+  // The values of the live rows after `position` tokens of the text, in logical order, as few runs
+  // that follow each other. Requires: room and stream length are set.
+  std::vector<std::span<float>> live_runs(size_t number, int64_t position);
+  std::vector<std::span<const float>> live_runs(size_t number, int64_t position) const;
   // One logical row, [columns]. Requires: it is live.
   std::span<float> row(size_t number, int64_t index);
   std::span<const float> row(size_t number, int64_t index) const;

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <limits>
 
 #include "core/engine/snapshot.hpp"
 #include "tests/support/engine_fixture.hpp"
@@ -228,6 +229,63 @@ TEST_CASE("after any refused restore the session is what it was, bit for bit") {
   const auto tokens = random_tokens(30, 96, 7);
   Session reference = advanced(engine, 21, 4);
   CHECK(all_logits(engine, session, tokens) == all_logits(engine, reference, tokens));
+}
+
+TEST_CASE("what an application wants to remember comes back with the session, and only that") {
+  Engine engine = make_engine();
+  Session session = engine.new_session();
+  session.set_value("documents", "a.txt\nb.txt");
+  session.set_value("turns", int64_t{1} << 62);
+  session.set_value("gone", 1);
+  session.set_value("gone", std::nullopt);
+  Session restored = engine.new_session();
+  restored.set_value("of before", 1);
+  restored.restore(session.snapshot());
+  CHECK(restored.value("documents") == SessionValue("a.txt\nb.txt"));
+  CHECK(restored.value("turns") == SessionValue(int64_t{1} << 62));
+  CHECK_FALSE(restored.value("gone"));
+  CHECK_FALSE(restored.value("of before"));
+  CHECK_THROWS_AS(session.set_value("engine.segment_start", 1), Error);
+  CHECK_THROWS_AS(session.value("engine.segment_start"), Error);
+}
+
+TEST_CASE("values of the engine that this program does not know are refused by name") {
+  Engine engine = make_engine();
+  Session session = advanced(engine, 3);
+  SnapshotContents contents = decode_snapshot(session.snapshot());
+  contents.values["engine.of_tomorrow"] = int64_t{1};
+  CHECK(refusal(session, encode_snapshot(contents)).find("'engine.of_tomorrow'") !=
+        std::string::npos);
+}
+
+TEST_CASE("state that is not finite is neither restored nor saved, and the tensor is named") {
+  Engine engine = make_engine();
+  Session session = advanced(engine, kSavedAt);
+  const Bytes good = session.snapshot();
+  for (const float value : {std::nanf(""), HUGE_VALF, -HUGE_VALF, 3e38f, -2e30f}) {
+    CAPTURE(value);
+    SnapshotContents contents = decode_snapshot(good);
+    contents.tensors[1].values.back() = value;
+    const std::string message = refusal(session, encode_snapshot(contents));
+    CHECK(message.find("'" + contents.tensors[1].name + "'") != std::string::npos);
+    CHECK(session.snapshot() == good);
+  }
+  std::vector<float> row = session.read_state("blk.0.attn_k", 0, 1);
+  row[0] = std::nanf("");
+  session.write_state("blk.0.attn_k", 0, row);
+  CHECK_THROWS_WITH_AS(session.snapshot(), doctest::Contains("'blk.0.attn_k'"), Error);
+}
+
+TEST_CASE("a memory of a text that is longer than any is refused, and feeding goes on") {
+  Engine engine = make_engine({"attention={strategy: sliding_window, window: 7, sinks: 2}"});
+  Session session = advanced(engine, kSavedAt);
+  SnapshotContents contents = decode_snapshot(session.snapshot());
+  contents.position = std::numeric_limits<int64_t>::max() - 2;
+  CHECK(refusal(session, encode_snapshot(contents)).find("2^62") != std::string::npos);
+  contents.position = int64_t{1} << 62;
+  CHECK(refusal(session, encode_snapshot(contents)).empty());
+  std::vector<float> logits(96);
+  CHECK_THROWS_AS(engine.feed(session, std::array{1}, logits), Error);
 }
 
 TEST_CASE("a memory longer than a growing session may become is refused") {

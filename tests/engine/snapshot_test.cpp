@@ -25,6 +25,7 @@ SnapshotContents sample(int64_t rows) {
   SnapshotContents contents;
   contents.identity = "model: 0123456789abcdef\nstrategy: memory 1\nupdate: segment\n";
   contents.notes = {{"kernels", "scalar"}, {"saved", "2026-01-01"}};
+  contents.values = {{"engine.start", int64_t{-3}}, {"documents", std::string("a.txt\n\0b", 8)}};
   contents.position = (int64_t{1} << 40) + 7;
   contents.random_state = 0xfedcba9876543210u;
   contents.tail = {1, 5, -1, 95};
@@ -44,6 +45,7 @@ SnapshotContents sample(int64_t rows) {
 void check_equal(const SnapshotContents& a, const SnapshotContents& b) {
   CHECK(a.identity == b.identity);
   CHECK(a.notes == b.notes);
+  CHECK(a.values == b.values);
   CHECK(a.position == b.position);
   CHECK(a.random_state == b.random_state);
   CHECK(a.tail == b.tail);
@@ -95,6 +97,15 @@ void reseal(Bytes& bytes) {
 size_t find(const Bytes& bytes, std::string_view text) {
   const auto* begin = reinterpret_cast<const char*>(bytes.data());
   return std::string_view(begin, bytes.size()).find(text);
+}
+
+Bytes golden_snapshot(const char* name) {
+  std::ifstream file(std::string(PERDURE_SOURCE_DIR "/tests/golden/snapshots/") + name,
+                     std::ios::binary);
+  REQUIRE(file.good());
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
@@ -183,8 +194,11 @@ TEST_CASE("chunks of two snapshots in one file are refused although each is vali
 
 TEST_CASE("another format version is refused by name, foreign bytes as no snapshot") {
   Bytes bytes = encode_snapshot(sample(10));
-  put(bytes, 8, uint32_t{2});
-  CHECK(message(bytes).find("format version 2 (byte 8)") != std::string::npos);
+  for (const uint32_t version : {0u, 3u, 0x01000000u}) {
+    put(bytes, 8, version);
+    CHECK(message(bytes).find("format version " + std::to_string(version) + " (byte 8)") !=
+          std::string::npos);
+  }
   CHECK(message(Bytes(100)).find("no snapshot") != std::string::npos);
   CHECK(message(Bytes()).find("empty") != std::string::npos);
 }
@@ -193,13 +207,15 @@ TEST_CASE("impossible counts under valid checksums are refused before memory is 
   const Bytes good = encode_snapshot(sample(10));
   const size_t identity = 24;
   const size_t notes = find(good, "kernels") - 8;
-  const size_t shape = find(good, "blk.0.attn_k") + 12;
+  const size_t type = find(good, "blk.0.attn_k") + 12, shape = type + 4;
+  const size_t values = find(good, "documents") - 8;
   const size_t tail = find(good, "blk.0.attn_k") - 4 - 4 - 16 - 4;
   Bytes resealed = good;
   reseal(resealed);
   REQUIRE(resealed == good);
 
-  for (size_t at : {identity, notes, notes + 4, tail, tail + 20, tail + 24}) {
+  for (size_t at : {identity, notes, notes + 4, values, values + 4, values + 17, values + 21, type,
+                    tail, tail + 20, tail + 24}) {
     for (uint32_t count : {0xffffffffu, 0x80000000u, 0x7fffffffu, 0x100001u, 0x10001u, 1000u}) {
       Bytes bytes = good;
       put(bytes, at, count);
@@ -219,11 +235,18 @@ TEST_CASE("impossible counts under valid checksums are refused before memory is 
   }
 }
 
-TEST_CASE("a negative position and names that occur twice are refused") {
+TEST_CASE("positions below 0 or beyond 2^62 and names that occur twice are refused") {
   Bytes bytes = encode_snapshot(sample(10));
-  put(bytes, find(bytes, "blk.0.attn_k") - 4 - 4 - 16 - 4 - 16, int64_t{-1});
-  reseal(bytes);
-  CHECK(message(bytes).find("position is negative") != std::string::npos);
+  const size_t position = find(bytes, "blk.0.attn_k") - 4 - 4 - 16 - 4 - 16;
+  const auto message_at = [&](int64_t value) {
+    put(bytes, position, value);
+    reseal(bytes);
+    return message(bytes);
+  };
+  CHECK(message_at(-1).find("position is negative") != std::string::npos);
+  CHECK(message_at((int64_t{1} << 62) + 1).find("beyond 2^62") != std::string::npos);
+  CHECK(message_at(std::numeric_limits<int64_t>::max()).find("beyond 2^62") != std::string::npos);
+  CHECK(message_at(int64_t{1} << 62).empty());
 
   auto contents = sample(10);
   contents.tensors[1].name = contents.tensors[0].name;
@@ -239,12 +262,36 @@ TEST_CASE("contents whose values do not fit their shape cannot be encoded") {
   CHECK_THROWS_AS(encode_snapshot(contents), Error);
 }
 
-TEST_CASE("the snapshot of format version 1 in tests/golden loads, and is still what is written") {
-  std::ifstream file(PERDURE_SOURCE_DIR "/tests/golden/snapshots/version1.snapshot",
-                     std::ios::binary);
-  REQUIRE(file.good());
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  const auto bytes = std::as_bytes(std::span(text));
+TEST_CASE("a snapshot is given in pieces of at most 1 MiB that make up the whole") {
+  const auto contents = sample(40000);
+  Bytes joined;
+  size_t longest = 0;
+  const auto give_values = [&](size_t i, const ValueSink& values) {
+    const std::span<const float> all(contents.tensors[i].values);
+    values(all.first(all.size() / 3));
+    values(all.subspan(all.size() / 3));
+  };
+  write_snapshot(contents, give_values, [&](std::span<const std::byte> piece) {
+    longest = std::max(longest, piece.size());
+    joined.insert(joined.end(), piece.begin(), piece.end());
+  });
+  CHECK(longest == 1u << 20);
+  CHECK(joined == encode_snapshot(contents));
+  const auto too_few = [&](size_t i, const ValueSink& values) {
+    const std::span<const float> all(contents.tensors[i].values);
+    values(all.first(all.size() / 2));
+  };
+  CHECK_THROWS_AS(write_snapshot(contents, too_few, [](std::span<const std::byte>) {}), Error);
+}
+
+TEST_CASE("a tensor of a type that this program does not know is refused by its name") {
+  Bytes bytes = encode_snapshot(sample(10));
+  put(bytes, find(bytes, "blk.0.attn_k") + 12, uint32_t{PERDURE_Q80});
+  reseal(bytes);
+  CHECK(message(bytes).find("tensor 'blk.0.attn_k' has the element type 3") != std::string::npos);
+}
+
+TEST_CASE("snapshots of every format version in tests/golden load, and the newest is written") {
   SnapshotContents expected;
   expected.identity =
       "weights: 00112233445566778899aabbccddeeff\nstrategy: memory 1\nmemory.update: segment\n";
@@ -254,9 +301,11 @@ TEST_CASE("the snapshot of format version 1 in tests/golden loads, and is still 
   expected.tail = {1, 42, 95};
   expected.tensors = {{"blk.0.attn_k", 2, 3, {1.0f, -2.5f, 0.0f, 3.25f, 1e-30f, 1e30f}},
                       {"blk.0.mem_raw", 1, 2, {0.5f, -0.5f}}};
-  check_equal(expected, decode_snapshot(bytes));
-  const Bytes written = encode_snapshot(expected);
-  CHECK(std::equal(written.begin(), written.end(), bytes.begin(), bytes.end()));
+  check_equal(expected, decode_snapshot(golden_snapshot("version1.snapshot")));
+  expected.values = {{"documents", "fables.txt"}, {"engine.segment_start", int64_t{4294967296}}};
+  const Bytes newest = golden_snapshot("version2.snapshot");
+  check_equal(expected, decode_snapshot(newest));
+  CHECK(encode_snapshot(expected) == newest);
 }
 
 TEST_CASE("a difference of identities is told in one sentence, the first lines first") {

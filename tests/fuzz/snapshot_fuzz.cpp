@@ -21,12 +21,12 @@ void append(Bytes& bytes, T value) {
   bytes.insert(bytes.end(), raw, raw + sizeof(T));
 }
 
-// A one-chunk file around the payload.
-Bytes framed(std::span<const std::byte> payload) {
+// A one-chunk file of that format version around the payload.
+Bytes framed(std::span<const std::byte> payload, uint32_t version) {
   Bytes file;
   for (int byte : {0x89, 0x50, 0x44, 0x4d, 0x0d, 0x0a, 0x1a, 0x0a})
     append(file, static_cast<uint8_t>(byte));
-  append(file, uint32_t{1});
+  append(file, version);
   append(file, uint32_t{0});
   append(file, uint32_t{0});
   append(file, static_cast<uint32_t>(payload.size()));
@@ -52,6 +52,7 @@ void decode(std::span<const std::byte> bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));
   decode(bytes);
-  if (size < (1u << 20) - 16) decode(framed(bytes));
+  if (size < (1u << 20) - 16)
+    for (const uint32_t version : {1u, 2u}) decode(framed(bytes, version));
   return 0;
 }

@@ -15,23 +15,10 @@
 
 #include "core/api/graph.hpp"
 #include "core/api/kernel.h"
+#include "core/api/model_info.hpp"
 #include "core/api/options.hpp"
 
 namespace perdure {
-
-// What a strategy may know of the model. Names are Hugging Face's where it has one.
-struct ModelInfo {
-  int64_t hidden_size = 0;
-  int64_t num_hidden_layers = 0;
-  int64_t num_attention_heads = 0;
-  int64_t num_key_value_heads = 0;
-  int64_t head_size = 0;
-  int64_t vocab_size = 0;
-  int64_t train_length = 0;  // tokens the model was trained at (max_position_embeddings)
-  int64_t mem_len = 0;       // rows of the trained initial memory; 0 = the model has no memory
-  double rope_theta = 10000.0;
-  double rms_norm_eps = 1e-5;
-};
 
 // Facts a strategy states about itself.
 struct Traits {

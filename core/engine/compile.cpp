@@ -93,10 +93,21 @@ const std::string& Engine::Impl::identity() const {
   return known_identity;
 }
 
+void Engine::Impl::add_architecture_operations() {
+  const Architecture& architecture = find_architecture(model.spec().architecture);
+  if (architecture.operations != nullptr)
+    for (auto& operation : architecture.operations()) operations.add(std::move(operation));
+  if (architecture.kernels == nullptr) return;
+  const auto kernels = architecture.kernels();
+  own_kernels.push_back({"architecture." + model.spec().architecture, "an architecture",
+                         read_kernels(kernels.data(), kernels.size())});
+}
+
 // Collects what the strategies state: tensors, extra rows, operations and kernels, phases.
 void Engine::Impl::gather_declarations() {
   std::vector<StateSpec> specs;
   std::vector<const AttentionPlugin*> registered;
+  add_architecture_operations();
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
     for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));

@@ -28,8 +28,8 @@ struct ConfiguredStrategy {
   std::unique_ptr<AttentionStrategy> strategy;
 };
 
-// Where the user names no strategy: the one that the model was trained for, and in a model with
-// memory in some layers only, `full` for the others.
+// Where the user names no strategy: the one that the model was trained for, and another one in
+// layers that were trained for that.
 void choose_as_trained(Settings& settings, const Model& model);
 
 // Creates the strategies of all layers: the main one first, then the overrides in
@@ -119,6 +119,7 @@ struct Engine::Impl {
        std::optional<Model> given);
 
   // Construction, in this order (compile.cpp).
+  void add_architecture_operations();
   void gather_declarations();
   void check_source(const ExtraRows& extra) const;
   void build_graphs();

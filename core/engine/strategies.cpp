@@ -6,19 +6,17 @@
 
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
+#include "core/model/architectures/architecture.hpp"
 
 namespace perdure {
 namespace {
 
-// Options that are a model's own are the defaults of the strategy's options of that name.
+// Options that are the model's own stand in for the defaults of a strategy that knows them.
 void add_model_options(StrategyChoice& choice, std::span<const OptionSpec> schema,
-                       const Model& model) {
-  const std::string name = "key_norm";
-  const auto& args = model.spec().llama2rnn_args;
-  const auto given = args.find(name);
-  if (given == args.end() || (given->second != "true" && given->second != "1")) return;
-  if (std::any_of(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; }))
-    choice.options.try_emplace(name, RawOption{"true", {"the model's options"}});
+                       const ModelSpec& spec) {
+  for (const auto& [name, value] : spec.strategy_options)
+    if (std::any_of(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; }))
+      choice.options.try_emplace(name, RawOption{value, {"the model's options"}});
 }
 
 ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
@@ -31,7 +29,7 @@ ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
                   [](const OptionSpec& s) { return s.name == "eval_length"; }))
     choice.options["eval_length"] = {std::to_string(settings.attention.eval_length),
                                      {"attention.eval_length"}};
-  add_model_options(choice, schema, model);
+  add_model_options(choice, schema, model.spec());
   ConfiguredStrategy result;
   result.plugin = &plugin;
   result.options = resolve_options(choice, schema, "attention." + choice.strategy);
@@ -48,6 +46,21 @@ std::string value_text(const OptionValue& value) {
   return out.str();
 }
 
+// Lines that only a model of another form than llama2.c's has, so that memories of those fit still.
+void add_uncommon_identity(std::ostringstream& out, const ModelInfo& info) {
+  const auto add = [&](std::string_view name, auto value, auto common) {
+    if (value != common) out << name << ": " << value_text(OptionValue(value)) << "\n";
+  };
+  add("head size", info.head_size, info.hidden_size / info.num_attention_heads);
+  add("value head size", info.size_of_values(), info.head_size);
+  add("score scale", info.score_scale, 0.0);
+  add("score soft cap", info.score_soft_cap, 0.0);
+  add("rotary size", info.rotated_size(), info.head_size);
+  if (info.rotation_order == RotationOrder::kHalves) out << "rotation order: halves\n";
+  for (const auto& [name, value] : info.sizes) out << name << ": " << value << "\n";
+  for (const auto& [name, value] : info.reals) out << name << ": " << value_text(value) << "\n";
+}
+
 // How the model reads its weights: numbers that shapes do not tell.
 void add_model_identity(std::ostringstream& out, const ModelSpec& spec) {
   out << "architecture: " << spec.architecture << "\n";
@@ -56,6 +69,7 @@ void add_model_identity(std::ostringstream& out, const ModelSpec& spec) {
   out << "rope theta: " << value_text(spec.info.rope_theta) << "\n";
   out << "norm eps: " << value_text(spec.info.rms_norm_eps) << "\n";
   out << "train length: " << spec.info.train_length << "\n";
+  add_uncommon_identity(out, spec.info);
 }
 
 // Extra rows pass through every layer, and only the strategy that asked for them knows what they
@@ -100,18 +114,12 @@ void check_window(const ConfiguredStrategy& s, const Traits& traits) {
 void choose_as_trained(Settings& settings, const Model& model) {
   auto& [choice, overrides, eval_length] = settings.attention;
   if (!choice.strategy.empty()) return;
-  const int64_t n_layers = model.spec().info.num_hidden_layers;
-  LayerOverride plain{{}, {"full", {}, {"the model"}}};
-  for (int64_t layer = 0; layer < n_layers; ++layer)
-    if (!model.find("blk." + std::to_string(layer) + ".mem_init")) plain.layers.push_back(layer);
-  if (model.find("blk.0.lstm_h")) {
-    choice.strategy = "chunk_lstm";
-  } else if (static_cast<int64_t>(plain.layers.size()) == n_layers) {
-    choice.strategy = "full";
-  } else {
-    choice.strategy = "memory";
-    if (overrides.empty() && !plain.layers.empty()) overrides.push_back(std::move(plain));
-  }
+  const TrainedStrategy trained =
+      find_architecture(model.spec().architecture).trained_strategy(model);
+  choice.strategy = trained.strategy;
+  if (!overrides.empty()) return;
+  for (const auto& [layers, strategy] : trained.others)
+    overrides.push_back({layers, {strategy, {}, {"the model"}}});
 }
 
 std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, const Model& model,

@@ -32,10 +32,13 @@ struct Weight {
 };
 
 struct ModelSpec {
-  std::string architecture = "llama";
+  std::string architecture = "llama";  // core/model/architectures
   std::string format;  // "llama2.c v0", "llama2Rnn v2", "safetensors", ... for people
   ModelInfo info;
   int64_t intermediate_size = 0;  // width of the feed-forward
+  // Options that are the model's own, such as its rope_scaling: they take the place of the defaults
+  // of a strategy's options of these names, values as in YAML.
+  std::map<std::string, std::string> strategy_options;
   // What a safetensors model's JSON said under llama2Rnn's own names, verbatim scalars as text
   // ("extend_method" -> "memlayer1_interpolation"); empty for .bin files.
   std::map<std::string, std::string> llama2rnn_args;
@@ -62,13 +65,18 @@ struct ModelSpec {
 //   mem_ffn_gate.weight [h, d]      mem_ffn_up.weight [h, d]   mem_ffn_down.weight [d, h]
 //   mem_k.weight, mem_v.weight [kv, d]    absent: attn_k and attn_v serve the memory too
 //
+// Where the architecture has them, beside any `X.weight` [out, in] its `X.bias` [1, out], and norms
+// of the heads of queries and keys, one head's values repeated for all of them:
+//
+//   attn_q_norm.weight [1, heads * head_size]    attn_k_norm.weight [1, kv]
+//
 // ChunkLSTM, in the place of attn_q, attn_k and attn_v:
 //
 //   lstm_h, lstm_c [M, d]           lstm_reduce [M, M], not yet masked to its lower triangle
 //   lstm_{ii,hi,if,hf,ig,hg,io,ho}.weight [d, d]
 //
-// Norms, mem_init and the three LSTM states are F32 in every model; matrices are F32, F16, BF16 or
-// Q80. A weight that the model's options leave unused is not listed.
+// Norms, biases, mem_init and the three LSTM states are F32 in every model; matrices are F32, F16,
+// BF16 or Q80. A weight that the model's options leave unused is not listed.
 class Model {
  public:
   // Maps and validates a file. `.safetensors` needs the JSON of the same name beside it.

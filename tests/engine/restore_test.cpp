@@ -304,3 +304,13 @@ TEST_CASE("a configuration as long as one may be can be saved") {
   Session session = engine.new_session();
   CHECK_NOTHROW(session.restore(session.snapshot()));
 }
+
+TEST_CASE("the identity of a llama2Rnn model is the one that stands in memories of the first day") {
+  Engine engine(golden_settings(kModel), linked_plugins());
+  std::string lines = engine.identity();
+  lines = lines.substr(0, lines.find("layers "));
+  CHECK(lines ==
+        "weights: 29fe295a394da607b60fbfe31b3a5770"
+        "\narchitecture: llama\nheads: 4\nkey-value heads: 4\nrope theta: 10000\n"
+        "norm eps: 1.0000000000000001e-05\ntrain length: 64\ntokenizer: none\n");
+}

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Architectures: how a model's blocks become a graph. The mixing of tokens inside a block is the
-// strategy's; residual stream, norms, feed-forward and classifier are here.
+// Architectures: what a family of models is, one file each and one line of the table in
+// architecture.cpp. An entry reads metadata, says which strategy its models were trained for and
+// makes a graph of their blocks. The mixing of tokens inside a block is the strategy's; residual
+// stream, norms, feed-forward and classifier are the architecture's.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/graph.hpp"
+#include "core/api/kernel.h"
+#include "core/model/architectures/metadata.hpp"
 #include "core/model/model.hpp"
 
 namespace perdure {
@@ -25,8 +31,49 @@ struct StrategyNodes {
   std::vector<std::string> sources = {};
 };
 
-// Puts the step graph of `spec` into `graph`; its output is "logits" [outputs, vocab_size] F32.
-// Errors: Error for an unknown architecture or a missing weight.
+// The strategy that a model was trained for, and for layers that were trained for another, theirs.
+struct TrainedStrategy {
+  struct Layers {
+    std::vector<int64_t> layers;
+    std::string strategy;
+  };
+
+  std::string strategy;
+  std::vector<Layers> others = {};
+};
+
+// An entry. Functions are pure unless they say otherwise; any thread.
+struct Architecture {
+  // The first is its own (ModelSpec::architecture); the others are what files call it:
+  // general.architecture of GGUF, `architectures` of config.json.
+  std::vector<std::string_view> names;
+  // Beginnings of tensor names that only this family has, as its files have them.
+  std::vector<std::string_view> tensor_prefixes;
+  // Fills spec.info and spec.intermediate_size. Errors: Error with the metadata's place and key.
+  void (*read)(const Metadata& metadata, ModelSpec& spec) = nullptr;
+  TrainedStrategy (*trained_strategy)(const Model& model) = nullptr;
+  // Puts the step graph into `graph`; its output is "logits" [outputs, vocab_size] F32. `sources`:
+  // the values of strategies.sources. Errors: Error for a missing weight.
+  void (*build_step)(GraphBuilder& graph, const ModelSpec& spec, const StrategyNodes& strategies,
+                     const std::vector<Value>& sources) = nullptr;
+  // Operations that its blocks need and nobody else has, each with a scalar kernel at least.
+  std::vector<Operation> (*operations)() = nullptr;
+  std::span<const perdure_kernel> (*kernels)() = nullptr;
+};
+
+// All of them. The table lives for ever.
+std::span<const Architecture> architectures();
+// By any of its names. Errors: Error that lists the known ones.
+const Architecture& find_architecture(std::string_view name);
+// By the names of a file's tensors; nullptr if no family has names like these.
+const Architecture* recognise_architecture(std::span<const std::string_view> tensor_names);
+
+// What the architecture of that name makes of metadata; `format` is for people. Errors: as
+// find_architecture, as Architecture::read.
+ModelSpec read_spec(std::string_view architecture, const Metadata& metadata, std::string format);
+
+// Puts the step graph of `spec` into `graph`. Errors: Error for an unknown architecture or a
+// missing weight.
 void build_step(GraphBuilder& graph, const ModelSpec& spec, const StrategyNodes& strategies);
 
 }  // namespace perdure

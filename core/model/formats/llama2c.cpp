@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/base/checked.hpp"
+#include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 
 namespace perdure {
@@ -198,19 +199,17 @@ const char* format_name(Llama2cKind kind) {
   return "";
 }
 
-ModelSpec spec_of(const Llama2cHeader& h) {
-  ModelSpec spec;
-  spec.format = format_name(h.kind);
-  spec.intermediate_size = h.hidden_dim;
-  spec.info = {.hidden_size = h.dim,
-               .num_hidden_layers = h.n_layers,
-               .num_attention_heads = h.n_heads,
-               .num_key_value_heads = h.n_kv_heads,
-               .head_size = h.head_size(),
-               .vocab_size = h.vocab_size,
-               .train_length = h.seq_len,
-               .mem_len = h.mem_len};
-  return spec;
+ModelSpec spec_of(const Llama2cHeader& h, const std::string& path) {
+  Metadata m(path);
+  m.set("hidden_size", h.dim);
+  m.set("intermediate_size", h.hidden_dim);
+  m.set("num_hidden_layers", h.n_layers);
+  m.set("num_attention_heads", h.n_heads);
+  m.set("num_key_value_heads", h.n_kv_heads);
+  m.set("vocab_size", h.vocab_size);
+  m.set("max_position_embeddings", h.seq_len);
+  if (h.mem_len > 0) m.set("memory_length", h.mem_len);
+  return read_spec("llama", m, format_name(h.kind));
 }
 
 }  // namespace
@@ -224,7 +223,7 @@ Model read_llama2c(std::span<const std::byte> bytes, const std::string& path) {
   Cursor cursor(bytes, path,
                 header.kind == Llama2cKind::kV0 ? kLlama2cV0HeaderBytes : kLlama2cHeaderBytes);
   ModelBuilder builder;
-  builder.spec() = spec_of(header);
+  builder.spec() = spec_of(header, path);
   for (const Llama2cTensor& tensor : llama2c_layout(header)) {
     const Weight weight = take_weight(cursor, tensor, header.group_size);
     if (!tensor.name.empty()) builder.add(tensor.name, weight);

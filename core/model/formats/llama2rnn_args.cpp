@@ -8,6 +8,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/json/json_walk.hpp"
+#include "core/model/architectures/architecture.hpp"
 
 namespace perdure {
 namespace {
@@ -91,35 +92,36 @@ int64_t Llama2RnnArgs::hidden_size_of(int64_t dim) const {
   return size("hidden_dim", (8 * dim / 3 + multiple - 1) / multiple * multiple);
 }
 
-ModelSpec Llama2RnnArgs::spec() const {
-  ModelSpec spec;
-  spec.format = "safetensors";
-  spec.llama2rnn_args = values_;
-  ModelInfo& info = spec.info;
-  info.hidden_size = size("dim");
-  info.num_hidden_layers = size("n_layers");
-  info.num_attention_heads = size("n_heads");
-  info.num_key_value_heads = size("n_kv_heads", info.num_attention_heads);
-  info.vocab_size = size("vocab_size");
-  info.train_length = size("max_seq_len", 2048);
-  info.rope_theta = positive_real("theta", 10000.0);
-  info.rms_norm_eps = positive_real("norm_eps", 1e-5);
-  spec.intermediate_size = hidden_size_of(info.hidden_size);
-
-  if (info.num_hidden_layers > kMostLayers)
+void Llama2RnnArgs::check_sizes() const {
+  const int64_t dim = size("dim"), heads = size("n_heads");
+  if (size("n_layers") > kMostLayers)
     fail("n_layers", "is more than " + std::to_string(kMostLayers));
-  if (info.hidden_size % info.num_attention_heads != 0) fail("n_heads", "does not divide dim");
-  info.head_size = info.hidden_size / info.num_attention_heads;
-  if (info.head_size % 2 != 0) fail("n_heads", "makes the head size dim / n_heads odd");
-  if (info.num_attention_heads % info.num_key_value_heads != 0)
-    fail("n_kv_heads", "does not divide n_heads");
-
+  if (dim % heads != 0) fail("n_heads", "does not divide dim");
+  if (dim / heads % 2 != 0) fail("n_heads", "makes the head size dim / n_heads odd");
+  if (heads % size("n_kv_heads", heads) != 0) fail("n_kv_heads", "does not divide n_heads");
   const std::string type = text("attention_type", "attention");
-  if (type == "memory_attention" || type == "LSTM") {
-    info.mem_len = size("memseqlen", 128);
-  } else if (type != "attention") {
+  if (type != "attention" && type != "memory_attention" && type != "LSTM")
     fail("attention_type", "is '" + type + "'; known are attention, memory_attention and LSTM");
-  }
+}
+
+ModelSpec Llama2RnnArgs::spec() const {
+  check_sizes();
+  Metadata m(path_);
+  m.set("hidden_size", size("dim"));
+  m.set("intermediate_size", hidden_size_of(size("dim")));
+  m.set("num_hidden_layers", size("n_layers"));
+  m.set("num_attention_heads", size("n_heads"));
+  m.set("num_key_value_heads", size("n_kv_heads", size("n_heads")));
+  m.set("vocab_size", size("vocab_size"));
+  m.set("max_position_embeddings", size("max_seq_len", 2048));
+  m.set("rope_theta", positive_real("theta", 10000.0));
+  m.set("rms_norm_eps", positive_real("norm_eps", 1e-5));
+  if (text("attention_type", "attention") != "attention")
+    m.set("memory_length", size("memseqlen", 128));
+  ModelSpec spec = read_spec("llama", m, "safetensors");
+  if (text("key_norm", "false") == "true" || text("key_norm", "false") == "1")
+    spec.strategy_options["key_norm"] = "true";
+  spec.llama2rnn_args = values_;
   return spec;
 }
 

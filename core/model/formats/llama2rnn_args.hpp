@@ -33,6 +33,7 @@ class Llama2RnnArgs {
   int64_t size(const std::string& name, int64_t otherwise = 0) const;
   double positive_real(const std::string& name, double otherwise) const;
   int64_t hidden_size_of(int64_t dim) const;
+  void check_sizes() const;
 
   std::string path_;
   std::map<std::string, std::string> values_;

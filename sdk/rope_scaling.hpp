@@ -24,7 +24,7 @@
 namespace perdure {
 
 struct RopeScaling {
-  std::vector<float> frequencies;  // [sets(), head_size / 2]
+  std::vector<float> frequencies;  // [sets(), rotated size / 2]
   // Of every set but the first, the first place whose row turns by it.
   std::vector<int64_t> first_places;
   double divisor = 1.0;      // of places
@@ -43,7 +43,7 @@ class RopeScalingReader {
                     int64_t train_length, int64_t n_places)
       : options_(options),
         form_(options.text("rope_scaling")),
-        head_size_(model.head_size),
+        head_size_(model.rotated_size()),
         theta_(theta),
         train_length_(train_length),
         n_places_(n_places) {}
@@ -52,11 +52,6 @@ class RopeScalingReader {
   RopeScaling read() {
     refuse_idle_scaling_parameters(options_);
     fill();
-    for (const float f : result_.frequencies)
-      if (!std::isfinite(f) || f <= 0)
-        throw UsageError(
-            "attention.rope_theta and attention.rope_scaling make rotations that leave the range "
-            "of F32; choose a theta and a factor nearer to 1");
     return std::move(result_);
   }
 
@@ -100,6 +95,11 @@ class RopeScalingReader {
   }
 
   void use(const std::vector<float>& frequencies) {
+    for (const float f : frequencies)
+      if (!std::isfinite(f) || f <= 0)
+        throw UsageError(
+            "attention.rope_theta and attention.rope_scaling make rotations that leave the range "
+            "of F32; choose a theta and a factor nearer to 1");
     result_.frequencies.insert(result_.frequencies.end(), frequencies.begin(), frequencies.end());
   }
 
@@ -201,7 +201,7 @@ class RopeScalingReader {
 
   const Options& options_;
   std::string form_;
-  int64_t head_size_;
+  int64_t head_size_;  // what of it rotates
   double theta_;
   int64_t train_length_, n_places_;
   RopeScaling result_;

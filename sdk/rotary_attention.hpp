@@ -17,14 +17,10 @@
 #include "core/api/operations.hpp"
 #include "core/api/options.hpp"
 #include "core/api/strategy.hpp"
+#include "sdk/projections.hpp"
 #include "sdk/rope_scaling.hpp"
 
 namespace perdure {
-
-// "blk.3.attn_k": the name of a layer's weight or state.
-inline std::string layer_name(int64_t layer, const char* what) {
-  return "blk." + std::to_string(layer) + "." + what;
-}
 
 // `attention.eval_length`, which the core hands to every strategy.
 inline OptionSpec eval_length_option() {
@@ -87,7 +83,7 @@ struct RotaryOptions {
 // Rotation as the model was trained, and nothing else.
 inline RotaryOptions trained_rotation(const ModelInfo& model) {
   RotaryOptions o;
-  o.scaling.frequencies = rope_frequencies(model.head_size, model.rope_theta);
+  o.scaling.frequencies = rope_frequencies(model.rotated_size(), model.rope_theta);
   return o;
 }
 
@@ -129,21 +125,55 @@ inline int64_t most_xpos_places(double lambda) {
   return static_cast<int64_t>(std::min(kMany, kLargestExponent / std::log1p(1.0 / lambda)));
 }
 
-// Applies angles [rows, head_size] to x [rows, heads * head_size]; op::rope if nothing else is
-// asked for.
+// Applies angles [rows, rotary] to x [rows, heads * head_size].
 using Turn = std::function<Value(GraphBuilder& g, Value x, Value angles)>;
 
-inline Value turn_pairs(GraphBuilder& g, Value x, Value angles) { return op::rope(g, x, angles); }
+// Which columns of a head turn, and which of them together.
+inline op::RopeForm rope_form(const ModelInfo& model) {
+  return {.halves = model.rotation_order == RotationOrder::kHalves, .head_size = model.head_size};
+}
+
+// The plain rotation.
+inline Turn turn_pairs(const op::RopeForm& form) {
+  return [form](GraphBuilder& g, Value x, Value angles) { return op::rope(g, x, angles, form); };
+}
+
+// For options that know adjacent pairs of whole heads only, as `attend` turns keys on reading.
+// Errors: UsageError for a model with another rotation.
+inline void check_adjacent_pairs(const ModelInfo& model) {
+  if (model.rotation_order == RotationOrder::kHalves || model.rotated_size() != model.head_size)
+    throw UsageError(
+        "this model rotates its heads by halves or in part; attention.positions: reindexed, "
+        "attention.rope_scaling: dynamic and longrope, and the rare forms of rotation know "
+        "adjacent pairs of whole heads only");
+}
 
 // The nodes that make queries and keys of a layer. Places are I64 [rows, 1].
 class RotaryProjections {
  public:
-  RotaryProjections(const ModelInfo& model, const RotaryOptions& options, Turn turn = turn_pairs)
-      : model_(model), options_(options), turn_(std::move(turn)) {}
+  // `turn`, if given, takes the place of a rotation in the model's form. Errors: UsageError for a
+  // model that attends in a way that these nodes do not have.
+  RotaryProjections(const ModelInfo& model, const RotaryOptions& options, Turn turn = {})
+      : model_(model),
+        options_(options),
+        turn_(turn ? std::move(turn) : turn_pairs(rope_form(model))) {
+    check_model();
+  }
 
-  // Queries [rows, heads * head_size] of x, neither rotated nor scaled.
+  // Queries [rows, heads * head_size] of x, not rotated. Their scale is that of the model's scores
+  // over the one that `attend` applies.
   Value raw_query(GraphBuilder& g, int64_t layer, Value x) const {
-    return op::mat_mul(g, x, g.weight(layer_name(layer, "attn_q.weight")));
+    const Value q = project_heads(g, model_, layer, "attn_q", x);
+    if (model_.score_scale == 0.0) return q;
+    const double scale = model_.score_scale * std::sqrt(static_cast<double>(model_.head_size));
+    const std::vector<float> row(static_cast<size_t>(model_.query_columns()),
+                                 static_cast<float>(scale));
+    return op::mul_row(g, q, g.constant("score_scale", 1, model_.query_columns(), row));
+  }
+
+  // Keys [rows, kv_heads * head_size] of x by the weight `name`, not rotated.
+  Value raw_key(GraphBuilder& g, int64_t layer, Value x, const char* name = "attn_k") const {
+    return project_heads(g, model_, layer, name, x);
   }
 
   // Queries rotated at `index`, and scaled as those of a row at `place`.
@@ -163,9 +193,10 @@ class RotaryProjections {
     return normed(g, options_.rotates ? turn_(g, raw, angles(g, index, -1)) : raw);
   }
 
-  // Keys of x by the projection `weight`, rotated at `place`.
-  Value key(GraphBuilder& g, Value weight, Value x, Value place) const {
-    return rotated_key(g, op::mat_mul(g, x, weight), place);
+  // Keys of x, rotated at `place`.
+  Value key(GraphBuilder& g, int64_t layer, Value x, Value place,
+            const char* name = "attn_k") const {
+    return rotated_key(g, raw_key(g, layer, x, name), place);
   }
 
   // The same without rotation: a norm that rotation does not change.
@@ -176,7 +207,7 @@ class RotaryProjections {
   Value angles(GraphBuilder& g, Value index, int64_t xpos_sign) const {
     const RopeScaling& s = options_.scaling;
     const Value frequencies = g.constant(constant_name("rope_frequencies"), s.sets(),
-                                         model_.head_size / 2, s.frequencies);
+                                         model_.rotated_size() / 2, s.frequencies);
     const op::AngleRule rule{.divisor = s.divisor,
                              .xpos_lambda = options_.xpos,
                              .xpos_sign = options_.xpos != 0.0 ? xpos_sign : 0,
@@ -203,8 +234,9 @@ class RotaryProjections {
   }
 
   // Rotations of places 0 .. count - 1, [count, head_size] as cos, sin pairs, for `attend` to
-  // rotate keys by. Requires: one set of frequencies.
+  // rotate keys by. Requires: one set of frequencies. Errors: as check_adjacent_pairs.
   Value angle_table(GraphBuilder& g, int64_t count) const {
+    check_adjacent_pairs(model_);
     std::vector<float> table;
     for (int64_t p = 0; p < count; ++p)
       for (const float frequency : options_.scaling.frequencies) {
@@ -219,6 +251,15 @@ class RotaryProjections {
   const ModelInfo& model() const { return model_; }
 
  private:
+  void check_model() const {
+    const auto refuse = [](const std::string& what) {
+      throw UsageError("this model " + what + ", which no attention strategy here can do");
+    };
+    if (model_.score_soft_cap != 0.0) refuse("caps its attention scores");
+    if (model_.size_of_values() != model_.head_size)
+      refuse("has values of another size than its keys");
+  }
+
   Value normed(GraphBuilder& g, Value k) const {
     constexpr double kEps = 1e-5;  // of the original, whatever the model's own norms use
     return options_.key_norm ? op::rms_norm(g, k, {}, kEps, model_.head_size) : k;

@@ -86,7 +86,7 @@ class ParallelProof final : public AttentionStrategy {
   }
 
   Value key(GraphBuilder& g, int64_t layer, Value x, Value place) const {
-    return projections_.key(g, weight(g, layer, "attn_k.weight"), x, place);
+    return projections_.key(g, layer, x, place);
   }
 
   static Value value(GraphBuilder& g, int64_t layer, Value x) {

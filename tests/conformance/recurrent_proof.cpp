@@ -83,7 +83,7 @@ class RecurrentProof final : public AttentionStrategy {
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
+    const Value k = projections_.key(g, layer, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     op::state_write(g, k, keys, place, kAllRoles);
     op::state_write(g, v, values, place, kAllRoles);

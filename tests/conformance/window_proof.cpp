@@ -27,7 +27,7 @@ class WindowProof final : public AttentionStrategy {
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
     const Value place = op::row_index(g);
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
+    const Value k = projections_.key(g, layer, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     const Value mixed = op::attend(g, {q}, {{k, v, op::step_range(g)}}, model_.num_attention_heads,
                                    model_.num_key_value_heads);

@@ -92,8 +92,30 @@ class LlamaReference {
     return times(block + "ffn_down.weight", gate);
   }
 
+  // x by a weight, plus its bias if the model has one.
+  Vector project(const std::string& name, const Vector& x) const {
+    Vector y = times(name + ".weight", x);
+    if (model_.find(name + ".bias") != nullptr) add(y, weight(name + ".bias"));
+    return y;
+  }
+
+  // The same, each head normed if the model has a weight for that.
+  Vector project_heads(const std::string& name, const Vector& x) const {
+    Vector y = project(name, x);
+    const std::string norm_name = name + "_norm.weight";
+    if (model_.find(norm_name) == nullptr) return y;
+    const Vector w = weight(norm_name);
+    const auto n = static_cast<size_t>(info_.head_size);
+    for (size_t at = 0; at < y.size(); at += n) {
+      const auto first = y.begin() + static_cast<std::ptrdiff_t>(at);
+      const Vector head = norm({first, first + static_cast<std::ptrdiff_t>(n)}, "");
+      for (size_t i = 0; i < n; ++i) y[at + i] = head[i] * w[at + i];
+    }
+    return y;
+  }
+
   Vector angles(int64_t place) const {
-    Vector angles(static_cast<size_t>(info_.head_size / 2));
+    Vector angles(static_cast<size_t>(info_.rotated_size() / 2));
     for (size_t i = 0; i < angles.size(); ++i)
       angles[i] =
           static_cast<double>(place) *
@@ -101,13 +123,19 @@ class LlamaReference {
     return angles;
   }
 
-  static Vector rotated(Vector x, const Vector& angles) {
-    for (size_t i = 0; i < x.size(); i += 2) {
-      const double angle = angles[i / 2 % angles.size()];
-      const double x0 = x[i], x1 = x[i + 1];
-      x[i] = x0 * std::cos(angle) - x1 * std::sin(angle);
-      x[i + 1] = x0 * std::sin(angle) + x1 * std::cos(angle);
-    }
+  // Turns the first 2 * angles.size() values of each head.
+  Vector rotated(Vector x, const Vector& angles) const {
+    const bool halves = info_.rotation_order == RotationOrder::kHalves;
+    const auto head_size = static_cast<size_t>(info_.head_size);
+    for (size_t head = 0; head < x.size(); head += head_size)
+      for (size_t pair = 0; pair < angles.size(); ++pair) {
+        const size_t first = head + (halves ? pair : 2 * pair);
+        const size_t second = halves ? first + angles.size() : first + 1;
+        const double c = std::cos(angles[pair]), s = std::sin(angles[pair]);
+        const double x0 = x[first], x1 = x[second];
+        x[first] = x0 * c - x1 * s;
+        x[second] = x0 * s + x1 * c;
+      }
     return x;
   }
 
@@ -115,12 +143,12 @@ class LlamaReference {
     std::vector<Vector> queries, keys, values;
     for (const Vector& row : rows) {
       const Vector x = norm(row, block + "attn_norm.weight");
-      queries.push_back(times(block + "attn_q.weight", x));
-      keys.push_back(times(block + "attn_k.weight", x));
-      values.push_back(times(block + "attn_v.weight", x));
+      queries.push_back(project_heads(block + "attn_q", x));
+      keys.push_back(project_heads(block + "attn_k", x));
+      values.push_back(project(block + "attn_v", x));
     }
     for (size_t r = 0; r < rows.size(); ++r)
-      add(rows[r], times(block + "attn_output.weight", attend(queries[r], keys, values, sees(r))));
+      add(rows[r], project(block + "attn_output", attend(queries[r], keys, values, sees(r))));
   }
 
   Vector attend(const Vector& query, const std::vector<Vector>& keys,
@@ -142,7 +170,7 @@ class LlamaReference {
         double score = 0;
         for (size_t i = 0; i < head_size; ++i) score += q[s][at + i] * k[s][kv_at + i];
         score *= seen[s].temperature;
-        scores.push_back(std::exp(score / std::sqrt(static_cast<double>(head_size))));
+        scores.push_back(std::exp(score * info_.scale_of_scores()));
         sum += scores.back();
       }
       for (size_t s = 0; s < seen.size(); ++s)

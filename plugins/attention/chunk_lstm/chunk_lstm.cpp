@@ -57,8 +57,7 @@ class ChunkLstm final : public AttentionStrategy {
     const Value h = op::state_read(g, h_state, place);
     const Value c = op::state_read(g, c_state, place);
     const auto sum = [&](const char* of_x, const char* of_h) {
-      return op::add(g, op::mat_mul(g, x, weight(g, layer, of_x)),
-                     op::mat_mul(g, h, weight(g, layer, of_h)));
+      return op::add(g, project(g, layer, of_x, x), project(g, layer, of_h, h));
     };
     const Value input_gate = op::sigmoid(g, sum("lstm_ii", "lstm_hi"));
     const Value forget_gate = op::sigmoid(g, sum("lstm_if", "lstm_hf"));
@@ -70,14 +69,10 @@ class ChunkLstm final : public AttentionStrategy {
     const Value new_h = op::mul(g, output_gate, op::tanh(g, new_c));
     op::state_write(g, new_c, c_state, place);
     op::state_write(g, new_h, h_state, place);
-    return op::mat_mul(g, new_h, g.weight(layer_name(layer, "attn_output.weight")));
+    return project(g, layer, "attn_output", new_h);
   }
 
  private:
-  static Value weight(GraphBuilder& g, int64_t layer, const char* name) {
-    return g.weight(layer_name(layer, name) + ".weight");
-  }
-
   ModelInfo model_;
   std::vector<int64_t> layers_;
 };

@@ -21,6 +21,8 @@ class FullAttention final : public AttentionStrategy {
         options_(read_full_options(model, options)),
         rare_(options_.rare, options_.rotary),
         projections_(model, options_.rotary, rare_.turn()) {
+    if (options_.rare.freqs_abs || options_.rare.sum_cis || options_.rare.concat_pe)
+      check_adjacent_pairs(model);
     if (options_.rotary.scaling.sets() > 1)
       turned_keys_.emplace(model, options_.rotary.scaling, options_.max_length);
   }
@@ -34,7 +36,7 @@ class FullAttention final : public AttentionStrategy {
     for (const int64_t layer : layers_)
       for (const char* name : names)
         states.push_back({.name = layer_name(layer, name),
-                          .columns = model_.num_key_value_heads * model_.head_size,
+                          .columns = model_.key_columns(),
                           .growth = Growth::kAppended,
                           .rows = options_.max_length});
     return states;
@@ -44,8 +46,8 @@ class FullAttention final : public AttentionStrategy {
     const Value place = op::row_index(g), index = rare_.index(g, place);
     x = rare_.input(g, projections_, layer, x, place);
     const Value raw_q = projections_.raw_query(g, layer, x);
-    const Value raw_k = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_k.weight")));
-    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
+    const Value raw_k = projections_.raw_key(g, layer, x);
+    const Value v = project(g, layer, "attn_v", x);
     std::vector<Value> queries{projections_.rotated_query(g, raw_q, index, place)};
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
@@ -62,7 +64,7 @@ class FullAttention final : public AttentionStrategy {
                       place);
     }
     const Value mixed = attend(g, queries, keys, far_keys, values, place);
-    return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+    return project(g, layer, "attn_output", mixed);
   }
 
   bool depends_on(std::string_view option) const override {

@@ -137,6 +137,7 @@ Value RareRotary::index(GraphBuilder& g, Value place) const {
 }
 
 Turn RareRotary::turn() const {
+  if (!options_.freqs_abs && !options_.sum_cis) return {};
   return [absolute = options_.freqs_abs, sums = options_.sum_cis](GraphBuilder& g, Value x,
                                                                   Value angles) {
     if (absolute) angles = g.apply("absolute", {angles});

@@ -33,7 +33,7 @@ class RareRotary {
   // The place by which a row at `place` [rows, 1] is rotated.
   Value index(GraphBuilder& g, Value place) const;
 
-  // What RotaryProjections applies angles by.
+  // What RotaryProjections applies angles by; empty for the model's own rotation.
   Turn turn() const;
 
   // x [rows, d], or with concat_pe [rows, d + head_size]: x and the cosines and sines of its place.

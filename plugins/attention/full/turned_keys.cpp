@@ -23,6 +23,7 @@ void add_row(std::vector<float>& table, std::span<const float> frequencies, int6
 
 TurnedKeys::TurnedKeys(const ModelInfo& model, const RopeScaling& scaling, int64_t n_places)
     : head_size_(model.head_size) {
+  check_adjacent_pairs(model);
   const auto pairs = static_cast<size_t>(head_size_ / 2);
   for (size_t set = 0; set < static_cast<size_t>(scaling.sets()); ++set) {
     // Rows that turn by this set look at no key beyond themselves.

@@ -96,8 +96,7 @@ class MemoryAttention final : public AttentionStrategy {
   }
 
   std::vector<StateSpec> states() const override {
-    const int64_t d = model_.num_attention_heads * model_.head_size;
-    const int64_t kv = model_.num_key_value_heads * model_.head_size;
+    const int64_t d = model_.query_columns(), kv = model_.key_columns();
     std::vector<StateSpec> states;
     for (const int64_t layer : layers_) {
       states.push_back(memory_state(layer, "mem_raw", d));
@@ -117,14 +116,14 @@ class MemoryAttention final : public AttentionStrategy {
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
-    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
+    const Value k = projections_.key(g, layer, x, place);
+    const Value v = project(g, layer, "attn_v", x);
     op::state_write(g, k, keys, place);
     op::state_write(g, v, values, place);
     const Value mixed = op::attend(g, {q}, {{keys, values, op::window_range(g, place)}},
                                    model_.num_attention_heads, model_.num_key_value_heads);
     op::state_write(g, mixed, g.state(layer_name(layer, "mem_raw")), op::row_index(g, m));
-    return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+    return project(g, layer, "attn_output", mixed);
   }
 
   int64_t phase_rows(Phase phase) const override {
@@ -160,10 +159,8 @@ class MemoryAttention final : public AttentionStrategy {
       x = memory_blend(g, x, g.state(layer_name(layer, "mem_ema")), place, options_.ema,
                        options_.ema_every, options_.mem_len);
     x = transformed(g, layer, x);
-    const Value wk = weight_or(g, layer, "mem_k.weight", "attn_k.weight");
-    const Value wv = weight_or(g, layer, "mem_v.weight", "attn_v.weight");
-    const Value k = projections_.key(g, wk, x, place);
-    const Value v = op::mat_mul(g, x, wv);
+    const Value k = projections_.key(g, layer, x, place, own_or(g, layer, "mem_k", "attn_k"));
+    const Value v = project(g, layer, own_or(g, layer, "mem_v", "attn_v"), x);
     op::state_write(g, k, g.state(layer_name(layer, "attn_k")), place);
     op::state_write(g, v, g.state(layer_name(layer, "attn_v")), place);
   }
@@ -171,22 +168,22 @@ class MemoryAttention final : public AttentionStrategy {
   // What the model does with memory before projecting it: as much as it has weights for.
   Value transformed(GraphBuilder& g, int64_t layer, Value x) const {
     const double eps = model_.rms_norm_eps;
-    const auto has = [&](const char* what) { return g.has_weight(layer_name(layer, what)); };
-    const auto weight = [&](const char* what) { return g.weight(layer_name(layer, what)); };
-    if (has("mem_wm.weight")) x = op::mat_mul(g, x, weight("mem_wm.weight"));
-    if (has("mem_ffn_norm.weight")) {
-      const Value y = op::rms_norm(g, x, weight("mem_ffn_norm.weight"), eps);
-      const Value gate = op::silu(g, op::mat_mul(g, y, weight("mem_ffn_gate.weight")));
-      const Value up = op::mat_mul(g, y, weight("mem_ffn_up.weight"));
-      x = op::add(g, x, op::mat_mul(g, op::mul(g, gate, up), weight("mem_ffn_down.weight")));
+    const auto has = [&](const char* what) {
+      return g.has_weight(layer_name(layer, what) + ".weight");
+    };
+    if (has("mem_wm")) x = project(g, layer, "mem_wm", x);
+    if (has("mem_ffn_norm")) {
+      const Value normed = blocks::norm(g, layer_name(layer, "mem_ffn_norm"), x, eps);
+      x = op::add(g, x, blocks::gated_feed_forward(g, layer_name(layer, "mem_ffn_"), normed));
     }
-    if (has("mem_norm.weight")) x = op::rms_norm(g, x, weight("mem_norm.weight"), eps);
+    if (has("mem_norm")) x = blocks::norm(g, layer_name(layer, "mem_norm"), x, eps);
     return x;
   }
 
-  Value weight_or(GraphBuilder& g, int64_t layer, const char* name, const char* otherwise) const {
-    const std::string full = layer_name(layer, name);
-    return g.weight(g.has_weight(full) ? full : layer_name(layer, otherwise));
+  // The name of the memory's own projection, if the model has one.
+  static const char* own_or(GraphBuilder& g, int64_t layer, const char* name,
+                            const char* otherwise) {
+    return g.has_weight(layer_name(layer, name) + ".weight") ? name : otherwise;
   }
 
   ModelInfo model_;

@@ -39,7 +39,7 @@ class SlidingWindow final : public AttentionStrategy {
     for (const int64_t layer : layers_)
       for (const char* name : names)
         states.push_back({.name = layer_name(layer, name),
-                          .columns = model_.num_key_value_heads * model_.head_size,
+                          .columns = model_.key_columns(),
                           .growth = Growth::kRing,
                           .rows = window_,
                           .sinks = sinks_});
@@ -51,13 +51,13 @@ class SlidingWindow final : public AttentionStrategy {
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value raw_q = projections_.raw_query(g, layer, x);
-    const Value raw_k = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_k.weight")));
+    const Value raw_k = projections_.raw_key(g, layer, x);
     // The newest key is the last of the visible ones, and the query sits where it sits.
     const Value query_place = reindexed_ ? op::row_index(g, 0, 0, sinks_ + window_ - 1) : place;
     std::vector<Value> queries{projections_.rotated_query(g, raw_q, query_place, place)};
     const Value k = reindexed_ ? projections_.unrotated_key(g, raw_k)
                                : projections_.rotated_key(g, raw_k, place);
-    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
+    const Value v = project(g, layer, "attn_v", x);
     op::state_write(g, k, keys, place);
     op::state_write(g, v, values, place);
     Value far_keys;
@@ -67,7 +67,7 @@ class SlidingWindow final : public AttentionStrategy {
       op::state_write(g, distances_.far_key(g, projections_, raw_k, place), far_keys, place);
     }
     const Value mixed = attend(g, queries, keys, far_keys, values, place);
-    return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+    return project(g, layer, "attn_output", mixed);
   }
 
   bool depends_on(std::string_view option) const override {

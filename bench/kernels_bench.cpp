@@ -71,7 +71,7 @@ void add_product(const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w)
       if (rows == 256 && shape.n > 5632) continue;
       const int64_t group = shape.k == 288 ? 32 : 64;
       const double values = static_cast<double>(shape.k * shape.n);
-      const double bytes = values * static_cast<double>(element_bytes(w)) +
+      const double bytes = values * static_cast<double>(perdure_block_bytes(w)) +
                            (w == PERDURE_Q80 ? values * 4 / static_cast<double>(group) : 0);
       const std::string name = std::string(kernel.name) + "/" + std::to_string(shape.k) + "x" +
                                std::to_string(shape.n) + "/rows:" + std::to_string(rows);

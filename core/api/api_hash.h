@@ -4,6 +4,6 @@
 // is part of the build id (core/api/plugin.h).
 #pragma once
 
-#define PERDURE_API_HASH_attention "bb3553f0fe64d3a6"
+#define PERDURE_API_HASH_attention "142485ec53e78162"
 #define PERDURE_API_HASH_threads "4b01f20ba0731399"
 #define PERDURE_API_HASH_stores "396e724552b7b004"

@@ -72,7 +72,14 @@ class GraphBuilder {
   virtual Value weight(std::string_view name) = 0;
   virtual bool has_weight(std::string_view name) const = 0;
 
+  // Rows first .. first + count - 1 of a weight or constant, or so many of its columns: a value
+  // that shares its data. Fused projections and experts are cut so. Errors: Error if they lie
+  // beyond it, or if a group or block of quantised values would be cut in two.
+  virtual Value weight_rows(Value weight, int64_t first, int64_t count) = 0;
+  virtual Value weight_columns(Value weight, int64_t first, int64_t count) = 0;
+
   // A constant computed by the caller, [rows, columns] F32. Equal names must mean equal contents.
+  // Weights, constants and states have names of their own each.
   virtual Value constant(std::string_view name, int64_t rows, int64_t columns,
                          std::vector<float> data) = 0;
 

@@ -169,6 +169,9 @@ typedef struct perdure_call {
   void* queue;
 } perdure_call;
 
+// Stretches of keys that one `attend` may have.
+enum { PERDURE_MAX_KEY_RANGES = 8 };
+
 enum perdure_kernel_flag {
   // A row's bits may depend on the rows beside it, on the cut of the items or on the run. Such a
   // kernel is used only under `kernels.reproducible: false`.

@@ -36,7 +36,7 @@ perdure_tensor tensor_of(const Weight& w) {
   t.shape[0] = w.rows;
   t.shape[1] = w.columns;
   t.shape[2] = t.shape[3] = 1;
-  t.row_stride_bytes = w.columns * element_bytes(w.dtype);
+  t.row_stride_bytes = perdure_row_bytes(w.dtype, w.columns);
   t.data = const_cast<void*>(w.data);
   t.scales = const_cast<void*>(w.scales);
   t.group_size = w.group_size;
@@ -152,7 +152,18 @@ void Engine::Impl::check_source(const ExtraRows& extra) const {
                 extra.source + "', which has " + std::to_string(rows));
 }
 
+void Engine::Impl::check_activations() const {
+  const bool quantised = std::any_of(weights.begin(), weights.end(), [](const auto& named) {
+    return activation_type(named.second.dtype) != PERDURE_F32;
+  });
+  if (settings.kernels.activations == Activations::kQ8 && !quantised)
+    throw UsageError(
+        "kernels.activations is q8, but the model has no quantised weights to multiply 8-bit "
+        "activations with; use auto or f32");
+}
+
 void Engine::Impl::build_graphs() {
+  check_activations();
   std::vector<AttentionStrategy*> by_layer(
       static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)
@@ -277,10 +288,16 @@ void Engine::Impl::compile() {
 
 void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
                                  int64_t outputs) {
-  fuse_composites(graph.graph, operations,
-                  [&](const std::vector<std::string>& parts, const std::string& composite) {
-                    return chooser->fusion_allowed(parts, composite);
-                  });
+  std::string obstacle;
+  const size_t n_kept =
+      fuse_composites(graph.graph, operations,
+                      [&](const std::vector<std::string>& parts, const std::string& composite) {
+                        obstacle = chooser->fusion_obstacle(parts, composite);
+                        return obstacle.empty();
+                      });
+  if (n_kept > 0)
+    graph.note = std::to_string(n_kept) +
+                 " times silu and mul are not joined to silu_mul: " + obstacle + "\n";
   graph.plans.reserve(row_classes.size());
   for (const int64_t n : row_classes)
     graph.plans.emplace_back(graph.graph, n, std::min(outputs, n), *chooser, state_numbers, packed);

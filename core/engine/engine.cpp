@@ -68,9 +68,10 @@ std::string Engine::describe_graph(const std::string& graph, bool dot) const {
 }
 
 std::string Engine::describe_plan(const std::string& graph) const {
+  const CompiledGraph& compiled = graph_by_name(*impl_, graph);
   std::string text;
-  for (const Plan& plan : graph_by_name(*impl_, graph).plans) text += plan.describe();
-  return text;
+  for (const Plan& plan : compiled.plans) text += plan.describe();
+  return text + compiled.note;
 }
 
 int64_t Engine::weight_bytes_per_token() const {

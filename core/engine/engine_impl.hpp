@@ -51,6 +51,7 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
 struct CompiledGraph {
   Graph graph;
   std::vector<Plan> plans;
+  std::string note;  // for people: what was not fused, and why
 
   // The smallest plan that holds so many rows.
   Plan& plan_for(int64_t n_rows);
@@ -122,6 +123,7 @@ struct Engine::Impl {
   void add_architecture_operations();
   void gather_declarations();
   void check_source(const ExtraRows& extra) const;
+  void check_activations() const;
   void build_graphs();
   void check_classifier() const;
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Shape rules of core/api/operations/attention.hpp.
+#include "core/api/kernel.h"
 #include "core/graph/shape_rules.hpp"
 
 namespace perdure::rules {
@@ -14,7 +15,9 @@ Types state_read(const Types& in, const Attributes&) {
   return {rows_of(in[0].columns)};
 }
 
-Types state_write(const Types& in, const Attributes&) {
+Types state_write(const Types& in, const Attributes& attributes) {
+  if (integer("state_write", attributes, "roles", 1) < 0)
+    fail("state_write", "needs roles as a set of the bits 0 to 62", in);
   if (in.size() != 3 || !is_real_rows(in[0]) || in[0].kind != ValueKind::kRows ||
       !is_state(in[1], in[0].columns) || !is_index(in[2]))
     fail("state_write", "needs x [rows, n], a state with n columns and an index [rows, 1]", in);
@@ -32,6 +35,9 @@ Types attend(const Types& in, const Attributes& attributes) {
   const int64_t n_kv_heads = integer("attend", attributes, "n_kv_heads");
   const int64_t n_queries = integer("attend", attributes, "n_queries");
   const int64_t n_ranges = integer("attend", attributes, "n_ranges");
+  if (n_ranges > PERDURE_MAX_KEY_RANGES)
+    throw Error("[attend] takes at most " + std::to_string(PERDURE_MAX_KEY_RANGES) +
+                " stretches of keys, got " + std::to_string(n_ranges));
   const size_t n_fixed = static_cast<size_t>(n_queries + 3 * n_ranges);
   if (n_queries < 1 || n_queries > 2 || n_ranges < 1 || in.size() < n_fixed ||
       in.size() > n_fixed + 1)

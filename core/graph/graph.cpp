@@ -65,6 +65,28 @@ perdure_tensor f32_tensor(int64_t rows, int64_t columns, float* data) {
   return t;
 }
 
+std::string part_text(int64_t first, int64_t count) {
+  return std::to_string(first) + ":" + std::to_string(first + count);
+}
+
+void check_part(const ValueInfo& info, int64_t first, int64_t count, int64_t size,
+                const char* what) {
+  if (first < 0 || count < 1 || first > size || count > size - first)
+    throw Error("'" + info.name + "' has " + std::to_string(size) + " " + what + "; " +
+                std::to_string(count) + " from " + std::to_string(first) + " on are not in it");
+}
+
+// Lets `t` begin `bytes` later.
+void skip(const ValueInfo& info, perdure_tensor& t, int64_t bytes) {
+  t.data = static_cast<char*>(t.data) + bytes;
+  if (t.group_size == 0) return;
+  if (bytes % t.group_size != 0)
+    throw Error("a view of '" + info.name + "' would begin inside a group of " +
+                std::to_string(t.group_size) + " values");
+  t.scales =
+      static_cast<char*>(t.scales) + bytes / t.group_size * static_cast<int64_t>(sizeof(float));
+}
+
 }  // namespace
 
 void Graph::remove_node(size_t index) {
@@ -112,22 +134,60 @@ Value Builder::add_value(ValueInfo info) {
 }
 
 Value Builder::weight(std::string_view name) {
-  if (const auto it = named_.find(name); it != named_.end()) return it->second;
+  if (const auto it = weight_names_.find(name); it != weight_names_.end()) return it->second;
   const perdure_tensor* t = weights_(name);
   if (!t) throw Error("the model has no weight '" + std::string(name) + "'");
   const Value v = add_value({constant_type(*t), Origin::kWeight, std::string(name), *t});
-  named_.emplace(name, v);
+  weight_names_.emplace(name, v);
   return v;
 }
 
 bool Builder::has_weight(std::string_view name) const { return weights_(name) != nullptr; }
+
+const ValueInfo& Builder::viewable(Value weight) const {
+  const ValueInfo& info = graph_.info(weight);
+  if (info.type.kind != ValueKind::kConstant)
+    throw Error("only weights and constants have views; cut rows of the step with op::slice");
+  return info;
+}
+
+Value Builder::view(Value base, const perdure_tensor& tensor, const std::string& part) {
+  const std::string key = std::to_string(base.id) + part;
+  if (const auto it = views_.find(key); it != views_.end()) return it->second;
+  const ValueInfo& info = graph_.info(base);
+  const Value v = add_value({constant_type(tensor), info.origin, info.name + part, tensor});
+  views_.emplace(key, v);
+  return v;
+}
+
+Value Builder::weight_rows(Value weight, int64_t first, int64_t count) {
+  const ValueInfo& info = viewable(weight);
+  check_part(info, first, count, info.type.rows, "rows");
+  perdure_tensor t = info.tensor;
+  t.shape[0] = count;
+  skip(info, t, first * t.row_stride_bytes);
+  return view(weight, t, "[" + part_text(first, count) + "]");
+}
+
+Value Builder::weight_columns(Value weight, int64_t first, int64_t count) {
+  const ValueInfo& info = viewable(weight);
+  check_part(info, first, count, info.type.columns, "columns");
+  perdure_tensor t = info.tensor;
+  const int64_t together = t.group_size != 0 ? t.group_size : perdure_block_values(t.dtype);
+  if (first % together != 0 || count % together != 0)
+    throw Error("columns " + part_text(first, count) + " of '" + info.name +
+                "' cut its groups of " + std::to_string(together) + " values in two");
+  t.shape[1] = count;
+  skip(info, t, perdure_row_bytes(t.dtype, first));
+  return view(weight, t, "[:, " + part_text(first, count) + "]");
+}
 
 Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
                         std::vector<float> data) {
   if (static_cast<int64_t>(data.size()) != rows * columns)
     throw Error("the constant '" + std::string(name) + "' has " + std::to_string(data.size()) +
                 " values, not " + std::to_string(rows) + " x " + std::to_string(columns));
-  if (const auto it = named_.find(name); it != named_.end()) {
+  if (const auto it = constant_names_.find(name); it != constant_names_.end()) {
     if (graph_.info(it->second).owned != data)
       throw Error("two constants are called '" + std::string(name) + "'");
     return it->second;
@@ -137,17 +197,17 @@ Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
   info.tensor = f32_tensor(rows, columns, info.owned.data());
   info.type = constant_type(info.tensor);
   const Value v = add_value(std::move(info));
-  named_.emplace(name, v);
+  constant_names_.emplace(name, v);
   return v;
 }
 
 Value Builder::state(std::string_view name) {
-  if (const auto it = named_.find(name); it != named_.end()) return it->second;
+  if (const auto it = state_names_.find(name); it != state_names_.end()) return it->second;
   const auto type = states_.find(name);
   if (type == states_.end())
     throw Error("no strategy declares the state '" + std::string(name) + "'");
   const Value v = add_value({type->second, Origin::kState, std::string(name), {}});
-  named_.emplace(name, v);
+  state_names_.emplace(name, v);
   return v;
 }
 
@@ -225,7 +285,7 @@ Graph Builder::finish() {
   }
   std::reverse(kept.begin(), kept.end());
   graph_.nodes = std::move(kept);
-  named_.clear();
+  for (Names* names : {&weight_names_, &constant_names_, &state_names_, &views_}) names->clear();
   pure_.clear();
   return std::move(graph_);
 }

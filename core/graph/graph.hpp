@@ -67,6 +67,8 @@ class Builder final : public GraphBuilder {
 
   Value weight(std::string_view name) override;
   bool has_weight(std::string_view name) const override;
+  Value weight_rows(Value weight, int64_t first, int64_t count) override;
+  Value weight_columns(Value weight, int64_t first, int64_t count) override;
   Value constant(std::string_view name, int64_t rows, int64_t columns,
                  std::vector<float> data) override;
   Value state(std::string_view name) override;
@@ -82,6 +84,9 @@ class Builder final : public GraphBuilder {
 
  private:
   Value add_value(ValueInfo info);
+  // `base` seen through `tensor`; `part` names it for people and among the views of `base`.
+  Value view(Value base, const perdure_tensor& tensor, const std::string& part);
+  const ValueInfo& viewable(Value weight) const;
   const Operation& operation(std::string_view name) const;
   std::vector<ValueType> types_of(std::string_view operation, const std::vector<Value>& inputs);
   // The node's results, or those of an equal pure node.
@@ -92,8 +97,10 @@ class Builder final : public GraphBuilder {
   WeightLookup weights_;
   const StateTypes& states_;
   Graph graph_;
-  std::map<std::string, Value, std::less<>> named_;  // weights, constants and states in use
-  std::map<std::string, std::vector<Value>> pure_;   // results of nodes that may be shared
+  using Names = std::map<std::string, Value, std::less<>>;
+  Names weight_names_, constant_names_, state_names_;  // in use
+  Names views_;                                        // by number of the base and part
+  std::map<std::string, std::vector<Value>> pure_;     // results of nodes that may be shared
 };
 
 }  // namespace perdure

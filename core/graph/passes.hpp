@@ -9,17 +9,18 @@
 
 namespace perdure {
 
-// Puts `quantize` in front of every product with a quantised weight, one node per (value, group
-// size), so that products of the same input share it. Changes numbers: activations are rounded to 8
-// bit, as llama2.c's runq does.
+// Puts `quantize` in front of every product with a quantised weight, one node per (value, type,
+// group size), so that products of the same input share it. Changes numbers: activations are
+// rounded to 8 bit, as llama2.c's runq does.
 void quantize_activations(Graph& graph, const OperationTable& operations);
 
 // Replaces mul(silu(a), b) by the composite silu_mul(a, b) where nothing else reads the silu.
 // `allowed` is asked with the operations of the decomposition and the composite's name; false keeps
-// the parts.
+// the parts. Returns how many were kept for that reason.
 using FusionAllowed =
     std::function<bool(const std::vector<std::string>& parts, const std::string& composite)>;
-void fuse_composites(Graph& graph, const OperationTable& operations, const FusionAllowed& allowed);
+size_t fuse_composites(Graph& graph, const OperationTable& operations,
+                       const FusionAllowed& allowed);
 
 // The graph for people: one line per node.
 std::string to_text(const Graph& graph);

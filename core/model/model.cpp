@@ -81,7 +81,7 @@ void Model::replace(const std::string& name, const Weight& weight, std::vector<s
                     std::vector<float> scales) {
   const int64_t values = checked_mul(weight.rows, weight.columns, name.c_str());
   const int64_t groups = weight.group_size > 0 ? values / weight.group_size : 0;
-  if (checked_mul(values, element_bytes(weight.dtype), name.c_str()) !=
+  if (checked_mul(weight.rows, perdure_row_bytes(weight.dtype, weight.columns), name.c_str()) !=
           static_cast<int64_t>(data.size()) ||
       groups != static_cast<int64_t>(scales.size()))
     throw Error("weight " + name + " [" + std::to_string(weight.rows) + ", " +

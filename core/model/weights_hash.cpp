@@ -28,7 +28,7 @@ std::span<const std::byte> bytes_of(const void* data, int64_t size) {
 }
 
 std::span<const std::byte> data_of(const Weight& w) {
-  return bytes_of(w.data, w.size() * element_bytes(w.dtype));
+  return bytes_of(w.data, w.rows * perdure_row_bytes(w.dtype, w.columns));
 }
 
 std::span<const std::byte> scales_of(const Weight& w) {

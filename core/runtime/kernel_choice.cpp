@@ -165,18 +165,22 @@ ChosenKernel KernelChooser::choose(const perdure_node& node) const {
   throw Error("no loaded kernel takes " + describe(node));
 }
 
-bool KernelChooser::fusion_allowed(std::span<const std::string> parts,
-                                   const std::string& composite) const {
-  auto preference = [&](const std::string& op) {
+std::string KernelChooser::fusion_obstacle(std::span<const std::string> parts,
+                                           const std::string& composite) const {
+  const auto best = [&](const std::string& op) -> const Candidate* {
     const auto it = by_operation_.find(op);
-    return it == by_operation_.end() || it->second.empty() ? SIZE_MAX
-                                                           : it->second.front().preference;
+    return it == by_operation_.end() || it->second.empty() ? nullptr : &it->second.front();
   };
-  const size_t own = preference(composite);
-  if (own == SIZE_MAX) return false;
-  return std::all_of(parts.begin(), parts.end(), [&](const std::string& part) {
-    return !policy_.pin.contains(part) && own <= preference(part);
-  });
+  const Candidate* own = best(composite);
+  if (!own) return "no loaded kernel computes " + composite;
+  for (const std::string& part : parts) {
+    if (policy_.pin.contains(part)) return "kernels.pin names a kernel for " + part;
+    const Candidate* of_part = best(part);
+    if (of_part && of_part->preference < own->preference)
+      return describe(*of_part->set) + " is preferred and computes " + part + " but not " +
+             composite;
+  }
+  return "";
 }
 
 }  // namespace perdure

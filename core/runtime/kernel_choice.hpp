@@ -48,9 +48,10 @@ class KernelChooser {
   // does not take the node; Error if nothing does.
   ChosenKernel choose(const perdure_node& node) const;
 
-  // Whether a composite may stand for its parts: no part is pinned, and no part has a more
-  // preferred plugin.
-  bool fusion_allowed(std::span<const std::string> parts, const std::string& composite) const;
+  // Why a composite may not stand for its parts; empty if it may: no part is pinned, and no part
+  // has a more preferred plugin.
+  std::string fusion_obstacle(std::span<const std::string> parts,
+                              const std::string& composite) const;
 
  private:
   struct Candidate {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <tuple>
 #include <type_traits>
 #include <variant>
 
@@ -17,14 +18,15 @@ constexpr size_t kAlignment = 64;
 
 size_t aligned(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
 
-int64_t tensor_bytes(const perdure_tensor& t) {
-  const int64_t n = t.shape[0] * t.shape[1];
-  return n * element_bytes(t.dtype) + (t.group_size ? n / t.group_size * 4 : 0);
+int64_t value_bytes(const perdure_tensor& t) {
+  return t.shape[0] * perdure_row_bytes(t.dtype, t.shape[1]);
 }
 
-size_t data_bytes(const perdure_tensor& t) {
-  return aligned(static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+int64_t scale_bytes(const perdure_tensor& t) {
+  return t.group_size ? t.shape[0] * t.shape[1] / t.group_size * int64_t{sizeof(float)} : 0;
 }
+
+int64_t tensor_bytes(const perdure_tensor& t) { return value_bytes(t) + scale_bytes(t); }
 
 uint32_t value_kind(ValueKind kind) {
   switch (kind) {
@@ -110,6 +112,17 @@ class ArenaPlanner {
 
 }  // namespace
 
+PackedWeights::Key::Key(const perdure_kernel* k, uint32_t i, const perdure_tensor& t,
+                        std::vector<std::byte> p)
+    : kernel(k), input(i), weight(t), params(std::move(p)) {}
+
+auto PackedWeights::Key::all() const {
+  return std::tie(kernel, input, weight.data, weight.scales, weight.dtype, weight.shape[0],
+                  weight.shape[1], weight.row_stride_bytes, weight.group_size, params);
+}
+
+bool PackedWeights::Key::operator<(const Key& other) const { return all() < other.all(); }
+
 const void* PackedWeights::get(const ChosenKernel& chosen, const perdure_node& node,
                                uint32_t input) {
   const perdure_kernel& kernel = *chosen.kernel;
@@ -117,7 +130,7 @@ const void* PackedWeights::get(const ChosenKernel& chosen, const perdure_node& n
   if (!kernel.packed_bytes || node.inputs[input].kind != PERDURE_VALUE_CONSTANT) return nullptr;
   const size_t bytes = kernel.packed_bytes(&node, params, input);
   if (bytes == 0) return nullptr;
-  Buffer& buffer = buffers_[{&kernel, node.inputs[input].tensor.data}];
+  Buffer& buffer = buffers_[{&kernel, input, node.inputs[input].tensor, chosen.params}];
   if (buffer.size() == 0) {
     buffer = Buffer(bytes);
     size_bytes_ += bytes;
@@ -156,7 +169,11 @@ perdure_value Plan::value_of(const Graph& graph, Value v, const StateNumbers& st
   t.shape[1] = info.type.columns;
   t.shape[2] = t.shape[3] = 1;
   t.group_size = info.type.group_size;
-  t.row_stride_bytes = t.shape[1] * element_bytes(t.dtype);
+  t.row_stride_bytes = perdure_row_bytes(t.dtype, t.shape[1]);
+  if (t.row_stride_bytes == 0)
+    throw Error("a value of the graph '" + graph.name + "' has rows of " +
+                std::to_string(t.shape[1]) + " values of type " + dtype_name(t.dtype) +
+                ", which have no size");
   if (info.origin == Origin::kState) value.state = states.at(info.name);
   return value;
 }
@@ -174,10 +191,8 @@ void Plan::place(const Graph& graph) {
     for (const Value v : graph.nodes[i].results) {
       const auto id = static_cast<size_t>(v.id);
       const perdure_tensor& t = values_[id].tensor;
-      const size_t data = data_bytes(t);
-      const size_t total =
-          data + aligned(static_cast<size_t>(tensor_bytes(t)) -
-                         static_cast<size_t>(t.shape[0] * t.shape[1] * element_bytes(t.dtype)));
+      const size_t data = aligned(static_cast<size_t>(value_bytes(t)));
+      const size_t total = data + aligned(static_cast<size_t>(scale_bytes(t)));
       data_offset_[id] = planner.place(std::max(total, kAlignment), i, std::max(i, last_use[id]));
       if (t.group_size) scales_offset_[id] = data_offset_[id] + data;
     }

@@ -17,8 +17,9 @@
 
 namespace perdure {
 
-// Packed weights, shared by all plans that use the same kernel for the same weight. A kernel's
-// packing depends on the weight only. One thread while plans are compiled; read-only afterwards.
+// Packed weights, shared by all plans that use the same kernel, with the same parameters, for the
+// same weight at the same input; a view of a weight is another weight. One thread while plans are
+// compiled; read-only afterwards.
 class PackedWeights {
  public:
   // The packed form, made on first use; nullptr if the kernel does not pack that input.
@@ -27,7 +28,18 @@ class PackedWeights {
   size_t size_bytes() const { return size_bytes_; }
 
  private:
-  std::map<std::pair<const perdure_kernel*, const void*>, Buffer> buffers_;
+  // All that packing may depend on.
+  struct Key {
+    Key(const perdure_kernel* k, uint32_t i, const perdure_tensor& t, std::vector<std::byte> p);
+    auto all() const;
+    bool operator<(const Key& other) const;
+
+    const perdure_kernel* kernel;
+    uint32_t input;
+    perdure_tensor weight;
+    std::vector<std::byte> params;
+  };
+  std::map<Key, Buffer> buffers_;
   size_t size_bytes_ = 0;
 };
 

@@ -26,6 +26,7 @@ struct FakeWeights {
     t.rank = 2;
     t.shape[0] = rows;
     t.shape[1] = columns;
+    t.row_stride_bytes = perdure_row_bytes(dtype, columns);
     t.group_size = group_size;
     tensors[name] = t;
   }
@@ -240,4 +241,105 @@ TEST_CASE_FIXTURE(Fixture, "nodes with other texts or lists as attributes are no
   for (const AttributeValue& value : different) ids.insert(with(value));
   CHECK(ids.size() == different.size());
   CHECK(with(Ints{1, 11}) == with(Ints{1, 11}));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a weight, a constant and a state may have one name") {
+  weights.add("memory", 3, 8);
+  states["memory"] = {.kind = ValueKind::kState, .rows = 4, .columns = 8};
+  Builder b = builder();
+  const Value state = b.state("memory"), weight = b.weight("memory");
+  const Value constant = b.constant("memory", 1, 2, {0, 1});
+  CHECK(b.type(state).kind == ValueKind::kState);
+  CHECK(b.type(weight).rows == 3);
+  CHECK(b.type(constant).columns == 2);
+  CHECK(b.weight("memory").id == weight.id);
+}
+
+TEST_CASE_FIXTURE(Fixture, "views of a weight share its data and begin where they are asked to") {
+  std::vector<float> data(6 * 8), scales(12);
+  weights.tensors["w"].data = data.data();
+  weights.tensors["wq"].data = data.data();
+  weights.tensors["wq"].scales = scales.data();
+  Builder b = builder();
+  const Value w = b.weight("w"), wq = b.weight("wq");
+  const Value rows = b.weight_rows(w, 2, 3), corner = b.weight_columns(rows, 4, 2);
+  const Value q = b.weight_columns(b.weight_rows(wq, 1, 5), 4, 4);
+  CHECK(b.weight_rows(w, 2, 3).id == rows.id);
+  CHECK(b.type(corner).rows == 3);
+  CHECK(b.type(corner).columns == 2);
+  for (const Value v : {corner, q}) b.output("y" + std::to_string(v.id), v);
+  const Graph g = b.finish();
+  CHECK(g.info(corner).tensor.data == data.data() + 2 * 8 + 4);
+  CHECK(g.info(corner).tensor.row_stride_bytes == 32);
+  CHECK(g.info(corner).name == "w[2:5][:, 4:6]");
+  CHECK(g.info(q).tensor.data == reinterpret_cast<char*>(data.data()) + 8 + 4);
+  CHECK(g.info(q).tensor.scales == scales.data() + 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a view beyond its weight, or through a group, is refused") {
+  weights.add("blocks", 4, 64, PERDURE_Q8_0);
+  weights.add("straddling", 4, 6, PERDURE_Q80, 4);
+  Builder b = builder();
+  CHECK_THROWS_WITH_AS(b.weight_rows(b.weight("w"), 4, 3),
+                       "'w' has 6 rows; 3 from 4 on are not in it", Error);
+  CHECK_THROWS_AS(b.weight_rows(b.weight("w"), INT64_MAX, INT64_MAX), Error);
+  CHECK_THROWS_AS(b.weight_columns(b.weight("w"), -1, 2), Error);
+  CHECK_THROWS_AS(b.weight_rows(b.weight("w"), 0, 0), Error);
+  CHECK_THROWS_AS(b.weight_columns(b.weight("blocks"), 16, 32), Error);
+  CHECK_THROWS_WITH_AS(b.weight_columns(b.weight("wq"), 2, 4),
+                       "columns 2:6 of 'wq' cut its groups of 4 values in two", Error);
+  CHECK_THROWS_WITH_AS(b.weight_rows(b.weight("straddling"), 1, 2),
+                       doctest::Contains("inside a group of 4"), Error);
+  CHECK_THROWS_AS(b.weight_rows(b.state("cache"), 0, 1), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "products with weights of other groups or blocks do not share rows") {
+  weights.add("table64", 10, 64);
+  weights.add("w4", 6, 64, PERDURE_Q80, 4);
+  weights.add("w8", 6, 64, PERDURE_Q80, 8);
+  weights.add("blocks", 6, 64, PERDURE_Q4_0);
+  weights.add("more_blocks", 6, 64, PERDURE_Q8_0);
+  weights.add("straddling", 6, 64, PERDURE_Q80, 48);
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table64"));
+  for (const char* name : {"w4", "w8", "blocks", "more_blocks", "straddling"})
+    b.output(name, op::mat_mul(b, x, b.weight(name)));
+  Graph g = b.finish();
+  quantize_activations(g, operations);
+  CHECK(count(g, "quantize") == 3);
+  for (const Node& node : g.nodes) {
+    if (node.operation->name != "mat_mul") continue;
+    const ValueType &in = g.info(node.inputs[0]).type, &w = g.info(node.inputs[1]).type;
+    INFO(g.info(node.inputs[1]).name);
+    const bool straddles = w.group_size == 48;
+    CHECK(in.group_size == (straddles ? 0 : w.group_size));
+    CHECK(in.dtype == (straddles ? PERDURE_F32 : w.group_size ? PERDURE_Q80 : PERDURE_Q8_0));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "the product of a silu with itself is not taken for silu_mul") {
+  Builder b = builder();
+  const Value s = op::silu(b, op::row_input(b, b.weight("table")));
+  b.output("y", op::mul(b, s, s));
+  Graph g = b.finish();
+  fuse_composites(g, operations,
+                  [](const std::vector<std::string>&, const std::string&) { return true; });
+  CHECK(count(g, "silu_mul") == 0);
+  CHECK(count(g, "mul") == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "more stretches of keys than attend takes are one sentence") {
+  Builder b = builder();
+  const Value q = op::row_input(b, b.weight("table")), cache = b.state("cache");
+  const Value range = op::window_range(b, op::row_index(b));
+  CHECK_THROWS_WITH_AS(
+      op::attend(b, {q}, std::vector<op::KeyRange>(9, {cache, cache, range}), 1, 1),
+      "[attend] takes at most 8 stretches of keys, got 9", Error);
+  op::attend(b, {q}, std::vector<op::KeyRange>(8, {cache, cache, range}), 1, 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a set of roles beyond the bits of an I64 is refused") {
+  Builder b = builder();
+  const Value x = op::row_input(b, b.weight("table")), place = op::row_index(b);
+  CHECK_THROWS_AS(op::state_write(b, x, b.state("cache"), place, -1), Error);
 }

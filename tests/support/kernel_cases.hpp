@@ -100,6 +100,19 @@ inline void fill_q80(HarnessValue& v, int64_t n_values, Numbers& numbers) {
   v.scales = bytes_of(scales);
 }
 
+// Blocks of 32 values: a scale in half precision, then any bytes.
+inline void fill_blocks(HarnessValue& v, int64_t n_blocks, Numbers& numbers) {
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const uint16_t scale = numbers.between(0, 5) == 0
+                               ? 0
+                               : static_cast<uint16_t>(numbers.between(8, 11) << 10 | b % 1024);
+    v.data.push_back(static_cast<char>(scale & 255));
+    v.data.push_back(static_cast<char>(scale >> 8));
+    for (int64_t i = 2; i < perdure_block_bytes(v.dtype); ++i)
+      v.data.push_back(static_cast<char>(numbers.between(0, 255)));
+  }
+}
+
 inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, int64_t group,
                            Numbers& numbers) {
   HarnessValue v{.kind = PERDURE_VALUE_CONSTANT, .dtype = dtype, .rows = rows, .columns = columns};
@@ -114,6 +127,7 @@ inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, i
     v.group_size = group;
     fill_q80(v, rows * columns, numbers);
   }
+  if (dtype == PERDURE_Q8_0 || dtype == PERDURE_Q4_0) fill_blocks(v, rows * columns / 32, numbers);
   return v;
 }
 
@@ -137,6 +151,39 @@ inline KernelCase mat_mul_case(perdure_dtype dtype, bool quantised, uint64_t see
   const int64_t n = numbers.size();
   test.inputs.push_back(weight(dtype, n, k, group, numbers));
   test.set_output(n);
+  return test;
+}
+
+// Weights in blocks of 32 values, rows F32 or Q8_0.
+inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "mat_mul"};
+  add_some_rows(test, numbers);
+  const int64_t k = 32 * numbers.between(1, 6), n = numbers.size();
+  if (x_type == PERDURE_F32) {
+    test.add_rows(k, numbers.normals(n_rows(test) * k));
+  } else {
+    HarnessValue x{.dtype = x_type, .columns = k};
+    fill_blocks(x, n_rows(test) * k / 32, numbers);
+    test.inputs.push_back(x);
+  }
+  test.inputs.push_back(weight(w_type, n, k, 0, numbers));
+  test.set_output(n);
+  return test;
+}
+
+inline KernelCase quantize_blocks_case(uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "quantize"};
+  add_some_rows(test, numbers);
+  const int64_t n = 32 * numbers.between(1, 5);
+  Floats x = numbers.normals(n_rows(test) * n);
+  for (int64_t i = 0; i < static_cast<int64_t>(x.size()); ++i) {
+    if (i / 32 % 3 == 1) x[i] = 0.0f;    // a block of zeros
+    if (i / 32 % 3 == 2) x[i] *= 1e-6f;  // a scale that is a subnormal half
+  }
+  test.add_rows(n, x);
+  test.set_output(n, PERDURE_Q8_0);
   return test;
 }
 

@@ -52,6 +52,7 @@ struct HarnessValue {
   Bytes data;
   Bytes scales;
   uint32_t state = 0;       // PERDURE_VALUE_STATE
+  int64_t row_stride = 0;   // bytes; 0: rows lie one after the other
   size_t misalignment = 0;  // bytes by which a constant lies off its natural alignment
 };
 
@@ -63,11 +64,6 @@ struct HarnessState {
   std::vector<Floats> sessions;
   int64_t live_rows = 0;
 };
-
-inline int64_t element_bytes(perdure_dtype dtype) {
-  constexpr int64_t kBytes[] = {4, 2, 2, 1, 8};
-  return kBytes[dtype];
-}
 
 // What a kernel leaves behind.
 struct KernelResult {
@@ -211,7 +207,7 @@ class PreparedKernel {
     t.shape[0] = count(v);
     t.shape[1] = v.columns;
     t.shape[2] = t.shape[3] = 1;
-    t.row_stride_bytes = v.columns * element_bytes(v.dtype);
+    t.row_stride_bytes = v.row_stride ? v.row_stride : perdure_row_bytes(v.dtype, v.columns);
     t.group_size = v.group_size;
     t.data = place(v.data, v.misalignment);
     t.scales = v.scales.empty() ? nullptr : place(v.scales, v.misalignment);
@@ -261,7 +257,7 @@ class PreparedKernel {
 
   void describe() {
     for (HarnessValue& v : case_.outputs) {
-      v.data.assign(static_cast<size_t>(count(v) * v.columns * element_bytes(v.dtype)), '\x55');
+      v.data.assign(static_cast<size_t>(count(v) * perdure_row_bytes(v.dtype, v.columns)), '\x55');
       if (v.group_size > 0)
         v.scales.assign(static_cast<size_t>(count(v) * v.columns / v.group_size) * sizeof(float),
                         '\x55');

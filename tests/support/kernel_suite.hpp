@@ -38,6 +38,9 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
   const auto product = [](perdure_dtype dtype, bool quantised) -> MakeCase {
     return [=](uint64_t seed) { return mat_mul_case(dtype, quantised, seed); };
   };
+  const auto blocks = [](perdure_dtype x, perdure_dtype w) -> MakeCase {
+    return [=](uint64_t seed) { return block_product_case(x, w, seed); };
+  };
   const auto causal = [](uint64_t seed) {
     return causal_attend_case(1 + static_cast<int64_t>(seed * 7 % 30), seed * 13 % 150, seed);
   };
@@ -58,11 +61,13 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
       {"mat_mul",
        {2e-6,
         {product(PERDURE_F32, false), product(PERDURE_F16, false), product(PERDURE_BF16, false),
-         product(PERDURE_Q80, false), product(PERDURE_Q80, true), output_mat_mul_case}}},
+         product(PERDURE_Q80, false), product(PERDURE_Q80, true), output_mat_mul_case,
+         blocks(PERDURE_F32, PERDURE_Q8_0), blocks(PERDURE_F32, PERDURE_Q4_0),
+         blocks(PERDURE_Q8_0, PERDURE_Q8_0), blocks(PERDURE_Q8_0, PERDURE_Q4_0)}}},
       {"rms_norm", {1e-6, {norm_case}}},
       {"group_norm", {2e-6, {group_norm_case}}},
       {"softmax", {1e-6, {softmax_case}}},
-      {"quantize", {0, {quantize_case}}},
+      {"quantize", {0, {quantize_case, quantize_blocks_case}}},
       {"lookup", {0, {lookup_case}}},
       {"concat", {0, {concat_case}}},
       {"slice", {0, {slice_case}}},

@@ -9,6 +9,7 @@
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/subcommand.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/dtype.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/engine/engine.hpp"
 #include "plugins/linked_plugins.hpp"
@@ -28,8 +29,9 @@ std::string type_name(const Weight& weight) {
       return fmt::format("q80/{}", weight.group_size);
     case PERDURE_I64:
       return "I64";
+    default:
+      return dtype_name(weight.dtype);
   }
-  return "?";
 }
 
 Json::Map facts(const ModelSpec& spec) {

@@ -36,11 +36,11 @@ struct KeyRange {
   int64_t angle_block = 0;
 };
 
-// Softmax attention of every row over its ranges together: score = q.k / sqrt(head_size), query
-// head h uses key head h / (n_heads / n_kv_heads), softmax over all ranges, sum of values. queries:
-// one or two [rows, n_heads * head_size]; angles: constant [n_positions, head_size] (cos, sin
-// pairs), only if a range rotates. Result [rows, n_heads * head_size]; a row without keys gives
-// zeros.
+// Softmax attention of every row over its ranges, at most PERDURE_MAX_KEY_RANGES, together: score =
+// q.k / sqrt(head_size), query head h uses key head h / (n_heads / n_kv_heads), softmax over all
+// ranges, sum of values. queries: one or two [rows, n_heads * head_size]; angles: constant
+// [n_positions, head_size] (cos, sin pairs), only if a range rotates. Result [rows, n_heads *
+// head_size]; a row without keys gives zeros.
 inline Value attend(GraphBuilder& g, const std::vector<Value>& queries,
                     const std::vector<KeyRange>& ranges, int64_t n_heads, int64_t n_kv_heads,
                     Value angles = {}) {

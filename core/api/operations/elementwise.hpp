@@ -34,7 +34,9 @@ inline Value mul_row(GraphBuilder& g, Value x, Value v) { return g.apply("mul_ro
 // by s[j / (n / m)]. m = 1: one number for the row; m = heads: one for each head.
 inline Value scale_rows(GraphBuilder& g, Value x, Value s) { return g.apply("scale_rows", {x, s}); }
 
-// Composite: mul(silu(a), b). Taken by the plan where a kernel claims it; not called by strategies.
-// (Its decomposition is the definition.)
+// Composite, not called by strategies: silu_mul is mul(silu(a), b), its decomposition being the
+// definition. A plugin claims it by a kernel whose `op` is "silu_mul", with inputs a and b; the
+// plan then puts it in place of the pair, unless kernels.pin names a kernel for a part, or a more
+// preferred plugin computes a part and not the composite (`inspect plan` says so).
 
 }  // namespace perdure::op

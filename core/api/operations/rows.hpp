@@ -10,14 +10,14 @@ namespace perdure::op {
 
 // Rows of the step as vectors: [rows, d]. A row of source 0 is row `index` (the token id) of
 // `table` [V, d], of source k row `index` of sources[k-1] (a constant [n, d] or a state with d
-// columns). Q80 tables are dequantised.
+// columns). Quantised tables are dequantised.
 inline Value row_input(GraphBuilder& g, Value table, std::vector<Value> sources = {}) {
   sources.insert(sources.begin(), table);
   return g.apply("row_input", sources);
 }
 
-// y = x W^T. x [*, k] F32 (or Q80, made by `quantize`), w [n, k] of any weight type; result [*, n]
-// F32.
+// y = x W^T. x [*, k] F32 (or quantised, made by `quantize`), w [n, k] of any weight type; result
+// [*, n] F32.
 inline Value mat_mul(GraphBuilder& g, Value x, Value w) { return g.apply("mat_mul", {x, w}); }
 
 // Rows quantised to int8 in groups: scale = max|x|/127, q = round-half-away(x/scale), zeros for a
@@ -25,6 +25,12 @@ inline Value mat_mul(GraphBuilder& g, Value x, Value w) { return g.apply("mat_mu
 // engine, not by strategies.
 inline Value quantize(GraphBuilder& g, Value x, int64_t group_size) {
   return g.apply("quantize", {x}, {{"group_size", group_size}});
+}
+
+// Rows quantised to the blocks of GGUF, Q8_0 (type "q8_0") or Q8_K ("q8_k"), rounded as ggml does.
+// Put in front of products with weights of such types by the engine.
+inline Value quantize(GraphBuilder& g, Value x, const char* type) {
+  return g.apply("quantize", {x}, {{"type", std::string(type)}});
 }
 
 // Row index[r] of `table` [m, n] for each row: [rows, n] F32. index [rows, 1] I64. Tables of other

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/api/error.hpp"
+#include "core/base/dtype.hpp"
 #include "sdk/half.hpp"
 
 namespace perdure {
@@ -29,10 +30,11 @@ float one_value(const Weight& w, int64_t i) {
       return bf16_to_f32(value_at<uint16_t>(w.data, i));
     case PERDURE_Q80:
       return value_at<int8_t>(w.data, i) * value_at<float>(w.scales, i / w.group_size);
-    case PERDURE_I64:
+    default:
       break;
   }
-  throw Error("a weight of integers has no values to compute with");
+  throw Error(std::string("a weight of type ") + dtype_name(w.dtype) +
+              " has no values that are read one by one");
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ inline constexpr OperationAttributes kAttributes[] = {
     {"group_norm", {"n_groups", "eps"}},
     {"log_n", {"train_length", "clamp"}},
     {"map_index", {"before", "group", "after"}},
-    {"quantize", {"group_size"}},
+    {"quantize", {"group_size", "type"}},
     {"rms_norm", {"eps", "group"}},
     {"rope", {"halves", "head_size"}},
     {"rope_angles", {"divisor", "xpos_lambda", "xpos_sign", "scale"}},

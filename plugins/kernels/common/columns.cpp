@@ -25,7 +25,7 @@ struct LookupParams {
 };
 
 int prepare_lookup(const perdure_node* node, void* params) {
-  if (node->n_inputs != 2 || node->n_outputs != 1 || !is_weight(node->inputs[0]) ||
+  if (node->n_inputs != 2 || node->n_outputs != 1 || !is_readable(node->inputs[0]) ||
       !is_rows(node->inputs[1], PERDURE_I64) || !is_rows(node->outputs[0], PERDURE_F32) ||
       rows(node->inputs[0]) < 1 || columns(node->inputs[0]) != columns(node->outputs[0]))
     return PERDURE_DECLINED;
@@ -39,8 +39,7 @@ int run_lookup(const perdure_call* call, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const int64_t row = std::clamp<int64_t>(*row_of<int64_t>(call->inputs[1], r), 0, p.n_rows - 1);
     float* y = row_of<float>(call->outputs[0], r);
-    for (int64_t i = 0; i < p.n_columns; ++i)
-      y[i] = read_weight(call->inputs[0].tensor, row * p.n_columns + i);
+    for (int64_t i = 0; i < p.n_columns; ++i) y[i] = read_weight(call->inputs[0].tensor, row, i);
   }
   return PERDURE_OK;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The nodes that the operations' kernels take, and what they keep of them.
-#include "plugins/kernels/common/prepare.hpp"
+#include "plugins/kernels/common/weights.hpp"
 
 namespace perdure::kernels {
 namespace {
@@ -17,7 +17,7 @@ bool maps_rows(const perdure_node& node, uint32_t n_inputs) {
 
 // A weight [1, n].
 bool is_vector(const perdure_value& v, int64_t n) {
-  return is_weight(v) && rows(v) == 1 && columns(v) == n;
+  return is_readable(v) && rows(v) == 1 && columns(v) == n;
 }
 
 int prepare_elementwise(const perdure_node& node, uint32_t n_inputs, void* params) {
@@ -100,7 +100,7 @@ int prepare_norm(const perdure_node* node, void* params) {
       !is_rows(node->inputs[0], PERDURE_F32) || !is_rows(node->outputs[0], PERDURE_F32))
     return PERDURE_DECLINED;
   const int64_t n = columns(node->inputs[0]);
-  if (weighted && (!is_weight(node->inputs[1]) || columns(node->inputs[1]) != n))
+  if (weighted && (!is_readable(node->inputs[1]) || columns(node->inputs[1]) != n))
     return PERDURE_DECLINED;
   int64_t group = perdure_attribute_int(node, "group", 0);
   if (group == 0) group = n;
@@ -180,8 +180,10 @@ int prepare_mat_mul_q80(const perdure_node* node, void* params) {
   const int status = prepare_mat_mul(*node, PERDURE_Q80, PERDURE_Q80, params);
   if (status != PERDURE_OK) return status;
   const auto& p = *static_cast<const MatMulParams*>(params);
-  return node->inputs[0].tensor.group_size == p.group && p.k % p.group == 0 ? PERDURE_OK
-                                                                            : PERDURE_DECLINED;
+  const bool whole_groups =
+      p.k % p.group == 0 && node->inputs[1].tensor.row_stride_bytes % p.group == 0;
+  return node->inputs[0].tensor.group_size == p.group && whole_groups ? PERDURE_OK
+                                                                      : PERDURE_DECLINED;
 }
 
 int prepare_attend(const perdure_node* node, void* params) {

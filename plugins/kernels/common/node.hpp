@@ -73,7 +73,7 @@ struct MatMulParams {
   int64_t group;  // Q80 weights, else 0
 };
 
-constexpr int64_t kMaxKeyRanges = 8;
+constexpr int64_t kMaxKeyRanges = PERDURE_MAX_KEY_RANGES;
 
 struct KeyRangeParams {
   uint32_t input;  // of keys, values and range: input, input + 1, input + 2

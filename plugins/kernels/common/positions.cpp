@@ -143,10 +143,9 @@ float xpos_factor(const AnglesParams& p, int64_t pair, int64_t index) {
   return static_cast<float>(std::pow(base, static_cast<double>(p.xpos_sign * index)));
 }
 
-void fill_angles(const AnglesParams& p, int64_t index, int64_t set, const void* frequencies,
-                 float* y) {
+void fill_angles(const AnglesParams& p, int64_t index, const void* frequencies, float* y) {
   for (int64_t i = 0; i < p.n; ++i) {
-    const float frequency = load_f32(frequencies, set * p.n + i);
+    const float frequency = load_f32(frequencies, i);
     if (index < kFirstDoubleAngle && !p.sets) {
       const float angle = static_cast<float>(index) / static_cast<float>(p.divisor) * frequency;
       y[2 * i] = std::cos(angle);
@@ -166,8 +165,9 @@ void fill_angles(const AnglesParams& p, int64_t index, int64_t set, const void* 
 int run_angles(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const AnglesParams*>(call->params);
   for (int64_t r = begin; r < end; ++r)
-    fill_angles(p, *integers(call->inputs[0], r), p.sets ? *integers(call->inputs[2], r) : 0,
-                call->inputs[1].tensor.data, row_of<float>(call->outputs[0], r));
+    fill_angles(p, *integers(call->inputs[0], r),
+                row_of<char>(call->inputs[1], p.sets ? *integers(call->inputs[2], r) : 0),
+                row_of<float>(call->outputs[0], r));
   return PERDURE_OK;
 }
 

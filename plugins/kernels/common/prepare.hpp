@@ -51,5 +51,7 @@ std::span<const perdure_kernel> position_kernels();
 std::span<const perdure_kernel> range_kernels();
 std::span<const perdure_kernel> state_kernels();
 std::span<const perdure_kernel> column_kernels();
+// Weights and activations in the blocks of GGUF, value by value: right before fast.
+std::span<const perdure_kernel> block_kernels();
 
 }  // namespace perdure::kernels

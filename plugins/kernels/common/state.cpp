@@ -22,7 +22,8 @@ int prepare_input(const perdure_node* node, void* params) {
   const int64_t n = columns(node->outputs[0]);
   for (uint32_t i = 0; i < node->n_inputs; ++i) {
     const perdure_value& source = node->inputs[i];
-    if ((!is_weight(source) && !is_state(source)) || columns(source) != n) return PERDURE_DECLINED;
+    if ((!is_readable(source) && !is_state(source)) || columns(source) != n)
+      return PERDURE_DECLINED;
   }
   *static_cast<StateParams*>(params) = {{false}, n, 0};
   return PERDURE_OK;
@@ -38,7 +39,7 @@ int run_input(const perdure_call* call, int64_t begin, int64_t end, void*) {
       const perdure_state_view& view = state_of(*call->step, row.session, source);
       std::memcpy(y, state_row(view, row.index), p.n * sizeof(float));
     } else {
-      for (int64_t i = 0; i < p.n; ++i) y[i] = read_weight(source.tensor, row.index * p.n + i);
+      for (int64_t i = 0; i < p.n; ++i) y[i] = read_weight(source.tensor, row.index, i);
     }
   }
   return PERDURE_OK;

@@ -17,32 +17,81 @@ inline uint16_t load_u16(const void* data, int64_t i) {
   return value;
 }
 
-// One reader per weight type: element `i` of the flattened tensor.
+inline const char* weight_row(const perdure_tensor& w, int64_t row) {
+  return static_cast<const char*>(w.data) + row * w.row_stride_bytes;
+}
+
+// The block of 32 values that holds a column, and the column's place in it.
+struct Block {
+  const char* data;
+  int64_t place;
+
+  Block(const perdure_tensor& w, int64_t row, int64_t column)
+      : data(weight_row(w, row) + column / 32 * perdure_block_bytes(w.dtype)), place(column % 32) {}
+  float scale() const { return f16_to_f32(load_u16(data, 0)); }
+};
+
+// One reader per weight type.
 struct ReadF32 {
-  static constexpr perdure_dtype kType = PERDURE_F32;
-  static float at(const perdure_tensor& w, int64_t i) { return load_f32(w.data, i); }
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    return load_f32(weight_row(w, row), column);
+  }
 };
 struct ReadF16 {
-  static constexpr perdure_dtype kType = PERDURE_F16;
-  static float at(const perdure_tensor& w, int64_t i) { return f16_to_f32(load_u16(w.data, i)); }
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    return f16_to_f32(load_u16(weight_row(w, row), column));
+  }
 };
 struct ReadBf16 {
-  static constexpr perdure_dtype kType = PERDURE_BF16;
-  static float at(const perdure_tensor& w, int64_t i) { return bf16_to_f32(load_u16(w.data, i)); }
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    return bf16_to_f32(load_u16(weight_row(w, row), column));
+  }
 };
 struct ReadQ80 {
-  static constexpr perdure_dtype kType = PERDURE_Q80;
-  static float at(const perdure_tensor& w, int64_t i) {
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    const int64_t i = row * w.row_stride_bytes + column;
     return static_cast<const int8_t*>(w.data)[i] * load_f32(w.scales, i / w.group_size);
   }
 };
+// A scale in half precision, then 32 int8.
+struct ReadQ8_0 {
+  static int32_t integer(const Block& block) {
+    return static_cast<int8_t>(block.data[2 + block.place]);
+  }
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    const Block block(w, row, column);
+    return static_cast<float>(integer(block)) * block.scale();
+  }
+};
+// A scale, then 16 bytes: the values 0 to 15 in their lower, 16 to 31 in their upper halves,
+// plus 8.
+struct ReadQ4_0 {
+  static int32_t integer(const Block& block) {
+    const auto pair = static_cast<uint8_t>(block.data[2 + block.place % 16]);
+    return (block.place < 16 ? pair & 15 : pair >> 4) - 8;
+  }
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    const Block block(w, row, column);
+    return static_cast<float>(integer(block)) * block.scale();
+  }
+};
 
-// Element `i` of a weight whose type is known only now. For rows, not for products.
-inline float read_weight(const perdure_tensor& w, int64_t i) {
-  if (w.dtype == PERDURE_F32) return ReadF32::at(w, i);
-  if (w.dtype == PERDURE_F16) return ReadF16::at(w, i);
-  if (w.dtype == PERDURE_BF16) return ReadBf16::at(w, i);
-  return ReadQ80::at(w, i);
+// Whether read_weight knows the type of a constant.
+inline bool is_readable(const perdure_value& v) {
+  const uint32_t dtype = v.tensor.dtype;
+  return v.kind == PERDURE_VALUE_CONSTANT &&
+         (dtype <= PERDURE_Q80 || dtype == PERDURE_Q8_0 || dtype == PERDURE_Q4_0);
+}
+
+// An element of a weight whose type is known only now. For rows, not for products.
+// Requires: is_readable of the weight.
+inline float read_weight(const perdure_tensor& w, int64_t row, int64_t column) {
+  if (w.dtype == PERDURE_F32) return ReadF32::at(w, row, column);
+  if (w.dtype == PERDURE_F16) return ReadF16::at(w, row, column);
+  if (w.dtype == PERDURE_BF16) return ReadBf16::at(w, row, column);
+  if (w.dtype == PERDURE_Q8_0) return ReadQ8_0::at(w, row, column);
+  if (w.dtype == PERDURE_Q4_0) return ReadQ4_0::at(w, row, column);
+  return ReadQ80::at(w, row, column);
 }
 
 }  // namespace perdure::kernels

@@ -62,7 +62,8 @@ int run_vector(const perdure_call* call, int64_t begin, int64_t end, void*) {
   for (int64_t r = begin; r < end; ++r) {
     const float* x = row_of<float>(call->inputs[0], r);
     float* y = row_of<float>(call->outputs[0], r);
-    for (int64_t i = 0; i < n; ++i) y[i] = kFunction(x[i], read_weight(call->inputs[1].tensor, i));
+    for (int64_t i = 0; i < n; ++i)
+      y[i] = kFunction(x[i], read_weight(call->inputs[1].tensor, 0, i));
   }
   return PERDURE_OK;
 }

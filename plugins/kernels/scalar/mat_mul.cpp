@@ -25,7 +25,7 @@ int run(const perdure_call* call, int64_t begin, int64_t end, void*) {
     for (int64_t r = 0; r < n_rows; ++r) {
       const float* x = row_of<float>(call->inputs[0], r);
       float sum = 0.0f;
-      for (int64_t i = 0; i < p.k; ++i) sum += x[i] * Read::at(w, column * p.k + i);
+      for (int64_t i = 0; i < p.k; ++i) sum += x[i] * Read::at(w, column, i);
       row_of<float>(call->outputs[0], r)[column] = sum;
     }
   }
@@ -49,8 +49,9 @@ int run_q80(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const int64_t n_rows = count_rows(p.rows, *call->step);
   const int64_t n_groups = p.k / w.group_size;
   for (int64_t column = begin; column < end; ++column) {
-    const int8_t* weights = static_cast<const int8_t*>(w.data) + column * p.k;
-    const char* scales = static_cast<const char*>(w.scales) + column * n_groups * sizeof(float);
+    const int8_t* weights = static_cast<const int8_t*>(w.data) + column * w.row_stride_bytes;
+    const char* scales = static_cast<const char*>(w.scales) +
+                         column * (w.row_stride_bytes / w.group_size) * sizeof(float);
     for (int64_t r = 0; r < n_rows; ++r)
       row_of<float>(call->outputs[0], r)[column] =
           dot_q80(row_of<int8_t>(call->inputs[0], r), scales_of(call->inputs[0], r), weights,

@@ -27,7 +27,7 @@ int run_rms_norm(const perdure_call* call, int64_t begin, int64_t end, void*) {
       const float scale = inverse_rms(x + first, p.group, p.eps);
       for (int64_t i = first; i < first + p.group; ++i) {
         y[i] = scale * x[i];
-        if (p.weighted) y[i] = read_weight(call->inputs[1].tensor, i) * y[i];
+        if (p.weighted) y[i] = read_weight(call->inputs[1].tensor, 0, i) * y[i];
       }
     }
   }
@@ -55,8 +55,8 @@ int run_group_norm(const perdure_call* call, int64_t begin, int64_t end, void*) 
     for (int64_t first = 0; first < p.n; first += p.group)
       normalise(x + first, p.group, p.eps, y + first);
     for (int64_t i = 0; i < p.n; ++i) {
-      if (p.weight != 0) y[i] *= read_weight(call->inputs[p.weight].tensor, i);
-      if (p.bias != 0) y[i] += read_weight(call->inputs[p.bias].tensor, i);
+      if (p.weight != 0) y[i] *= read_weight(call->inputs[p.weight].tensor, 0, i);
+      if (p.bias != 0) y[i] += read_weight(call->inputs[p.bias].tensor, 0, i);
     }
   }
   return PERDURE_OK;

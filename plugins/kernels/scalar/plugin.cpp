@@ -12,9 +12,9 @@ namespace {
 
 std::vector<perdure_kernel> all_kernels() {
   std::vector<perdure_kernel> all;
-  for (const auto kernels :
-       {norm_kernels(), quantize_kernels(), mat_mul_kernels(), elementwise_kernels(),
-        position_kernels(), range_kernels(), state_kernels(), column_kernels(), attend_kernels()})
+  for (const auto kernels : {norm_kernels(), quantize_kernels(), mat_mul_kernels(),
+                             elementwise_kernels(), position_kernels(), range_kernels(),
+                             state_kernels(), column_kernels(), block_kernels(), attend_kernels()})
     all.insert(all.end(), kernels.begin(), kernels.end());
   return all;
 }

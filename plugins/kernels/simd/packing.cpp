@@ -14,7 +14,7 @@ namespace {
 struct Q80Source {
   const char* values;
   const char* scales;
-  int64_t n, k, group;
+  int64_t n, stride, group;  // stride: values from row to row
 };
 
 // Up to four values of k of one column.
@@ -33,12 +33,12 @@ void pack_group(const Q80Source& w, const Q80Layout& layout, int64_t column, int
   const int64_t n_columns = std::min(kPanelColumns, w.n - column);
   float scales[kPanelColumns] = {};
   for (int64_t c = 0; c < n_columns; ++c) {
-    const char* from = w.values + (column + c) * w.k + g * w.group;
+    const char* from = w.values + (column + c) * w.stride + g * w.group;
     for (int64_t q = 0; q < layout.quads; ++q) {
       const uint32_t four = load_quad(from + 4 * q, w.group - 4 * q) ^ flip;
       std::memcpy(to + (q * kPanelColumns + c) * 4, &four, sizeof four);
     }
-    scales[c] = load_f32(w.scales, (column + c) * layout.n_groups + g);
+    scales[c] = load_f32(w.scales, (column + c) * (w.stride / w.group) + g);
   }
   for (int64_t c = n_columns; c < kPanelColumns; ++c)
     for (int64_t q = 0; q < layout.quads; ++q)
@@ -50,7 +50,7 @@ void pack_q80(const perdure_node& node, const void* params, uint32_t flip, void*
   const auto& p = *static_cast<const MatMulParams*>(params);
   const perdure_tensor& w = node.inputs[1].tensor;
   const Q80Source source = {static_cast<const char*>(w.data), static_cast<const char*>(w.scales),
-                            p.n, p.k, p.group};
+                            p.n, w.row_stride_bytes, p.group};
   const Q80Layout layout = q80_layout(p.k, p.group);
   char* to = static_cast<char*>(packed);
   for (int64_t panel = 0; panel < q80_panels(p.n); ++panel)
@@ -83,7 +83,7 @@ size_t vector_packed_bytes(const perdure_node* node, const void*, uint32_t input
 int pack_vector(const perdure_node* node, const void*, uint32_t input, void* packed) {
   const perdure_value& v = node->inputs[input];
   for (int64_t i = 0; i < columns(v); ++i)
-    static_cast<float*>(packed)[i] = read_weight(v.tensor, i);
+    static_cast<float*>(packed)[i] = read_weight(v.tensor, 0, i);
   return PERDURE_OK;
 }
 
@@ -95,7 +95,7 @@ size_t norm_packed_bytes(const perdure_node*, const void* params, uint32_t input
 int pack_norm(const perdure_node* node, const void* params, uint32_t input, void* packed) {
   const auto& p = *static_cast<const NormParams*>(params);
   for (int64_t i = 0; i < p.n; ++i)
-    static_cast<float*>(packed)[i] = read_weight(node->inputs[input].tensor, i);
+    static_cast<float*>(packed)[i] = read_weight(node->inputs[input].tensor, 0, i);
   return PERDURE_OK;
 }
 

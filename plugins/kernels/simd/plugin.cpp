@@ -95,7 +95,8 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
 void add_kernels(const InstructionSet& isa, std::deque<std::string>& names,
                  std::vector<perdure_kernel>& all) {
   std::vector<perdure_kernel> kernels = computing_kernels(isa);
-  for (const auto moving : {position_kernels(), range_kernels(), state_kernels(), column_kernels()})
+  for (const auto moving :
+       {position_kernels(), range_kernels(), state_kernels(), column_kernels(), block_kernels()})
     kernels.insert(kernels.end(), moving.begin(), moving.end());
   for (perdure_kernel& k : kernels) {
     std::string stem = k.name;

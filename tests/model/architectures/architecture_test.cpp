@@ -21,6 +21,8 @@ class Recorder final : public GraphBuilder {
     return name != "memory" && !name.ends_with(".bias") &&
            (name != "output.weight" || own_classifier_);
   }
+  Value weight_rows(Value weight, int64_t, int64_t) override { return weight; }
+  Value weight_columns(Value weight, int64_t, int64_t) override { return weight; }
   Value constant(std::string_view name, int64_t, int64_t, std::vector<float>) override {
     return named(std::string(name));
   }

@@ -87,6 +87,7 @@ struct Product {
   char* y;
   int64_t y_stride;
   int64_t k;
+  int64_t w_stride;  // bytes
 
   const float* x_row(int64_t r) const { return reinterpret_cast<const float*>(x + r * x_stride); }
   float* y_row(int64_t r) const { return reinterpret_cast<float*>(y + r * y_stride); }
@@ -101,7 +102,7 @@ inline void tile(const Product& p, int64_t row, int64_t column, const char* w) {
     x[r] = p.x_row(row + r);
     for (int c = 0; c < kColumns; ++c) sums[r][c] = Batch(0.0f);
   }
-  const int64_t w_stride = p.k * Load::kBytes;
+  const int64_t w_stride = p.w_stride;
   int64_t i = 0;
   for (; i + kLanes <= p.k; i += kLanes) {
     Register xs[kRows];
@@ -125,7 +126,7 @@ inline void tile(const Product& p, int64_t row, int64_t column, const char* w) {
 // kRows rows times the weight rows `w` of columns begin .. end - 1.
 template <typename Load, int kRows, int kColumns>
 inline void strip(const Product& p, int64_t row, int64_t begin, int64_t end, const char* w) {
-  const int64_t w_stride = p.k * Load::kBytes;
+  const int64_t w_stride = p.w_stride;
   int64_t column = begin;
   for (; column + kColumns <= end; column += kColumns)
     tile<Load, kRows, kColumns>(p, row, column, w + (column - begin) * w_stride);
@@ -146,8 +147,12 @@ void all_rows(const Product& p, int64_t first, int64_t last, int64_t begin, int6
 inline Product product_of(const perdure_call* call) {
   const perdure_tensor& x = call->inputs[0].tensor;
   const perdure_tensor& y = call->outputs[0].tensor;
-  return {static_cast<const char*>(x.data), x.row_stride_bytes, static_cast<char*>(y.data),
-          y.row_stride_bytes, static_cast<const MatMulParams*>(call->params)->k};
+  return {static_cast<const char*>(x.data),
+          x.row_stride_bytes,
+          static_cast<char*>(y.data),
+          y.row_stride_bytes,
+          static_cast<const MatMulParams*>(call->params)->k,
+          call->inputs[1].tensor.row_stride_bytes};
 }
 
 template <typename Load>
@@ -156,7 +161,7 @@ inline void run(const perdure_call* call, int64_t begin, int64_t end) {
   const Product p = product_of(call);
   const int64_t n_rows = count_rows(params.rows, *call->step);
   const char* w = static_cast<const char*>(call->inputs[1].tensor.data);
-  const int64_t w_stride = p.k * Load::kBytes;
+  const int64_t w_stride = p.w_stride;
   if (n_rows == 1) {
     strip<Load, 1, kWideTile>(p, 0, begin, end, w + begin * w_stride);
     return;
@@ -170,9 +175,10 @@ inline void run(const perdure_call* call, int64_t begin, int64_t end) {
 
 // One weight row as F32: value times scale. Groups may straddle rows.
 inline void dequantise_row(const perdure_tensor& w, int64_t row, int64_t k, float* out) {
-  const char* values = static_cast<const char*>(w.data) + row * k;
-  int64_t group = row * k / w.group_size;
-  int64_t stop = (group + 1) * w.group_size - row * k;  // end of the group in this row
+  const int64_t first = row * w.row_stride_bytes;
+  const char* values = static_cast<const char*>(w.data) + first;
+  int64_t group = first / w.group_size;
+  int64_t stop = (group + 1) * w.group_size - first;  // end of the group in this row
   for (int64_t i = 0; i < k; stop += w.group_size, ++group) {
     const int64_t end = smaller(k, stop);
     const Batch scale(load_f32(w.scales, group));
@@ -200,7 +206,8 @@ int run_mat_mul_bf16(const perdure_call* call, int64_t begin, int64_t end, void*
 
 int run_mat_mul_f32_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& params = *static_cast<const MatMulParams*>(call->params);
-  const Product p = product_of(call);
+  Product p = product_of(call);
+  p.w_stride = p.k * LoadF32::kBytes;  // of the rows below
   const int64_t n_rows = count_rows(params.rows, *call->step);
   float* weights = static_cast<float*>(scratch);  // [kDequantisedRows, k]
   for (int64_t column = begin; column < end; column += kDequantisedRows) {

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Weights that are views of others, and weights in blocks: held against copies and against sums in
+// double precision.
+#include "tests/support/kernel_suite.hpp"
+
+extern "C" const void* perdure_entry_kernels_simd(void);
+
+using namespace perdure::test;
+
+namespace {
+
+// Rows 2 and on of a larger weight, without some columns before and behind.
+struct ViewAndCopy {
+  KernelCase view, copy;
+};
+
+Bytes part_of(const Bytes& all, int64_t first, int64_t count) {
+  return Bytes(all.begin() + first, all.begin() + first + count);
+}
+
+ViewAndCopy view_case(perdure_dtype x_type, perdure_dtype w_type, int64_t group, uint64_t seed) {
+  Numbers numbers(seed);
+  const int64_t together = group ? group : perdure_block_values(w_type);
+  const int64_t k = together * numbers.between(1, 3) * (together == 1 ? 21 : 1), n = 37;
+  const int64_t before = together * numbers.between(0, 2),
+                behind = together * numbers.between(0, 2);
+  const int64_t whole = before + k + behind;
+  KernelCase test{.op = "mat_mul"};
+  test.add_session(0, numbers.between(1, 6));
+  HarnessValue x{.dtype = x_type, .columns = k};
+  if (x_type == PERDURE_F32) x.data = bytes_of(numbers.normals(n_rows(test) * k));
+  if (x_type == PERDURE_Q8_0) fill_blocks(x, n_rows(test) * k / 32, numbers);
+  if (x_type == PERDURE_Q80) {
+    x.group_size = group;
+    fill_q80(x, n_rows(test) * k, numbers);
+  }
+  test.inputs.push_back(x);
+  const HarnessValue large = weight(w_type, n + 4, whole, group, numbers);
+  HarnessValue view = large, copy = large;
+  view.rows = copy.rows = n;
+  view.columns = copy.columns = k;
+  view.row_stride = perdure_row_bytes(w_type, whole);
+  const int64_t bytes = perdure_row_bytes(w_type, k);
+  const int64_t first = 2 * view.row_stride + perdure_row_bytes(w_type, before);
+  view.data = part_of(large.data, first, (n - 1) * view.row_stride + bytes);
+  copy.data.clear();
+  copy.scales.clear();
+  for (int64_t r = 0; r < n; ++r) {
+    const Bytes row = part_of(view.data, r * view.row_stride, bytes);
+    copy.data.insert(copy.data.end(), row.begin(), row.end());
+    if (group == 0) continue;
+    const int64_t scale = (first + r * view.row_stride) / group;
+    const Bytes scales = part_of(large.scales, scale * 4, k / group * 4);
+    copy.scales.insert(copy.scales.end(), scales.begin(), scales.end());
+  }
+  if (group != 0) view.scales = Bytes(large.scales.begin() + first / group * 4, large.scales.end());
+  ViewAndCopy both{test, test};
+  both.view.inputs.push_back(view);
+  both.copy.inputs.push_back(copy);
+  both.view.set_output(n);
+  both.copy.set_output(n);
+  return both;
+}
+
+template <typename Visit>
+void for_each_kernel(const char* op, Visit visit) {
+  for (const void* entry : {perdure_entry_kernels_scalar(), perdure_entry_kernels_simd()}) {
+    const auto& plugin = *static_cast<const perdure_kernel_plugin*>(entry);
+    for (uint32_t i = 0; i < plugin.n_kernels; ++i)
+      if (std::string(op) == plugin.kernels[i].op && runs_here(plugin.kernels[i]))
+        visit(plugin.kernels[i]);
+  }
+}
+
+double half(const char* block) {
+  uint16_t bits;
+  std::memcpy(&bits, block, sizeof bits);
+  const int exponent = bits >> 10 & 31;
+  const double fraction = (bits & 1023) / 1024.0;
+  const double value =
+      exponent == 0 ? std::ldexp(fraction, -14) : std::ldexp(1.0 + fraction, exponent - 15);
+  return bits & 0x8000 ? -value : value;
+}
+
+// Value `i` of a row of blocks as GGUF defines them.
+double block_value(const HarnessValue& v, int64_t row, int64_t i) {
+  const char* block = v.data.data() + row * perdure_row_bytes(v.dtype, v.columns) +
+                      i / 32 * perdure_block_bytes(v.dtype);
+  if (v.dtype == PERDURE_Q8_0) return half(block) * static_cast<int8_t>(block[2 + i % 32]);
+  const auto pair = static_cast<uint8_t>(block[2 + i % 16]);
+  return half(block) * ((i % 32 < 16 ? pair & 15 : pair >> 4) - 8);
+}
+
+double row_value(const HarnessValue& v, int64_t row, int64_t i) {
+  if (v.dtype != PERDURE_F32) return block_value(v, row, i);
+  float value;
+  std::memcpy(&value, v.data.data() + (row * v.columns + i) * 4, sizeof value);
+  return value;
+}
+
+}  // namespace
+
+TEST_CASE("products with rows and columns of a larger weight have the bits of those with a copy") {
+  struct Types {
+    perdure_dtype x, w;
+    int64_t group;
+  };
+  int n_checked = 0;
+  for (const Types t : {Types{PERDURE_F32, PERDURE_F32, 0},
+                        {PERDURE_F32, PERDURE_F16, 0},
+                        {PERDURE_F32, PERDURE_BF16, 0},
+                        {PERDURE_F32, PERDURE_Q80, 32},
+                        {PERDURE_Q80, PERDURE_Q80, 32},
+                        {PERDURE_Q80, PERDURE_Q80, 6},
+                        {PERDURE_F32, PERDURE_Q8_0, 0},
+                        {PERDURE_Q8_0, PERDURE_Q4_0, 0}})
+    for (uint64_t seed = 1; seed <= 8; ++seed) {
+      const ViewAndCopy both = view_case(t.x, t.w, t.group, seed);
+      for_each_kernel("mat_mul", [&](const perdure_kernel& kernel) {
+        INFO(std::string(kernel.name), ", seed ", seed);
+        PreparedKernel view(kernel, both.view), copy(kernel, both.copy);
+        if (!copy.accepted()) return;
+        REQUIRE(view.accepted());
+        view.run();
+        copy.run();
+        CHECK(view.result().data == copy.result().data);
+        ++n_checked;
+      });
+    }
+  CHECK(n_checked >= 8 * 8);
+}
+
+TEST_CASE("products with weights in blocks are the sums of the values that GGUF defines") {
+  for (const perdure_dtype x : {PERDURE_F32, PERDURE_Q8_0})
+    for (const perdure_dtype w : {PERDURE_Q8_0, PERDURE_Q4_0})
+      for (uint64_t seed = 1; seed <= 10; ++seed) {
+        const KernelCase test = block_product_case(x, w, seed);
+        const Floats y = scalar_result(test).floats();
+        const HarnessValue &a = test.inputs[0], &b = test.inputs[1];
+        for (int64_t r = 0; r < n_rows(test); ++r)
+          for (int64_t c = 0; c < b.rows; ++c) {
+            double sum = 0, size = 0;
+            for (int64_t i = 0; i < a.columns; ++i) {
+              const double term = row_value(a, r, i) * block_value(b, c, i);
+              sum += term;
+              size += std::fabs(term);
+            }
+            REQUIRE(std::fabs(y[r * b.rows + c] - sum) <= 1e-5 * size + 1e-30);
+          }
+      }
+}
+
+TEST_CASE("a row of Q8_0 is within half a step of the row that it was made of") {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const KernelCase test = quantize_blocks_case(seed);
+    HarnessValue blocks{.dtype = PERDURE_Q8_0, .columns = test.inputs[0].columns};
+    blocks.data = scalar_result(test).data;
+    for (int64_t r = 0; r < n_rows(test); ++r)
+      for (int64_t i = 0; i < blocks.columns; ++i) {
+        double largest = 0;
+        for (int64_t j = i / 32 * 32; j < i / 32 * 32 + 32; ++j)
+          largest = std::max(largest, std::fabs(row_value(test.inputs[0], r, j)));
+        // Half a step, and what the scale loses in half precision.
+        const double tolerance = largest / 127 * 0.501 + largest * 0x1p-11 + 127 * 0x1p-25;
+        REQUIRE(std::fabs(block_value(blocks, r, i) - row_value(test.inputs[0], r, i)) <=
+                tolerance);
+      }
+  }
+}
+
+TEST_CASE("rows of tables in blocks enter a step as the values that GGUF defines") {
+  for (const perdure_dtype dtype : {PERDURE_Q8_0, PERDURE_Q4_0}) {
+    Numbers numbers(3);
+    KernelCase test{.op = "row_input"};
+    test.add_session(0, 5);
+    test.inputs.push_back(weight(dtype, 9, 96, 0, numbers));
+    test.set_output(96);
+    const Floats y = scalar_result(test).floats();
+    for (int64_t r = 0; r < 5; ++r)
+      for (int64_t i = 0; i < 96; ++i)
+        REQUIRE(y[r * 96 + i] ==
+                static_cast<float>(block_value(test.inputs[0], test.rows[r].index, i)));
+  }
+}

@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kRebuild = "; rebuild it against this program's core/api/kernel.h";
 // No structure of this kind will ever be as large: a size beyond it is a stray number.
 constexpr uint32_t kLargestStruct = 4096;
+constexpr size_t kMostParams = size_t{1} << 20;
 constexpr uint32_t kPluginMinSize =
     offsetof(perdure_kernel_plugin, kernels) + sizeof(perdure_kernel_plugin::kernels);
 
@@ -47,6 +48,10 @@ void check_functions(const perdure_kernel& kernel) {
   if ((kernel.packed_bytes == nullptr) != (kernel.pack == nullptr))
     throw Error("its kernel '" + name +
                 "' has only one of packed_bytes and pack; write both or none");
+  if (kernel.params_bytes > kMostParams)
+    throw Error("its kernel '" + name + "' wants " + std::to_string(kernel.params_bytes) +
+                " bytes for the parameters of a node; at most " + std::to_string(kMostParams) +
+                " are sensible");
   if (kernel.items > PERDURE_ITEMS_ELEMENTS)
     throw Error("its kernel '" + name + "' states the unknown unit of items " +
                 std::to_string(kernel.items) + "; see enum perdure_items");

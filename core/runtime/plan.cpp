@@ -14,6 +14,10 @@ namespace perdure {
 namespace {
 
 constexpr size_t kNotInArena = SIZE_MAX;
+// No kernel needs as much scratch, nor a weight so many times its size; more is a stray number.
+constexpr size_t kMostScratch = size_t{1} << 30;
+constexpr size_t kMostPackedTimes = 64;
+constexpr size_t kMostPackedMore = size_t{1} << 20;
 constexpr size_t kAlignment = 64;
 
 size_t aligned(size_t n) { return (n + kAlignment - 1) / kAlignment * kAlignment; }
@@ -82,6 +86,16 @@ PlanNode::Measure measure_of(const PlanNode& node) {
   return {values[0].kind == PERDURE_VALUE_OUTPUTS, values[0].tensor.shape[1]};
 }
 
+// `bytes` that a kernel asks for. Errors: Error that names plugin, kernel and node.
+size_t checked_size(size_t bytes, size_t most, const ChosenKernel& chosen, const perdure_node& node,
+                    const char* what) {
+  if (bytes > most)
+    throw Error("the kernel '" + std::string(chosen.kernel->name) + "' of " + chosen.plugin +
+                " wants " + std::to_string(bytes) + " bytes for " + what + " of a node '" +
+                node.op + "', more than the " + std::to_string(most) + " that are sensible");
+  return bytes;
+}
+
 // First-fit placement: a block is free again after the last node that reads it.
 class ArenaPlanner {
  public:
@@ -128,7 +142,10 @@ const void* PackedWeights::get(const ChosenKernel& chosen, const perdure_node& n
   const perdure_kernel& kernel = *chosen.kernel;
   const void* params = chosen.params.data();
   if (!kernel.packed_bytes || node.inputs[input].kind != PERDURE_VALUE_CONSTANT) return nullptr;
-  const size_t bytes = kernel.packed_bytes(&node, params, input);
+  const auto weight_bytes = static_cast<size_t>(tensor_bytes(node.inputs[input].tensor));
+  const size_t bytes = checked_size(kernel.packed_bytes(&node, params, input),
+                                    kMostPackedTimes * weight_bytes + kMostPackedMore, chosen, node,
+                                    "the packed weight");
   if (bytes == 0) return nullptr;
   Buffer& buffer = buffers_[{&kernel, input, node.inputs[input].tensor, chosen.params}];
   if (buffer.size() == 0) {
@@ -236,8 +253,9 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
       weight_bytes_ += tensor_bytes(result.inputs[i].tensor);
   }
   if (result.kernel->scratch_bytes)
-    scratch_bytes_ =
-        std::max(scratch_bytes_, result.kernel->scratch_bytes(&c_node, chosen.params.data()));
+    scratch_bytes_ = std::max(
+        scratch_bytes_, checked_size(result.kernel->scratch_bytes(&c_node, chosen.params.data()),
+                                     kMostScratch, chosen, c_node, "the scratch"));
   result.params = std::move(chosen.params);
   result.measure = measure_of(result);
   result.uses = state_uses(graph, node);

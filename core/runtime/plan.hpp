@@ -69,7 +69,8 @@ struct PlanNode {
 class Plan {
  public:
   // Borrows the graph (its constants), the chooser's kernels and the packed weights for its life.
-  // The arena is the caller's, given by bind(). Errors: as KernelChooser::choose.
+  // The arena is the caller's, given by bind(). Errors: as KernelChooser::choose; Error if a kernel
+  // cannot pack a weight, or asks for sizes that cannot be meant.
   Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,
        const StateNumbers& states, PackedWeights& packed);
   Plan(Plan&&) = default;

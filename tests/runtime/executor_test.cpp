@@ -372,3 +372,35 @@ TEST_CASE("a kernel that divides its work into more items than there are rows is
     CHECK(outcome({{0, 1}, PERDURE_OK}, *threads) == "done");
   }
 }
+
+TEST_CASE("a kernel that asks for absurd scratch or an absurd packed weight is refused") {
+  Weights weights(1);
+  weights.add("w", kVocab, kWidth);
+  const auto refusal = [&](const perdure_kernel& kernel) -> std::string {
+    try {
+      const Compiled compiled(
+          weights,
+          [](GraphBuilder& g) {
+            const Value w = g.weight("w");
+            return g.apply("probe", {op::row_input(g, w), w}, {{"node", int64_t{1}}});
+          },
+          kernel);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "taken";
+  };
+  perdure_kernel scratch = probe_kernel(), packed = probe_kernel();
+  CHECK(refusal(scratch) == "taken");
+  scratch.scratch_bytes = [](const perdure_node*, const void*) { return SIZE_MAX - 64; };
+  CHECK(refusal(scratch).find("bytes for the scratch of a node 'probe'") != std::string::npos);
+  packed.packed_bytes = [](const perdure_node*, const void*, uint32_t) { return SIZE_MAX / 2; };
+  packed.pack = [](const perdure_node*, const void*, uint32_t, void*) -> int { return PERDURE_OK; };
+  CHECK(refusal(packed).find("bytes for the packed weight of a node 'probe'") != std::string::npos);
+  packed.packed_bytes = [](const perdure_node*, const void*, uint32_t) { return size_t{64}; };
+  packed.pack = [](const perdure_node*, const void*, uint32_t, void*) -> int {
+    return PERDURE_FAILED;
+  };
+  CHECK(refusal(packed).find("could not pack input 1 of a node 'probe' (status 2)") !=
+        std::string::npos);
+}

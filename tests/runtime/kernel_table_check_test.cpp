@@ -98,6 +98,8 @@ TEST_CASE("a kernel that lacks what the host would call or print is refused with
   CHECK(refusal([](perdure_kernel& k) {
           k.packed_bytes = [](const perdure_node*, const void*, uint32_t) { return size_t{1}; };
         }) == lacks("has only one of packed_bytes and pack; write both or none"));
+  CHECK(refusal([](perdure_kernel& k) { k.params_bytes = SIZE_MAX; }).find("are sensible") !=
+        std::string::npos);
   CHECK(refusal([](perdure_kernel& k) { k.items = 7; }) ==
         lacks("states the unknown unit of items 7; see enum perdure_items"));
 }

@@ -38,7 +38,7 @@ class FaultyProof final : public AttentionStrategy {
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
+    const Value k = projections_.key(g, layer, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     const Value written = fault_ == "same_row" ? op::map_index(g, place, 0, 2) : place;
     op::state_write(g, k, keys, written);

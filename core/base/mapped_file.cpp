@@ -36,34 +36,30 @@ FileStamp stamp_of(const struct stat& status) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   // Without O_NONBLOCK a named pipe without a writer would hang here instead of being refused.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw_unreadable(path, std::strerror(errno));
-  MappedFile opened;  // closes the descriptor if the rest fails
-  opened.path_ = path;
-  opened.fd_ = fd;
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) throw_unreadable(path, std::strerror(errno));
   struct stat status{};
-  if (fstat(fd, &status) != 0) throw_unreadable(path, std::strerror(errno));
+  if (fstat(file.number(), &status) != 0) throw_unreadable(path, std::strerror(errno));
   if (!S_ISREG(status.st_mode))
     throw_unreadable(path, S_ISDIR(status.st_mode) ? "it is a directory" : "not a regular file");
-  opened.stamp_ = stamp_of(status);
-  opened.size_ = static_cast<size_t>(status.st_size);
-  if (opened.size_ > 0) {  // mmap refuses empty ranges
-    void* range = mmap(nullptr, opened.size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  stamp_ = stamp_of(status);
+  size_ = static_cast<size_t>(status.st_size);
+  if (size_ > 0) {  // mmap refuses empty ranges
+    void* range = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.number(), 0);
     if (range == MAP_FAILED) throw_unreadable(path, std::strerror(errno));
-    opened.data_ = static_cast<const std::byte*>(range);
+    data_ = static_cast<const std::byte*>(range);
   }
-  *this = std::move(opened);
+  file_ = std::move(file);
 }
 
 MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
-  if (fd_ >= 0) close(fd_);
 }
 
 // The time of the last change of attributes says nothing here: a new name or mode moves it too.
 bool MappedFile::written_since() const noexcept {
   struct stat status{};
-  if (fd_ < 0 || fstat(fd_, &status) != 0) return false;
+  if (!file_ || fstat(file_.number(), &status) != 0) return false;
   const FileStamp now = stamp_of(status);
   return now.size_bytes != stamp_.size_bytes || now.modified_ns != stamp_.modified_ns;
 }
@@ -71,14 +67,14 @@ bool MappedFile::written_since() const noexcept {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       stamp_(other.stamp_),
-      fd_(std::exchange(other.fd_, -1)),
+      file_(std::move(other.file_)),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(stamp_, other.stamp_);
-  std::swap(fd_, other.fd_);
+  std::swap(file_, other.file_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;

@@ -8,6 +8,8 @@
 #include <span>
 #include <string>
 
+#include "core/base/descriptor.hpp"
+
 namespace perdure {
 
 // What tells one state of a file from another without reading it. Times are in nanoseconds since
@@ -33,7 +35,7 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
   // The open file. Borrowed; -1 after a move.
-  int descriptor() const { return fd_; }
+  int descriptor() const { return file_.number(); }
   // As it was when the file was opened.
   const FileStamp& stamp() const { return stamp_; }
   // Whether the mapped file was written to or cut since it was opened. A file that was renamed, or
@@ -41,11 +43,9 @@ class MappedFile {
   bool written_since() const noexcept;
 
  private:
-  MappedFile() = default;
-
   std::string path_;
   FileStamp stamp_;
-  int fd_ = -1;  // kept: the path may name another file by now
+  Descriptor file_;  // kept: the path may name another file by now
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -147,7 +147,13 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  count: " + (threads.count == 0 ? "auto" : std::to_string(threads.count)) + "\n";
   out += "store:\n  kind: " + dump_text(store.kind) + "\n  path: " + dump_text(store.path) +
          "\n  session: " + dump_text(store.session) +
-         "\n  save_every: " + dump_text(store.save_every) + "\n";
+         "\n  save_every: " + dump_text(store.save_every) + "\n  save_every_tokens: " +
+         (store.save_every_tokens == 0 ? "auto" : std::to_string(store.save_every_tokens)) +
+         "\n  keep: " + std::to_string(store.keep) +
+         "\n  keep_days: " + dump_real(store.keep_days) +
+         "\n  max_bytes: " + std::to_string(store.max_bytes) + "\n";
+  for (const auto& [name, raw] : store.options)
+    out += "  " + dump_text(name) + ": " + dump_raw(raw) + "\n";
   out += "sampling:\n  temperature: " + dump_real(sampling.temperature) +
          "\n  top_k: " + std::to_string(sampling.top_k) +
          "\n  top_p: " + dump_real(sampling.top_p) + "\n  min_p: " + dump_real(sampling.min_p) +

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -153,13 +154,14 @@ void read_kernels(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
+bool is_auto(const YamlNode* node) {
+  return node != nullptr && node->kind == YamlNode::Kind::kScalar && node->text == "auto";
+}
+
 void read_threads(YamlNode& node, Settings& settings) {
   MapReader reader(node, "threads");
   reader.text("backend", settings.threads.backend);
-  const YamlNode* count = reader.take("count");
-  const bool automatic =
-      count != nullptr && count->kind == YamlNode::Kind::kScalar && count->text == "auto";
-  if (automatic)
+  if (is_auto(reader.take("count")))
     settings.threads.count = 0;
   else
     reader.integer("count", settings.threads.count, 1, 1024);
@@ -173,7 +175,37 @@ void read_store(YamlNode& node, Settings& settings, const std::string& directory
   reader.path("path", settings.store.path, directory);
   reader.text("session", settings.store.session);
   reader.choice("save_every", settings.store.save_every, kSaveEvery);
-  reader.finish();
+  if (is_auto(reader.take("save_every_tokens")))
+    settings.store.save_every_tokens = 0;
+  else
+    reader.integer("save_every_tokens", settings.store.save_every_tokens, 1, INT64_MAX);
+  reader.integer("keep", settings.store.keep, 1, INT64_MAX);
+  reader.real("keep_days", settings.store.keep_days, 0, 1e6);
+  reader.integer("max_bytes", settings.store.max_bytes, 0, INT64_MAX);
+  for (const YamlEntry* entry : reader.rest())
+    settings.store.options[entry->key] = read_option(reader, *entry);
+}
+
+// Whether a folder holds memories of the `file` store; plugins may lie there too.
+bool holds_memories(const std::string& folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    if (entry.path().filename().string().find('@') != std::string::npos) return true;
+  return false;
+}
+
+// $XDG_DATA_HOME/perdure, as for plugins. Memories were once kept in ~/.local/share/perdure
+// whatever that variable said: where they lie only there, that is the place still.
+void choose_store_path(Settings& settings) {
+  const std::string home = absolute_path("~/.local/share/perdure", "");
+  settings.store.path = home;
+  const char* data = std::getenv("XDG_DATA_HOME");
+  if (data == nullptr || *data != '/') return;
+  const std::string moved = absolute_path(std::string(data) + "/perdure", "");
+  const bool at_home = moved != home && holds_memories(home);
+  if (at_home && !holds_memories(moved)) return;
+  settings.store.path = moved;
+  if (at_home) settings.store.elsewhere = home;
 }
 
 void read_sampling(YamlNode& node, Settings& settings) {
@@ -243,8 +275,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
     plugins.finish();
   }
   reader.finish();
-  if (settings.store.path.empty())
-    settings.store.path = absolute_path("~/.local/share/perdure", "");
+  if (settings.store.path.empty()) choose_store_path(settings);
   return settings;
 }
 

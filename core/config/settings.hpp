@@ -67,6 +67,13 @@ struct Settings {
   struct {
     std::string kind = "file", path, session = "default";
     std::string save_every = "turn";  // turn | never
+    int64_t save_every_tokens = 0;    // while a long text is read; 0 = auto
+    int64_t keep = 2;                 // generations
+    double keep_days = 0;
+    int64_t max_bytes = 0;                     // 0 = no limit
+    std::map<std::string, RawOption> options;  // every other key: the store plugin's own
+    // Where memories lie besides `path`: the default place of before, or empty.
+    std::string elsewhere;
   } store;
   struct {
     double temperature = 0.8;

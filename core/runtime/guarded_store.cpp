@@ -29,8 +29,8 @@ class GuardedStore final : public MemoryStore {
     if (!inner_) plugin_fault(origin_, "returned no store from open");
   }
 
-  uint64_t put(std::string_view name, std::span<const std::byte> snapshot) override {
-    const uint64_t generation = call("put", [&] { return inner_->put(name, snapshot); });
+  uint64_t put(std::string_view name, const SnapshotSource& snapshot, uint64_t newest) override {
+    const uint64_t generation = call("put", [&] { return inner_->put(name, snapshot, newest); });
     if (generation == 0) plugin_fault(origin_, "returned the generation 0 from put");
     return generation;
   }
@@ -40,15 +40,22 @@ class GuardedStore final : public MemoryStore {
   }
 
   std::vector<StoredSnapshot> list() override {
-    auto all = call("list", [&] { return inner_->list(); });
+    return checked(call("list", [&] { return inner_->list(); }));
+  }
+
+  std::vector<StoredSnapshot> generations(std::string_view name) override {
+    auto all = checked(call("generations", [&] { return inner_->generations(name); }));
     for (const StoredSnapshot& stored : all)
-      if (!is_session_name(stored.name) || stored.generation == 0)
-        plugin_fault(origin_, "lists a session whose name or generation cannot be");
+      if (stored.name != name) plugin_fault(origin_, "lists a generation of another session");
     return all;
   }
 
   void remove(std::string_view name) override {
     call("remove", [&] { inner_->remove(name); });
+  }
+
+  void remove(std::string_view name, uint64_t generation) override {
+    call("remove", [&] { inner_->remove(name, generation); });
   }
 
   std::unique_ptr<StoreLock> lock(std::string_view name) override {
@@ -58,6 +65,13 @@ class GuardedStore final : public MemoryStore {
   }
 
  private:
+  std::vector<StoredSnapshot> checked(std::vector<StoredSnapshot> all) const {
+    for (const StoredSnapshot& stored : all)
+      if (!is_session_name(stored.name) || stored.generation == 0)
+        plugin_fault(origin_, "lists a session whose name or generation cannot be");
+    return all;
+  }
+
   std::unique_ptr<MemoryStore> inner_;
   PluginOrigin origin_;
 };
@@ -67,9 +81,13 @@ class GuardedPlugin final : public StorePlugin {
   GuardedPlugin(const StorePlugin& plugin, PluginOrigin origin)
       : plugin_(plugin), origin_(std::move(origin)) {}
 
-  std::unique_ptr<MemoryStore> open(const std::string& path) const override {
+  std::vector<OptionSpec> options() const override {
+    return call_plugin(origin_, "options", [&] { return plugin_.options(); });
+  }
+
+  std::unique_ptr<MemoryStore> open(const StoreSettings& settings) const override {
     return std::make_unique<GuardedStore>(
-        call_plugin(origin_, "open", [&] { return plugin_.open(path); }), origin_);
+        call_plugin(origin_, "open", [&] { return plugin_.open(settings); }), origin_);
   }
 
  private:

@@ -80,8 +80,10 @@ Outcome run_perdure(const Words& words, const Circumstances& circumstances) {
       const auto most = static_cast<rlim_t>(circumstances.most_file_bytes);
       const rlimit limit{most, most};
       setrlimit(RLIMIT_FSIZE, &limit);
-      signal(SIGXFSZ, SIG_IGN);  // writing then fails as on a full disk
     }
+    constexpr uid_t kNobody = 65534;
+    if (circumstances.as_nobody && getuid() == 0 && (setgid(kNobody) != 0 || setuid(kNobody) != 0))
+      _exit(125);
     become_perdure(words);
   }
   Outcome outcome{.status = status_of(child)};
@@ -125,7 +127,14 @@ Terminal::~Terminal() {
     kill(child_, SIGKILL);
     status_of(child_);
   }
-  close(terminal_);
+  hang_up();
+}
+
+void Terminal::send(int signal) { kill(child_, signal); }
+
+void Terminal::hang_up() {
+  if (terminal_ >= 0) close(terminal_);
+  terminal_ = -1;
 }
 
 void Terminal::type(const std::string& keys) {
@@ -133,7 +142,7 @@ void Terminal::type(const std::string& keys) {
 }
 
 bool Terminal::read_more(int timeout_ms) {
-  pollfd ready{terminal_, POLLIN, 0};
+  pollfd ready{terminal_, POLLIN, 0};  // after hang_up() only a pause
   if (poll(&ready, 1, timeout_ms) <= 0) return true;
   char block[4096];
   const ssize_t n = read(terminal_, block, sizeof block);

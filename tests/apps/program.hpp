@@ -29,6 +29,7 @@ struct Circumstances {
   std::string input;          // standard input
   std::string output_path;    // standard output goes to this file instead of Outcome::out
   long most_file_bytes = -1;  // files cannot grow beyond it, as on a full disk; -1 = no limit
+  bool as_nobody = false;     // if the tests run as root: as a user who owns nothing
 };
 
 // Runs `perdure words...` to its end.
@@ -59,6 +60,9 @@ class Terminal {
   ~Terminal();
 
   void type(const std::string& keys);
+  void send(int signal);
+  // As when its window is closed.
+  void hang_up();
   // Waits until the screen shows `text` after the last match; false after half a minute.
   bool shows(const std::string& text);
   // Waits for the end; the exit status, or -1 after half a minute.

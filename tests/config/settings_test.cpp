@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "core/config/settings.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 
@@ -296,4 +297,46 @@ TEST_CASE("a NUL in a text is refused instead of cutting a path") {
   CHECK(refusal("plugins: {load: \"/a.so\\0\"}\n").find("plugins.load holds a NUL") !=
         std::string::npos);
   CHECK(refusal("", {"store.path=\"a\\0b\""}).find("store.path holds a NUL") != std::string::npos);
+}
+
+TEST_CASE("the store's section has limits of its own and leaves other keys to the plugin") {
+  const Settings s = parse(
+      "store: {keep: 9, keep_days: 0.5, max_bytes: 1000, save_every_tokens: 64, durability: "
+      "relaxed}");
+  CHECK(s.store.keep == 9);
+  CHECK(s.store.keep_days == 0.5);
+  CHECK(s.store.max_bytes == 1000);
+  CHECK(s.store.save_every_tokens == 64);
+  CHECK(s.store.options.at("durability").text == "relaxed");
+  CHECK(parse("store: {save_every_tokens: auto}").store.save_every_tokens == 0);
+  CHECK(parse(dump_settings(s)).store.options.at("durability").text == "relaxed");
+  CHECK(parse(dump_settings(s)).store.keep == 9);
+  CHECK_THROWS_AS(parse("store: {keep: 0}"), UsageError);
+}
+
+TEST_CASE("XDG_DATA_HOME moves the store, but not away from memories that lie in the old place") {
+  namespace fs = std::filesystem;
+  const testing::TemporaryFolder folder;
+  const auto variable = [](const char* name, const std::string& value) {
+    ::setenv(name, value.c_str(), 1);
+  };
+  const std::string home_before = std::getenv("HOME") == nullptr ? "" : std::getenv("HOME");
+  variable("HOME", folder.path());
+  variable("XDG_DATA_HOME", folder / "data");
+  const std::string old_place = folder / ".local/share/perdure", moved = folder / "data/perdure";
+  CHECK(parse("").store.path == moved);
+  fs::create_directories(old_place + "/plugins");  // no memory
+  CHECK(parse("").store.path == moved);
+  std::ofstream(old_place + "/alice@1") << "x";
+  CHECK(parse("").store.path == old_place);
+  CHECK(parse("").store.elsewhere.empty());
+  fs::create_directories(moved);
+  std::ofstream(moved + "/bob@1") << "x";
+  CHECK(parse("").store.path == moved);
+  CHECK(parse("").store.elsewhere == old_place);
+  variable("XDG_DATA_HOME", "relative");
+  CHECK(parse("").store.path == old_place);
+  ::unsetenv("XDG_DATA_HOME");
+  CHECK(parse("").store.path == old_place);
+  variable("HOME", home_before);
 }

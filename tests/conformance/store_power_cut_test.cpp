@@ -166,6 +166,15 @@ const std::map<std::string, Workload> kWorkloads = {
        save(store, history, 1300);
        save(store, history, 800);
      }},
+    {"a generation restored, and an old one removed",
+     [](FileStore& store, RecordingSystem&, History& history) {
+       save(store, history, 900);
+       save(store, history, 1700);
+       const Bytes first = store.get("alice", 1);
+       history.attempt(first, [&] { store.put("alice", first, 2); });
+       store.remove("alice", 2);
+       save(store, history, 600);
+     }},
     {"a removal and a new beginning",
      [](FileStore& store, RecordingSystem&, History& history) {
        save(store, history, 900);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,10 +27,22 @@ namespace fs = std::filesystem;
 namespace {
 
 using Bytes = std::vector<std::byte>;
-using Open = std::function<std::unique_ptr<MemoryStore>()>;
+// Opens the store at the place of the test.
+struct Open {
+  std::function<std::unique_ptr<MemoryStore>(StoreRules)> with;
+  std::unique_ptr<MemoryStore> operator()() const { return with({}); }
+};
 
 const StorePlugin& plugin_of(const StaticPlugin& linked) {
   return *static_cast<const StorePlugin*>(linked.entry());
+}
+
+// With what a configuration that says nothing gives.
+std::unique_ptr<MemoryStore> open_store(const StorePlugin& plugin, const std::string& path,
+                                        StoreRules rules = {}) {
+  Options options;
+  for (const OptionSpec& spec : plugin.options()) options.set(spec.name, spec.default_value);
+  return plugin.open({.path = path, .rules = rules, .options = options, .warn = {}});
 }
 
 // Runs `check` for every store plugin, each in a place of its own that does not exist yet.
@@ -39,7 +52,9 @@ void for_each_store(const std::function<void(const Open&)>& check) {
     if (std::string_view(linked.kind) != "stores") continue;
     CAPTURE(linked.name);
     const testing::TemporaryFolder folder;
-    check([&] { return plugin_of(linked).open(folder / "deep/place"); });
+    check({[&](StoreRules rules) {
+      return open_store(plugin_of(linked), folder / "deep/place", rules);
+    }});
     ++stores;
   }
   CHECK(stores > 0);
@@ -77,13 +92,15 @@ int in_child(const std::function<int()>& body) {
 const char* const kBadNames[] = {"",    ".",   "..",          "../x", "a/b", "/etc/passwd",
                                  "a b", "a@1", "caf\xc3\xa9", "a\nb", "*"};
 
-std::unique_ptr<MemoryStore> file_store(const std::string& path) {
-  for (const StaticPlugin& linked : linked_plugins()) {
-    if (std::string_view(linked.kind) == "stores" && std::string_view(linked.name) == "file") {
-      return plugin_of(linked).open(path);
-    }
-  }
+const StorePlugin& file_plugin() {
+  for (const StaticPlugin& linked : linked_plugins())
+    if (std::string_view(linked.kind) == "stores" && std::string_view(linked.name) == "file")
+      return plugin_of(linked);
   throw Error("the file store is not linked in");
+}
+
+std::unique_ptr<MemoryStore> file_store(const std::string& path) {
+  return open_store(file_plugin(), path);
 }
 
 std::vector<std::string> files_in(const std::string& folder) {
@@ -117,6 +134,85 @@ TEST_CASE("generations rise by one, the previous one stays readable, older ones 
     REQUIRE(all.size() == 2);
     CHECK(all[0].generation == 12);
     CHECK(all[1].generation == 11);
+  });
+}
+
+TEST_CASE("a store keeps as many generations as its rules say, and the young ones beyond that") {
+  for_each_store([](const Open& open) {
+    for (int i = 1; i <= 9; ++i) open.with({.keep = 5})->put("alice", blob(100, i));
+    CHECK(open()->generations("alice").size() == 5);
+    open.with({.keep = 1, .keep_seconds = 3600})->put("alice", blob(100, 10));
+    CHECK(open()->generations("alice").size() == 6);
+    open.with({.keep = 1})->put("alice", blob(100, 11));
+    const auto all = open()->generations("alice");
+    REQUIRE(all.size() == 1);
+    CHECK(all[0].generation == 11);
+    CHECK(all[0].size_bytes == 100);
+    CHECK(open()->generations("bob").empty());
+  });
+}
+
+TEST_CASE("a save that would make the place too large is refused, and deletes nothing") {
+  for_each_store([](const Open& open) {
+    open()->put("alice", blob(1000, 1));
+    open()->put("bob", blob(1000, 1));
+    const StoreRules rules{.keep = 1, .max_bytes = 2999};
+    const std::string message = failure([&] { open.with(rules)->put("alice", blob(1000, 2), 1); });
+    CHECK(contains(message, "store.max_bytes, 2999 bytes"));
+    CHECK(open()->list().size() == 2);
+    CHECK(open()->get("alice") == blob(1000, 1));
+    CHECK(open.with({.max_bytes = 3000})->put("alice", blob(1000, 2), 1) == 2);
+  });
+}
+
+TEST_CASE("a save that does not continue the newest generation is refused") {
+  for_each_store([](const Open& open) {
+    auto store = open();
+    CHECK_FALSE(failure([&] { store->put("alice", blob(10, 1), 1); }).empty());
+    CHECK(store->put("alice", blob(10, 1), 0) == 1);
+    CHECK(store->put("alice", blob(10, 2), 1) == 2);
+    CHECK_FALSE(failure([&] { store->put("alice", blob(10, 3), 1); }).empty());
+    CHECK(open()->put("alice", blob(10, 4), 2) == 3);
+    const std::string message = failure([&] { store->put("alice", blob(10, 5), 2); });
+    CHECK(contains(message, "another program has saved generation 3 meanwhile"));
+    CHECK(open()->get("alice") == blob(10, 4));
+    open()->remove("alice");
+    CHECK(contains(failure([&] { store->put("alice", blob(10, 5), 2); }), "removed it"));
+    CHECK(open()->list().empty());
+  });
+}
+
+TEST_CASE("a generation that is not the newest can be removed, also twice") {
+  for_each_store([](const Open& open) {
+    auto store = open.with({.keep = 3});
+    for (int i = 1; i <= 3; ++i) store->put("alice", blob(10, i));
+    store->remove("alice", 2);
+    store->remove("alice", 2);
+    CHECK_FALSE(failure([&] { store->remove("alice", 3); }).empty());
+    const auto all = store->generations("alice");
+    REQUIRE(all.size() == 2);
+    CHECK(all[0].generation == 3);
+    CHECK(all[1].generation == 1);
+    CHECK(store->put("alice", blob(10, 4), 3) == 4);
+  });
+}
+
+TEST_CASE("a snapshot may come in pieces, and one that fails half way is not stored") {
+  for_each_store([](const Open& open) {
+    auto store = open();
+    const Bytes bytes = blob(5000, 1);
+    const std::span<const std::byte> all = bytes;
+    store->put("alice", SnapshotSource([&](const auto& piece) {
+                 for (size_t at = 0; at < all.size(); at += 1000) piece(all.subspan(at, 1000));
+               }));
+    CHECK(store->get("alice") == bytes);
+    const SnapshotSource fails = [&](const auto& piece) {
+      piece(all);
+      throw Error("no more");
+    };
+    CHECK(failure([&] { store->put("alice", fails); }) == "no more");
+    CHECK(store->generations("alice").size() == 1);
+    CHECK(store->put("alice", bytes, 1) == 2);
   });
 }
 
@@ -358,6 +454,11 @@ TEST_CASE(
     if (!contains(failure([&] { store->put("alice", blob(10, 2)); }), "Permission denied"))
       return 1;
     if (!contains(failure([&] { store->lock("alice"); }), "Permission denied")) return 2;
+    try {
+      store->lock("alice");
+      return 6;
+    } catch (const ReadOnlyStore&) {
+    }
     if (!contains(failure([&] { store->remove("alice"); }), "Permission denied")) return 3;
     if (store->get("alice") != blob(10, 1)) return 4;
     if (!contains(failure([&] { file_store(place + "/new")->put("alice", blob(1, 1)); }),
@@ -380,4 +481,55 @@ TEST_CASE("file store: a file in the place of the folder is one sentence") {
     CHECK(contains(failure([&] { store->lock("alice"); }), place));
     CHECK(contains(failure([&] { store->list(); }), place));
   }
+}
+
+TEST_CASE("file store: a save reads the folder once, the later ones of the same store not at all") {
+  const testing::TemporaryFolder folder;
+  auto store = file_store(folder.path());
+  const int watch = ::inotify_init1(IN_NONBLOCK);
+  REQUIRE(::inotify_add_watch(watch, folder.path().c_str(), IN_ACCESS) >= 0);
+  const auto was_read = [&] {
+    char events[4096];
+    return ::read(watch, events, sizeof events) > 0;
+  };
+  CHECK(store->put("alice", blob(10, 1), 0) == 1);
+  CHECK(was_read());
+  for (uint64_t i = 2; i <= 5; ++i) CHECK(store->put("alice", blob(10, 2), i - 1) == i);
+  CHECK_FALSE(was_read());
+  ::close(watch);
+}
+
+TEST_CASE("file store: a newest generation that was replaced under the same number is noticed") {
+  const testing::TemporaryFolder folder;
+  auto store = file_store(folder.path());
+  store->put("alice", blob(10, 1), 0);
+  auto other = file_store(folder.path());
+  other->remove("alice");
+  other->put("alice", blob(10, 9));
+  CHECK(contains(failure([&] { store->put("alice", blob(10, 2), 1); }), "another program"));
+  CHECK(other->get("alice") == blob(10, 9));
+}
+
+TEST_CASE("file store: a folder that anybody may write to is refused, a group's is told of once") {
+  const testing::TemporaryFolder folder;
+  const std::string place = folder / "place";
+  file_store(place)->put("alice", blob(10, 1));
+  ::chmod(place.c_str(), 01777);
+  for (const auto& action : std::vector<std::function<void()>>{
+           [&] { file_store(place)->put("alice", blob(10, 2)); },
+           [&] { file_store(place)->get("alice"); }, [&] { file_store(place)->list(); },
+           [&] { file_store(place)->lock("alice"); }})
+    CHECK(contains(failure(action), "anybody may write there"));
+  ::chmod(place.c_str(), 0770);
+  std::vector<std::string> warnings;
+  Options options;
+  options.set("durability", std::string("strict"));
+  auto store = file_plugin().open(
+      {.path = place, .options = options, .warn = [&](const std::string& sentence) {
+         warnings.push_back(sentence);
+       }});
+  store->put("alice", blob(10, 2));
+  store->put("alice", blob(10, 3));
+  REQUIRE(warnings.size() == 1);
+  CHECK(contains(warnings[0], "the group of the store"));
 }

@@ -187,15 +187,17 @@ TEST_CASE_FIXTURE(Faulty, "a store that breaks its contract is refused") {
       {"generation 0", "returned the generation 0 from put"},
       {"get throws", "ran out of memory in get"},
       {"odd session", "lists a session whose name or generation cannot be"},
+      {"odd generation", "lists a generation of another session"},
       {"no lock", "returned no lock"},
   };
   for (const auto& [fault, words] : faults) {
     CAPTURE(fault);
     const auto use = [](const PluginHost& host) {
-      const auto store = host.store("faulty").open("/nonexistent");
-      store->put("a", {});
+      const auto store = host.store("faulty").open({.path = "/nonexistent"});
+      store->put("a", std::span<const std::byte>());
       store->get("a");
       store->list();
+      store->generations("a");
       store->lock("a");
     };
     check_names(message("faulty_store", fault, use), "stores.faulty", folder / "faulty_store.so",

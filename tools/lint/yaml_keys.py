@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/configuration.md and the sources name the same keys: those that core/config reads, and the options that strategies
-state, those they share (sdk) and their own (plugins/attention)."""
+state, those they share (sdk) and their own (plugins/attention), and those of stores."""
 
 import re
 
@@ -39,8 +39,8 @@ def keys_read(path: str, text: str):
 
 
 def options_stated(top):
-    """(strategy, option, path, line) of every option a strategy states, or SHARED for those of sdk."""
-    for folder in ("sdk", "plugins/attention"):
+    """(plugin, option, path, line) of every option a strategy or a store states, or SHARED for those of sdk."""
+    for folder in ("sdk", "plugins/attention", "plugins/stores"):
         for relative in tree.files(top / folder, ".cpp", ".hpp"):
             path = f"{folder}/{relative}"
             text = tree.without_comments((top / path).read_text())

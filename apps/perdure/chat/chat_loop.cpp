@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <ctime>
 
 #include "apps/perdure/chat/chat_text.hpp"
@@ -32,23 +31,23 @@ void ChatLoop::read_document(const std::string& text, const std::string& name) {
   const bool starts = memory_.session().position() == 0;
   const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, starts, false);
   const int64_t before = memory_.session().position();
+  generator_.set_checkpoint(memory_.checkpoint());
   const bool whole = generator_.read(tokens, "reading " + name, quiet_);
-  clear_interrupt();
-  unsaved_ = true;
+  generator_.set_checkpoint({});
   note(fmt::format("read {} of {} tokens of {}{}", grouped(memory_.session().position() - before),
                    grouped(static_cast<int64_t>(tokens.size())), name,
-                   whole ? "" : ", then Ctrl-C came"),
+                   whole ? "" : ", then " + interrupt_name() + " came"),
        quiet_);
-  save_after_turn();
+  clear_interrupt();
+  memory_.save_by_itself(true);
 }
 
 void ChatLoop::run() {
-  while (true) {
-    clear_interrupt();
+  for (; !must_end(); clear_interrupt()) {
     std::string line;
     switch (input_.read(user_prompt(now_text()), line)) {
       case LineInput::Result::kInterrupted:
-        note("(/quit or Ctrl-D ends the chat)", quiet_);
+        if (!must_end()) note("(/quit or Ctrl-D ends the chat)", quiet_);
         continue;
       case LineInput::Result::kEnd:
         break;
@@ -58,7 +57,7 @@ void ChatLoop::run() {
     }
     break;
   }
-  if (unsaved_ && engine_.settings().store.save_every == "turn") memory_.save();
+  clear_interrupt();
 }
 
 // False if the user ends the conversation.
@@ -94,6 +93,8 @@ bool ChatLoop::handle(const std::string& line) {
     }
   } catch (const NotFiniteError&) {
     throw;  // every answer to come would be the same
+  } catch (const OutputError&) {
+    throw;
   } catch (const Error& error) {
     note(fmt::format("perdure: {}", error.what()));
   }
@@ -109,14 +110,13 @@ void ChatLoop::talk(const std::string& user) {
   clear_interrupt();
   const bool whole = generator_.read(tokens, "reading", quiet_);
   first_turn_ = false;
-  unsaved_ = true;
   print("Assistant: ");
   flush();
   if (whole) answer();
   print("\n\n");
   flush();
   close_turn();
-  save_after_turn();
+  memory_.save_by_itself(true);
 }
 
 void ChatLoop::answer() {
@@ -131,30 +131,19 @@ void ChatLoop::answer() {
 // The model reads the end of its answer also where it did not come to it itself: every turn it
 // remembers is whole, but the one that filled the memory.
 void ChatLoop::close_turn() {
-  clear_interrupt();
-  if (generator_.is_full()) return;
-  constexpr std::array kEnd = {Tokenizer::kEos};
-  generator_.read(kEnd, "reading", true);
+  if (!generator_.is_full()) generator_.feed(Tokenizer::kEos);
 }
 
 void ChatLoop::save() {
   memory_.save();
-  unsaved_ = false;
   note(fmt::format("saved memory '{}' at token {}", memory_.name(),
                    grouped(memory_.session().position())),
        quiet_);
 }
 
-void ChatLoop::save_after_turn() {
-  if (engine_.settings().store.save_every != "turn") return;
-  memory_.save();
-  unsaved_ = false;
-}
-
 void ChatLoop::reset() {
   memory_.reset();
   first_turn_ = true;
-  unsaved_ = false;
   note("forgotten; what is saved stays until the next save", quiet_);
 }
 

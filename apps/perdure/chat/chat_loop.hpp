@@ -18,11 +18,12 @@ class ChatLoop {
   ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int64_t most_tokens,
            bool quiet);
 
-  // Reads a text into the memory before the first turn; Ctrl-C stops the reading, and what was read
-  // stays. Errors: Error if it does not fit.
+  // Reads a text into the memory before the first turn, saving it at intervals; a signal stops the
+  // reading, and what was read stays. Errors: Error if it does not fit.
   void read_document(const std::string& text, const std::string& name);
 
-  // Errors: Error if the memory could not be saved in the end.
+  // Until the user, the end of input, SIGTERM or SIGHUP ends it. What the last turn has left
+  // unsaved, the caller saves. Errors: OutputError.
   void run();
 
  private:
@@ -31,7 +32,6 @@ class ChatLoop {
   void answer();
   void close_turn();
   void save();
-  void save_after_turn();
   void reset();
   std::string memory_text();
   std::string stats_text() const;
@@ -42,8 +42,7 @@ class ChatLoop {
   Generator generator_;
   int64_t most_tokens_;
   bool quiet_;
-  bool first_turn_;       // the system prompt is still to be told
-  bool unsaved_ = false;  // something was read since the last save
+  bool first_turn_;  // the system prompt is still to be told
 };
 
 }  // namespace perdure::app

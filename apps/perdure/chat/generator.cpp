@@ -65,18 +65,28 @@ bool Generator::read(std::span<const int32_t> tokens, const std::string& what, b
   Progress progress(what, static_cast<int64_t>(tokens.size()), quiet);
   const Stopwatch watch(reading_);
   const int64_t start = session_.position();
+  size_t done = 0;
+  while (true) {
+    done += read_on(tokens.subspan(done), [&] { progress.update(session_.position() - start); });
+    if (done == tokens.size() || interrupted() || !checkpoint_due()) break;
+    checkpoint_.take();
+  }
+  reading_.tokens += static_cast<int64_t>(done);
+  return done == tokens.size();
+}
+
+size_t Generator::read_on(std::span<const int32_t> tokens,
+                          const std::function<void()>& before_step) {
   const Feed feed[] = {{&session_, tokens, Feed::Logits::kLast}};
-  const std::vector<size_t> read = engine_.feed(
+  return engine_.feed(
       feed,
       [this](size_t, size_t, std::span<const float> logits) {
         std::copy(logits.begin(), logits.end(), logits_.begin());
       },
       [&] {
-        progress.update(session_.position() - start);
-        return !interrupted();
-      });
-  reading_.tokens += static_cast<int64_t>(read[0]);
-  return read[0] == tokens.size();
+        before_step();
+        return !interrupted() && !checkpoint_due();
+      })[0];
 }
 
 bool Generator::is_full() const {
@@ -102,6 +112,7 @@ Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& 
     if (written + 1 == rule.max_tokens && !rule.read_last) break;
     if (is_full()) return Stop::kFull;
     feed(token);
+    if (checkpoint_due()) checkpoint_.take();
   }
   return Stop::kLimit;
 }

@@ -40,19 +40,31 @@ struct Speed {
   double per_second() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
 };
 
+// A pause between steps, where the session is at rest: to save it while a long text is read.
+struct Checkpoint {
+  std::function<bool()> due;  // asked before every step; after take() not at once again
+  std::function<void()> take;
+};
+
 // Borrows engine and session. One thread.
 class Generator {
  public:
   Generator(Engine& engine, Session& session);
 
-  // Reads tokens with a progress bar called `what`. False if Ctrl-C stopped it after whole steps.
+  // From now on; {}: none.
+  void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
+
+  // Reads tokens with a progress bar called `what`. False if a signal stopped it after whole steps.
   // Errors: Error if the session is full, before anything is read.
   bool read(std::span<const int32_t> tokens, const std::string& what, bool quiet);
 
-  // Writes until the rule, Ctrl-C or the longest session ends it; `emit` gets every token but the
+  // Writes until the rule, a signal or the longest session ends it; `emit` gets every token but the
   // end token. Requires: the last read() read at least one token.
   // Errors: NotFiniteError naming the token and the position after which logits are not finite.
   Stop write(const StopRule& rule, const std::function<void(int32_t)>& emit);
+
+  // Reads one token, whatever signals say. Errors: Error if the session is full.
+  void feed(int32_t token);
 
   // No token can be read any more.
   bool is_full() const;
@@ -61,14 +73,17 @@ class Generator {
   const Speed& writing() const { return writing_; }
 
  private:
+  // Reads up to the end, a signal or a checkpoint; the number of tokens.
+  size_t read_on(std::span<const int32_t> tokens, const std::function<void()>& before_step);
+  bool checkpoint_due() const { return checkpoint_.due && checkpoint_.due(); }
   int32_t sample();
-  void feed(int32_t token);
 
   Engine& engine_;
   Session& session_;
   Sampler sampler_;
   SamplingOptions sampling_;
   std::vector<float> logits_;
+  Checkpoint checkpoint_;
   Speed reading_, writing_;
 };
 

@@ -6,18 +6,31 @@
 
 #include <ctime>
 
+#include "apps/perdure/terminal/output.hpp"
 #include "core/engine/snapshot.hpp"
 
 namespace perdure::app {
 
 std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHost& plugins) {
-  return plugins.store(settings.store.kind).open(settings.store.path);
+  const StorePlugin& plugin = plugins.store(settings.store.kind);
+  const auto& store = settings.store;
+  return plugin.open({.path = store.path,
+                      .rules = rules_of(settings),
+                      .options = resolve_options({store.kind, store.options, {}}, plugin.options(),
+                                                 "the store '" + store.kind + "'"),
+                      .warn = [](const std::string& sentence) { note("perdure: " + sentence); }});
+}
+
+StoreRules rules_of(const Settings& settings) {
+  constexpr double kSecondsPerDay = 86400;
+  return {.keep = static_cast<uint64_t>(settings.store.keep),
+          .keep_seconds = static_cast<int64_t>(settings.store.keep_days * kSecondsPerDay),
+          .max_bytes = static_cast<uint64_t>(settings.store.max_bytes)};
 }
 
 StoredSnapshot newest(MemoryStore& store, const std::string& name) {
-  for (StoredSnapshot& snapshot : store.list())
-    if (snapshot.name == name) return snapshot;
-  return {name};
+  const std::vector<StoredSnapshot> all = store.generations(name);
+  return all.empty() ? StoredSnapshot{name} : all.front();
 }
 
 std::string damage(MemoryStore& store, const StoredSnapshot& snapshot) {
@@ -33,10 +46,20 @@ StoredSession::StoredSession(Engine& engine, std::string name)
     : engine_(engine),
       name_(std::move(name)),
       store_(open_store(engine.settings(), engine.plugins())),
-      lock_(store_->lock(name_)),
+      lock_(lock()),
       session_(engine.new_session()),
       saved_(newest(*store_, name_)) {
   if (saved_.generation != 0) restore();
+  tried_position_ = saved_position_ = session_.position();
+}
+
+std::unique_ptr<StoreLock> StoredSession::lock() const {
+  try {
+    return store_->lock(name_);
+  } catch (const ReadOnlyStore&) {
+    if (saves_by_itself()) throw;
+    return nullptr;
+  }
 }
 
 void StoredSession::restore() {
@@ -52,23 +75,85 @@ void StoredSession::restore() {
 std::string StoredSession::remedy() {
   const std::string other_name = "choose another name with --session";
   if (damage(*store_, saved_).empty()) return other_name;
-  for (const StoredSnapshot& older : store_->list())
-    if (older.name == name_ && older.generation < saved_.generation &&
-        damage(*store_, older).empty())
-      return fmt::format(
-          "{}, or go on from generation {} with `perdure memory export {} FILE --generation {}` "
-          "and "
-          "`perdure memory import FILE NEW_NAME`",
-          other_name, older.generation, name_, older.generation);
+  for (const StoredSnapshot& older : store_->generations(name_))
+    if (older.generation < saved_.generation && damage(*store_, older).empty())
+      return fmt::format("{}, or make generation {} the newest with `perdure memory restore {}@{}`",
+                         other_name, older.generation, name_, older.generation);
   return other_name;
 }
 
 void StoredSession::save() {
+  const Clock::time_point start = tried_at_ = Clock::now();
+  tried_position_ = session_.position();
+  if (const auto changed = engine_.model().changed_on_disk())
+    throw Error(fmt::format("memory '{}' is not saved, what was saved before is as it was: {}",
+                            name_, *changed));
   const std::vector<std::byte> snapshot = session_.snapshot();
-  const uint64_t generation = store_->put(name_, snapshot);
+  const uint64_t generation = store_->put(name_, snapshot, saved_.generation);
   saved_ = {name_, generation, snapshot.size(), static_cast<int64_t>(std::time(nullptr))};
+  saved_position_ = session_.position();
+  tried_at_ = Clock::now();
+  save_takes_ = tried_at_ - start;
 }
 
-void StoredSession::reset() { session_ = engine_.new_session(); }
+void StoredSession::reset() {
+  session_ = engine_.new_session();
+  tried_position_ = saved_position_ = 0;
+}
+
+bool StoredSession::saves_by_itself() const {
+  return engine_.settings().store.save_every != "never";
+}
+
+void StoredSession::save_by_itself(bool quiet) {
+  if (!saves_by_itself() || !unsaved()) return;
+  save();
+  note(fmt::format("saved memory '{}' at token {}", name_, grouped(session_.position())), quiet);
+}
+
+void StoredSession::keep_through(const std::function<void()>& work, bool quiet) {
+  try {
+    work();
+  } catch (const NotFiniteError&) {
+    throw;  // what was read last would spoil the memory
+  } catch (const std::exception&) {
+    try {
+      save_by_itself(quiet);
+    } catch (const Error& error) {  // the one that ended the work is told by whoever gets it
+      note(fmt::format("perdure: {}", error.what()));
+    }
+    throw;
+  }
+  save_by_itself(quiet);
+}
+
+// ---- while a long text is read
+
+Checkpoint StoredSession::checkpoint() {
+  if (!saves_by_itself()) return {};
+  return {[this] { return checkpoint_due(); }, [this] { take_checkpoint(); }};
+}
+
+// `auto`: after 60 times what a save takes, so that saving costs less than 2 % of the time. Before
+// the first save its time is guessed from a slow disk's speed.
+bool StoredSession::checkpoint_due() const {
+  const int64_t every = engine_.settings().store.save_every_tokens;
+  if (every > 0) return session_.position() - tried_position_ >= every;
+  constexpr std::chrono::seconds kShortest(5);
+  const Clock::duration passed = Clock::now() - tried_at_;
+  if (passed < kShortest) return false;
+  constexpr double kBytesPerSecond = 50e6;
+  const auto guess = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(static_cast<double>(session_.state_bytes()) / kBytesPerSecond));
+  return passed >= 60 * (save_takes_ > Clock::duration::zero() ? save_takes_ : guess);
+}
+
+void StoredSession::take_checkpoint() {
+  try {
+    save();
+  } catch (const Error& error) {
+    note(fmt::format("perdure: {}", error.what()));
+  }
+}
 
 }  // namespace perdure::app

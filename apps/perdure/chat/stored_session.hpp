@@ -4,16 +4,24 @@
 // process writes it.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
+#include "apps/perdure/chat/generator.hpp"
 #include "core/api/store.hpp"
 #include "core/engine/engine.hpp"
 
 namespace perdure::app {
 
-// Opens the store that the settings name. The plugins must outlive it.
+// Opens the store that the settings name. The plugins must outlive it. What the store has to tell
+// goes to standard error.
+// Errors: UsageError for keys of `store` that neither the program nor the plugin knows.
 std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHost& plugins);
+
+// What the settings say about what a store keeps.
+StoreRules rules_of(const Settings& settings);
 
 // The newest generation of `name`, or generation 0 if there is none.
 StoredSnapshot newest(MemoryStore& store, const std::string& name);
@@ -23,7 +31,8 @@ std::string damage(MemoryStore& store, const StoredSnapshot& snapshot);
 
 class StoredSession {
  public:
-  // Locks `name` and restores its newest generation; a new session if there is none.
+  // Locks `name` and restores its newest generation; a new session if there is none. A store that
+  // cannot be written is used without a lock where store.save_every is `never`.
   // Errors: Error if another process holds it (it says who), or if what is stored cannot be used:
   // it stays as it is.
   StoredSession(Engine& engine, std::string name);
@@ -35,11 +44,29 @@ class StoredSession {
 
   // Durable when it returns. Errors: Error; what was saved before is as it was.
   void save();
+  // Whether anything was read since the last save.
+  bool unsaved() const { return session_.position() != saved_position_; }
   // Starts afresh; the store keeps what it has until the next save.
   void reset();
 
+  // Unless store.save_every is `never`: saves what is unsaved, and says so unless `quiet`.
+  // Errors: as save.
+  void save_by_itself(bool quiet);
+  // Runs work with this session and saves it whatever ends the work: its end, a signal that it
+  // noticed (interrupt.hpp), or an error, which then goes on. Errors: those of `work` and of save.
+  void keep_through(const std::function<void()>& work, bool quiet);
+  // Saves every store.save_every_tokens while a long text is read. A save that fails is told, and
+  // the reading goes on.
+  Checkpoint checkpoint();
+
  private:
+  using Clock = std::chrono::steady_clock;
+
+  std::unique_ptr<StoreLock> lock() const;
   void restore();
+  bool saves_by_itself() const;
+  bool checkpoint_due() const;
+  void take_checkpoint();
   // What to do about a memory that cannot be restored.
   std::string remedy();
 
@@ -49,6 +76,11 @@ class StoredSession {
   std::unique_ptr<StoreLock> lock_;
   Session session_;
   StoredSnapshot saved_;
+  int64_t saved_position_ = 0;
+  // Of the last save or attempt, and how long a save takes.
+  int64_t tried_position_ = 0;
+  Clock::time_point tried_at_ = Clock::now();
+  Clock::duration save_takes_{0};
 };
 
 }  // namespace perdure::app

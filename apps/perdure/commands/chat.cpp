@@ -45,13 +45,17 @@ int run_chat(const Arguments& arguments) {
   const std::string text = line.given("file") ? read_file(document) : "";
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
+  catch_ending_signals();
   StoredSession memory(engine, settings.store.session);
   note(greeting(memory), line.quiet());
-  catch_interrupts();
   const std::unique_ptr<LineInput> input = open_line_input(history_path());
   ChatLoop chat(engine, memory, *input, most_tokens, line.quiet());
-  if (!text.empty()) chat.read_document(text, document);
-  chat.run();
+  memory.keep_through(
+      [&] {
+        if (!text.empty()) chat.read_document(text, document);
+        chat.run();
+      },
+      true);
   return 0;
 }
 

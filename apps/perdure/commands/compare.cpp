@@ -85,7 +85,8 @@ void print_tables(const ComparePlan& plan, const Survey& survey) {
   flush();
 }
 
-// The sentence about what is not there, and the exit status. Errors: Error if the user stopped it.
+// The sentence about what is not there, and the exit status. Errors: Interrupted if the user
+// stopped it.
 int close(const ComparePlan& plan, const Survey& survey) {
   int64_t finished = 0, failed = 0;
   std::string first;
@@ -96,7 +97,7 @@ int close(const ComparePlan& plan, const Survey& survey) {
     if (failed++ == 0) first = plan.name_of(cell.cell) + ": " + cell.outcome->reason;
   }
   if (finished < std::ssize(survey.cells))
-    throw Error(
+    throw Interrupted(
         fmt::format("stopped by Ctrl-C; {} of {} cells are there, and the same command "
                     "goes on with the others",
                     finished, survey.cells.size()));

@@ -50,7 +50,8 @@ void report(const Generator& generator, const Session& session, Stop stop, bool 
        quiet);
 }
 
-void generate(Engine& engine, Session& session, const Request& request, bool quiet) {
+void generate(Engine& engine, Session& session, const Request& request, bool quiet,
+              Checkpoint checkpoint = {}) {
   const bool resumed = session.position() > 0;
   const std::string prompt = request.text();
   if (resumed && prompt.empty())
@@ -58,12 +59,16 @@ void generate(Engine& engine, Session& session, const Request& request, bool qui
                      "' goes on from a prompt; give one with -p or -f");
   const Tokenizer& tokenizer = engine.tokenizer();
   const std::vector<int32_t> tokens = encode_prompt(tokenizer, prompt, resumed);
-  catch_interrupts();
   Generator generator(engine, session);
+  generator.set_checkpoint(std::move(checkpoint));
   Stop stop = Stop::kInterrupted;
   const bool whole = generator.read(tokens, "reading", quiet);
   print(prompt);
   flush();
+  if (!whole)
+    note(fmt::format("read {} of {} tokens, then {} came", grouped(generator.reading().tokens),
+                     grouped(static_cast<int64_t>(tokens.size())), interrupt_name()),
+         quiet);
   if (whole) {
     TokenPrinter printer(tokenizer, tokens.back());
     stop = generator.write(request.stop, [&](int32_t token) { printer.print(token); });
@@ -94,6 +99,7 @@ void compare_live(const Request& request, const CommandLine& line) {
     write_columns(engines, prompt, request.stop, line.quiet());
     return;
   }
+  catch_interrupts();
   Request one = request;
   one.prompt = prompt;
   one.from_file = false;
@@ -133,17 +139,17 @@ int run_generate(const Arguments& arguments) {
   }
   Engine engine(line.settings(), linked_plugins());
   if (!line.given("session")) {
+    catch_interrupts();
     Session session = engine.new_session();
     generate(engine, session, request, line.quiet());
     return 0;
   }
   request.stop.read_last = true;
+  catch_ending_signals();
   StoredSession stored(engine, request.session);
-  generate(engine, stored.session(), request, line.quiet());
-  stored.save();
-  note(fmt::format("saved memory '{}' at token {}", stored.name(),
-                   grouped(stored.session().position())),
-       line.quiet());
+  stored.keep_through(
+      [&] { generate(engine, stored.session(), request, line.quiet(), stored.checkpoint()); },
+      line.quiet());
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
 #include "core/engine/engine.hpp"
@@ -30,13 +31,16 @@ void write_logits(Engine& engine, std::span<const int32_t> tokens, size_t n_rows
   };
   const auto keep_going = [&] {
     progress.update(session.position());
-    return true;
+    return !interrupted();
   };
   const size_t first_row = tokens.size() - n_rows;
   const Feed before[] = {{&session, tokens.first(first_row), Feed::Logits::kNone}};
   const Feed rows[] = {{&session, tokens.subspan(first_row), Feed::Logits::kAll}};
   engine.feed(before, sink, keep_going);
   engine.feed(rows, sink, keep_going);
+  if (interrupted())
+    throw Interrupted(fmt::format("stopped by {} after {} of {} tokens; {} was not written",
+                                  interrupt_name(), session.position(), tokens.size(), path));
   writer.close();
 }
 
@@ -67,6 +71,7 @@ int run_logits(const Arguments& arguments) {
   if (tokens.empty()) throw Error(tokens_path + " holds no token ids");
   const size_t n_rows =
       tail == 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(tail));
+  catch_ending_signals();
   write_logits(engine, tokens, n_rows, out, force, line.quiet());
   note(fmt::format("wrote {} x {} logits to {}", n_rows, engine.spec().info.vocab_size, out),
        line.quiet());

@@ -1,36 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // perdure memory: what the store keeps. Looking, verifying and removing; files go in and out by
-// memory_files.cpp.
+// memory_files.cpp, generations are memory_generations.cpp's.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
-#include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/memory_files.hpp"
+#include "apps/perdure/commands/memory_generations.hpp"
 #include "apps/perdure/commands/subcommand.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/engine/snapshot.hpp"
-#include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
 namespace {
-
-// A store and the plugins that it lives on.
-struct OpenStore {
-  explicit OpenStore(const Settings& settings)
-      : plugins(linked_plugins(), settings.plugins.load), store(open_store(settings, plugins)) {}
-  PluginHost plugins;
-  std::unique_ptr<MemoryStore> store;
-};
-
-Json::Map stored_members(const StoredSnapshot& snapshot) {
-  return {member("name", snapshot.name), member("generation", snapshot.generation),
-          member("bytes", snapshot.size_bytes), member("saved_at", snapshot.saved_at)};
-}
 
 int run_list(const Arguments& arguments) {
   CommandLine line("memory list", "Every memory of the store, newest generation first.");
@@ -46,6 +33,10 @@ int run_list(const Arguments& arguments) {
                         bytes_text(static_cast<double>(snapshot.size_bytes)),
                         time_text(snapshot.saved_at));
   }
+  if (!settings.store.elsewhere.empty())
+    note("more memories lie in " + settings.store.elsewhere +
+             ", the place before XDG_DATA_HOME was set; --set store.path=DIR shows them",
+         line.quiet());
   if (list.empty()) note("no memories in " + settings.store.path, line.quiet());
   print(line.json() ? json_text(json(list)) + "\n" : text);
   return 0;
@@ -100,6 +91,14 @@ int run_memory_inspect(const Arguments& arguments) {
   return 0;
 }
 
+// False for a generation that a running chat has replaced by newer ones since it was listed.
+bool is_stored(MemoryStore& store, const StoredSnapshot& snapshot) {
+  const std::vector<StoredSnapshot> now = store.generations(snapshot.name);
+  return std::any_of(now.begin(), now.end(), [&](const StoredSnapshot& other) {
+    return other.generation == snapshot.generation;
+  });
+}
+
 int run_verify(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("memory verify [NAME]",
@@ -110,9 +109,10 @@ int run_verify(const Arguments& arguments) {
   std::vector<Json> results;
   std::string text;
   int64_t damaged = 0;
-  for (const StoredSnapshot& snapshot : open.store->list()) {
-    if (!names.empty() && snapshot.name != names[0]) continue;
+  for (const StoredSnapshot& snapshot :
+       names.empty() ? open.store->list() : open.store->generations(names[0])) {
     const std::string found = damage(*open.store, snapshot);
+    if (!found.empty() && !is_stored(*open.store, snapshot)) continue;
     if (!found.empty()) ++damaged;
     text += fmt::format("{} generation {}: {}\n", snapshot.name, snapshot.generation,
                         found.empty() ? "ok" : found);
@@ -151,9 +151,12 @@ int run_memory(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
       {"list", "every memory of the store", run_list},
       {"inspect", "what a memory is of", run_memory_inspect},
+      {"log", "every generation of a memory", run_log},
+      {"restore", "makes an older generation the newest", run_restore},
       {"verify", "checks every byte", run_verify},
       {"export", "writes a memory to a file", run_memory_export},
       {"import", "takes a memory from a file", run_memory_import},
+      {"prune", "deletes old generations", run_prune},
       {"remove", "deletes a memory", run_remove},
   };
   return run_subcommand("perdure memory",

@@ -35,20 +35,43 @@ std::vector<std::byte> read_snapshot(const std::string& path) {
   return {file.bytes().begin(), file.bytes().end()};
 }
 
-void export_legacy(const Settings& settings, const std::string& name, uint64_t generation,
-                   const std::string& path, FileRules rules) {
-  Engine engine(settings, linked_plugins());
-  Session session = engine.new_session();
-  session.restore(open_store(settings, engine.plugins())->get(name, generation));
-  export_legacy_memory(engine, session, path, rules);
+// The same memory without what is recorded beside it.
+std::vector<std::byte> without_notes(std::span<const std::byte> snapshot) {
+  SnapshotContents contents = decode_snapshot(snapshot);
+  contents.notes.clear();
+  return encode_snapshot(contents);
 }
 
-void export_portable(const Settings& settings, const std::string& name, uint64_t generation,
-                     const std::string& path, FileRules rules) {
+struct Export {
+  std::string name, path;
+  uint64_t generation = 0;
+  bool legacy = false, strip = false, force = false;
+
+  FileRules rules() const { return {.replace = force}; }
+};
+
+void export_legacy(const Settings& settings, const Export& request) {
+  Engine engine(settings, linked_plugins());
+  Session session = engine.new_session();
+  session.restore(open_store(settings, engine.plugins())->get(request.name, request.generation));
+  export_legacy_memory(engine, session, request.path, request.rules());
+}
+
+void export_portable(const Settings& settings, const Export& request, bool quiet) {
   const PluginHost plugins(linked_plugins(), settings.plugins.load);
-  const std::vector<std::byte> snapshot = open_store(settings, plugins)->get(name, generation);
-  decode_snapshot(snapshot);
-  write_file(path, snapshot, rules);
+  const std::vector<std::byte> snapshot =
+      open_store(settings, plugins)->get(request.name, request.generation);
+  if (request.strip) {
+    write_file(request.path, without_notes(snapshot), request.rules());
+    return;
+  }
+  const bool has_notes = !decode_snapshot(snapshot).notes.empty();
+  write_file(request.path, snapshot, request.rules());
+  if (has_notes)
+    note(
+        "it carries the configuration it was saved under, with absolute paths and the system "
+        "prompt; --strip leaves that out",
+        quiet);
 }
 
 std::vector<std::byte> convert_legacy(const Settings& settings, const std::string& path) {
@@ -62,14 +85,16 @@ std::vector<std::byte> convert_legacy(const Settings& settings, const std::strin
 
 int run_memory_export(const Arguments& arguments) {
   std::vector<std::string> words;
-  uint64_t generation = 0;
-  bool legacy = false, force = false;
+  Export request;
   CommandLine line(
-      "memory export NAME FILE [--generation G] [--legacy] [--force]",
+      "memory export NAME FILE [--generation G] [--strip] [--legacy] [--force]",
       "Writes a memory to a new file that `perdure memory import` reads on any machine.");
-  line.add("generation", &generation, "not the newest but this one")
-      .add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
-      .add_flag("force", &force, "replace the file if it exists")
+  line.add("generation", &request.generation, "not the newest but this one")
+      .add_flag("strip", &request.strip,
+                "leave out the configuration: it has absolute paths and the system prompt")
+      .add_flag("legacy", &request.legacy,
+                "the raw memory file of llama2Rnn's C program (needs the model)")
+      .add_flag("force", &request.force, "replace the file if it exists")
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
   if (words.size() != 2)
@@ -77,9 +102,13 @@ int run_memory_export(const Arguments& arguments) {
   const Settings settings = line.settings();
   const std::vector<std::string> inputs{line.config(), settings.model.path,
                                         settings.model.tokenizer};
-  require_output(words[1], force, inputs);
-  (legacy ? export_legacy : export_portable)(settings, words[0], generation, words[1],
-                                             {.replace = force});
+  request.name = words[0];
+  request.path = words[1];
+  require_output(request.path, request.force, inputs);
+  if (request.legacy)
+    export_legacy(settings, request);
+  else
+    export_portable(settings, request, line.quiet());
   note(fmt::format("exported memory '{}' to {}", words[0], words[1]), line.quiet());
   return 0;
 }
@@ -101,7 +130,7 @@ int run_memory_import(const Arguments& arguments) {
   const std::unique_ptr<MemoryStore> store = open_store(settings, plugins);
   const std::unique_ptr<StoreLock> lock = store->lock(words[1]);
   require_absent(*store, words[1]);
-  store->put(words[1], snapshot);
+  store->put(words[1], snapshot, 0);
   note(fmt::format("imported {} as memory '{}'", words[0], words[1]), line.quiet());
   return 0;
 }

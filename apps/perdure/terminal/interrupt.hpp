@@ -1,16 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Ctrl-C as a question instead of an end: from catch_interrupts() on it only sets a mark, which the
-// loops of the program look at. System calls return EINTR.
+// Signals that ask the program to end, as questions: from catch_interrupts() or
+// catch_ending_signals() on they only set a mark, which the loops of the program look at. System
+// calls return EINTR. In the end end_as_signalled() dies of the signal, so that shells and service
+// managers see what they expect (status 128 + number).
 #pragma once
+
+#include <string>
+
+#include "core/api/error.hpp"
 
 namespace perdure::app {
 
-void catch_interrupts();
-bool interrupted();
-void clear_interrupt();
+// Work that a signal has stopped; the sentence says how far it got.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
 
-// Waits until `file` can be read (or is at its end): true. False if Ctrl-C came, also just before.
+// A closed pipe and a file that may not grow are errors of write() like any other, not the end.
+void ignore_write_signals();
+// A mapped file that was cut while it was read (SIGBUS) ends the program with a sentence, status 1.
+void explain_bus_errors();
+
+// SIGINT. A signal that was ignored when the program started (nohup) stays ignored.
+void catch_interrupts();
+// SIGINT, SIGTERM and SIGHUP: for work that must be saved before the end.
+void catch_ending_signals();
+
+// One of them came and was not dealt with.
+bool interrupted();
+// Ctrl-C has been dealt with. SIGTERM and SIGHUP stay: they end the program.
+void clear_interrupt();
+// SIGTERM or SIGHUP came.
+bool must_end();
+// "Ctrl-C", "SIGTERM" or "SIGHUP"; "" if none came.
+std::string interrupt_name();
+// Dies of the signal that was not dealt with; returns if there is none.
+void end_as_signalled();
+
+// Waits until `file` can be read (or is at its end): true. False if a signal came, also just
+// before and whichever thread it found.
 bool wait_for_input(int file);
 
 }  // namespace perdure::app

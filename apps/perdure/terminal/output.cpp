@@ -12,8 +12,6 @@
 #include <ctime>
 #include <utility>
 
-#include "core/api/error.hpp"
-
 namespace perdure::app {
 namespace {
 
@@ -47,7 +45,7 @@ void print(std::string_view text) {
 void flush() {
   const std::string text = std::exchange(held(), "");
   if (!write_all(STDOUT_FILENO, text))
-    throw Error(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+    throw OutputError(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
 }
 
 void show(std::string_view text) { write_all(STDERR_FILENO, text); }

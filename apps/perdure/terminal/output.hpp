@@ -7,12 +7,18 @@
 #include <string>
 #include <string_view>
 
+#include "core/api/error.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure::app {
 
-// Held until there is a block of it or flush(). Errors: Error if standard output takes no more (a
-// full disk).
+// Standard output takes no more: a full disk, a closed pipe, a terminal that is gone.
+class OutputError : public Error {
+ public:
+  using Error::Error;
+};
+
+// Held until there is a block of it or flush(). Errors: OutputError.
 void print(std::string_view text);
 // Hands to the system what print() still holds. Errors: as print.
 void flush();

@@ -5,10 +5,12 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <system_error>
 #include <utility>
 
@@ -70,11 +72,29 @@ const char* advice(int error) {
       return "get access to the folder or set another store.path";
     case EIO:
       return "check the disk";
+    case EINVAL:
+    case ENOTSUP:
+    case ENOSYS:
+      return "set store.durability: relaxed if the file system cannot do it";
     case ELOOP:
       return "replace the symbolic link, a store never follows one";
     default:
       return "see to the cause and try again";
   }
+}
+
+bool exists_at(const Descriptor& folder, const std::string& entry) {
+  struct stat status;
+  return ::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+// Whether the entry is the file that had this status: nobody has replaced or written it.
+bool is_file_at(const Descriptor& folder, const std::string& entry, const struct stat& file) {
+  struct stat status;
+  return ::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+         status.st_ino == file.st_ino && status.st_size == file.st_size &&
+         status.st_mtim.tv_sec == file.st_mtim.tv_sec &&
+         status.st_mtim.tv_nsec == file.st_mtim.tv_nsec;
 }
 
 // Deletes the file again unless it was kept.
@@ -111,38 +131,94 @@ void require_name(std::string_view name) {
       "' is no name for a memory: use 1 to 64 of A-Z a-z 0-9 . _ -, and not . or .. alone");
 }
 
-FileStore::FileStore(std::string path, FileSystem& system)
-    : path_(std::move(path)), system_(system) {}
+FileStore::FileStore(FileStoreSettings settings, FileSystem& system)
+    : settings_(std::move(settings)), system_(system) {}
 
-uint64_t FileStore::put(std::string_view name, std::span<const std::byte> snapshot) {
-  require_name(name);
+uint64_t FileStore::put(std::string_view name_view, const SnapshotSource& snapshot,
+                        uint64_t newest) {
+  require_name(name_view);
+  const std::string name(name_view);
   const std::string what = describe_save(name, path_);
   const Descriptor folder = make_folder();
-  const std::vector<uint64_t> old = generations(folder, name);
-  const uint64_t generation = old.empty() ? 1 : old.back() + 1;
+  std::vector<uint64_t> generations = current(folder, name);
+  check_newest(folder, name, generations, newest, what);
+  const uint64_t generation = generations.empty() ? 1 : generations.back() + 1;
   if (generation == 0)
     throw Error(what + ": its generations are used up; export and remove it first");
 
-  const std::string temporary = std::string(name) + "@tmp";
-  const Descriptor file = create_temporary(folder, std::string(name));
+  const std::string temporary = name + "@tmp";
+  const Descriptor file = create_temporary(folder, name);
   Cleanup temporary_cleanup(system_, folder, temporary);
-  write_all(file, snapshot, what);
+  write_snapshot(folder, file, snapshot, what);
   sync(file, what, "syncing the file");
-  const std::string entry = entry_name(name, generation);
-  if (system_.rename_at(folder.number(), temporary.c_str(), entry.c_str()) != 0)
+  if (system_.rename_at(folder.number(), temporary.c_str(), entry_name(name, generation).c_str()) !=
+      0)
     fail(what, "renaming", errno);
   temporary_cleanup.keep();
-  // If the folder cannot be synced nobody knows which memory a restart finds; the new one is taken
-  // back.
-  Cleanup entry_cleanup(system_, folder, entry);
-  sync(folder, what, "syncing the folder");
-  entry_cleanup.keep();
-
-  // One that cannot be deleted now is deleted by the next save.
-  for (size_t i = 0; i + 1 < old.size(); ++i) {
-    system_.unlink_at(folder.number(), entry_name(name, old[i]).c_str());
-  }
+  publish(folder, name, generation, what);
+  remove_old(folder, name, generations);
+  generations.push_back(generation);
+  remember(folder, name, std::move(generations));
   return generation;
+}
+
+// If the folder cannot be synced nobody knows which memory a restart finds; the new one is taken
+// back. Where that fails too, the new one is whole and in its place: it is remembered as this
+// object's own, and the sentence does not say that nothing has changed.
+void FileStore::publish(const Descriptor& folder, const std::string& name, uint64_t generation,
+                        const std::string& what) {
+  try {
+    sync_folder(folder, what, "syncing the folder");
+  } catch (const Error& error) {
+    const std::string entry = entry_name(name, generation);
+    if (system_.unlink_at(folder.number(), entry.c_str()) == 0 || errno == ENOENT) throw;
+    if (system_.rename_at(folder.number(), entry.c_str(), (name + "@tmp").c_str()) == 0) throw;
+    remember(folder, name, {generation});
+    if (const auto known = known_.find(name); known != known_.end())
+      known->second.unacknowledged = true;
+    throw Error(std::string(error.what()) + "; generation " + std::to_string(generation) +
+                " could not be taken back: it is there, whole, but a power cut may lose it");
+  }
+}
+
+// One that cannot be deleted now is deleted by the next save that reads the folder.
+void FileStore::remove_old(const Descriptor& folder, const std::string& name,
+                           const std::vector<uint64_t>& old) const {
+  const int64_t now = std::time(nullptr);
+  for (size_t i = 0; i < old.size(); ++i) {
+    const std::string entry = entry_name(name, old[i]);
+    struct stat status = {};
+    if (settings_.rules.keep_seconds > 0 &&
+        ::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      continue;
+    if (!keeps(settings_.rules, old.size() - i, status.st_mtime, now))
+      system_.unlink_at(folder.number(), entry.c_str());
+  }
+}
+
+void FileStore::write_snapshot(const Descriptor& folder, const Descriptor& file,
+                               const SnapshotSource& snapshot, const std::string& what) const {
+  uint64_t left = room(folder);
+  snapshot([&](std::span<const std::byte> piece) {
+    if (piece.size() > left)
+      throw Error(what + ": the store would grow beyond store.max_bytes, " +
+                  std::to_string(settings_.rules.max_bytes) +
+                  " bytes; raise it, or make room with `perdure memory prune` or `remove`");
+    left -= piece.size();
+    write_all(file, piece, what);
+  });
+}
+
+uint64_t FileStore::room(const Descriptor& folder) const {
+  uint64_t left = settings_.rules.max_bytes;
+  if (left == 0) return UINT64_MAX;
+  for (const std::string& entry : entries(folder)) {
+    struct stat status;
+    if (::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode))
+      left -= std::min(left, static_cast<uint64_t>(status.st_size));
+  }
+  return left;
 }
 
 std::vector<std::byte> FileStore::get(std::string_view name, uint64_t generation) {
@@ -150,7 +226,7 @@ std::vector<std::byte> FileStore::get(std::string_view name, uint64_t generation
   const std::string what = describe("read", name, path_);
   const Descriptor folder = open_folder();
   if (generation == 0 && folder) {
-    const std::vector<uint64_t> all = generations(folder, name);
+    const std::vector<uint64_t> all = scan(folder, name);
     generation = all.empty() ? 0 : all.back();
   }
   if (!folder || generation == 0)
@@ -181,30 +257,68 @@ std::vector<StoredSnapshot> FileStore::list() {
   return found;
 }
 
+std::vector<StoredSnapshot> FileStore::generations(std::string_view name_view) {
+  require_name(name_view);
+  const std::string name(name_view);
+  std::vector<StoredSnapshot> found;
+  const Descriptor folder = open_folder();
+  if (!folder) return found;
+  const std::vector<uint64_t> all = scan(folder, name);
+  for (auto generation = all.rbegin(); generation != all.rend(); ++generation) {
+    struct stat status;
+    if (::fstatat(folder.number(), entry_name(name, *generation).c_str(), &status,
+                  AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode))
+      found.push_back({name, *generation, static_cast<uint64_t>(status.st_size), status.st_mtime});
+  }
+  if (!all.empty()) remember(folder, name, all);
+  return found;
+}
+
+void FileStore::remove(std::string_view name, uint64_t generation) {
+  require_name(name);
+  const std::string what = describe("remove", entry_name(name, generation), path_);
+  const Descriptor folder = open_folder();
+  if (!folder) return;
+  const std::vector<uint64_t> all = scan(folder, name);
+  if (!all.empty() && all.back() == generation)
+    throw Error(what + ": it is the newest; `perdure memory remove` takes all of them");
+  if (system_.unlink_at(folder.number(), entry_name(name, generation).c_str()) != 0 &&
+      errno != ENOENT)
+    fail(what, "deleting", errno);
+}
+
 void FileStore::remove(std::string_view name) {
   require_name(name);
   const std::string what = describe("remove", name, path_);
   const Descriptor folder = open_folder();
-  const std::vector<uint64_t> all = folder ? generations(folder, name) : std::vector<uint64_t>();
+  const std::vector<uint64_t> all = folder ? scan(folder, name) : std::vector<uint64_t>();
   if (all.empty()) throw Error(what + ": there is none; `perdure memory list` shows what there is");
+  known_.erase(std::string(name));
   // A save that was cut short holds the same secrets.
   remove_stale(folder, std::string(name) + "@tmp", what);
   // Oldest first, and synced before the newest goes: a removal that is cut short must not make an
   // old memory the newest.
   for (uint64_t generation : all) {
-    if (generation == all.back()) sync(folder, what, "syncing the folder");
+    if (generation == all.back()) sync_folder(folder, what, "syncing the folder");
     if (system_.unlink_at(folder.number(), entry_name(name, generation).c_str()) != 0 &&
         errno != ENOENT) {
       fail(what, "deleting", errno);
     }
   }
-  sync(folder, what, "syncing the folder");
+  sync_folder(folder, what, "syncing the folder");
 }
 
 std::unique_ptr<StoreLock> FileStore::lock(std::string_view name) {
   require_name(name);
-  return take_lock(system_, make_folder(), std::string(name) + "@lock",
-                   describe("use", name, path_));
+  const std::string what = describe("use", name, path_);
+  const Descriptor there = open_folder();
+  if (there && ::faccessat(there.number(), ".", W_OK, AT_EACCESS) != 0 &&
+      (errno == EROFS || errno == EACCES))
+    throw ReadOnlyStore(what + ": its folder cannot be written (" +
+                        std::generic_category().message(errno) +
+                        "); set store.save_every: never to read it all the same");
+  return take_lock(system_, make_folder(), std::string(name) + "@lock", what);
 }
 
 // ---- the folder
@@ -213,7 +327,27 @@ Descriptor FileStore::open_folder() const {
   Descriptor folder(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder && errno != ENOENT)
     fail("cannot use the store " + path_, "opening the folder", errno);
+  if (folder) check_folder(folder);
   return folder;
+}
+
+void FileStore::check_folder(const Descriptor& folder) const {
+  struct stat status;
+  if (::fstat(folder.number(), &status) != 0) return;
+  if ((status.st_mode & S_IWOTH) != 0)
+    throw Error("cannot use the store " + path_ +
+                ": anybody may write there and replace memories; `chmod o-w` it, or set another "
+                "store.path");
+  if ((status.st_mode & S_IWGRP) != 0)
+    warn("the group of the store " + path_ +
+         " may write there and replace memories; `chmod g-w` "
+         "it unless you want that");
+  if (status.st_uid != ::geteuid() && status.st_uid != 0)
+    warn("the store " + path_ + " belongs to another user, who may replace memories");
+}
+
+void FileStore::warn(const std::string& sentence) const {
+  if (settings_.warn && told_.insert(sentence).second) settings_.warn(sentence);
 }
 
 Descriptor FileStore::make_folder() const {
@@ -228,7 +362,7 @@ Descriptor FileStore::make_folder() const {
       const Descriptor parent(::open(slash == 0 ? "/" : part.substr(0, slash).c_str(),
                                      O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!parent) fail(what, "opening its parent", errno);
-      sync(parent, what, "syncing its parent");
+      sync_folder(parent, what, "syncing its parent");
     } else if (errno != EEXIST) {
       fail(what, "making the folder", errno);
     }
@@ -254,8 +388,7 @@ std::vector<std::string> FileStore::entries(const Descriptor& folder) const {
   return names;
 }
 
-std::vector<uint64_t> FileStore::generations(const Descriptor& folder,
-                                             std::string_view name) const {
+std::vector<uint64_t> FileStore::scan(const Descriptor& folder, std::string_view name) const {
   std::vector<uint64_t> found;
   for (const std::string& entry : entries(folder)) {
     const auto parsed = parse_entry(entry);
@@ -263,6 +396,50 @@ std::vector<uint64_t> FileStore::generations(const Descriptor& folder,
   }
   std::sort(found.begin(), found.end());
   return found;
+}
+
+// Whoever saves makes the next generation, and deletes from the oldest on: if the newest that is
+// known is there, and the next is not, nobody has saved.
+std::vector<uint64_t> FileStore::current(const Descriptor& folder, const std::string& name) const {
+  const auto known = known_.find(name);
+  if (known == known_.end() || known->second.unacknowledged) return scan(folder, name);
+  const uint64_t newest = known->second.generations.back();
+  if (!is_file_at(folder, entry_name(name, newest), known->second.newest) ||
+      exists_at(folder, entry_name(name, newest + 1)))
+    return scan(folder, name);
+  return known->second.generations;
+}
+
+void FileStore::remember(const Descriptor& folder, const std::string& name,
+                         std::vector<uint64_t> generations) {
+  Known known{std::move(generations), {}};
+  std::erase_if(known.generations, [&](uint64_t generation) {
+    return !exists_at(folder, entry_name(name, generation));
+  });
+  if (known.generations.empty() ||
+      ::fstatat(folder.number(), entry_name(name, known.generations.back()).c_str(), &known.newest,
+                AT_SYMLINK_NOFOLLOW) != 0)
+    known_.erase(name);
+  else
+    known_[name] = std::move(known);
+}
+
+void FileStore::check_newest(const Descriptor& folder, const std::string& name,
+                             const std::vector<uint64_t>& old, uint64_t newest,
+                             const std::string& what) const {
+  if (newest == kAnyGeneration) return;
+  const uint64_t found = old.empty() ? 0 : old.back();
+  const auto known = known_.find(name);
+  const bool mine = known != known_.end() && known->second.generations.back() == found &&
+                    is_file_at(folder, entry_name(name, found), known->second.newest);
+  if (mine && known->second.unacknowledged && newest < found) return;
+  const bool replaced = known != known_.end() && !mine && found != 0;
+  if (found == newest && !replaced) return;
+  throw Error(what + ": another program has " +
+              (found == 0 ? "removed it" : "saved generation " + std::to_string(found)) +
+              " meanwhile, and this one continues generation " + std::to_string(newest) +
+              "; start again from what is saved, or save under another "
+              "name");
 }
 
 // ---- files
@@ -339,6 +516,17 @@ std::vector<std::byte> FileStore::read_all(const Descriptor& file, const std::st
 // "succeed".
 void FileStore::sync(const Descriptor& file, const std::string& what, const char* step) const {
   if (system_.sync(file.number()) != 0) fail(what, step, errno);
+}
+
+void FileStore::sync_folder(const Descriptor& folder, const std::string& what,
+                            const char* step) const {
+  if (system_.sync(folder.number()) == 0) return;
+  const bool cannot = errno == EINVAL || errno == ENOTSUP || errno == ENOSYS;
+  if (!cannot || !settings_.relaxed) {
+    fail(what, step, errno);
+  }
+  warn("the file system of the store " + path_ +
+       " cannot sync a folder: a power cut may lose what was saved last");
 }
 
 }  // namespace perdure::file_store

@@ -9,8 +9,20 @@ namespace {
 
 class FileStorePlugin final : public StorePlugin {
  public:
-  std::unique_ptr<MemoryStore> open(const std::string& path) const override {
-    return std::make_unique<FileStore>(path, real_file_system());
+  std::vector<OptionSpec> options() const override {
+    return {{.name = "durability",
+             .type = OptionType::kText,
+             .default_value = std::string("strict"),
+             .help = "what a file system that cannot sync a folder means",
+             .choices = {"strict", "relaxed"}}};
+  }
+  std::unique_ptr<MemoryStore> open(const StoreSettings& settings) const override {
+    return std::make_unique<FileStore>(
+        FileStoreSettings{.path = settings.path,
+                          .rules = settings.rules,
+                          .relaxed = settings.options.text("durability") == "relaxed",
+                          .warn = settings.warn},
+        real_file_system());
   }
 };
 

@@ -3,6 +3,7 @@
 // perdure memory, and what becomes of memories that are damaged, foreign or in use.
 #include <doctest/doctest.h>
 
+#include "apps/perdure/chat/stored_session.hpp"
 #include "core/base/json/json.hpp"
 #include "core/runtime/plugin_host.hpp"
 #include "plugins/linked_plugins.hpp"
@@ -60,6 +61,130 @@ TEST_CASE("list, inspect and verify say what the store keeps") {
   const Outcome text = store.memory({"inspect", "s"});
   CHECK(text.out.find("blk.0.mem_raw") != std::string::npos);
   CHECK(text.out.find("strategy: memory") != std::string::npos);
+}
+
+TEST_CASE("log lists the generations of one memory, and restore makes an old one the newest") {
+  Store store;
+  const Json log = Json::parse(store.memory({"log", "s", "--json"}).out, "out");
+  REQUIRE(log.list().size() == 2);
+  const int64_t older = log.list()[1].at("position").integer();
+  CHECK(log.list()[0].at("position").integer() > older);
+  CHECK(store.memory({"log", "none"}).status == 1);
+  CHECK(store.memory({"restore", "s@7"}).status == 1);
+  CHECK(store.memory({"restore", "s"}).status == 2);
+  CHECK(store.memory({"restore", "s@1"}).status == 0);
+  const Json after_log = Json::parse(store.memory({"log", "s", "--json"}).out, "out");
+  const Json::List after = after_log.list();
+  CHECK(after[0].at("generation").integer() == 3);
+  CHECK(after[0].at("position").integer() == older);
+  CHECK(store.write(" and on").status == 0);
+}
+
+TEST_CASE("store.keep keeps generations, and prune deletes what it does not keep when asked") {
+  Store store;
+  store.words = store.words + Words{"--set", "store.keep=4"};
+  for (int i = 0; i < 4; ++i) store.write(" x");
+  CHECK(store.list().size() == 4);
+  const auto prune = [&](const Words& more) {
+    return run_perdure(Words{"memory", "prune"} + more + store.words +
+                       Words{"--set", "store.keep=2"});
+  };
+  const Outcome dry = prune({"--dry-run"});
+  CHECK(dry.status == 0);
+  CHECK(dry.out.starts_with("s@"));
+  CHECK(dry.err.find("would delete 2 generations") != std::string::npos);
+  CHECK(store.list().size() == 4);
+  CHECK(prune({"other"}).err.find("deleted 0") != std::string::npos);
+  CHECK(prune({}).out == dry.out);
+  const Json::List left = store.list();
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].at("generation").integer() == 6);
+  CHECK(left[1].at("generation").integer() == 5);
+  CHECK(prune({"--set", "store.max_bytes=1"}).status == 0);
+  CHECK(store.list().size() == 1);  // the newest stays
+  CHECK(store.memory({"verify"}).out == "s generation 6: ok\n");
+}
+
+TEST_CASE("a store that is full by store.max_bytes refuses a save and keeps what it has") {
+  Store store;
+  store.words = store.words + Words{"--set", "store.max_bytes=1000"};
+  const Outcome outcome = store.write(" x");
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("store.max_bytes, 1000 bytes") != std::string::npos);
+  CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("an unknown key of the store is named, its own options are checked") {
+  Store store;
+  CHECK(store.memory({"list", "--set", "store.durabilty=relaxed"})
+            .err.find("did you mean 'durability'?") != std::string::npos);
+  CHECK(store.memory({"list", "--set", "store.durability=lax"}).status == 2);
+  CHECK(store.memory({"list", "--set", "store.durability=relaxed"}).status == 0);
+}
+
+TEST_CASE("a memory that another program saves meanwhile is not overwritten") {
+  Store store;
+  Terminal chat(Words{"chat", "--session", "s"} + kModel + store.words, store.folder / "state");
+  REQUIRE(chat.shows("User: "));
+  std::filesystem::remove(store.path + "/s@lock");  // a file system without locks
+  CHECK(store.write(" from elsewhere").status == 0);
+  const std::string bytes = read_all(store.path + "/s@3");
+  chat.type("hello\n");
+  CHECK(chat.shows("another program has saved generation 3 meanwhile"));
+  REQUIRE(chat.shows("User: "));
+  chat.type("/quit\n");
+  CHECK(chat.wait() == 1);
+  CHECK(read_all(store.path + "/s@3") == bytes);
+  CHECK_FALSE(std::filesystem::exists(store.path + "/s@4"));
+}
+
+TEST_CASE("verify beside a program that saves all the time finds no damage") {
+  Store store;
+  std::string text;
+  for (int i = 0; i < 20000; ++i) text += "tell me one more. ";
+  write_all(store.folder / "book.txt", text);
+  Running busy(Words{"chat", "--session", "s", "-f", store.folder / "book.txt"} + kModel +
+               store.words + Words{"--set", "store.save_every_tokens=1"});
+  for (int i = 0; i < 20; ++i) {
+    const Outcome outcome = store.memory({"verify"});
+    CHECK(outcome.err.empty());
+    CHECK(outcome.status == 0);
+  }
+  CHECK_FALSE(busy.has_ended());
+}
+
+TEST_CASE("a store that cannot be written can be read with store.save_every: never") {
+  Store store;
+  namespace fs = std::filesystem;
+  for (const auto& entry : fs::directory_iterator(store.path))
+    fs::permissions(entry.path(), fs::perms(0444));
+  fs::permissions(store.folder.path(), fs::perms(0755));
+  fs::permissions(store.path, fs::perms(0555));
+  const Words words =
+      Words{"generate", "--session", "s", "-p", " x", "-n", "2"} + kModel + store.words;
+  const Outcome refused = run_perdure(words, {.as_nobody = true});
+  if (refused.status == 127) return;  // the program is where others may not look
+  CHECK(refused.status == 1);
+  CHECK(refused.err.find("store.save_every: never") != std::string::npos);
+  const Outcome read =
+      run_perdure(words + Words{"--set", "store.save_every=never"}, {.as_nobody = true});
+  CHECK(read.status == 0);
+  CHECK(read.out.starts_with(" x"));
+  std::filesystem::permissions(store.path, std::filesystem::perms(0700));
+  CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("an export says what it carries, and --strip leaves that out") {
+  Store store;
+  const std::string full = store.folder / "full", bare = store.folder / "bare";
+  const Outcome outcome = store.memory({"export", "s", full});
+  CHECK(outcome.err.find("absolute paths and the system prompt") != std::string::npos);
+  CHECK(read_all(full).find(store.path) != std::string::npos);
+  const Outcome stripped = store.memory({"export", "s", bare, "--strip"});
+  CHECK(stripped.err.find("absolute paths") == std::string::npos);
+  CHECK(read_all(bare).find(store.path) == std::string::npos);
+  REQUIRE(store.memory({"import", bare, "bare"}).status == 0);
+  CHECK(store.write(" more").out == store.write(" more", kModel, "bare").out);
 }
 
 TEST_CASE("an empty store is no error") {
@@ -144,7 +269,7 @@ TEST_CASE("an unreadable memory is named, refused and never overwritten") {
     CHECK(outcome.status == 1);
     CHECK(outcome.err.starts_with("perdure: memory 's' (generation 2, in " + store.path +
                                   ") cannot be used and stays as it is: "));
-    CHECK(outcome.err.find("`perdure memory export s FILE --generation 1`") != std::string::npos);
+    CHECK(outcome.err.find("`perdure memory restore s@1`") != std::string::npos);
   }
   CHECK(read_all(store.path + "/s@2") == bytes);
   CHECK(store.list().size() == 2);
@@ -172,7 +297,8 @@ TEST_CASE("a memory of another model or strategy is refused and stays") {
 TEST_CASE("a session in use is refused and its holder is named") {
   Store store;
   const PluginHost plugins(linked_plugins(), {});
-  const auto lock = plugins.store("file").open(store.path)->lock("s");
+  const Settings settings = load_settings("", {"store.path=" + store.path});
+  const auto lock = app::open_store(settings, plugins)->lock("s");
   const std::string holder = "process " + std::to_string(getpid());
   for (const Words& words : {Words{"generate", "--session", "s", "-p", "x", "-n", "1"},
                              Words{"chat", "--session", "s"}}) {

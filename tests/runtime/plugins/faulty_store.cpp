@@ -16,7 +16,7 @@ bool fault(std::string_view name) {
 }
 
 class Store final : public MemoryStore {
-  uint64_t put(std::string_view, std::span<const std::byte>) override {
+  uint64_t put(std::string_view, const SnapshotSource&, uint64_t) override {
     if (fault("put throws a number")) throw 7;
     if (fault("put throws Error")) throw Error("the disk is full");
     return fault("generation 0") ? 0 : 1;
@@ -28,14 +28,18 @@ class Store final : public MemoryStore {
   std::vector<StoredSnapshot> list() override {
     return {{.name = fault("odd session") ? "../a" : "a", .generation = 1}};
   }
+  std::vector<StoredSnapshot> generations(std::string_view) override {
+    return {{.name = fault("odd generation") ? "b" : "a", .generation = 1}};
+  }
   void remove(std::string_view) override {}
+  void remove(std::string_view, uint64_t) override {}
   std::unique_ptr<StoreLock> lock(std::string_view) override {
     return fault("no lock") ? nullptr : std::make_unique<StoreLock>();
   }
 };
 
 class Plugin final : public StorePlugin {
-  std::unique_ptr<MemoryStore> open(const std::string&) const override {
+  std::unique_ptr<MemoryStore> open(const StoreSettings&) const override {
     return fault("no store") ? nullptr : std::make_unique<Store>();
   }
 };

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Whatever ends a session short of SIGKILL saves it; SIGKILL takes no more than what was read since
+// the last interval; and a model that changes under a session never reaches its memory.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "apps/perdure/terminal/interrupt.hpp"
+#include "core/base/json/json.hpp"
+#include "tests/apps/program.hpp"
+
+using namespace perdure::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+// Greedy, this model repeats itself and never ends a text; the memory model reads without end.
+const Words kEndless = golden_words("llama.v0.bin");
+const Words kMemory = golden_words("memC_zero_unshared.q80.bin");
+const Words kWriteOn = {"generate", "--session", "s", "-p", "Once upon a time", "-n", "1000000000"};
+
+struct Place {
+  TemporaryFolder folder;
+  Words store = {"--set", "store.path=" + (folder / "store")};
+
+  // Tokens that the saved memory has read; -1 if there is none.
+  int64_t position(const std::string& name = "s") {
+    const Outcome outcome = run_perdure(Words{"memory", "inspect", name, "--json"} + store);
+    return outcome.status == 0 ? perdure::Json::parse(outcome.out, "out").at("position").integer()
+                               : -1;
+  }
+  // A text of many tokens.
+  std::string book() {
+    std::string text;
+    for (int i = 0; i < 20000; ++i) text += "tell me one more. ";
+    write_all(folder / "book.txt", text);
+    return folder / "book.txt";
+  }
+};
+
+bool comes_true(const std::function<bool()>& condition) {
+  using namespace std::chrono;
+  const auto deadline = steady_clock::now() + seconds(60);
+  while (steady_clock::now() < deadline) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  return false;
+}
+
+// Overwrites the end of a file in place.
+void overwrite_end(const std::string& path, size_t size) {
+  const int file = open(path.c_str(), O_WRONLY);
+  const std::string bytes(size, '\x3f');
+  CHECK(pwrite(file, bytes.data(), size, static_cast<off_t>(fs::file_size(path) - size)) > 0);
+  close(file);
+}
+
+}  // namespace
+
+TEST_CASE("a signal that asks for the end saves the session and is what the program dies of") {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    CAPTURE(signal);
+    Place place;
+    Terminal terminal(kWriteOn + kEndless + place.store, place.folder / "state");
+    REQUIRE(terminal.shows("eeee"));
+    terminal.send(signal);
+    CHECK(terminal.wait() == 128 + signal);
+    CHECK(place.position() > 10);
+  }
+}
+
+TEST_CASE("a terminal that is closed saves the session, of generate and of chat") {
+  Place place;
+  Terminal writing(kWriteOn + kEndless + place.store, place.folder / "state");
+  REQUIRE(writing.shows("eeee"));
+  writing.hang_up();
+  CHECK(writing.wait() == 128 + SIGHUP);
+  CHECK(place.position() > 10);
+
+  Terminal chat(Words{"chat", "--session", "c", "-n", "1000000000"} + kEndless + place.store,
+                place.folder / "state");
+  REQUIRE(chat.shows("User: "));
+  chat.type("hello\n");
+  REQUIRE(chat.shows("]]]]"));
+  chat.hang_up();
+  CHECK(chat.wait() == 128 + SIGHUP);
+  CHECK(place.position("c") > 10);
+}
+
+TEST_CASE("SIGTERM ends a chat, in an answer and at the prompt") {
+  Place place;
+  const Words words = Words{"chat", "--session", "c", "-n", "1000000000"} + kEndless + place.store;
+  Terminal answering(words, place.folder / "state");
+  REQUIRE(answering.shows("User: "));
+  answering.type("hello\n");
+  REQUIRE(answering.shows("]]]]"));
+  answering.send(SIGTERM);
+  CHECK(answering.wait() == 128 + SIGTERM);
+  CHECK(place.position("c") > 10);
+  Terminal waiting(words, place.folder / "state");
+  REQUIRE(waiting.shows("User: "));
+  waiting.send(SIGTERM);
+  CHECK(waiting.wait() == 128 + SIGTERM);
+}
+
+TEST_CASE(
+    "a pipe that is closed ends generate with status 1, and saves what was read and written") {
+  Place place;
+  const std::string pipe = place.folder / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  const int reader = open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  std::thread head([&] {
+    char bytes[5];
+    comes_true([&] { return read(reader, bytes, sizeof bytes) > 0; });
+    close(reader);
+  });
+  const Outcome outcome = run_perdure(kWriteOn + kEndless + place.store, {.output_path = pipe});
+  head.join();
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("saved memory 's' at token") != std::string::npos);
+  CHECK(outcome.err.find("cannot write to standard output: Broken pipe") != std::string::npos);
+  CHECK(place.position() > 4);
+}
+
+TEST_CASE("a standard output that is full ends with status 1, and saves what was read") {
+  if (!fs::exists("/dev/full")) return;
+  Place place;
+  const Outcome written =
+      run_perdure(kWriteOn + kEndless + place.store, {.output_path = "/dev/full"});
+  CHECK(written.status == 1);
+  CHECK(place.position() > 4);
+  write_all(place.folder / "short.txt", "the sun");
+  const Outcome chat = run_perdure(
+      Words{"chat", "--session", "c", "-f", place.folder / "short.txt"} + kMemory + place.store,
+      {.input = "hello\n", .output_path = "/dev/full"});
+  CHECK(chat.status == 1);
+  CHECK(chat.err.find("No space left on device") != std::string::npos);
+  CHECK(place.position("c") > 1);
+}
+
+TEST_CASE("store.save_every: never also holds for what a signal ends, and for generate") {
+  Place place;
+  const Words never = {"--set", "store.save_every=never"};
+  CHECK(run_perdure(Words{"generate", "--session", "s", "-p", "x", "-n", "1"} + kEndless +
+                    place.store + never)
+            .status == 0);
+  Terminal terminal(kWriteOn + kEndless + place.store + never, place.folder / "state");
+  REQUIRE(terminal.shows("eeee"));
+  terminal.send(SIGTERM);
+  CHECK(terminal.wait() == 128 + SIGTERM);
+  CHECK(place.position() == -1);
+}
+
+TEST_CASE("a long text is saved at intervals: kill -9 does not take all of it") {
+  Place place;
+  const Words every = {"--set", "store.save_every_tokens=500"};
+  for (const Words& command :
+       {Words{"generate", "--session", "s", "-n", "1"}, Words{"chat", "--session", "s"}}) {
+    CAPTURE(command[0]);
+    const int64_t before = std::max<int64_t>(place.position(), 0);
+    Running program(command + Words{"-f", place.book()} + kMemory + place.store + every);
+    CHECK(comes_true([&] { return place.position() >= before + 500; }));
+    program.send(SIGKILL);
+    CHECK(program.wait() == 128 + SIGKILL);
+    CHECK(place.position() >= before + 500);
+    CHECK(run_perdure(Words{"memory", "verify"} + place.store).status == 0);
+  }
+}
+
+TEST_CASE("Ctrl-C while a text is read says how far it got, and what was read is saved") {
+  Place place;
+  Terminal terminal(Words{"chat", "--session", "s", "-f", place.book()} + kMemory + place.store,
+                    place.folder / "state");
+  REQUIRE(terminal.shows(" tokens/s"));
+  terminal.type("\x03");
+  CHECK(terminal.shows("tokens of "));
+  CHECK(terminal.shows("then Ctrl-C came"));
+  REQUIRE(terminal.shows("User: "));
+  CHECK(place.position() > 0);
+  terminal.type("/quit\n");
+  CHECK(terminal.wait() == 0);
+}
+
+TEST_CASE("Ctrl-C that finds another thread wakes who waits for input") {
+  int pipe[2];
+  REQUIRE(::pipe(pipe) == 0);
+  perdure::app::catch_interrupts();
+  std::thread other([&] {
+    sigset_t none;  // this thread takes the signal, the one that waits does not
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    pthread_kill(pthread_self(), SIGINT);
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+    CHECK(::write(pipe[1], "x", 1) == 1);
+  });
+  CHECK_FALSE(perdure::app::wait_for_input(pipe[0]));
+  other.join();
+  perdure::app::clear_interrupt();
+  CHECK(perdure::app::wait_for_input(pipe[0]));  // what was dealt with wakes nobody
+  signal(SIGINT, SIG_DFL);
+  close(pipe[0]);
+  close(pipe[1]);
+}
+
+TEST_CASE("a model that is overwritten in place is told of, and its memory is not touched") {
+  Place place;
+  const std::string model = place.folder / "model.bin";
+  fs::copy_file(PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/memC_zero_unshared.q80.bin",
+                model);
+  Terminal chat(Words{"chat", "--session", "c"} + kMemory + place.store +
+                    Words{"--set", "model.path=" + model},
+                place.folder / "state");
+  REQUIRE(chat.shows("User: "));
+  chat.type("hello\n");
+  REQUIRE(chat.shows("Assistant: "));
+  REQUIRE(chat.shows("User: "));
+  const int64_t saved = place.position("c");
+  CHECK(saved > 0);
+  overwrite_end(model, 4096);
+  chat.type("and now?\n");
+  CHECK(chat.shows("memory 'c' is not saved, what was saved before is as it was"));
+  REQUIRE(chat.shows("User: "));
+  chat.type("/quit\n");
+  CHECK(chat.wait() == 1);
+  CHECK(place.position("c") == saved);
+}
+
+TEST_CASE("a model that is cut while it is mapped ends the program with a sentence") {
+  Place place;
+  const std::string model = place.folder / "model.bin";
+  fs::copy_file(PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/llama.v0.bin", model);
+  Terminal chat(Words{"chat", "--session", "c", "-n", "20"} + kEndless + place.store +
+                    Words{"--set", "model.path=" + model},
+                place.folder / "state");
+  REQUIRE(chat.shows("User: "));
+  chat.type("hello\n");
+  REQUIRE(chat.shows("User: "));
+  const int64_t saved = place.position("c");
+  CHECK(saved > 0);
+  fs::resize_file(model, 100);
+  chat.type("and now?\n");
+  CHECK(chat.shows("was cut short while it was read"));
+  CHECK(chat.wait() == 1);
+  CHECK(place.position("c") == saved);
+  CHECK(run_perdure(Words{"memory", "verify"} + place.store).status == 0);
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The model object and the choice of reader. Formats are in llama2c.cpp and safetensors_model.cpp.
+// The model object. Who reads which file is said in formats/format.cpp.
 #include "core/model/model.hpp"
 
 #include <deque>
@@ -12,8 +12,7 @@
 #include "core/base/checked.hpp"
 #include "core/base/dtype.hpp"
 #include "core/model/builder.hpp"
-#include "core/model/formats/llama2c.hpp"
-#include "core/model/formats/safetensors_model.hpp"
+#include "core/model/formats/format.hpp"
 #include "core/model/weights_hash.hpp"
 
 namespace perdure {
@@ -36,30 +35,7 @@ void ModelBuilder::keep(Model& model, MappedFile file) {
   model.storage_->files.push_back(std::move(file));
 }
 
-namespace {
-
-constexpr size_t kMostOptionsBytes = size_t{1} << 20;
-
-Model open_safetensors(const MappedFile& file) {
-  const std::string options_path = safetensors_options_path(file.path());
-  const MappedFile options(options_path);
-  if (options.bytes().size() > kMostOptionsBytes)
-    throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
-                ": a model's options take less than 1 MiB");
-  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
-                              options.bytes().size());
-  return read_safetensors_model(file.bytes(), text, file.path());
-}
-
-}  // namespace
-
-Model Model::open(const std::string& path) {
-  MappedFile file(path);
-  Model model =
-      path.ends_with(".safetensors") ? open_safetensors(file) : read_llama2c(file.bytes(), path);
-  ModelBuilder::keep(model, std::move(file));
-  return model;
-}
+Model Model::open(const std::string& path) { return read_model(path); }
 
 const Weight* Model::find(std::string_view name) const {
   const auto it = weights_.find(name);

@@ -9,6 +9,7 @@
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/model/templates/chat_template.hpp"
 
 namespace perdure::app {
 namespace {
@@ -104,8 +105,9 @@ bool ChatLoop::handle(const std::string& line) {
 
 void ChatLoop::talk(const std::string& user) {
   const Settings& settings = engine_.settings();
-  const std::string text = render_turn(first_turn_ ? settings.chat.system : "", user,
-                                       settings.chat.clock ? now_text() : "");
+  const std::string text = find_chat_template(settings.chat.chat_template)
+                               .turn(first_turn_ ? settings.chat.system : "",
+                                     timed(user, settings.chat.clock ? now_text() : ""));
   const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
   clear_interrupt();
   const bool whole = generator_.read(tokens, "reading", quiet_);

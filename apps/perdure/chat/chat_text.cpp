@@ -35,10 +35,8 @@ std::string_view trimmed(std::string_view text) {
 
 }  // namespace
 
-std::string render_turn(std::string_view system, std::string_view user, std::string_view time) {
-  const std::string words = time.empty() ? std::string(user) : fmt::format("({}) {}", time, user);
-  if (system.empty()) return fmt::format("[INST] {} [/INST]", words);
-  return fmt::format("[INST] <<SYS>>\n{}\n<</SYS>>\n\n{} [/INST]", system, words);
+std::string timed(std::string_view user, std::string_view time) {
+  return time.empty() ? std::string(user) : fmt::format("({}) {}", time, user);
 }
 
 std::string user_prompt(std::string_view time) { return fmt::format("({})  User: ", time); }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The words of a conversation: how a turn is written for the model, and what a line that the user
-// typed means. Pure functions.
+// The words of a conversation: what a line that the user typed means, and what the user sees. How a
+// turn is written for the model is a chat template's. Pure functions.
 #pragma once
 
 #include <string>
@@ -9,9 +9,9 @@
 
 namespace perdure::app {
 
-// A turn as llama2's chat models were trained on it. `system` is empty except in the first turn;
-// `time`, if not empty, goes before the user's words: the model then knows when they were said.
-std::string render_turn(std::string_view system, std::string_view user, std::string_view time);
+// The user's words for the model, behind `time` if it is not empty: the model then knows when they
+// were said.
+std::string timed(std::string_view user, std::string_view time);
 
 // "(2026-11-20 11:34:56)  User: ".
 std::string user_prompt(std::string_view time);

@@ -10,6 +10,7 @@
 #include "core/base/checked.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
+#include "core/model/formats/format.hpp"
 
 namespace perdure {
 namespace {
@@ -233,6 +234,16 @@ Model read_llama2c(std::span<const std::byte> bytes, const std::string& path) {
     fail(path, cursor.offset(),
          "the model ends here but the file has " + std::to_string(surplus) + " more bytes");
   return builder.take();
+}
+
+ModelFormat llama2c_format() {
+  return {.recognises = [](const ModelSource& source) { return !source.is_folder(); },
+          .read =
+              [](ModelSource source) {
+                Model model = read_llama2c(source.bytes(), source.path);
+                ModelBuilder::keep(model, std::move(*source.file));
+                return model;
+              }};
 }
 
 }  // namespace perdure

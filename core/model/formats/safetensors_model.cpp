@@ -7,6 +7,7 @@
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/model/builder.hpp"
+#include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -187,6 +188,33 @@ Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view 
                              const std::string& path) {
   const Llama2RnnArgs args(options, safetensors_options_path(path));
   return Importer(read_safetensors(bytes, path), args, path).run();
+}
+
+namespace {
+
+constexpr size_t kMostOptionsBytes = size_t{1} << 20;
+
+Model read_with_options(ModelSource source) {
+  const std::string options_path = safetensors_options_path(source.path);
+  const MappedFile options(options_path);
+  if (options.bytes().size() > kMostOptionsBytes)
+    throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
+                ": a model's options take less than 1 MiB");
+  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
+                              options.bytes().size());
+  Model model = read_safetensors_model(source.bytes(), text, source.path);
+  ModelBuilder::keep(model, std::move(*source.file));
+  return model;
+}
+
+}  // namespace
+
+ModelFormat safetensors_format() {
+  return {.recognises =
+              [](const ModelSource& source) {
+                return !source.is_folder() && source.path.ends_with(kExtension);
+              },
+          .read = read_with_options};
 }
 
 }  // namespace perdure

@@ -15,12 +15,9 @@
 using namespace perdure;
 using namespace perdure::app;
 
-TEST_CASE("a turn is written as llama2's chat models were trained on it") {
-  CHECK(render_turn("", "hello", "") == "[INST] hello [/INST]");
-  CHECK(render_turn("be kind", "hello", "") ==
-        "[INST] <<SYS>>\nbe kind\n<</SYS>>\n\nhello [/INST]");
-  CHECK(render_turn("", "hello", "2026-11-20 11:34:56") ==
-        "[INST] (2026-11-20 11:34:56) hello [/INST]");
+TEST_CASE("the model is told when a turn was said only if there is a clock") {
+  CHECK(timed("hello", "") == "hello");
+  CHECK(timed("hello", "2026-11-20 11:34:56") == "(2026-11-20 11:34:56) hello");
   CHECK(user_prompt("2026-11-20 11:34:56") == "(2026-11-20 11:34:56)  User: ");
 }
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The table of model formats.
+#include "core/model/formats/format.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "core/api/error.hpp"
+
+namespace perdure {
+
+// One line each; the definition is in the file of its name.
+ModelFormat safetensors_format();
+ModelFormat llama2c_format();
+
+Model read_model(const std::string& path) {
+  // Asked in this order. llama2.c's first version begins with no mark and comes last.
+  static const ModelFormat table[] = {
+      safetensors_format(),
+      llama2c_format(),
+  };
+  ModelSource source{path, std::nullopt};
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) source.file.emplace(path);
+  const auto* format =
+      std::ranges::find_if(table, [&](const ModelFormat& f) { return f.recognises(source); });
+  if (format == std::end(table))
+    throw Error("cannot read " + path + ": it is a folder of no format that is known");
+  return format->read(std::move(source));
+}
+
+}  // namespace perdure

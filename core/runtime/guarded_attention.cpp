@@ -4,6 +4,7 @@
 #include "core/graph/operation_table.hpp"
 #include "core/runtime/declaration_check.hpp"
 #include "core/runtime/guarded_plugins.hpp"
+#include "core/runtime/kernel_table_check.hpp"
 
 namespace perdure {
 namespace {
@@ -144,7 +145,7 @@ class GuardedPlugin final : public AttentionPlugin {
     operations_ = guard_.declared("operations", [&] { return plugin_.operations(); });
     guard_.call("operations", [&] { refuse_taken_names(); });
     for (Operation& operation : operations_) operation = guarded(std::move(operation), guard_);
-    kernels_ = guard_.call("kernels", [&] { return plugin_.kernels(); });
+    kernels_ = guard_.call("kernels", [&] { return checked(plugin_.kernels()); });
   }
 
   std::string_view name() const override { return name_; }
@@ -160,6 +161,12 @@ class GuardedPlugin final : public AttentionPlugin {
   }
 
  private:
+  static std::vector<perdure_kernel> checked(std::span<const perdure_kernel> kernels) {
+    if (kernels.data() == nullptr && !kernels.empty())
+      throw Error("its kernels are nowhere; return those of an array that lives for ever");
+    return read_kernels(kernels.data(), kernels.size());
+  }
+
   // Errors: Error if an operation has the name of a built-in one.
   void refuse_taken_names() const {
     OperationTable built_in;
@@ -172,7 +179,7 @@ class GuardedPlugin final : public AttentionPlugin {
   int version_ = 0;
   std::vector<OptionSpec> options_;
   std::vector<Operation> operations_;
-  std::span<const perdure_kernel> kernels_;
+  std::vector<perdure_kernel> kernels_;
 };
 
 }  // namespace

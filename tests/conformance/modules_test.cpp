@@ -82,8 +82,10 @@ TEST_CASE("a model gives the same bits with loaded modules as with linked plugin
     overrides.push_back(load_all_modules());
     Engine loaded(golden_settings(run.model, overrides), linked_plugins());
     CHECK(count_loaded(loaded, true) == 0);
-    CHECK(count_loaded(loaded, false) == linked_plugins().size());
+    CHECK(count_loaded(loaded, false) > 2);  // strategies, kernels and threads in use
     check_same_bits(logits_of(loaded), logits_of(linked));
+    loaded.plugins().load_all();
+    CHECK(count_loaded(loaded, false) == linked_plugins().size());
   }
 }
 

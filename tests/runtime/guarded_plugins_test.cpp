@@ -92,6 +92,11 @@ TEST_CASE_FIXTURE(Faulty, "what a strategy states while it is loaded is checked"
       {"option out of range", "'size' with a default outside its range"},
       {"option twice", "the option 'size' twice"},
       {"no result", "the operation 'copy' without a function"},
+      {"kernels throws", "failed in kernels: no such page"},
+      {"kernel without run", "'copy_f32_scalar' lacks"},
+      {"kernel without name", "has no name"},
+      {"kernel of another size", "rebuild it"},
+      {"kernels nowhere", "its kernels are nowhere"},
       {"operation twice", "the operation 'copy' twice"},
   };
   for (const auto& [fault, words] : faults) {

@@ -8,6 +8,7 @@
 #include "core/api/operations.hpp"
 #include "core/api/plugin.h"
 #include "core/api/strategy.hpp"
+#include "sdk/kernel.hpp"
 
 namespace {
 using namespace perdure;
@@ -69,9 +70,23 @@ class Strategy final : public AttentionStrategy {
   }
 };
 
+void copy_row(const int&, const perdure_call&, int64_t) {}
+
 std::vector<ValueType> copied(const std::vector<ValueType>& in, const Attributes&) {
   maybe_throw("result");
   return in;
+}
+
+int decline(const perdure_node*, void*) { return PERDURE_DECLINED; }
+// A table of one kernel; built anew for every call, and never freed as the host keeps views of it.
+std::span<const perdure_kernel> table() {
+  auto* kernel = new perdure_kernel(
+      kernels::make_row_kernel<int, copy_row>("copy_f32_scalar", "copy", decline));
+  if (fault("kernel without run")) kernel->run = nullptr;
+  if (fault("kernel without name")) kernel->name = nullptr;
+  if (fault("kernel of another size")) kernel->struct_size = 8;
+  if (fault("kernels nowhere")) return {static_cast<const perdure_kernel*>(nullptr), 3};
+  return {kernel, 1};
 }
 
 class Plugin final : public AttentionPlugin {
@@ -102,6 +117,11 @@ class Plugin final : public AttentionPlugin {
     maybe_throw("create");
     if (fault("no strategy")) return nullptr;
     return std::make_unique<Strategy>();
+  }
+
+  std::span<const perdure_kernel> kernels() const override {
+    maybe_throw("kernels");
+    return table();
   }
 
   std::vector<Operation> operations() const override {

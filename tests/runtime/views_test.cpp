@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <set>
 
 #include "core/api/operations.hpp"
 #include "core/base/cpu.hpp"
@@ -163,4 +164,37 @@ TEST_CASE("plans of one graph share a packed weight") {
         bytes);
   CHECK(once > 0);
   CHECK(twice == once);
+}
+
+TEST_CASE("tensors that differ in anything are packed apart, equal ones together") {
+  perdure_kernel kernel{};
+  kernel.name = "packing_f32_scalar";
+  kernel.packed_bytes = [](const perdure_node*, const void*, uint32_t) { return size_t{64}; };
+  kernel.pack = [](const perdure_node*, const void*, uint32_t, void*) -> int { return PERDURE_OK; };
+  const Weights weights;
+  const perdure_tensor whole = weights.tensors.at("q80");
+  PackedWeights packed;
+  const auto get = [&](const perdure_tensor& tensor, std::byte param = {}) {
+    perdure_value value{};
+    value.kind = PERDURE_VALUE_CONSTANT;
+    value.tensor = tensor;
+    perdure_node node{};
+    node.op = "mat_mul";
+    node.n_inputs = 1;
+    node.inputs = &value;
+    return packed.get({&kernel, "a test", {param}}, node, 0);
+  };
+  std::vector<perdure_tensor> others(7, whole);
+  others[0].data = static_cast<char*>(whole.data) + kColumns;
+  others[1].shape[0] = 16;
+  others[2].shape[1] = 32;
+  others[3].row_stride_bytes *= 2;
+  others[4].dtype = PERDURE_F16;
+  others[5].scales = static_cast<char*>(whole.scales) + 4;
+  others[6].group_size = 8;
+  std::set<const void*> places{get(whole), get(whole, std::byte{1})};
+  for (const perdure_tensor& other : others) places.insert(get(other));
+  CHECK(places.size() == others.size() + 2);
+  CHECK(places.contains(get(whole)));
+  CHECK(packed.size_bytes() == 64 * places.size());
 }

@@ -3,6 +3,8 @@
 // Copying: BOS, a passage, BOS, the same passage again, half the length each. Scored are the last
 // targets of the second one: what a state of fixed size cannot hold shows here (Jelassi et al.
 // 2024, arXiv:2402.01032).
+#include <cmath>
+
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/retrieval.hpp"
 
@@ -49,8 +51,9 @@ std::optional<MeasureResult> run_copy(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{
-      {{"copy_loss", {std::move(loss)}}, {"copy_accuracy", {std::move(accuracy)}}}};
+  const auto vocab_size = static_cast<double>(run.engine.spec().info.vocab_size);
+  return MeasureResult{{{"copy_loss", {std::move(loss)}, std::log(vocab_size)},
+                        {"copy_accuracy", {std::move(accuracy)}, 1 / vocab_size}}};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 namespace perdure {
@@ -16,7 +17,40 @@ double mean_of(std::span<const double> values) {
   return sum / static_cast<double>(values.size());
 }
 
+double variance_of_mean(std::span<const double> samples) {
+  const double mean = mean_of(samples);
+  double squares = 0;
+  for (const double v : samples) squares += (v - mean) * (v - mean);
+  const auto n = static_cast<double>(samples.size());
+  return squares / (n - 1) / n;
+}
+
 constexpr double kNormal975 = 1.959963984540054;
+
+// The entry with the best finite mean, the first of equals.
+std::optional<size_t> find_best(const FigureInfo& figure,
+                                std::span<const std::span<const double>> entries) {
+  std::optional<size_t> best;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].empty() || !std::isfinite(mean_of(entries[i]))) continue;
+    const double mean = mean_of(entries[i]);
+    if (!best || (figure.better == Better::kLower ? mean < mean_of(entries[*best])
+                                                  : mean > mean_of(entries[*best])))
+      best = i;
+  }
+  return best;
+}
+
+// Whether a test tells the two apart. Bytes are exact; one sample of anything else says nothing.
+bool differs(const FigureInfo& figure, bool deterministic, std::span<const double> a,
+             std::span<const double> b) {
+  if (figure.unit == "bytes") return mean_of(a) != mean_of(b);
+  if (!std::isfinite(mean_of(a))) return true;
+  if (a.size() < 2 || b.size() < 2) return false;
+  const Interval difference =
+      deterministic && a.size() == b.size() ? paired_difference(a, b) : unpaired_difference(a, b);
+  return difference.low > 0 || difference.high < 0;
+}
 
 }  // namespace
 
@@ -43,10 +77,7 @@ double student_t_975(int64_t degrees_of_freedom) {
 Interval mean_interval(std::span<const double> samples) {
   const double mean = mean_of(samples);
   if (samples.size() < 2) return {mean, mean, mean};
-  double squares = 0;
-  for (const double v : samples) squares += (v - mean) * (v - mean);
-  const auto n = static_cast<double>(samples.size());
-  const double half = student_t_975(std::ssize(samples) - 1) * std::sqrt(squares / (n - 1) / n);
+  const double half = student_t_975(std::ssize(samples) - 1) * std::sqrt(variance_of_mean(samples));
   return {mean, mean - half, mean + half};
 }
 
@@ -63,15 +94,47 @@ Interval share_interval(std::span<const double> samples) {
 
 Interval figure_interval(const FigureInfo& figure, std::span<const double> samples) {
   if (figure.summary == Summary::kShare) return share_interval(samples);
-  const Interval mean = mean_interval(samples);
-  if (figure.summary == Summary::kMean) return mean;
-  return {std::exp(mean.value), std::exp(mean.low), std::exp(mean.high)};
+  Interval mean = mean_interval(samples);
+  if (figure.summary == Summary::kExpOfMean)
+    return {std::exp(mean.value), std::exp(mean.low), std::exp(mean.high)};
+  if (mean.low < 0) mean.low = 0;
+  if (figure.unit == "share" && mean.high > 1) mean.high = 1;
+  return mean;
 }
 
 Interval paired_difference(std::span<const double> samples, std::span<const double> baseline) {
   std::vector<double> differences;
   for (size_t i = 0; i < samples.size(); ++i) differences.push_back(samples[i] - baseline[i]);
   return mean_interval(differences);
+}
+
+Interval unpaired_difference(std::span<const double> samples, std::span<const double> baseline) {
+  const double difference = mean_of(samples) - mean_of(baseline);
+  if (samples.size() < 2 || baseline.size() < 2) return {difference, -INFINITY, INFINITY};
+  const double a = variance_of_mean(samples), b = variance_of_mean(baseline);
+  if (a + b == 0) return {difference, difference, difference};
+  const double n_a = static_cast<double>(samples.size() - 1);
+  const double n_b = static_cast<double>(baseline.size() - 1);
+  const double degrees = (a + b) * (a + b) / (a * a / n_a + b * b / n_b);
+  const double half =
+      student_t_975(std::max<int64_t>(1, static_cast<int64_t>(degrees))) * std::sqrt(a + b);
+  return {difference, difference - half, difference + half};
+}
+
+std::vector<bool> best_of(const FigureInfo& figure, bool deterministic,
+                          std::span<const std::span<const double>> entries) {
+  std::vector<bool> marked(entries.size(), false);
+  const std::optional<size_t> best = find_best(figure, entries);
+  if (!best) return marked;
+  size_t n_numbers = 0, n_marked = 0;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].empty() || std::isnan(mean_of(entries[i]))) continue;
+    marked[i] = !differs(figure, deterministic, entries[i], entries[*best]);
+    ++n_numbers;
+    n_marked += marked[i];
+  }
+  if (n_marked == n_numbers) marked.assign(marked.size(), false);
+  return marked;
 }
 
 }  // namespace perdure

@@ -3,6 +3,7 @@
 // Loss and accuracy of the last targets of a window: llama2Rnn's evaluation (specification, section
 // 8). The same targets at every length; only what stands before them grows.
 #include <algorithm>
+#include <cmath>
 
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/windows.hpp"
@@ -74,7 +75,9 @@ std::optional<MeasureResult> run_loss(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"loss", {std::move(loss)}}, {"accuracy", {std::move(accuracy)}}}};
+  const auto vocab_size = static_cast<double>(run.engine.spec().info.vocab_size);
+  return MeasureResult{{{"loss", {std::move(loss)}, std::log(vocab_size)},
+                        {"accuracy", {std::move(accuracy)}, 1 / vocab_size}}};
 }
 
 }  // namespace

@@ -109,6 +109,7 @@ struct MeasurePoint {
 struct FigureSamples {
   std::string name;  // FigureInfo::name
   std::vector<MeasurePoint> points;
+  std::optional<double> chance = {};  // the figure of uniform guessing, where that means something
 };
 
 struct MeasureResult {

@@ -5,6 +5,8 @@
 //
 // Right is a sample whose digits are all the model's first choice while the true ones are read:
 // exactly when greedy decoding would give them all.
+#include <cmath>
+
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/retrieval.hpp"
 
@@ -52,7 +54,8 @@ std::optional<MeasureResult> run_passkey(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"passkey", std::move(points)}}};
+  return MeasureResult{
+      {{"passkey", std::move(points), std::pow(0.1, static_cast<double>(run.spec.digits))}}};
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ std::optional<MeasureResult> run_perplexity(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"perplexity", {std::move(point)}}}};
+  return MeasureResult{
+      {{"perplexity", {std::move(point)}, static_cast<double>(run.engine.spec().info.vocab_size)}}};
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Loss by position: every row of a window is scored; where a model breaks shows as a step.
+#include <cmath>
+
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/windows.hpp"
 
@@ -39,7 +41,8 @@ std::optional<MeasureResult> run_position(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"loss_by_position", std::move(points)}}};
+  const auto vocab_size = static_cast<double>(run.engine.spec().info.vocab_size);
+  return MeasureResult{{{"loss_by_position", std::move(points), std::log(vocab_size)}}};
 }
 
 }  // namespace

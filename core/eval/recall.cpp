@@ -60,7 +60,8 @@ std::optional<MeasureResult> run_recall(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"recall", std::move(points)}}};
+  return MeasureResult{
+      {{"recall", std::move(points), 1 / static_cast<double>(run.engine.spec().info.vocab_size)}}};
 }
 
 }  // namespace

@@ -18,12 +18,21 @@ Json interval_json(const Interval& interval) {
   return json(std::vector<double>{interval.value, interval.low, interval.high});
 }
 
+Json circumstances_json(const Circumstances& c) {
+  return object({member("cpu", c.cpu), member("isa", c.isa), member("threads", c.threads),
+                 member("load", c.load), member("date", c.date), member("version", c.version)});
+}
+
 Json entry_json(const ComparedEntry& e) {
-  return object({member("name", e.name), member("model", e.model),
-                 member("weights_hash", e.weights_hash), member("train_length", e.train_length),
-                 member("constant_memory", e.constant_memory),
-                 member("configuration", e.configuration),
-                 member("configuration_hash", e.configuration_hash)});
+  Json::Map map{member("name", e.name),
+                member("model", e.model),
+                member("weights_hash", e.weights_hash),
+                member("train_length", e.train_length),
+                member("constant_memory", e.constant_memory),
+                member("configuration", e.configuration),
+                member("configuration_hash", e.configuration_hash)};
+  if (!e.libraries.empty()) map.push_back(member("libraries", e.libraries));
+  return object(std::move(map));
 }
 
 Json measure_json(const ComparedMeasure& m) {
@@ -39,6 +48,9 @@ Json cell_json(const ComparedCell& c) {
     map.push_back(member("samples", c.samples));
     map.push_back(member("figure", interval_json(c.figure)));
     if (c.difference) map.push_back(member("difference", interval_json(*c.difference)));
+    if (c.best) map.push_back(member("best", true));
+    if (c.chance) map.push_back(member("chance", *c.chance));
+    if (c.circumstances) map.push_back(member("measured_on", circumstances_json(*c.circumstances)));
   }
   return object(std::move(map));
 }
@@ -65,14 +77,22 @@ Interval read_interval(const Json& value) {
   return {real(list[0]), real(list[1]), real(list[2])};
 }
 
+Circumstances read_circumstances(const Json& json) {
+  return {json.at("cpu").text(), json.at("isa").text(),  json.at("threads").integer(),
+          real(json.at("load")), json.at("date").text(), json.at("version").text()};
+}
+
 ComparedEntry read_entry(const Json& e) {
-  return {e.at("name").text(),
-          e.at("model").text(),
-          e.at("weights_hash").text(),
-          e.at("train_length").integer(),
-          e.at("constant_memory").flag(),
-          e.at("configuration").text(),
-          e.at("configuration_hash").text()};
+  ComparedEntry entry{e.at("name").text(),
+                      e.at("model").text(),
+                      e.at("weights_hash").text(),
+                      e.at("train_length").integer(),
+                      e.at("constant_memory").flag(),
+                      e.at("configuration").text(),
+                      e.at("configuration_hash").text()};
+  if (const Json* libraries = e.find("libraries"))
+    for (const Json& library : libraries->list()) entry.libraries.push_back(library.text());
+  return entry;
 }
 
 ComparedMeasure read_measure(const Json& m) {
@@ -97,6 +117,9 @@ ComparedCell read_cell(const Json& c) {
   cell.samples = c.at("samples").integer();
   cell.figure = read_interval(c.at("figure"));
   if (const Json* difference = c.find("difference")) cell.difference = read_interval(*difference);
+  if (const Json* best = c.find("best")) cell.best = best->flag();
+  if (const Json* chance = c.find("chance")) cell.chance = real(*chance);
+  if (const Json* found = c.find("measured_on")) cell.circumstances = read_circumstances(*found);
   return cell;
 }
 
@@ -148,7 +171,9 @@ MeasurePoint read_point(const Json& json) {
 
 MeasureResult read_result(const Json& json) {
   return {read_list(json, "figures", [](const Json& figure) {
-    return FigureSamples{figure.at("name").text(), read_list(figure, "points", read_point)};
+    FigureSamples samples{figure.at("name").text(), read_list(figure, "points", read_point)};
+    if (const Json* chance = figure.find("chance")) samples.chance = real(*chance);
+    return samples;
   })};
 }
 
@@ -164,6 +189,15 @@ auto parse(std::string_view text, const std::string& name, Read read) {
 }
 
 }  // namespace
+
+Guessing beside_guessing(const ComparedCell& cell, const ComparedMeasure& measure) {
+  if (cell.state != ComparedCell::State::kDone || !cell.chance) return Guessing::kBetter;
+  const double sign = measure.lower_is_better ? 1 : -1;
+  const double near = sign * (measure.lower_is_better ? cell.figure.high : cell.figure.low);
+  const double far = sign * (measure.lower_is_better ? cell.figure.low : cell.figure.high);
+  if (far > sign * *cell.chance) return Guessing::kWorse;
+  return near >= sign * *cell.chance ? Guessing::kAtChance : Guessing::kBetter;
+}
 
 std::string comparison_json(const Comparison& c) {
   const auto scalar = [](const char* key, const Json& value) {
@@ -188,10 +222,19 @@ std::string measure_result_json(const MeasureResult& result) {
     Json::List points;
     for (const MeasurePoint& point : figure.points)
       points.push_back(object({member("axis", point.axis), member("samples", point.samples)}));
-    figures.push_back(
-        object({member("name", figure.name), member("points", Json(std::move(points)))}));
+    Json::Map map{member("name", figure.name), member("points", Json(std::move(points)))};
+    if (figure.chance) map.push_back(member("chance", *figure.chance));
+    figures.push_back(object(std::move(map)));
   }
   return json_text(object({member("figures", Json(std::move(figures)))}));
+}
+
+std::string circumstances_text(const Circumstances& circumstances) {
+  return json_text(circumstances_json(circumstances));
+}
+
+Circumstances parse_circumstances(std::string_view json, const std::string& name) {
+  return parse(json, name, read_circumstances);
 }
 
 MeasureResult parse_measure_result(std::string_view json, const std::string& name) {

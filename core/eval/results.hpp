@@ -17,6 +17,16 @@
 
 namespace perdure {
 
+// Where and when a figure of the machine was measured.
+struct Circumstances {
+  std::string cpu;      // its model
+  std::string isa;      // instruction sets that kernels may use here
+  int64_t threads = 0;  // of the engine
+  double load = 0;      // average of the last minute, before the measurement began
+  std::string date;     // "2026-11-27T15:44:00Z"
+  std::string version;  // of this program
+};
+
 struct ComparedEntry {
   std::string name;   // shown
   std::string model;  // file name, no folder
@@ -25,6 +35,8 @@ struct ComparedEntry {
   bool constant_memory = false;
   std::string configuration;  // effective, YAML
   std::string configuration_hash;
+  // Libraries that are no part of this program and took part: "attention.mine libmine.so HASH".
+  std::vector<std::string> libraries = {};
 };
 
 struct ComparedCell {
@@ -39,7 +51,14 @@ struct ComparedCell {
   int64_t samples = 0;
   Interval figure;                     // 95 % interval around its value
   std::optional<Interval> difference;  // to the baseline entry, sample by sample
+  bool best = false;                   // the best at this place, or not told from it: best_of()
+  std::optional<double> chance = {};   // the figure of uniform guessing
+  std::optional<Circumstances> circumstances = {};  // of a figure of the machine
 };
+
+// What a figure says beside uniform guessing: its interval lies on the right side, reaches chance,
+// or lies wholly on the wrong side. kBetter where chance or the figure is not known.
+enum class Guessing { kBetter, kAtChance, kWorse };
 
 // One figure of a measure: a column of tables, a picture.
 struct ComparedMeasure {
@@ -47,6 +66,8 @@ struct ComparedMeasure {
   bool lower_is_better = true;
   std::string axis;  // "" or the name of the second axis
 };
+
+Guessing beside_guessing(const ComparedCell& cell, const ComparedMeasure& measure);
 
 struct Comparison {
   std::string title;
@@ -68,6 +89,9 @@ Comparison parse_comparison(std::string_view json, const std::string& name);
 
 // The samples of one finished measure, one line: what a resumable run writes per cell.
 std::string measure_result_json(const MeasureResult& result);
+// The circumstances of a cell, one line, and back. Errors: as parse_comparison.
+std::string circumstances_text(const Circumstances& circumstances);
+Circumstances parse_circumstances(std::string_view json, const std::string& name);
 // Errors: as parse_comparison.
 MeasureResult parse_measure_result(std::string_view json, const std::string& name);
 

@@ -99,8 +99,11 @@ std::optional<MeasureResult> run_choice(const MeasureRun& run) {
       },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{
-      {{"choice", {std::move(whole_text)}}, {"choice_per_byte", {std::move(per_byte)}}}};
+  double chance = 0;
+  for (const Task& task : tasks)
+    chance += 1 / static_cast<double>(task.choices.size()) / static_cast<double>(tasks.size());
+  return MeasureResult{{{"choice", {std::move(whole_text)}, chance},
+                        {"choice_per_byte", {std::move(per_byte)}, chance}}};
 }
 
 std::vector<FigureInfo> match_figures(const MeasureSpec&) {

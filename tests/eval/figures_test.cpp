@@ -74,3 +74,47 @@ TEST_CASE("what is not a number stays visible in a figure") {
   CHECK(std::isnan(share.low));
   CHECK(std::isnan(share.high));
 }
+
+TEST_CASE("intervals stay inside the range of their figure") {
+  const FigureInfo rate{.unit = "tokens/s"}, share{.unit = "share"};
+  const Interval speed = figure_interval(rate, std::vector<double>{100, 5000, 200});
+  CHECK(speed.low == 0);
+  CHECK(speed.high > 5000);
+  CHECK(figure_interval(share, std::vector<double>{1, 0.5, 0.9}).high == 1);
+  CHECK(figure_interval(share, std::vector<double>{0, 0.5, 0.1}).low == 0);
+}
+
+TEST_CASE("the difference of samples that share nothing has Welch's interval") {
+  // Means 3 and 5, variances of the means 1/2 and 1/6: 2/3 in all, 3.2 degrees of freedom.
+  const Interval d =
+      unpaired_difference(std::vector<double>{2, 4, 1, 5, 3}, std::vector<double>{4, 5, 6, 5});
+  CHECK(d.value == -2);
+  CHECK(near(d.high + d.low, -4));
+  CHECK(std::isinf(unpaired_difference(std::vector<double>{1}, std::vector<double>{1, 2}).high));
+}
+
+TEST_CASE("the best is marked with whatever a paired test does not tell from it") {
+  const FigureInfo loss{.unit = "nats"};
+  const std::vector<double> best{1, 10, 100}, close{1.1, 9.9, 100.1}, worse{2, 11, 101.1},
+      nan{NAN, 1, 1}, none{};
+  const auto marks = [&](const FigureInfo& figure, std::vector<std::span<const double>> entries) {
+    return best_of(figure, true, entries);
+  };
+  CHECK(marks(loss, {worse, close, best, nan, none}) ==
+        std::vector<bool>{false, true, true, false, false});
+  // Higher is better; a difference of every sample tells the two apart though their means overlap.
+  FigureInfo higher = loss;
+  higher.better = Better::kHigher;
+  CHECK(marks(higher, {worse, close, best}) == std::vector<bool>{true, false, false});
+  CHECK(marks(loss, {best, close}) == std::vector<bool>{false, false});  // all alike
+  CHECK(marks(loss, {best, nan, none}) == std::vector<bool>(3, false));  // alone
+  const std::vector<double> zeros{0, 0, 0};
+  CHECK(marks(loss, {zeros, zeros, zeros}) == std::vector<bool>(3, false));
+}
+
+TEST_CASE("bytes differ exactly, one sample of anything else says nothing") {
+  const std::vector<double> a{100}, b{200};
+  const std::vector<std::span<const double>> entries{a, b};
+  CHECK(best_of({.unit = "bytes"}, false, entries) == std::vector<bool>{true, false});
+  CHECK(best_of({.unit = "tokens/s"}, false, entries) == std::vector<bool>{false, false});
+}

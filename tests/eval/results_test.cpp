@@ -79,6 +79,39 @@ TEST_CASE("a comparison that is read back is written with the same bytes") {
   CHECK(comparison_json(parse_comparison(comparison_json({}), "empty")) == comparison_json({}));
 }
 
+TEST_CASE("marks, chance, machine and libraries are read back, and stand only where they are") {
+  Comparison c = small_comparison();
+  c.entries[0].libraries = {"attention.mine libmine.so 00ff"};
+  c.cells[0].best = true;
+  c.cells[0].chance = 5.5;
+  c.cells[0].circumstances = {"A CPU", "avx2, fma", 2, 0.25, "2026-11-27T15:44:00Z", "1.2.3"};
+  const std::string text = comparison_json(c);
+  const Comparison back = parse_comparison(text, "r.json");
+  CHECK(comparison_json(back) == text);
+  CHECK(back.cells[0].best);
+  CHECK(back.cells[0].chance == 5.5);
+  CHECK(back.cells[0].circumstances->cpu == "A CPU");
+  CHECK_FALSE(back.cells[1].circumstances);
+  CHECK(back.entries[0].libraries == c.entries[0].libraries);
+}
+
+TEST_CASE("a figure is better than guessing, at chance or worse") {
+  const ComparedMeasure loss{.lower_is_better = true}, share{.lower_is_better = false};
+  ComparedCell cell{.state = ComparedCell::State::kDone, .figure = {2, 1.5, 2.5}};
+  CHECK(beside_guessing(cell, loss) == Guessing::kBetter);  // chance is not known
+  cell.chance = 3;
+  CHECK(beside_guessing(cell, loss) == Guessing::kBetter);
+  CHECK(beside_guessing(cell, share) == Guessing::kWorse);
+  cell.chance = 2.2;
+  CHECK(beside_guessing(cell, loss) == Guessing::kAtChance);
+  CHECK(beside_guessing(cell, share) == Guessing::kAtChance);
+  cell.chance = 1;
+  CHECK(beside_guessing(cell, loss) == Guessing::kWorse);
+  CHECK(beside_guessing(cell, share) == Guessing::kBetter);
+  cell.figure = {NAN, NAN, NAN};
+  CHECK(beside_guessing(cell, loss) == Guessing::kBetter);
+}
+
 TEST_CASE("broken results are refused with the file and what is wrong") {
   const std::string text = comparison_json(small_comparison());
   const auto with = [&](const std::string& from, const std::string& to) {

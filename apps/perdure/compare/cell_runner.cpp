@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <new>
 
+#include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
 #include "core/base/hash.hpp"
@@ -18,7 +19,7 @@ namespace perdure::app {
 namespace {
 
 // Raised when a measure's samples change though none of its options do.
-constexpr int kMeasuresVersion = 1;
+constexpr int kMeasuresVersion = 2;
 
 // "a.txt", "a.txt and 3 more".
 std::string name_of(const std::vector<std::string>& paths) {
@@ -74,13 +75,14 @@ std::string CellRunner::key(const Cell& cell) {
                                  e.identity(), measure.key, cell.length);
   what += fmt::format("input: {}\nkernels: {}\n", plan_.settings.entries[cell.entry].input,
                       fmt::join(kernels_in_plan(e.describe_plan("step")), " "));
+  for (const std::string& library : foreign_libraries(e)) what += "library: " + library + "\n";
   if (measure.reads_text) what += fmt::format("text: {}\n", text(cell).hash);
   // The threads that are asked for: a rank of mpirun has fewer than the process of its own, without
   // mpirun, which makes the cell.
   if (plan_.is_machine(cell))
-    what += fmt::format("threads: {} {}\nrows: {}\n", e.settings().threads.backend,
+    what += fmt::format("threads: {} {}\nrows: {}\nmachine: {}\n", e.settings().threads.backend,
                         plan_.settings.entries[cell.entry].settings.threads.count,
-                        e.settings().step.max_rows);
+                        e.settings().step.max_rows, machine_text());
   Hasher hasher;
   hasher.add(what);
   return hasher.hex();
@@ -90,10 +92,16 @@ CellOutcome CellRunner::run(const Cell& cell, const MeasureProgress& progress) {
   using State = CellOutcome::State;
   const auto start = std::chrono::steady_clock::now();
   try {
+    Engine& e = engine(cell);
+    std::optional<Circumstances> circumstances;
+    if (plan_.is_machine(cell)) circumstances = circumstances_now(e.settings().threads.count);
     std::optional<MeasureResult> result =
-        run_measure(engine(cell), plan_.spec_of(cell), cell.length, text(cell), progress);
+        run_measure(e, plan_.spec_of(cell), cell.length, text(cell), progress);
     if (!result) return {.state = State::kStopped};
-    return {.state = State::kDone, .result = std::move(*result), .seconds = seconds_since(start)};
+    return {.state = State::kDone,
+            .result = std::move(*result),
+            .seconds = seconds_since(start),
+            .circumstances = std::move(circumstances)};
   } catch (const UsageError& error) {
     return {.state = State::kRefused, .reason = error.what()};
   } catch (const Error& error) {

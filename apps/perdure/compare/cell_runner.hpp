@@ -27,7 +27,8 @@ class CellRunner {
   // Errors: as read_file, Tokenizer::encode; UsageError if there is no tokenizer.
   const EvalText& text(const Cell& cell);
   // Names everything that changes what is found, and nothing else: weights, tokenizer, options,
-  // kernels, measure, text, length; for times the threads as well. 32 hexadecimal digits.
+  // kernels, foreign libraries, measure, text, length; for times the threads and the machine as
+  // well. 32 hexadecimal digits.
   // Errors: as engine() and text().
   std::string key(const Cell& cell);
   // Errors of the engine and the measure become outcomes. `progress`: as for run_measure; if it

@@ -47,19 +47,25 @@ CellOutcome parse(std::string_view text, const std::string& key, const std::stri
     throw Error("its checksum is not that of its contents");
   if (head.at("format").text() != kFormat) throw Error("it is of another version");
   if (head.at("key").text() != key) throw Error("it is of another cell");
-  return {.state = read_state(head.at("state").text()),
-          .reason = head.at("reason").text(),
-          .result = parse_measure_result(found, name),
-          .seconds = head.at("seconds").real()};
+  CellOutcome outcome{.state = read_state(head.at("state").text()),
+                      .reason = head.at("reason").text(),
+                      .result = parse_measure_result(found, name),
+                      .seconds = head.at("seconds").real()};
+  if (const Json* there = head.find("measured_on"))
+    outcome.circumstances = parse_circumstances(there->text(), name);
+  return outcome;
 }
 
 }  // namespace
 
 std::string outcome_text(const std::string& key, const CellOutcome& outcome) {
-  const Json head = object({member("format", kFormat), member("key", key),
-                            member("state", kStates[static_cast<size_t>(outcome.state)]),
-                            member("reason", outcome.reason), member("seconds", outcome.seconds)});
-  const std::string text = json_text(head) + "\n" + measure_result_json(outcome.result) + "\n";
+  Json::Map head{member("format", kFormat), member("key", key),
+                 member("state", kStates[static_cast<size_t>(outcome.state)]),
+                 member("reason", outcome.reason), member("seconds", outcome.seconds)};
+  if (outcome.circumstances)
+    head.push_back(member("measured_on", circumstances_text(*outcome.circumstances)));
+  const std::string text =
+      json_text(object(std::move(head))) + "\n" + measure_result_json(outcome.result) + "\n";
   return text + checksum(text);
 }
 

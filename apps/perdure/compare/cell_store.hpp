@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/eval/measure.hpp"
+#include "core/eval/results.hpp"
 
 namespace perdure::app {
 
@@ -17,9 +18,10 @@ struct CellOutcome {
   enum class State { kDone, kRefused, kFailed, kStopped };
 
   State state = State::kStopped;
-  std::string reason;    // of a refusal or failure
-  MeasureResult result;  // kDone
-  double seconds = 0;    // that it took
+  std::string reason;                               // of a refusal or failure
+  MeasureResult result;                             // kDone
+  double seconds = 0;                               // that it took
+  std::optional<Circumstances> circumstances = {};  // of a measure of the machine
 };
 
 // Two lines of JSON, what it is and what was found, and a checksum of both. Pure.

@@ -6,6 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <span>
+#include <tuple>
 
 #include "core/base/write_file.hpp"
 
@@ -68,6 +71,7 @@ class Assembly {
           for (const int64_t length : s.lengths)
             add_cells({entry, measure, length}, figure, column);
     }
+    mark_best();
     return std::move(result_);
   }
 
@@ -92,6 +96,8 @@ class Assembly {
       result_.cells.push_back(std::move(compared));
       return;
     }
+    compared.chance = samples->chance;
+    compared.circumstances = found->outcome->circumstances;
     const FigureSamples* baseline = baseline_of(cell, figure);
     const FigureInfo& info = plan_.measures[cell.measure].figures[figure];
     for (size_t i = 0; i < samples->points.size(); ++i) {
@@ -104,6 +110,18 @@ class Assembly {
       if (baseline != nullptr && i < baseline->points.size())
         compared.difference = difference(point, baseline->points[i]);
       result_.cells.push_back(compared);
+      places_[{column, cell.length, point.axis}].push_back(
+          {result_.cells.size() - 1, &info, &point, !plan_.is_machine(cell)});
+    }
+  }
+
+  void mark_best() {
+    for (const auto& [place, found] : places_) {
+      std::vector<std::span<const double>> samples;
+      for (const Measured& m : found) samples.emplace_back(m.point->samples);
+      const std::vector<bool> best =
+          best_of(*found.front().figure, found.front().deterministic, samples);
+      for (size_t i = 0; i < found.size(); ++i) result_.cells[found[i].cell].best = best[i];
     }
   }
 
@@ -119,9 +137,18 @@ class Assembly {
     return paired_difference(point.samples, base.samples);
   }
 
+  struct Measured {
+    size_t cell;  // in result_
+    const FigureInfo* figure;
+    const MeasurePoint* point;
+    bool deterministic;
+  };
+
   const ComparePlan& plan_;
   const Survey& survey_;
   Comparison result_;
+  std::map<std::tuple<int64_t, int64_t, double>, std::vector<Measured>>
+      places_;  // column, length, axis
 };
 
 std::string csv_line(const std::vector<std::string>& fields) {

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/compare/ranks.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "core/api/error.hpp"
@@ -80,6 +81,7 @@ pid_t start(const std::vector<std::string>& words, int error_file) {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, error_file, STDERR_FILENO);
+  const WholeMachine whole;
   pid_t child = -1;
   const int error =
       posix_spawn(&child, kProgram, &actions, nullptr, arguments.data(), environment.data());

@@ -15,7 +15,8 @@ struct ProcessEnd {
 };
 
 // Runs this program with `words` and waits for it; Ctrl-C is passed on. Its standard output is
-// dropped, and it knows nothing of mpirun. Errors: Error if it cannot be started.
+// dropped, and it knows nothing of mpirun: it may run on every processor there is. Errors: Error if
+// it cannot be started.
 ProcessEnd run_own_process(const std::vector<std::string>& words);
 
 }  // namespace perdure::app

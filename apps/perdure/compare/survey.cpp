@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "apps/perdure/commands/configuration.hpp"
+#include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/compare/estimate.hpp"
 #include "plugins/linked_plugins.hpp"
 
@@ -41,6 +42,7 @@ ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
                        .train_length = engine.spec().info.train_length,
                        .constant_memory = engine.traits().constant_memory,
                        .configuration = dump_settings(settings, engine.strategy_options())};
+  result.libraries = foreign_libraries(engine);
   if (entry.input != "whole") result.configuration += "input: " + entry.input + "\n";
   result.configuration_hash = configuration_hash(result.configuration);
   return result;

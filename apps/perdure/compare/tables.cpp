@@ -3,13 +3,15 @@
 #include "apps/perdure/compare/tables.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <optional>
+#include <set>
 #include <vector>
 
+#include "apps/perdure/report/machines.hpp"
+#include "apps/perdure/report/quantity.hpp"
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/output.hpp"
 
@@ -20,7 +22,6 @@ using State = ComparedCell::State;
 
 // One field of a table: the cells of an entry at a length, along the second axis if there is one.
 struct Field {
-  std::optional<double> value;  // what the best is chosen by
   std::string text = "-";
   bool best = false;
 };
@@ -32,12 +33,12 @@ Field field_of(const std::vector<const ComparedCell*>& cells, const ComparedMeas
   if (cells.front()->state == State::kRefused) return {.text = "refused"};
   if (cells.front()->state == State::kFailed) return {.text = "failed"};
   if (measure.axis.empty())
-    return {.value = cells.front()->figure.value,
-            .text = figure_text(cells.front()->figure, measure.unit)};
+    return {.text = report::figure_with_interval(cells.front()->figure, measure.unit),
+            .best = cells.front()->best};
   double sum = 0;
   for (const ComparedCell* cell : cells) sum += cell->figure.value;
   const double mean = sum / static_cast<double>(cells.size());
-  return {.value = mean, .text = figure_text({mean, mean, mean}, measure.unit)};
+  return {.text = report::figure_text(mean, measure.unit)};
 }
 
 std::vector<Row> fields_of(const Comparison& comparison, size_t measure) {
@@ -54,24 +55,6 @@ std::vector<Row> fields_of(const Comparison& comparison, size_t measure) {
   return rows;
 }
 
-// Marks the best of each column where there are at least two to choose from, and whatever is shown
-// as the same.
-void mark_best(std::vector<Row>& rows, bool lower_is_better) {
-  for (size_t column = 0; column < rows.front().size(); ++column) {
-    std::vector<double> values;
-    for (const Row& row : rows)
-      if (row[column].value && std::isfinite(*row[column].value))
-        values.push_back(*row[column].value);
-    if (values.size() < 2) continue;
-    const auto [least, most] = std::minmax_element(values.begin(), values.end());
-    const double best = lower_is_better ? *least : *most;
-    std::string text;
-    for (const Row& row : rows)
-      if (row[column].value == best) text = row[column].text;
-    for (Row& row : rows) row[column].best = row[column].text == text;
-  }
-}
-
 std::string right(const std::string& text, size_t width) {
   const size_t used = display_width(text);
   return std::string(width > used ? width - used : 0, ' ') + text;
@@ -85,8 +68,7 @@ std::string marked(const Field& field, size_t width, bool colour) {
 
 std::string table(const Comparison& comparison, size_t number, bool colour) {
   const ComparedMeasure& measure = comparison.measures[number];
-  std::vector<Row> rows = fields_of(comparison, number);
-  mark_best(rows, measure.lower_is_better);
+  const std::vector<Row> rows = fields_of(comparison, number);
   std::string title = measure.title;
   if (!measure.unit.empty()) title += ", " + measure.unit;
   if (!measure.axis.empty()) title += ", mean over " + measure.axis;
@@ -138,31 +120,41 @@ std::string reasons(const Comparison& comparison) {
   return text;
 }
 
-}  // namespace
-
-std::string figure_text(const Interval& figure, const std::string& unit) {
-  if (!std::isfinite(figure.value)) return "no number";
-  if (unit == "bytes") return bytes_text(figure.value);
-  const double half = (figure.high - figure.low) / 2;
-  std::string text, spread;
-  if (unit == "share") {
-    text = fmt::format("{:.1f} %", figure.value * 100);
-    spread = fmt::format("{:.1f}", half * 100);
-  } else {
-    text = std::abs(figure.value) >= 1000
-               ? grouped(static_cast<int64_t>(std::llround(figure.value)))
-               : fmt::format("{:#.4g}", figure.value);
-    spread = half < 9.5 ? fmt::format("{:#.2g}", half)
-                        : grouped(static_cast<int64_t>(std::llround(half)));
+// "window: loss at 256, 512 is no better than uniform guessing (5.768)" per entry and figure.
+std::string guesses(const Comparison& comparison) {
+  std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> lengths;  // by entry and measure
+  std::map<std::pair<int64_t, int64_t>, double> chances;
+  for (const ComparedCell& cell : comparison.cells) {
+    const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(cell.measure)];
+    if (beside_guessing(cell, measure) == Guessing::kBetter) continue;
+    lengths[{cell.entry, cell.measure}].insert(cell.length);
+    chances[{cell.entry, cell.measure}] = *cell.chance;
   }
-  return half > 0 && std::isfinite(half) ? text + " ±" + spread : text;
+  std::string text;
+  for (const auto& [place, at] : lengths) {
+    const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(place.second)];
+    text += fmt::format("warning: {}: {} at {} is no better than uniform guessing ({})\n",
+                        comparison.entries[static_cast<size_t>(place.first)].name, measure.name,
+                        fmt::join(at, ", "), report::figure_text(chances[place], measure.unit));
+  }
+  return text;
 }
+
+// "measured on CPU (avx2, fma), 2 threads, load 0.10 to 3.20, ..." per machine.
+std::string machines(const Comparison& comparison) {
+  std::string text;
+  for (const std::string& line : report::machine_lines(comparison))
+    text += "measured on " + line + "\n";
+  return text;
+}
+
+}  // namespace
 
 std::string comparison_tables(const Comparison& comparison, bool colour) {
   std::string text;
   for (size_t i = 0; i < comparison.measures.size(); ++i)
     text += table(comparison, i, colour) + "\n";
-  return text + reasons(comparison);
+  return text + guesses(comparison) + machines(comparison) + reasons(comparison);
 }
 
 }  // namespace perdure::app

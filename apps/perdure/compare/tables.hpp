@@ -10,11 +10,10 @@
 
 namespace perdure::app {
 
-// A table per figure, then why cells are refused or failed. Figures with a second axis show the
-// mean over it. `colour`: the best in bold green besides its mark. Pure.
+// A table per figure, then warnings of entries that do no better than guessing, where times were
+// measured, and why cells are refused or failed. "*" stands behind the best of a column and behind
+// whatever a test does not tell from it (ComparedCell::best). Figures with a second axis show the
+// mean over it, unmarked. `colour`: the best in bold green besides its mark. Pure.
 std::string comparison_tables(const Comparison& comparison, bool colour);
-
-// "2.3457 ±0.012", "123 kB", "67.2 % ±8.1". Pure.
-std::string figure_text(const Interval& figure, const std::string& unit);
 
 }  // namespace perdure::app

@@ -8,7 +8,6 @@
 #include <set>
 
 #include "apps/perdure/report/drawing.hpp"
-#include "apps/perdure/report/quantity.hpp"
 #include "core/api/error.hpp"
 
 namespace perdure::report {
@@ -93,17 +92,12 @@ int64_t ComparisonView::longest_measured(int64_t measure) const {
 std::vector<int64_t> ComparisonView::best(int64_t m, int64_t length) const {
   std::vector<std::pair<double, int64_t>> order;
   for (int64_t e = 0; e < n_entries(); ++e)
-    if (const ComparedCell* found = figure(e, m, length))
+    if (const ComparedCell* found = figure(e, m, length); found != nullptr && found->best)
       order.emplace_back(badness(found->figure.value, measure(m).lower_is_better), e);
-  if (order.empty()) return {};
   std::sort(order.begin(), order.end());
-  const auto text = [&](int64_t e) {
-    return figure_text(figure(e, m, length)->figure.value, measure(m).unit);
-  };
   std::vector<int64_t> winners;
-  for (const auto& [bad, e] : order)
-    if (std::isfinite(bad) && text(e) == text(order.front().second)) winners.push_back(e);
-  return winners.size() == order.size() ? std::vector<int64_t>() : winners;
+  for (const auto& [bad, e] : order) winners.push_back(e);
+  return winners;
 }
 
 std::vector<int64_t> ComparisonView::ranking(int64_t m) const {

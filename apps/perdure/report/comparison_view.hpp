@@ -43,8 +43,7 @@ class ComparisonView {
   std::vector<double> axis_values(int64_t measure) const;
   bool has_figures(int64_t measure) const { return longest_measured(measure) > 0; }
 
-  // Entries whose figure reads like the best of a column (differences that no table shows are
-  // none); nobody where all read the same, or fewer than two have one. The very best is the first.
+  // Entries that are marked as the best of a column (ComparedCell::best), by their figures.
   std::vector<int64_t> best(int64_t measure, int64_t length) const;
   // All entries, best first: by the figure at the longest length, ties by the next shorter one.
   std::vector<int64_t> ranking(int64_t measure) const;

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "apps/perdure/report/assets.hpp"
+#include "apps/perdure/report/machines.hpp"
 #include "apps/perdure/report/pictures.hpp"
 #include "apps/perdure/report/quantity.hpp"
 #include "apps/perdure/report/report.hpp"
@@ -87,12 +88,20 @@ void add_finding(Markup& page, const ComparisonView& view) {
   page.text(fmt::format("{} at length {}: best is ", view.measure(m).title, count_text(length)));
   page.element("b", {}, view.entry(best.front()).name);
   page.text(fmt::format(" with {}", quantity(best.front())));
+  if (best.size() > 1)
+    page.text(fmt::format(" ({} not told from it)", counted(static_cast<int64_t>(best.size()) - 1,
+                                                            "other is", "others are")));
   const int64_t reference = view.reference();
   if (reference != best.front() && view.figure(reference, m, length) != nullptr) {
     page.text("; ").element("b", {}, view.entry(reference).name);
     page.text(" has " + quantity(reference));
   }
   page.text(".").close();
+}
+
+void add_machines(Markup& page, const Comparison& comparison) {
+  for (const std::string& line : machine_lines(comparison))
+    page.element("p", {{"class", "soft"}}, "Times and bytes measured on " + line + ".");
 }
 
 void add_picture(Markup& page, const Picture& picture) {
@@ -132,6 +141,12 @@ void add_sections(Markup& page, const ComparisonView& view) {
   page.add(reasons).close();
 }
 
+std::string joined_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : "; ") + word;
+  return text;
+}
+
 void add_facts(Markup& page, const std::vector<std::pair<std::string, std::string>>& facts) {
   page.open("dl");
   for (const auto& [name, value] : facts)
@@ -151,6 +166,8 @@ void add_entries(Markup& page, const ComparisonView& view) {
                                         : "not known"},
                      {"memory", entry.constant_memory ? "constant" : "grows with the length"},
                      {"hash of the configuration", entry.configuration_hash}});
+    if (!entry.libraries.empty())
+      add_facts(page, {{"plugins from files", joined_words(entry.libraries)}});
     page.element("pre", {{"tabindex", "0"}}, entry.configuration).close();
   }
   page.close();
@@ -179,6 +196,7 @@ std::string report_page(const Comparison& comparison, const ReportContext& conte
   page.open("header").element("h1", {}, title);
   page.element("p", {{"class", "soft"}}, measured_what(view));
   add_finding(page, view);
+  add_machines(page, comparison);
   page.close();
   add_sections(page, view);
   add_entries(page, view);

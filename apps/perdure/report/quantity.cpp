@@ -52,6 +52,14 @@ std::string plain_text(double value, double largest) {
   return fmt::format("{:.{}f}", value, size >= 9.9995 ? 2 : 3);
 }
 
+// Half of an interval: two digits that say something, in the unit of its figure.
+std::string spread_text(double half, std::string_view unit) {
+  if (unit == "share") return fmt::format("{:.1f}", 100 * half);
+  if (!prefixes_of(unit).empty()) return figure_text(half, unit);
+  if (half >= 1e7) return fmt::format("{:.1e}", half);
+  return half < 9.5 ? fmt::format("{:#.2g}", half) : grouped(fmt::format("{:.0f}", half));
+}
+
 std::string three_digits(double value) {
   const double size = std::abs(value);
   return fmt::format("{:.{}f}", value, size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2);
@@ -79,7 +87,19 @@ std::string quantity_text(double value, std::string_view unit) {
 std::string interval_text(double low, double high, std::string_view unit) {
   if (std::isnan(low) || std::isnan(high)) return "no interval";
   const std::string_view between = low < 0 ? " to " : "\u2013";
-  return fmt::format("{}{}{}", figure_text(low, unit), between, figure_text(high, unit));
+  const std::string last = figure_text(high, unit);
+  if (unit == "share") return fmt::format("{:.1f}{}{}", 100 * low, between, last);
+  return fmt::format("{}{}{}", figure_text(low, unit), between, last);
+}
+
+std::string figure_with_interval(const Interval& figure, std::string_view unit) {
+  const std::string text = figure_text(figure.value, unit);
+  const double below = figure.value - figure.low, above = figure.high - figure.value;
+  if (!std::isfinite(below) || !std::isfinite(above) || !(below + above > 0)) return text;
+  constexpr double kSymmetric = 0.05;
+  if (std::abs(above - below) > kSymmetric * (above + below))
+    return fmt::format("{} ({})", text, interval_text(figure.low, figure.high, unit));
+  return text + " \u00B1" + spread_text((above + below) / 2, unit);
 }
 
 std::string tick_text(double value, double step, std::string_view unit) {

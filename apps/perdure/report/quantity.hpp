@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/eval/figures.hpp"
+
 namespace perdure::report {
 
 // `unit` is one of a measure ("nats", "share", "bytes", "us/token", "tokens/s", ...). Shares are
@@ -19,6 +21,9 @@ std::string figure_text(double value, std::string_view unit);
 std::string quantity_text(double value, std::string_view unit);
 // Both ends of an interval: "1.229–1.241", with a word where a minus stands.
 std::string interval_text(double low, double high, std::string_view unit);
+// "2.346 ±0.050"; an interval that is not symmetric, as at the end of a range, is written out:
+// "97.0 % (90.2–99.1 %)". Without interval only the value.
+std::string figure_with_interval(const Interval& figure, std::string_view unit);
 // Of an axis whose ticks are `step` apart: "1.25", "50 %", "10 MB".
 std::string tick_text(double value, double step, std::string_view unit);
 // What a heading says of the unit, or nothing if the figures carry theirs: "nats".

@@ -60,10 +60,13 @@ void add_figure_cell(Markup& markup, const ComparisonView& view, const ComparedC
   const Interval& figure = cell.figure;
   markup.open("td", {{"class", css_class + (best ? " best" : "")},
                      {"data-value", sort_value(figure.value)}});
-  if (best) markup.element("span", {{"class", "star"}, {"title", "best"}}, "\u2605 ");
+  if (best)
+    markup.element("span", {{"class", "star"}, {"title", "best, or not told from it"}}, "\u2605 ");
   markup.text(figure_text(figure.value, unit));
   if (std::isfinite(figure.value) && figure.low < figure.high)
     markup.element("small", {}, interval_text(figure.low, figure.high, unit));
+  if (beside_guessing(cell, view.measure(cell.measure)) != Guessing::kBetter)
+    markup.element("small", {{"class", "guess"}}, "no better than guessing");
   markup.close();
 }
 
@@ -115,7 +118,8 @@ Markup length_table(const ComparisonView& view, int64_t m) {
     return std::find(winners.begin(), winners.end(), e) != winners.end();
   };
   std::string caption =
-      caption_of(view.measure(m)) + " Small: 95 % interval. \u2605: best of its column.";
+      caption_of(view.measure(m)) +
+      " Small: 95 % interval. \u2605: the best, and what a test (95 %) does not tell from it.";
   if (common_train_length(view) > 0)
     caption += fmt::format(" The line: trained at {}.", count_text(common_train_length(view)));
   return table_over_lengths(

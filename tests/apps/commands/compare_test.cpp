@@ -197,7 +197,30 @@ TEST_CASE("cells of the machine are made in processes of their own and stand in 
   REQUIRE(m.cells.size() == 4 * m.measures.size() * 3);
   for (const ComparedCell& cell : m.cells)
     CHECK((cell.state == ComparedCell::State::kDone) == (cell.entry != 3));
+  for (const ComparedCell& cell : m.cells) {
+    if (cell.state != ComparedCell::State::kDone) continue;
+    REQUIRE(cell.circumstances);
+    CHECK(cell.circumstances->threads == 1);
+    CHECK(cell.circumstances->date.size() == 20);
+    CHECK_FALSE(cell.circumstances->version.empty());
+  }
+  CHECK(outcome.out.find("measured on ") != std::string::npos);
   CHECK(parse_comparison(small.results("out"), "results.json").measures.size() == 2);
+}
+
+TEST_CASE("a plugin that was built again makes its cells again, and stands in the results") {
+  const SmallComparison small;
+  const std::string library = small.folder / "kernels.scalar.so";
+  std::filesystem::copy_file(PERDURE_SCALAR_LIBRARY, library);
+  Words words = small.words("out") + Words{"--set", "plugins.load=[" + library + "]"};
+  REQUIRE(run_perdure(words).status == 0);
+  CHECK(small.cells("out").size() == kCells);
+  CHECK(small.results("out").find("kernels.scalar kernels.scalar.so ") != std::string::npos);
+  REQUIRE(run_perdure(words).status == 0);
+  CHECK(small.cells("out").size() == kCells);
+  write_all(library, read_all(library) + "another build");
+  REQUIRE(run_perdure(words).status == 0);
+  CHECK(small.cells("out").size() == 2 * kCells);
 }
 
 TEST_CASE("the small comparison among the ready ones runs as it is") {

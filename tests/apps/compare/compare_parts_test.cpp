@@ -49,6 +49,7 @@ Comparison some_comparison() {
                         .figure = {value, value - 0.1, value + 0.1}};
   };
   c.cells = {cell(0, 8, 2.5), cell(0, 16, 2.25), cell(1, 8, 2.0)};
+  c.cells[2].best = true;
   c.cells.push_back({.entry = 1,
                      .length = 16,
                      .state = ComparedCell::State::kRefused,
@@ -162,13 +163,25 @@ TEST_CASE("tables mark the best of each column, in colour only if asked") {
   CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
 }
 
-TEST_CASE("figures are written with as many digits as people need") {
-  CHECK(figure_text({2.34567, 2.3, 2.4}, "nats") == "2.346 ±0.050");
-  CHECK(figure_text({0.5, 0.4, 0.6}, "share") == "50.0 % ±10.0");
-  CHECK(figure_text({123456, 123456, 123456}, "bytes") == "123 kB");
-  CHECK(figure_text({12345.6, 12300, 12391.2}, "tokens/s") == "12,346 ±46");
-  CHECK(figure_text({12345.6, 12345.6, 12345.6}, "tokens/s") == "12,346");
-  CHECK(figure_text({std::nan(""), 0, 0}, "nats") == "no number");
+TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of") {
+  Comparison c = some_comparison();
+  c.cells[2].best = false;
+  for (ComparedCell& cell : c.cells) cell.chance = 2.3;
+  const std::string tables = comparison_tables(c, false);
+  CHECK(tables.find('*') == std::string::npos);
+  CHECK(tables.find("warning: plain, \"long\": loss at 8, 16 is no better than uniform guessing "
+                    "(2.300)\n") != std::string::npos);
+  CHECK(tables.find("warning: b:") == std::string::npos);
+}
+
+TEST_CASE("the machine that was measured on stands below its tables") {
+  Comparison c = some_comparison();
+  c.cells[0].circumstances = {"A CPU", "avx2, fma", 2, 0.125, "2026-11-27T15:44:00Z", "1.2.3"};
+  c.cells[1].circumstances = c.cells[0].circumstances;
+  c.cells[1].circumstances->load = 3.5;
+  CHECK(comparison_tables(c, false).find(
+            "measured on A CPU (avx2, fma), 2 threads, load 0.12 to 3.50, 2026-11-27, "
+            "perdure 1.2.3\n") != std::string::npos);
 }
 
 TEST_CASE("a cost is fitted to two readings and is never negative") {

@@ -35,6 +35,18 @@ TEST_CASE("an interval that begins below zero is not written with a dash") {
   CHECK(interval_text(1, std::numeric_limits<double>::quiet_NaN(), "nats") == "no interval");
 }
 
+TEST_CASE("an interval is half its width, or both ends where they are not alike") {
+  CHECK(figure_with_interval({2.35, 2.3, 2.4}, "nats") == "2.350 \u00B10.050");
+  CHECK(figure_with_interval({0.5, 0.4, 0.6}, "share") == "50.0 % \u00B110.0");
+  CHECK(figure_with_interval({0, 0, 0.1}, "share") == "0.0 % (0.0\u201310.0 %)");
+  CHECK(figure_with_interval({123456, 123456, 123456}, "bytes") == "123 kB");
+  CHECK(figure_with_interval({12345.6, 12300, 12391.2}, "tokens/s") == "12,346 \u00B146");
+  CHECK(figure_with_interval({12345.6, 12345.6, 12345.6}, "tokens/s") == "12,346");
+  CHECK(figure_with_interval({7.9e226, 7.9e226, 7.9e226}, "") == "7.90e+226");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(figure_with_interval({nan, nan, nan}, "nats") == "no number");
+}
+
 TEST_CASE("ticks are told apart by their texts") {
   CHECK(tick_text(1.25, 0.05, "nats") == "1.25");
   CHECK(tick_text(0, 0.5, "nats") == "0.0");

@@ -41,24 +41,19 @@ bool contains(const std::string& text, const std::string& part) { return count(t
 
 }  // namespace
 
-TEST_CASE("the best of a column is the lowest or the highest, and what reads the same shares it") {
-  const Comparison lower = small_comparison({2, 1, 1});
-  CHECK(ComparisonView(lower).best(0, 256) == std::vector<int64_t>{1, 2});
-  const Comparison higher = small_comparison({2, 1, 1}, false);
-  CHECK(ComparisonView(higher).best(0, 256) == std::vector<int64_t>{0});
-  const Comparison close = small_comparison({2, 1.00000001, 1});
-  CHECK(ComparisonView(close).best(0, 256) == std::vector<int64_t>{2, 1});
-  const Comparison equal = small_comparison({1, 1, 1});
-  CHECK(ComparisonView(equal).best(0, 256).empty());
-  const Comparison alone = small_comparison({2});
-  CHECK(ComparisonView(alone).best(0, 256).empty());
+TEST_CASE("the best of a column are the cells that are marked, the very best first") {
+  Comparison comparison = small_comparison({2, 1.5, 1});
+  CHECK(ComparisonView(comparison).best(0, 256).empty());
+  comparison.cells[1].best = comparison.cells[2].best = true;
+  CHECK(ComparisonView(comparison).best(0, 256) == std::vector<int64_t>{2, 1});
+  comparison.measures[0].lower_is_better = false;
+  CHECK(ComparisonView(comparison).best(0, 256) == std::vector<int64_t>{1, 2});
 }
 
-TEST_CASE("what is no number is never best and ranks last") {
+TEST_CASE("what is no number ranks last") {
   const Comparison comparison = small_comparison({std::numeric_limits<double>::quiet_NaN(), 3, 2});
-  const ComparisonView view(comparison);
-  CHECK(view.best(0, 256) == std::vector<int64_t>{2});
-  CHECK(view.ranking(0) == std::vector<int64_t>{2, 1, 0});
+  CHECK(ComparisonView(comparison).ranking(0) == std::vector<int64_t>{2, 1, 0});
+  CHECK_FALSE(contains(report_page(comparison, {}), "NaN"));
 }
 
 TEST_CASE("of many entries the reference and the best have styles, each its own") {
@@ -109,6 +104,7 @@ TEST_CASE("names of measures cannot leave the folder") {
 
 TEST_CASE("the page has every figure, the best marked, and why a cell has none") {
   Comparison comparison = small_comparison({1.25, 2.5, 3});
+  comparison.cells[0].best = true;
   comparison.lengths.push_back(512);
   ComparedCell refused;
   refused.length = 512;
@@ -128,6 +124,15 @@ TEST_CASE("the page has every figure, the best marked, and why a cell has none")
   CHECK(contains(page, "perdure compare -c a.yaml"));
   CHECK(contains(page, "1.2.3"));
   CHECK(contains(page, "best is <b>a</b> with 1.250 nats"));
+}
+
+TEST_CASE("a figure that guessing reaches says so, and the machine is named") {
+  Comparison comparison = small_comparison({1.25, 2.5});
+  comparison.cells[0].chance = comparison.cells[1].chance = 2;
+  comparison.cells[1].circumstances = {"A CPU", "avx2", 2, 0.5, "2026-11-27T15:44:00Z", "1.2.3"};
+  const std::string page = report_page(comparison, {});
+  CHECK(count(page, "no better than guessing") == 1);
+  CHECK(contains(page, "A CPU (avx2), 2 threads, load 0.50, 2026-11-27, perdure 1.2.3"));
 }
 
 TEST_CASE("a difference without zero in its interval is bold") {

@@ -117,7 +117,8 @@ class RopeScalingReader {
         throw UsageError(quoted(form_) +
                          " needs attention.factor, or attention.eval_length and a training length "
                          "to take it from");
-      factor = static_cast<double>(eval_length) / static_cast<double>(train_length_);
+      // Shorter texts than those of the training need no scaling, and lose by it.
+      factor = std::max(1.0, static_cast<double>(eval_length) / static_cast<double>(train_length_));
       result_.needs_eval_length = true;
     }
     if (factor < kLeast)

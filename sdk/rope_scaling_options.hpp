@@ -24,7 +24,7 @@ inline std::vector<OptionSpec> rope_scaling_specs() {
        .type = OptionType::kReal,
        .default_value = 0.0,
        .help = "How many times longer texts are than those of the training, below 1 too; auto or "
-               "0: eval_length / train_length, for dynamic 1.",
+               "0: eval_length / train_length, at least 1, for dynamic 1.",
        .min = 0,
        .max = 1e15,
        .zero_is_auto = true},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "apps/perdure_golden/method_words.hpp"
@@ -39,6 +40,14 @@ class Args {
   }
   bool has(const std::string& name) const { return values_.contains(name); }
 
+  // E / T0 where it is below 1: the original compresses there, perdure only when told.
+  std::optional<double> compression() const {
+    if (!has("extend_seq_len") || !has("max_seq_len")) return std::nullopt;
+    const double factor = static_cast<double>(integer("extend_seq_len")) /
+                          static_cast<double>(integer("max_seq_len"));
+    return factor > 0 && factor < 1 ? std::optional(factor) : std::nullopt;
+  }
+
   std::string fill_in(std::string options, const std::string& number) const {
     if (options.find("T0") != std::string::npos) {
       const int64_t trained = integer("max_seq_len");
@@ -60,6 +69,12 @@ class Args {
  private:
   const std::map<std::string, std::string>& values_;
 };
+
+// The shortest text that reads back to the same value.
+std::string shortest(double value) {
+  char buffer[40];
+  return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
+}
 
 std::string join(const std::vector<std::string>& parts, const char* between) {
   std::string all;
@@ -117,6 +132,8 @@ class LayerOptions {
                        args_.text("max_seq_len"));
     } else if (*mine != kOfInput && !mine->empty()) {
       set(args_.fill_in(*mine, m.number));
+      const std::optional<double> factor = args_.compression();
+      if (mine->starts_with("rope_scaling: ") && factor) set("factor: " + shortest(*factor));
     }
   }
 

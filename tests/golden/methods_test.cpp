@@ -16,10 +16,11 @@ using namespace perdure;
 namespace {
 
 std::string attention(const std::string& extend_method,
-                      const std::string& type = "memory_attention") {
+                      const std::string& type = "memory_attention",
+                      const std::string& extend_seq_len = "64") {
   return translate_llama2rnn_args({{"n_layers", "3"},
                                    {"max_seq_len", "16"},
-                                   {"extend_seq_len", "64"},
+                                   {"extend_seq_len", extend_seq_len},
                                    {"attention_type", type},
                                    {"extend_method", extend_method}})
       .attention;
@@ -151,4 +152,13 @@ TEST_CASE("unknown words, methods that do not exist and lengths that are not num
   CHECK_THROWS_AS(translate_llama2rnn_args({{"n_layers", "two"}}), UsageError);
   CHECK_THROWS_AS(translate_llama2rnn_args({{"n_layers", "1"}, {"extend_method", "SWA"}}),
                   UsageError);
+}
+
+TEST_CASE("below the training length the original compresses, which perdure does only when told") {
+  CHECK(attention("interpolation", "", "8") ==
+        "{eval_length: 8, strategy: full, train_length: 16, rope_scaling: linear, factor: 0.5}");
+  CHECK(attention("interpolation", "", "16") ==
+        "{eval_length: 16, strategy: full, train_length: 16, rope_scaling: linear}");
+  CHECK(attention("logn", "", "8") ==
+        "{eval_length: 8, strategy: full, train_length: 16, log_n: true}");
 }

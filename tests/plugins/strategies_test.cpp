@@ -194,11 +194,28 @@ TEST_CASE("linear scaling takes its factor from the lengths, and says so where t
   check_refused("full", {{"factor", 2.0}}, "rope_scaling");
   const Options options =
       options_of("full", {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}});
-  CHECK(read_rotary_options(small_model(), options).scaling.divisor == 0.5);
+  CHECK(read_rotary_options(small_model(), options).scaling.divisor == 1);  // trained at 64
+  const Options longer =
+      options_of("full", {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{128}}});
+  CHECK(read_rotary_options(small_model(), longer).scaling.divisor == 2);
   const Options given = options_of(
       "full",
       {{"rope_scaling", std::string("linear")}, {"eval_length", int64_t{32}}, {"factor", 3.0}});
   CHECK(read_rotary_options(small_model(), given).scaling.divisor == 3.0);
+}
+
+TEST_CASE("below the training length scaling changes nothing unless a factor says so") {
+  const auto frequencies = [](const char* form, int64_t eval_length, double factor) {
+    const Options options = options_of(
+        "full",
+        {{"rope_scaling", std::string(form)}, {"eval_length", eval_length}, {"factor", factor}});
+    return read_rotary_options(small_model(), options).scaling.frequencies;
+  };
+  for (const char* form : {"ntk", "ntk_mixed", "radix"}) {
+    CAPTURE(form);
+    CHECK(frequencies(form, 32, 0) == frequencies(form, 64, 0));
+    CHECK(frequencies(form, 32, 0.5) != frequencies(form, 32, 0));
+  }
 }
 
 TEST_CASE("a parameter of a scaling that does not take it is refused") {

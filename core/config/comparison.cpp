@@ -5,6 +5,7 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include "core/config/map_reader.hpp"
@@ -21,9 +22,12 @@ void merge(YamlNode& base, const YamlNode& changes) {
     base = changes;
     return;
   }
+  std::unordered_map<std::string, size_t> numbers;
+  for (const YamlEntry& entry : base.entries) numbers.emplace(entry.key, numbers.size());
   for (const YamlEntry& entry : changes.entries) {
-    if (YamlNode* there = base.find(entry.key))
-      merge(*there, entry.value);
+    const auto there = numbers.find(entry.key);
+    if (there != numbers.end())
+      merge(base.entries[there->second].value, entry.value);
     else
       base.entries.push_back(entry);
   }

@@ -84,6 +84,14 @@ std::string range_text(double min, double max) {
   return "";
 }
 
+std::string whole_number_text(const std::string& text, bool quoted) {
+  const std::optional<double> real = scalar_to_real(text, quoted);
+  if (scalar_to_int(text, quoted) || !real || *real != std::floor(*real)) return "a whole number";
+  constexpr double kMost = 9223372036854775808.0;
+  if (std::abs(*real) >= kMost) return "a whole number of at most 9223372036854775807";
+  return "a whole number in plain digits";
+}
+
 std::optional<bool> scalar_to_bool(const std::string& text, bool quoted) {
   if (quoted) return std::nullopt;
   if (text == "true") return true;
@@ -117,6 +125,7 @@ std::string absolute_path(const std::string& text, const std::string& directory)
 }
 
 MapReader::MapReader(YamlNode& node, std::string prefix) : node_(node), prefix_(std::move(prefix)) {
+  for (size_t i = 0; i < node.entries.size(); ++i) numbers_.emplace(node.entries[i].key, i);
   if (node.kind == YamlNode::Kind::kMap || node.kind == YamlNode::Kind::kNull) return;
   const std::string what = prefix_.empty() ? "a configuration" : "'" + prefix_ + "'";
   throw UsageError(node.place.text + ": " + what + " must be a map of keys and values");
@@ -131,8 +140,9 @@ void MapReader::fail(const YamlNode& value, const std::string& key, const std::s
 }
 
 YamlNode* MapReader::take(const std::string& key) {
-  if (std::find(asked_.begin(), asked_.end(), key) == asked_.end()) asked_.push_back(key);
-  return node_.find(key);
+  if (known_.insert(key).second) asked_.push_back(key);
+  const auto number = numbers_.find(key);
+  return number == numbers_.end() ? nullptr : &node_.entries[number->second].value;
 }
 
 const std::string& MapReader::scalar(const YamlNode& value, const std::string& key,
@@ -169,7 +179,7 @@ void MapReader::integer(const std::string& key, int64_t& value, int64_t min, int
   const std::optional<int64_t> number = scalar_to_int(text, found->quoted);
   if (!number || *number < min || *number > max)
     fail(*found, key,
-         "must be a whole number" +
+         "must be " + whole_number_text(text, found->quoted) +
              (max == INT64_MAX
                   ? " (at least " + std::to_string(min) + ")"
                   : " (between " + std::to_string(min) + " and " + std::to_string(max) + ")") +
@@ -217,7 +227,7 @@ void MapReader::path(const std::string& key, std::string& value, const std::stri
 void MapReader::paths(const std::string& key, std::vector<std::string>& values,
                       const std::string& directory) {
   texts(key, values);
-  const YamlNode* found = node_.find(key);
+  const YamlNode* found = take(key);
   if (found == nullptr) return;
   for (std::string& value : values)
     value = absolute_path(value, found->from_override ? "" : directory);
@@ -226,8 +236,7 @@ void MapReader::paths(const std::string& key, std::vector<std::string>& values,
 std::vector<YamlEntry*> MapReader::rest() {
   std::vector<YamlEntry*> result;
   for (YamlEntry& entry : node_.entries)
-    if (std::find(asked_.begin(), asked_.end(), entry.key) == asked_.end())
-      result.push_back(&entry);
+    if (!known_.contains(entry.key)) result.push_back(&entry);
   return result;
 }
 

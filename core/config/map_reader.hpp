@@ -8,6 +8,9 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "core/config/yaml_tree.hpp"
@@ -23,6 +26,10 @@ std::optional<double> scalar_to_real(const std::string& text, bool quoted);  // 
 // "did you mean 'x'?" or "valid: a, b, c", for unknown keys and values.
 std::string suggestion(const std::string& word, std::span<const std::string> candidates);
 
+// What to write instead of something that is no int64_t: "a whole number", in plain digits where it
+// is one already (1e30), with the bound that it exceeds.
+std::string whole_number_text(const std::string& text, bool quoted);
+
 // " (between 1 and 8)", " (at least 0)", "" for an unlimited range.
 std::string range_text(double min, double max);
 
@@ -30,7 +37,8 @@ std::string range_text(double min, double max);
 // place and key.
 class MapReader {
  public:
-  // `node`: a map or null. `prefix`: the map's own key ("attention"), empty for the document.
+  // `node`: a map or null, whose entries stay while the reader lives. `prefix`: the map's own key
+  // ("attention"), empty for the document.
   MapReader(YamlNode& node, std::string prefix);
 
   // Reads the value of `key`; nullptr if it is absent.
@@ -64,7 +72,9 @@ class MapReader {
 
   YamlNode& node_;
   std::string prefix_;
-  std::vector<std::string> asked_;
+  std::unordered_map<std::string_view, size_t> numbers_;  // of node_'s entries, by key
+  std::vector<std::string> asked_;                        // in this order
+  std::unordered_set<std::string> known_;                 // the same
 };
 
 // `text` with "~" replaced by the user's home; relative paths become absolute below `directory`.

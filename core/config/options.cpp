@@ -26,7 +26,7 @@ OptionValue convert(const RawOption& raw, const OptionSpec& spec) {
       if (number && static_cast<double>(*number) >= spec.min &&
           static_cast<double>(*number) <= spec.max)
         return *number;
-      fail(raw, spec, "a whole number" + range_text(spec.min, spec.max));
+      fail(raw, spec, whole_number_text(raw.text, raw.quoted) + range_text(spec.min, spec.max));
     }
     case OptionType::kReal: {
       const auto number = scalar_to_real(raw.text, raw.quoted);

@@ -14,38 +14,13 @@
 #include <set>
 
 #include "core/config/map_reader.hpp"
+#include "core/config/scaling_map.hpp"
 #include "core/config/settings_tree.hpp"
 
 namespace perdure {
 namespace {
 
 constexpr int64_t kMaxLayers = 1 << 16;
-
-// An option as written: a value, or a list of values, which becomes one text.
-RawOption read_option(const MapReader& reader, const YamlEntry& entry) {
-  const YamlNode& value = entry.value;
-  if (value.kind == YamlNode::Kind::kScalar) return {value.text, value.place, value.quoted};
-  if (value.kind != YamlNode::Kind::kList)
-    reader.fail(value, entry.key, "must be a single value or a list of them");
-  std::string text;
-  for (const YamlNode& item : value.items) {
-    if (item.kind != YamlNode::Kind::kScalar)
-      reader.fail(item, entry.key, "must be a list of single values");
-    text += (text.empty() ? "" : ", ") + item.text;
-  }
-  return {text, value.place, true};
-}
-
-// Hugging Face's models write a scaling as a map, {rope_type: yarn, factor: 4}; here its type is
-// the option's value and the other entries are options beside it.
-void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyChoice& choice) {
-  for (const YamlEntry& inner : entry.value.entries) {
-    const bool is_type = inner.key == "rope_type" || inner.key == "type";
-    const std::string& name = is_type ? entry.key : inner.key;
-    if (!choice.options.emplace(name, read_option(reader, inner)).second)
-      reader.fail(inner.value, entry.key, "says '" + name + "', which stands here already");
-  }
-}
 
 // The strategy and, as its options, every key that nobody has asked `reader` for.
 StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
@@ -65,9 +40,7 @@ StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
   }
   for (const YamlEntry* entry : entries)
     if (is_scaling_map(*entry)) read_scaling_map(reader, *entry, choice);
-  const auto scaling = choice.options.find("rope_scaling");
-  if (scaling != choice.options.end() && scaling->second.text == "default")
-    scaling->second.text = "none";  // Hugging Face's word for it, as null is
+  use_own_words(choice);
   return choice;
 }
 

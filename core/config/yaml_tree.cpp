@@ -14,6 +14,7 @@
 
 #include <optional>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 
 namespace perdure {
@@ -72,6 +73,7 @@ class TreeBuilder : public YAML::EventHandler {
     YamlNode node;
     Mark mark;
     std::optional<YamlEntry> pending;
+    std::unordered_map<std::string, SourcePlace> keys;  // of the values there are
   };
 
   [[noreturn]] void fail(const Mark& mark, const std::string& what) const {
@@ -96,7 +98,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") refuse_tag(mark, tag);
     if (open_.size() >= kMaxYamlDepth)
       fail(mark, "nested deeper than " + std::to_string(kMaxYamlDepth) + " levels");
-    open_.push_back({node(mark, kind), mark, std::nullopt});
+    open_.push_back({node(mark, kind), mark, std::nullopt, {}});
   }
 
   void close() {
@@ -116,6 +118,7 @@ class TreeBuilder : public YAML::EventHandler {
     } else if (!parent.pending) {
       begin_entry(parent, mark, value);
     } else {
+      parent.keys.emplace(parent.pending->key, value.place);
       parent.pending->value = std::move(value);
       parent.node.entries.push_back(std::move(*parent.pending));
       parent.pending.reset();
@@ -124,8 +127,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void begin_entry(Open& parent, const Mark& mark, const YamlNode& key) const {
     if (key.kind != YamlNode::Kind::kScalar) fail(mark, "a key must be a word");
-    if (const YamlNode* first = parent.node.find(key.text))
-      fail(mark, "key '" + key.text + "' occurs twice; it stands already at " + first->place.text);
+    if (const auto first = parent.keys.find(key.text); first != parent.keys.end())
+      fail(mark, "key '" + key.text + "' occurs twice; it stands already at " + first->second.text);
     parent.pending = YamlEntry{key.text, key.place, {}};
   }
 

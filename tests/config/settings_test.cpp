@@ -6,14 +6,17 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "core/config/settings.hpp"
+#include "tests/support/sanitized.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
+using perdure::testing::kSanitized;
 
 namespace {
 
@@ -152,7 +155,46 @@ TEST_CASE("a list of values is one text, and a scaling may be a map as Hugging F
                            "attention: {rope_scaling: {rope_type: default}}"})
     CHECK(options(none) == Texts{{"rope_scaling", "none"}});
   CHECK(refusal("attention: {factor: 2, rope_scaling: {rope_type: linear, factor: 4}}") ==
-        "run.yaml:1: attention.rope_scaling says 'factor', which stands here already");
+        "run.yaml:1: attention.rope_scaling says 'factor', which stands here already with another "
+        "value");
+}
+
+TEST_CASE("a scaling from a config.json is read with what else stands in it") {
+  using Texts = std::map<std::string, std::string>;
+  const auto options = [](const std::string& map) {
+    Texts texts;
+    const Settings s = parse("attention: {rope_scaling: " + map + "}");
+    for (const auto& [name, raw] : s.attention.choice.options) texts[name] = raw.text;
+    return texts;
+  };
+  CHECK(options("{type: yarn, rope_type: yarn, factor: 4.0, beta_fast: null}") ==
+        Texts{{"rope_scaling", "yarn"}, {"factor", "4.0"}});
+  CHECK(options("{type: su, short_factor: [1, 2], long_factor: [1, 4]}") ==
+        Texts{{"rope_scaling", "longrope"}, {"short_factor", "1, 2"}, {"long_factor", "1, 4"}});
+  CHECK(options("{rope_type: yarn, factor: 4, truncate: true, finetuned: true}") ==
+        Texts{{"rope_scaling", "yarn"}, {"factor", "4"}});
+  CHECK(options("{type: mrope, mrope_section: [16, 24, 24]}") == Texts{{"rope_scaling", "none"}});
+  // DeepSeek's: equal ones cancel each other out, one alone is YaRN's own temperature.
+  CHECK(options("{type: yarn, factor: 40, mscale: 1.0, mscale_all_dim: 1.0}") ==
+        Texts{{"rope_scaling", "yarn"}, {"factor", "40"}, {"attention_factor", "1"}});
+  CHECK(options("{type: yarn, factor: 40, mscale_all_dim: 1.0}") ==
+        Texts{{"rope_scaling", "yarn"}, {"factor", "40"}});
+  CHECK(parse("attention: {factor: 4, rope_scaling: {type: linear, factor: 4.0}}")
+            .attention.choice.options.at("factor")
+            .text == "4");
+  CHECK(refusal("attention: {rope_scaling: {type: yarn, rope_type: linear}}")
+            .find("with another value") != std::string::npos);
+  CHECK(refusal("attention: {rope_scaling: {type: yarn, factor: 4, truncate: false}}")
+            .find("truncate: false is not supported") != std::string::npos);
+}
+
+TEST_CASE("a file full of short keys takes no longer than its bytes") {
+  std::string pins = "kernels:\n  pin:\n";
+  for (int i = 0; i < 60000; ++i) pins += "    k" + std::to_string(i) + ": x\n";
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(parse(pins).kernels.pin.size() == 60000);
+  // It takes a quarter of a second; a linear look-up per key took eight.
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(kSanitized ? 60 : 5));
 }
 
 TEST_CASE("layer lists are read in any order and refused if malformed or overlapping") {

@@ -51,4 +51,8 @@ struct ComparisonSettings {
 ComparisonSettings load_comparison(const std::string& path,
                                    const std::vector<std::string>& overrides);
 
+// The file with the overrides in it and absolute paths, as YAML that gives the same comparison from
+// any folder. Errors: as load_comparison for a file that is no YAML.
+std::string dump_comparison(const std::string& path, const std::vector<std::string>& overrides);
+
 }  // namespace perdure

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "core/config/dump_text.hpp"
 #include "core/config/map_reader.hpp"
 #include "core/config/settings.hpp"
 
@@ -14,37 +15,6 @@ namespace {
 // The engine hands this key of `attention` to every strategy that has an option of that name: it is
 // printed once.
 constexpr const char* kEvalLength = "eval_length";
-
-std::string quote(const std::string& text) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string result = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      result += '\\';
-      result += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    } else {
-      result += c;
-    }
-  }
-  return result + '"';
-}
-
-// Plain where every YAML reader takes it for this text, quoted elsewhere.
-std::string dump_text(const std::string& text) {
-  static constexpr std::string_view kNotText[] = {"true", "false", "null", "Null",  "NULL",
-                                                  "True", "False", "TRUE", "FALSE", "yes",
-                                                  "no",   "on",    "off",  "y",     "n"};
-  bool plain =
-      !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '/');
-  for (const char c : text)
-    plain = plain && (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' ||
-                      c == '.' || c == '/');
-  for (const std::string_view word : kNotText) plain = plain && text != word;
-  return plain ? text : quote(text);
-}
 
 // The shortest text that reads back to the same value.
 std::string dump_real(double value) {
@@ -60,7 +30,7 @@ std::string dump_flag(bool value) { return value ? "true" : "false"; }
 std::string dump_raw(const RawOption& raw) {
   const bool typed = scalar_to_bool(raw.text, raw.quoted) || scalar_to_real(raw.text, raw.quoted);
   if (typed) return raw.text;
-  return raw.quoted ? quote(raw.text) : dump_text(raw.text);
+  return raw.quoted ? dump_quoted(raw.text) : dump_text(raw.text);
 }
 
 std::string dump_option(const OptionValue& value) {
@@ -136,6 +106,36 @@ std::string dump_kernels(const Settings& settings) {
 }
 
 }  // namespace
+
+std::string dump_quoted(const std::string& text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string result = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      result += '\\';
+      result += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      result += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+    } else {
+      result += c;
+    }
+  }
+  return result + '"';
+}
+
+std::string dump_text(const std::string& text) {
+  static constexpr std::string_view kNotText[] = {"true", "false", "null", "Null",  "NULL",
+                                                  "True", "False", "TRUE", "FALSE", "yes",
+                                                  "no",   "on",    "off",  "y",     "n"};
+  bool plain =
+      !text.empty() && (std::isalpha(static_cast<unsigned char>(text[0])) || text[0] == '/');
+  for (const char c : text)
+    plain = plain && (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' ||
+                      c == '.' || c == '/');
+  for (const std::string_view word : kNotText) plain = plain && text != word;
+  return plain ? text : dump_quoted(text);
+}
 
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved) {
   const auto& [model, attention, kernels, threads, store, sampling, chat, step, plugins] = settings;

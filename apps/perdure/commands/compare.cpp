@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <optional>
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
@@ -15,6 +16,7 @@
 #include "apps/perdure/report/report.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/write_file.hpp"
 #include "core/config/map_reader.hpp"
 
 namespace perdure::app {
@@ -60,18 +62,19 @@ std::string plan_text(const ComparePlan& plan, const Survey& survey) {
   return text;
 }
 
-// What a reader of the report would type.
-std::string command_text(const CommandLine& line) {
-  std::string text = "perdure compare -c " + line.config();
-  for (const std::string& setting : line.overrides()) text += " --set '" + setting + "'";
-  return text;
-}
+constexpr const char* kConfigurationFile = "compare.yaml";
 
 void write_files(const ComparePlan& plan, const Survey& survey, const CommandLine& line,
                  const std::string& out) {
   write_comparison(plan, survey, out);
-  report::write_report(make_comparison(plan, survey, false), make_comparison(plan, survey, true),
-                       {.command = command_text(line), .version = PERDURE_VERSION}, out);
+  // What a reader of the report would type in its folder: --set and relative paths are in the file.
+  const std::string yaml = dump_comparison(line.config(), line.overrides());
+  write_file(out + "/" + kConfigurationFile, std::as_bytes(std::span(yaml)), {.mode = 0666});
+  report::write_report(
+      make_comparison(plan, survey, false), make_comparison(plan, survey, true),
+      {.command = fmt::format("perdure compare -c {} --out repeated", kConfigurationFile),
+       .version = PERDURE_VERSION},
+      out);
 }
 
 void print_tables(const ComparePlan& plan, const Survey& survey) {
@@ -133,9 +136,13 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
     return 0;
   }
   store.make_folder();
+  // A process that makes single cells for another run writes nothing else.
+  std::optional<FolderLock> lock;
+  if (request.only.empty()) lock.emplace(out);
   work(plan, survey, runner, store, std::move(team), line, out);
   if (request.only.empty()) write_files(plan, survey, line, out);
   print_tables(plan, survey);
+  if (request.only.empty()) note("report: " + out + "/report.html", line.quiet());
   return close(plan, survey);
 }
 

@@ -2,15 +2,21 @@
 
 #include "apps/perdure/compare/comparison_files.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <span>
+#include <sstream>
 #include <tuple>
 
 #include "core/base/write_file.hpp"
+#include "core/config/map_reader.hpp"
 
 namespace perdure::app {
 namespace {
@@ -161,6 +167,56 @@ std::string csv_number(double value) {
   return std::isfinite(value) ? fmt::format("{}", value) : "";
 }
 
+// "attention:\n  window: 8\n" as {"attention.window": "8"}: the lines of our own dump.
+std::map<std::string, std::string> configuration_values(const std::string& yaml) {
+  std::map<std::string, std::string> values;
+  std::vector<std::string> path;
+  std::istringstream lines(yaml);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t indent = line.find_first_not_of(' ');
+    const size_t colon = line.find(": ", indent == std::string::npos ? 0 : indent);
+    if (indent == std::string::npos) continue;
+    path.resize(std::min(path.size(), indent / 2));
+    const bool is_map = colon == std::string::npos;
+    std::string key = line.substr(indent, (is_map ? line.size() - 1 : colon) - indent);
+    if (is_map) {
+      path.push_back(std::move(key));
+      continue;
+    }
+    std::string name;
+    for (const std::string& part : path) name += part + ".";
+    values[name + key] = line.substr(colon + 2);
+  }
+  return values;
+}
+
+// The keys of the entries' configurations that do not have the same value everywhere.
+class ConfigurationColumns {
+ public:
+  explicit ConfigurationColumns(const std::vector<ComparedEntry>& entries) {
+    std::map<std::string, std::map<std::string, size_t>> counts;  // key, value, entries
+    for (const ComparedEntry& entry : entries)
+      for (const auto& [key, value] : rows_.emplace_back(configuration_values(entry.configuration)))
+        ++counts[key][value];
+    for (const auto& [key, values] : counts)
+      if (values.size() > 1 || values.begin()->second < entries.size()) names_.push_back(key);
+  }
+
+  const std::vector<std::string>& names() const { return names_; }
+  std::vector<std::string> values(size_t entry) const {
+    std::vector<std::string> values;
+    for (const std::string& name : names_) {
+      const auto found = rows_[entry].find(name);
+      values.push_back(found == rows_[entry].end() ? "" : found->second);
+    }
+    return values;
+  }
+
+ private:
+  std::vector<std::map<std::string, std::string>> rows_;
+  std::vector<std::string> names_;
+};
+
 std::string times_csv(const ComparePlan& plan, const Survey& survey) {
   std::string text = csv_line({"entry", "measure", "length", "seconds"});
   for (const SurveyedCell& cell : survey.cells)
@@ -182,17 +238,24 @@ Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool m
 }
 
 std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  const bool is_formula =
+      !text.empty() && std::string_view("=+-@\t\r").find(text[0]) != std::string_view::npos;
+  std::string field = (is_formula && !scalar_to_real(text, false) ? "'" : "") + text;
+  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
   std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  for (const char c : field) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + '"';
 }
 
 std::string comparison_csv(const Comparison& comparison) {
   static constexpr const char* kStates[] = {"done", "refused", "failed", "missing"};
-  std::string text =
-      csv_line({"entry", "measure", "unit", "length", "axis", "state", "samples", "value", "low",
-                "high", "difference", "difference_low", "difference_high", "reason"});
+  const ConfigurationColumns configuration(comparison.entries);
+  std::vector<std::string> names{
+      "entry",           "measure", "unit",  "length", "axis",       "state",
+      "samples",         "value",   "low",   "high",   "difference", "difference_low",
+      "difference_high", "best",    "reason"};
+  names.insert(names.end(), configuration.names().begin(), configuration.names().end());
+  std::string text = csv_line(names);
   for (const ComparedCell& c : comparison.cells) {
     const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(c.measure)];
     std::vector<std::string> fields{comparison.entries[static_cast<size_t>(c.entry)].name,
@@ -208,10 +271,44 @@ std::string comparison_csv(const Comparison& comparison) {
     const Interval difference = c.difference.value_or(Interval{});
     for (const double number : {difference.value, difference.low, difference.high})
       fields.push_back(c.difference ? csv_number(number) : "");
+    fields.push_back(done ? (c.best ? "1" : "0") : "");
     fields.push_back(c.reason);
+    for (std::string& value : configuration.values(static_cast<size_t>(c.entry)))
+      fields.push_back(std::move(value));
     text += csv_line(fields);
   }
   return text;
+}
+
+std::string samples_csv(const ComparePlan& plan, const Survey& survey) {
+  std::string text = csv_line({"entry", "measure", "unit", "length", "axis", "sample", "value"});
+  for (const SurveyedCell& cell : survey.cells) {
+    const std::vector<FigureInfo>& figures = plan.measures[cell.cell.measure].figures;
+    for (size_t f = 0; f < figures.size(); ++f) {
+      const FigureSamples* samples = samples_of(&cell, f);
+      if (samples == nullptr) continue;
+      for (const MeasurePoint& point : samples->points)
+        for (size_t i = 0; i < point.samples.size(); ++i)
+          text += csv_line({plan.settings.entries[cell.cell.entry].name, figures[f].name,
+                            figures[f].unit, std::to_string(cell.cell.length),
+                            figures[f].axis.empty() ? "" : csv_number(point.axis),
+                            std::to_string(i), csv_number(point.samples[i])});
+    }
+  }
+  return text;
+}
+
+FolderLock::FolderLock(const std::string& folder) {
+  const std::string path = folder + "/.lock";
+  file_ = Descriptor(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!file_) throw Error(fmt::format("cannot make {}: {}", path, std::strerror(errno)));
+  if (flock(file_.number(), LOCK_EX | LOCK_NB) == 0) return;
+  if (errno == EWOULDBLOCK)
+    throw Error(
+        fmt::format("another run of compare is writing to {}; wait for its end, or choose "
+                    "another folder by --out",
+                    folder));
+  // A file system without locks is no reason to measure nothing.
 }
 
 void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder) {
@@ -220,6 +317,7 @@ void write_comparison(const ComparePlan& plan, const Survey& survey, const std::
   write_text(folder + "/results.csv", comparison_csv(results));
   write_text(folder + "/measured.json", comparison_json(make_comparison(plan, survey, true)));
   write_text(folder + "/times.csv", times_csv(plan, survey));
+  write_text(folder + "/samples.csv", samples_csv(plan, survey));
 }
 
 }  // namespace perdure::app

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "apps/perdure/compare/survey.hpp"
+#include "core/base/descriptor.hpp"
 
 namespace perdure::app {
 
@@ -13,13 +14,27 @@ namespace perdure::app {
 // machine. Pure.
 Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine);
 
-// RFC 4180: one line per cell below a line of names. Pure.
+// RFC 4180: one line per cell below a line of names. Keys of the configuration whose values are not
+// the same for all entries are columns at the end. Pure.
 std::string comparison_csv(const Comparison& comparison);
-// A field as it stands there: quoted where it has to be. Pure.
+// A field as it stands there: quoted where it has to be; a text that a spreadsheet would take for a
+// formula begins with an apostrophe. Pure.
 std::string csv_field(const std::string& text);
+// One line per sample of every cell that is done. Pure.
+std::string samples_csv(const ComparePlan& plan, const Survey& survey);
 
-// results.json and results.csv, measured.json, and times.csv: the seconds of every cell. Each is
-// whole or as it was before. Errors: Error naming the file.
+// Only one run at a time writes into a folder. Released on destruction, or by the system.
+class FolderLock {
+ public:
+  // Errors: Error naming the folder if another run has it, or if it cannot be locked.
+  explicit FolderLock(const std::string& folder);
+
+ private:
+  Descriptor file_;
+};
+
+// results.json and results.csv, measured.json, samples.csv, and times.csv: the seconds of every
+// cell. Each is whole or as it was before. Errors: Error naming the file.
 void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder);
 
 }  // namespace perdure::app

@@ -2,6 +2,9 @@
 
 #include "apps/perdure/report/report.hpp"
 
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <span>
 
 #include "apps/perdure/report/comparison_view.hpp"
@@ -9,6 +12,29 @@
 #include "core/base/write_file.hpp"
 
 namespace perdure::report {
+namespace {
+
+// Pictures are told from others' files by how they begin.
+bool is_own_picture(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(400, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.starts_with("<?xml") && head.find("class=\"picture\"") != std::string::npos;
+}
+
+// What an earlier report drew and this one does not: it would belong to other figures.
+void remove_old_pictures(const std::string& folder, const std::vector<std::string>& names) {
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::filesystem::path& path = file.path();
+    const bool is_new = std::find(names.begin(), names.end(), path.filename()) != names.end();
+    if (!is_new && path.extension() == ".svg" && file.is_regular_file(ignored) &&
+        is_own_picture(path))
+      std::filesystem::remove(path, ignored);
+  }
+}
+
+}  // namespace
 
 std::vector<std::string> write_report(const Comparison& results, const Comparison& measured,
                                       const ReportContext& context, const std::string& folder) {
@@ -22,6 +48,7 @@ std::vector<std::string> write_report(const Comparison& results, const Compariso
   write("report.html", report_page(comparison, context));
   for (const Picture& picture : pictures_of(ComparisonView(comparison)))
     write(picture.name + ".svg", svg_file(draw(picture, kFileWidth, "picture"), picture.caption));
+  remove_old_pictures(folder, names);
   return names;
 }
 

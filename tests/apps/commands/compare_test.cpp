@@ -6,6 +6,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <thread>
@@ -124,6 +125,55 @@ TEST_CASE("Ctrl-C ends a comparison with what is there; the same command goes on
   REQUIRE(run_perdure(small.words("out")).status == 0);
   REQUIRE(run_perdure(small.words("whole")).status == 0);
   CHECK(small.results("out") == small.results("whole"));
+}
+
+TEST_CASE("the report is named, and the command in it repeats the comparison from its folder") {
+  const SmallComparison small;
+  Words words = small.words("out") + Words{"--set", "compare.tokens=" + (small.folder / "tokens")};
+  words.erase(std::find(words.begin(), words.end(), "-q"));
+  const Outcome first = run_perdure(words);
+  REQUIRE(first.status == 0);
+  CHECK(first.err.find("report: " + (small.folder / "out/report.html") + "\n") !=
+        std::string::npos);
+  const std::string page = read_all(small.folder / "out/report.html");
+  CHECK(page.find("perdure compare -c compare.yaml --out repeated") != std::string::npos);
+  REQUIRE(run_perdure({"compare", "-c", small.folder / "out/compare.yaml", "--out",
+                       small.folder / "repeated", "-q"})
+              .status == 0);
+  CHECK(small.results("repeated") == small.results("out"));
+}
+
+TEST_CASE("a second run on a folder is told of the first") {
+  const SmallComparison small("  measures: [{loss: {tail: 8}}]\n  samples: 3000\n");
+  Running program(small.words("out"));
+  wait_for_cells(small, "out", 1, program);
+  const Outcome second = run_perdure(small.words("out"));
+  program.send(SIGINT);
+  CHECK(program.wait() == 128 + SIGINT);
+  CHECK(second.status == 1);
+  CHECK(second.err.find("another run of compare is writing to ") != std::string::npos);
+  CHECK(run_perdure(small.words("out") + Words{"--dry-run"}).status == 0);
+}
+
+TEST_CASE("files are readable as the umask allows, and old pictures go") {
+  namespace fs = std::filesystem;
+  const SmallComparison small;
+  fs::create_directories(small.folder / "out");
+  REQUIRE(run_perdure(small.words("out")).status == 0);
+  fs::copy_file(small.folder / "out/loss.svg", small.folder / "out/copy.svg");
+  write_all(small.folder / "out/mine.svg", "<svg/>");
+  REQUIRE(run_perdure(small.words("out")).status == 0);
+  CHECK_FALSE(fs::exists(small.folder / "out/copy.svg"));
+  CHECK(fs::exists(small.folder / "out/mine.svg"));
+  for (const char* name : {"report.html", "results.json", "results.csv", "samples.csv", "loss.svg"})
+    CHECK((fs::status(small.folder / "out/" + name).permissions() & fs::perms::others_read) !=
+          fs::perms::none);
+  const std::string samples = read_all(small.folder / "out/samples.csv");
+  CHECK(
+      samples.starts_with("entry,measure,unit,length,axis,sample,value\r\nplain,loss,nats,16,,0,"));
+  const std::string results = read_all(small.folder / "out/results.csv");
+  CHECK(results.find("attention.rope_scaling") < results.find("\r\n"));
+  CHECK(results.find("attention.strategy") < results.find("\r\n"));
 }
 
 TEST_CASE("a damaged cell is told of and made again") {

@@ -141,13 +141,20 @@ TEST_CASE("fields of CSV are quoted where they must be") {
   CHECK(csv_field("a,b") == "\"a,b\"");
   CHECK(csv_field("say \"x\"") == "\"say \"\"x\"\"\"");
   CHECK(csv_field("two\nlines") == "\"two\nlines\"");
-  CHECK(comparison_csv(some_comparison()) ==
+  CHECK(csv_field("=1+1") == "'=1+1");
+  CHECK(csv_field("@x") == "'@x");
+  CHECK(csv_field("-0.5") == "-0.5");
+  CHECK(csv_field("-x, y") == "\"'-x, y\"");
+  Comparison c = some_comparison();
+  c.entries[0].configuration = "attention:\n  strategy: full\n  window: 8\nthreads:\n  count: 1\n";
+  c.entries[1].configuration = "attention:\n  strategy: full\nthreads:\n  count: 1\n";
+  CHECK(comparison_csv(c) ==
         "entry,measure,unit,length,axis,state,samples,value,low,high,difference,difference_low,"
-        "difference_high,reason\r\n"
-        "\"plain, \"\"long\"\"\",loss,nats,8,,done,4,2.5,2.4,2.6,,,,\r\n"
-        "\"plain, \"\"long\"\"\",loss,nats,16,,done,4,2.25,2.15,2.35,,,,\r\n"
-        "b,loss,nats,8,,done,4,2,1.9,2.1,,,,\r\n"
-        "b,loss,nats,16,,refused,,,,,,,,\"it\ncannot be\"\r\n");
+        "difference_high,best,reason,attention.window\r\n"
+        "\"plain, \"\"long\"\"\",loss,nats,8,,done,4,2.5,2.4,2.6,,,,0,,8\r\n"
+        "\"plain, \"\"long\"\"\",loss,nats,16,,done,4,2.25,2.15,2.35,,,,0,,8\r\n"
+        "b,loss,nats,8,,done,4,2,1.9,2.1,,,,1,,\r\n"
+        "b,loss,nats,16,,refused,,,,,,,,,\"it\ncannot be\",\r\n");
 }
 
 TEST_CASE("tables mark the best of each column, in colour only if asked") {

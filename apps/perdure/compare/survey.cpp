@@ -2,12 +2,14 @@
 
 #include "apps/perdure/compare/survey.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 
 #include "apps/perdure/commands/configuration.hpp"
 #include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/compare/estimate.hpp"
+#include "core/eval/step_check.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
@@ -64,7 +66,8 @@ class Surveyor {
         runner_(runner),
         store_(store),
         estimate_(estimate),
-        costs_(plan.settings.entries.size()) {
+        costs_(plan.settings.entries.size()),
+        refusals_(plan.settings.entries.size()) {
     for (const ComparisonEntry& entry : plan.settings.entries)
       survey_.entries.push_back(describe_unopened(entry));
   }
@@ -83,6 +86,7 @@ class Surveyor {
   }
 
   Survey take() {
+    refuse_checked();
     if (opened_ == 0 && first_error_) std::rethrow_exception(first_error_);
     return std::move(survey_);
   }
@@ -103,10 +107,35 @@ class Surveyor {
     found.outcome = store_.find(found.key, &complaint);
     if (!complaint.empty()) survey_.remarks.push_back(complaint + "; it is made again");
     if (found.outcome || !estimate_) return;
+    check_once(cell, engine);
     std::optional<ReadingCost>& cost = costs_[cell.entry];
     if (!cost) cost = measure_cost(engine);
     found.tokens = measure_tokens(plan_.spec_of(cell), cell.length);
     found.seconds = cost->seconds(found.tokens, cell.length);
+  }
+
+  // Before anything of an entry is measured, at a length that the check needs or the longest one.
+  // Its cells of shorter lengths have been seen by then: take() refuses them too.
+  void check_once(const Cell& cell, Engine& engine) {
+    std::optional<std::string>& refusal = refusals_[cell.entry];
+    const int64_t enough = std::min(kCheckedTokens, plan_.settings.lengths.back());
+    if (!refusal && cell.length >= enough) {
+      try {
+        check_steps(engine, cell.length);
+        refusal = "";
+      } catch (const UsageError& error) {
+        refusal = error.what();
+      }
+    }
+    if (refusal && !refusal->empty()) throw UsageError(*refusal);
+  }
+
+  void refuse_checked() {
+    for (SurveyedCell& cell : survey_.cells) {
+      const std::optional<std::string>& refusal = refusals_[cell.cell.entry];
+      if (!cell.outcome && refusal && !refusal->empty())
+        cell.outcome = CellOutcome{.state = State::kRefused, .reason = *refusal};
+    }
   }
 
   void fail(SurveyedCell& found, State state, const char* reason) {
@@ -119,6 +148,7 @@ class Surveyor {
   const CellStore& store_;
   bool estimate_;
   std::vector<std::optional<ReadingCost>> costs_;
+  std::vector<std::optional<std::string>> refusals_;  // by entry; "": checked
   Survey survey_;
   int64_t opened_ = 0;
   std::exception_ptr first_error_;

@@ -32,9 +32,10 @@ struct Survey {
   std::vector<size_t> open_cells(const ComparePlan& plan, bool machine) const;
 };
 
-// Opens every engine that a cell needs. `estimate`: reads some tokens with each entry. An engine or
-// a text that cannot be had makes its cells refused or failed; if no cell has one, that error is
-// thrown. Errors: UsageError for an option that an entry's strategy does not have.
+// Opens every engine that a cell needs. `estimate`: reads some tokens with each entry, and refuses
+// those whose logits depend on the steps (step_check.hpp) and that have cells left to make. An
+// engine or a text that cannot be had makes its cells refused or failed; if no cell has one, that
+// error is thrown. Errors: UsageError for an option that an entry's strategy does not have.
 Survey survey_cells(const ComparePlan& plan, const std::vector<Cell>& cells, CellRunner& runner,
                     const CellStore& store, bool estimate);
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A look at a strategy before it is compared: read token by token it must say what it says in long
+// steps. One that looks ahead inside a step, or loses its numbers, would otherwise get a figure.
+#pragma once
+
+#include <cstdint>
+
+#include "core/engine/engine.hpp"
+
+namespace perdure {
+
+// Tokens that the check reads, if the session can hold so many.
+inline constexpr int64_t kCheckedTokens = 300;
+
+// Reads random tokens twice, one at a time and in steps of step.max_rows, and compares all logits.
+// They may differ by kStepTolerance x (1 + |logit|); by a hundred times that under
+// kernels.reproducible: false. Strategies that declare a window are left out. `length`: read no
+// more than so many. One thread per engine. Errors: UsageError, one sentence, if they differ or are
+// not finite.
+inline constexpr double kStepTolerance = 1e-3;
+void check_steps(Engine& engine, int64_t length);
+
+}  // namespace perdure

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The check before a comparison, against a strategy that sees later tokens of its step.
+#include "core/eval/step_check.hpp"
+
+#include <doctest/doctest.h>
+
+#include "sdk/rotary_attention.hpp"
+#include "tests/support/damaged_model.hpp"
+#include "tests/support/engine_fixture.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+// Attends over all rows of the step, and declares nothing of it.
+class Peeking final : public AttentionStrategy {
+ public:
+  explicit Peeking(const ModelInfo& model)
+      : model_(model), projections_(model, trained_rotation(model)) {}
+
+  Traits traits() const override { return {.constant_memory = true}; }
+  std::vector<StateSpec> states() const override { return {}; }
+
+  Value mix(GraphBuilder& g, int64_t layer, Value x) override {
+    const Value place = op::row_index(g);
+    const Value q = projections_.query(g, layer, x, place);
+    const Value k = projections_.key(g, layer, x, place);
+    const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
+    const Value mixed = op::attend(g, {q}, {{k, v, op::step_range(g)}}, model_.num_attention_heads,
+                                   model_.num_key_value_heads);
+    return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+  }
+
+ private:
+  ModelInfo model_;
+  RotaryProjections projections_;
+};
+
+class PeekingPlugin final : public AttentionPlugin {
+ public:
+  std::string_view name() const override { return "peeking"; }
+  int version() const override { return 1; }
+  std::vector<OptionSpec> options() const override { return {}; }
+  std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options&,
+                                            std::span<const int64_t>) const override {
+    return std::make_unique<Peeking>(model);
+  }
+};
+
+const void* entry() {
+  static const PeekingPlugin plugin;
+  return static_cast<const AttentionPlugin*>(&plugin);
+}
+
+std::string refusal(const std::string& model, std::vector<std::string> overrides) {
+  std::vector<StaticPlugin> plugins(linked_plugins().begin(), linked_plugins().end());
+  plugins.push_back({"attention", "peeking", entry});
+  Engine engine(golden_settings(model, std::move(overrides)), plugins);
+  try {
+    check_steps(engine, 200);
+  } catch (const UsageError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a strategy that sees later tokens of its step is refused, others are not") {
+  CHECK(refusal("llama.v0.bin", {"attention.strategy=peeking"}).find("its logits differ by ") !=
+        std::string::npos);
+  for (const char* strategy :
+       {"{strategy: full}", "{strategy: sliding_window, window: 16, sinks: 2}",
+        "{strategy: full, rope_scaling: dynamic, factor: 2}"})
+    CHECK(refusal("llama.v0.bin", {std::string("attention=") + strategy}) == "");
+  for (const char* update : {"segment", "token", "never"})
+    CHECK(refusal("memC_zero_unshared.q80.bin",
+                  {std::string("attention={strategy: memory, update: ") + update + "}"}) == "");
+  CHECK(refusal("llama.v0.bin", {"kernels={prefer: [simd]}"}) == "");
+}
+
+TEST_CASE("a model that gives no numbers is refused before it is compared") {
+  const TemporaryFolder folder;
+  CHECK(refusal("llama.v0.bin", {"model.path=" + model_with_nan(folder, 300)}) ==
+        "this entry cannot be compared: its logits are not finite at position 0");
+}

@@ -103,21 +103,31 @@ void draw_map(Markup& shapes, const HeatFigure& figure, const HeatMap& map, cons
   draw_column_labels(shapes, figure, layout, left, y + layout.map_height - 8);
 }
 
-// What the shades mean.
-void draw_key(Markup& shapes, double y) {
+// What the shades mean. Returns the y below it: narrow drawings need a second row.
+double draw_key(Markup& shapes, double y, double width) {
   constexpr double kKeyCell = 42;
   const auto key_cell = [&](size_t i, HeatCell cell) {
     draw_cell(shapes, cell, static_cast<double>(i) * kKeyCell, y, kKeyCell);
   };
   for (size_t i = 0; i <= 4; ++i)
     key_cell(i, {static_cast<double>(i) / 4, true, fmt::format("{} %", 25 * i), ""});
-  key_cell(6, {0, false, "\u2013", ""});
-  draw_text(shapes, 7 * kKeyCell + 6, y + 15, "not measured", "small soft");
+  constexpr const char* kNothing = "not measured";
+  const bool fits = 7 * kKeyCell + 6 + text_width(kNothing, kSmallFont) <= width;
+  if (!fits) y += kCellHeight + 4;
+  const double x = fits ? 6 * kKeyCell : 0;
+  draw_cell(shapes, {0, false, "\u2013", ""}, x, y, kKeyCell);
+  draw_text(shapes, x + kKeyCell + 6, y + 15, kNothing, "small soft");
+  return y + kCellHeight;
 }
 
 }  // namespace
 
 Drawing draw_heat_maps(const HeatFigure& figure, double width) {
+  if (figure.maps.empty()) {
+    Drawing sentences = {{}, width, 0};
+    sentences.height = draw_notes(sentences.shapes, figure.notes, 0, width) + 4;
+    return sentences;
+  }
   const Layout layout = layout_of(figure, width);
   Drawing drawing = {{}, width, 0};
   draw_text(drawing.shapes, 0, 12,
@@ -129,8 +139,8 @@ Drawing draw_heat_maps(const HeatFigure& figure, double width) {
     draw_map(drawing.shapes, figure, figure.maps[i], layout, column * (layout.map_width + kGap), y);
   }
   y += layout.map_height + 10;
-  draw_key(drawing.shapes, y);
-  drawing.height = draw_notes(drawing.shapes, figure.notes, y + kCellHeight + 8, width) + 4;
+  y = draw_key(drawing.shapes, y, width);
+  drawing.height = draw_notes(drawing.shapes, figure.notes, y + 8, width) + 4;
   return drawing;
 }
 

@@ -31,8 +31,8 @@ struct HeatFigure {
   std::vector<std::string> notes;
 };
 
-// As many maps in a row as fit. Requires: at least one row and one column, and
-// cells.size() == rows.size() * columns.size() in every map.
+// As many maps in a row as fit; without maps the notes alone. Requires: at least one row and one
+// column, and cells.size() == rows.size() * columns.size() in every map.
 Drawing draw_heat_maps(const HeatFigure& figure, double width);
 
 }  // namespace perdure::report

@@ -27,7 +27,8 @@ struct Axis {
 struct ChartPoint {
   double x = 0;
   double y = std::numeric_limits<double>::quiet_NaN();
-  double low = std::numeric_limits<double>::quiet_NaN(), high = low;  // a band, if both are numbers
+  // A band or bar, if both are numbers.
+  double low = std::numeric_limits<double>::quiet_NaN(), high = low;
   std::string hover;
   bool measured = true;
 };
@@ -51,6 +52,7 @@ struct Panel {
   std::vector<Series> series;
   std::vector<VerticalMark> marks;
   bool bands = true;  // false where they would cover everything
+  bool bars = false;  // intervals as bars: where many bands would lie over each other
 };
 
 // Sentences below the picture say what the lines cannot.

@@ -111,6 +111,7 @@ Panel panel_of(const ComparisonView& view, int64_t m) {
   panel.series = all_series(view, m);
   panel.y = value_axis(measure, panel.series);
   panel.bands = !panel.y.range || intervals_fit(panel.series, *panel.y.range, panel.y.kind);
+  panel.bars = bands_pile_up(panel.series);
   const std::vector<int64_t> lengths = view.lengths(m);
   if (measure.axis.empty()) {
     panel.x = length_axis(view, m);

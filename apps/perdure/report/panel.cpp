@@ -35,6 +35,22 @@ void draw_band(Markup& shapes, const Series& series, const PlotArea& area, const
   if (!upper.empty()) shapes.empty("path", {{"d", upper + lower + "Z"}, {"class", "band"}});
 }
 
+// A bar with caps for every interval; the bars of one x stand beside each other.
+void draw_bars(Markup& shapes, const Series& series, const PlotArea& area, const Scales& scales) {
+  constexpr double kApart = 3, kCap = 3;
+  const double shift = (series.style - (kStyles - 1) / 2.0) * kApart;
+  std::string path;
+  for (const ChartPoint& point : series.points) {
+    if (!std::isfinite(point.low) || !std::isfinite(point.high)) continue;
+    const double x = scales.x(point.x) + shift;
+    const double high = y_place(scales.y, area, point.high);
+    const double low = y_place(scales.y, area, point.low);
+    path += fmt::format("M{0},{2}H{1}M{3},{2}V{4}M{0},{4}H{1}", px(x - kCap), px(x + kCap),
+                        px(high), px(x), px(low));
+  }
+  if (!path.empty()) shapes.empty("path", {{"d", path}, {"class", "bar"}});
+}
+
 void draw_line(Markup& shapes, const Series& series, const PlotArea& area, const Scales& scales) {
   std::string path;
   bool pen_down = false;
@@ -66,11 +82,12 @@ void draw_points(Markup& shapes, const Series& series, const Scales& scales) {
 }
 
 void draw_series(Markup& shapes, const Series& series, const PlotArea& area, const Scales& scales,
-                 const std::string& clip_id, bool band) {
+                 const std::string& clip_id, const Panel& panel) {
   shapes.open("g", {{"class", "series " + style_class(series.style)}});
   shapes.element("title", {}, series.name);
   shapes.open("g", {{"clip-path", "url(#" + clip_id + ")"}});
-  if (band && series.style != kGrey) draw_band(shapes, series, area, scales);
+  if (panel.bands && series.style != kGrey)
+    (panel.bars ? draw_bars : draw_band)(shapes, series, area, scales);
   draw_line(shapes, series, area, scales);
   shapes.close();
   draw_points(shapes, series, scales);
@@ -111,9 +128,9 @@ void draw_panel(Markup& shapes, const Panel& panel, const PlotArea& area,
   draw_marks(shapes, panel, area);
   // The background first, and the first series, which matters most, last.
   for (const Series& series : panel.series)
-    if (series.style == kGrey) draw_series(shapes, series, area, scales, clip_id, panel.bands);
+    if (series.style == kGrey) draw_series(shapes, series, area, scales, clip_id, panel);
   for (auto series = panel.series.rbegin(); series != panel.series.rend(); ++series)
-    if (series->style != kGrey) draw_series(shapes, *series, area, scales, clip_id, panel.bands);
+    if (series->style != kGrey) draw_series(shapes, *series, area, scales, clip_id, panel);
   draw_arrows(shapes, panel, area, scales);
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "apps/perdure/report/line_figures.hpp"
 #include "apps/perdure/report/measure_groups.hpp"
@@ -39,6 +40,18 @@ bool has_figures(const ComparisonView& view, int64_t e, int64_t m) {
   });
 }
 
+// The share of all measured cells if they read the same: maps of one shade say nothing.
+std::optional<double> common_share(const std::vector<HeatMap>& maps) {
+  std::optional<double> share;
+  for (const HeatMap& map : maps)
+    for (const HeatCell& cell : map.cells) {
+      if (!cell.measured && cell.words != kNoNumber) continue;
+      if (!cell.measured || (share && short_share(*share) != cell.words)) return std::nullopt;
+      share = share.value_or(cell.share);
+    }
+  return share;
+}
+
 HeatFigure grid_figure(const ComparisonView& view, int64_t m) {
   HeatFigure figure;
   figure.column_title = "length in tokens";
@@ -59,6 +72,13 @@ HeatFigure grid_figure(const ComparisonView& view, int64_t m) {
     for (const double value : axis_values)
       for (const int64_t length : lengths)
         map.cells.push_back(heat_cell(view, e, m, length, value));
+  }
+  if (const std::optional<double> share = common_share(figure.maps)) {
+    figure.maps.clear();
+    figure.notes.push_back(fmt::format("{} everywhere: the same for every entry, {} and length.",
+                                       figure_text(*share, "share"), figure.row_title));
+    if (!without.empty()) figure.notes.push_back(without_figures_note(without));
+    return figure;
   }
   figure.notes.push_back("Cells: per cent.");
   const auto no_number = [](const HeatCell& cell) { return cell.words == kNoNumber; };

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <vector>
 
 #include "apps/perdure/report/quantity.hpp"
 
@@ -88,6 +90,23 @@ bool intervals_fit(const std::vector<Series>& all, Range range, ScaleKind kind) 
       n_long += scale(point.high) - scale(point.low) > kIntervalShare;
     }
   return static_cast<double>(n_long) <= kLongShare * static_cast<double>(n);
+}
+
+bool bands_pile_up(const std::vector<Series>& all) {
+  constexpr int kMostAtOnce = 3;
+  std::map<double, std::vector<const ChartPoint*>> at;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points)
+      if (series.style != kGrey && point.low < point.high) at[point.x].push_back(&point);
+  for (const auto& [x, points] : at)
+    for (const ChartPoint* here : points) {
+      // Intervals that lie over one another share the lower end of one of them.
+      const auto covering = std::count_if(points.begin(), points.end(), [&](const ChartPoint* p) {
+        return p->low <= here->low && here->low < p->high;
+      });
+      if (covering > kMostAtOnce) return true;
+    }
+  return false;
 }
 
 std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel) {

@@ -24,4 +24,8 @@ bool intervals_fit(const std::vector<Series>& all, Range range, ScaleKind kind);
 // enough, or shows no losses, or those of a control.
 std::optional<Range> close_range(const ComparedMeasure& measure, const Panel& panel);
 
+// True if at some x more than three coloured intervals lie over one another: their bands would be a
+// blot.
+bool bands_pile_up(const std::vector<Series>& all);
+
 }  // namespace perdure::report

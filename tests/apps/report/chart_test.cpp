@@ -3,8 +3,10 @@
 
 #include <limits>
 
+#include "apps/perdure/report/assets.hpp"
 #include "apps/perdure/report/heat_map.hpp"
 #include "apps/perdure/report/line_chart.hpp"
+#include "apps/perdure/report/value_axis.hpp"
 
 namespace perdure::report {
 namespace {
@@ -115,6 +117,35 @@ TEST_CASE("a file stands alone: its size, its style sheet, its title") {
   CHECK(file.find("prefers-color-scheme: dark") != std::string::npos);
   CHECK(file.find("<title id=\"picture-title\">T&amp;</title>") != std::string::npos);
   CHECK(file.find("<a>") == std::string::npos);
+}
+
+TEST_CASE("intervals that would lie on one another in a blot are bars") {
+  std::vector<Series> series;
+  for (int i = 0; i < 4; ++i) series.push_back({"s", i, {point(1, 1 + 0.01 * i), point(2, 2 + i)}});
+  CHECK(bands_pile_up(series));
+  series.pop_back();
+  CHECK_FALSE(bands_pile_up(series));
+  LineFigure figure = figure_of(series);
+  figure.panels[0].bars = true;
+  const Drawing drawing = draw_lines(figure, 900, "id");
+  CHECK(count(drawing, "class=\"bar\"") == 3);
+  CHECK(count(drawing, "class=\"band\"") == 0);
+}
+
+TEST_CASE("the key of a heat map stands inside a phone's width") {
+  HeatFigure figure = {"length", "depth", {"256"}, {"50 %"}, {{"a", {{0.5, true, "50", ""}}}}, {}};
+  // The words are 66 pixels wide and begin behind the shades where there is room.
+  CHECK(count(draw_heat_maps(figure, 900), "<text x=\"300\"") == 1);
+  const Drawing phone = draw_heat_maps(figure, 350);
+  CHECK(count(phone, "<text x=\"300\"") == 0);
+  CHECK(count(phone, ">not measured<") == 1);
+}
+
+TEST_CASE("entries have the same colour on light and on dark paper") {
+  const std::string style(picture_style());
+  const std::string dark = style.substr(style.find("prefers-color-scheme: dark"));
+  for (int i = 0; i < kStyles; ++i)
+    CHECK(dark.find(".style" + std::to_string(i)) == std::string::npos);
 }
 
 }  // namespace perdure::report

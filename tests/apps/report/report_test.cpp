@@ -135,6 +135,17 @@ TEST_CASE("a figure that guessing reaches says so, and the machine is named") {
   CHECK(contains(page, "A CPU (avx2), 2 threads, load 0.50, 2026-11-27, perdure 1.2.3"));
 }
 
+TEST_CASE("a heat map of one value is a sentence") {
+  Comparison comparison = small_comparison({0, 0});
+  comparison.measures[0] = {"passkey", "Passkey", "share", false, "depth"};
+  for (ComparedCell& cell : comparison.cells) cell.figure = {0, 0, 0.05};
+  const std::string page = report_page(comparison, {});
+  CHECK(contains(page, "0.0 % everywhere: the same for every entry, depth and length."));
+  CHECK_FALSE(contains(page, "class=\"heat\""));
+  comparison.cells[0].figure.value = 0.5;
+  CHECK(contains(report_page(comparison, {}), "class=\"heat\""));
+}
+
 TEST_CASE("a difference without zero in its interval is bold") {
   Comparison comparison = small_comparison({1, 2, 3});
   comparison.baseline = 0;

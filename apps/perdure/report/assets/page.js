@@ -32,6 +32,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
+// Says of a table that is wider than the page that there is more of it.
+function markWideTables() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    const wide = box.scrollWidth > box.clientWidth + 1;
+    box.querySelector("caption div").classList.toggle("more", wide);
+  }
+}
+markWideTables();
+window.addEventListener("resize", markWideTables);
+
 // What a browser shows only after a while, and a phone never: the titles inside pictures, at once and by touch.
 const tip = document.createElement("div");
 tip.className = "tip";

@@ -188,6 +188,11 @@ ComparisonSettings load_comparison(const std::string& path,
   reader.text("title", result.title);
   read_entries(reader, base, directory, result);
   read_baseline(reader, result);
+  reader.flag("equal_state", result.equal_state);
+  if (result.equal_state && !result.baseline)
+    throw UsageError(result.place.text +
+                     ": compare.equal_state needs compare.baseline: the entry whose state no other "
+                     "may exceed");
   read_lengths(reader, result);
   read_measures(reader, directory, result);
   read_text_files(reader, directory, result);

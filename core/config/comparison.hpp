@@ -33,12 +33,14 @@ struct ComparisonSettings {
   std::string title{"Comparison"};
   std::vector<ComparisonEntry> entries;  // at least one; names are unique
   std::optional<size_t> baseline;        // index of the entry that differences are to
-  std::vector<int64_t> lengths;          // ascending, without duplicates, at least one
-  std::vector<MeasureChoice> measures;   // at least one
-  std::vector<std::string> text;         // absolute paths, patterns resolved, as written or sorted
-  std::string separator;                 // between the texts of a file; empty: a file is one text
-  std::string tokens;                    // a file of token ids instead
-  std::string out;                       // absolute; empty if not given
+  // Entries whose state would be larger than the baseline's get windows that make it fit.
+  bool equal_state = false;
+  std::vector<int64_t> lengths;         // ascending, without duplicates, at least one
+  std::vector<MeasureChoice> measures;  // at least one
+  std::vector<std::string> text;        // absolute paths, patterns resolved, as written or sorted
+  std::string separator;                // between the texts of a file; empty: a file is one text
+  std::string tokens;                   // a file of token ids instead
+  std::string out;                      // absolute; empty if not given
   int64_t seed = 1;
   int64_t samples = 64;
   SourcePlace place;

@@ -78,6 +78,14 @@ TEST_CASE("every key of the section is read") {
   CHECK(s.samples == 20);
 }
 
+TEST_CASE("equal states need a baseline") {
+  const File file(kWhole);
+  CHECK_FALSE(file.load().equal_state);
+  CHECK(file.load({"compare.equal_state=true"}).equal_state);
+  const File without("compare: {entries: {a: {}}, lengths: [8], equal_state: true}\n");
+  CHECK_THROWS_AS(without.load(), UsageError);
+}
+
 TEST_CASE("an entry is the file's configuration with what it changes, key by key") {
   const File file(kWhole);
   const ComparisonSettings s = file.load();

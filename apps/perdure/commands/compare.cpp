@@ -10,6 +10,7 @@
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/compare/comparison_files.hpp"
+#include "apps/perdure/compare/method_list.hpp"
 #include "apps/perdure/compare/tables.hpp"
 #include "apps/perdure/compare/work.hpp"
 #include "apps/perdure/compare/work_progress.hpp"
@@ -25,7 +26,7 @@ namespace {
 struct Request {
   std::string out;
   std::vector<std::string> only;
-  bool dry_run = false;
+  bool dry_run = false, list = false;
 };
 
 // The command line of a process that makes one cell of the same comparison.
@@ -158,8 +159,13 @@ int run_compare(const Arguments& arguments) {
   line.add("out,o", &request.out, "folder of the results (compare.out)", "DIR")
       .add("only", &request.only, "make these cells only, and no files of results; may be repeated",
            "CELL")
+      .add_flag("list", &request.list, "the measures and methods there are, a sentence each")
       .add_flag("dry-run", &request.dry_run, "say what would be done and about how long it takes");
   if (!line.parse(arguments)) return 0;
+  if (request.list) {
+    print(compare_list());
+    return 0;
+  }
   const ComparePlan plan = make_plan(load_comparison(line.config(), line.overrides()));
   const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
   if (out.empty()) throw UsageError("where do the results go? use --out DIR, or write compare.out");

@@ -13,6 +13,7 @@
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
 #include "core/base/hash.hpp"
+#include "core/eval/equal_state.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
@@ -35,13 +36,33 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 CellRunner::CellRunner(const ComparePlan& plan, int64_t threads) : plan_(plan), threads_(threads) {}
 
+Settings CellRunner::settings_of(const Cell& cell) {
+  Settings settings = plan_.settings.entries[cell.entry].settings;
+  if (settings.threads.count == 0) settings.threads.count = threads_;
+  if (!plan_.settings.equal_state || cell.entry == *plan_.settings.baseline) return settings;
+  const auto known = fitted_.find({cell.entry, cell.length});
+  if (known != fitted_.end()) return known->second;
+  settings = with_state_below(std::move(settings), cell.length, baseline_bytes(cell.length),
+                              linked_plugins());
+  return fitted_.emplace(std::pair(cell.entry, cell.length), std::move(settings)).first->second;
+}
+
+int64_t CellRunner::baseline_bytes(int64_t length) {
+  const auto known = baseline_bytes_.find(length);
+  if (known != baseline_bytes_.end()) return known->second;
+  Settings settings = plan_.settings.entries[*plan_.settings.baseline].settings;
+  settings.attention.eval_length = length;
+  const int64_t bytes = Engine(settings, linked_plugins()).state_bytes(length);
+  return baseline_bytes_.emplace(length, bytes).first->second;
+}
+
 Engine& CellRunner::engine(const Cell& cell) {
-  if (!engines_ || cell.entry != entry_) {
+  const bool other_settings = plan_.settings.equal_state && cell.length != length_;
+  if (!engines_ || cell.entry != entry_ || other_settings) {
     engines_.reset();  // before the next one takes memory
-    Settings settings = plan_.settings.entries[cell.entry].settings;
-    if (settings.threads.count == 0) settings.threads.count = threads_;
-    engines_ = std::make_unique<EntryEngines>(std::move(settings), linked_plugins());
+    engines_ = std::make_unique<EntryEngines>(settings_of(cell), linked_plugins());
     entry_ = cell.entry;
+    length_ = cell.length;
   }
   return engines_->at(cell.length);
 }

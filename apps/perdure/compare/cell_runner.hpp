@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "apps/perdure/compare/cell_store.hpp"
 #include "apps/perdure/compare/plan.hpp"
@@ -37,12 +38,18 @@ class CellRunner {
 
  private:
   EvalText read_text(const Engine& engine) const;
+  // The settings of an entry at a length, with the window that compare.equal_state gives it there.
+  Settings settings_of(const Cell& cell);
+  int64_t baseline_bytes(int64_t length);
 
   const ComparePlan& plan_;
   int64_t threads_;
   size_t entry_ = 0;
+  int64_t length_ = 0;
   std::unique_ptr<EntryEngines> engines_;
-  std::map<std::string, EvalText> texts_;  // by tokenizer
+  std::map<std::string, EvalText> texts_;                  // by tokenizer
+  std::map<int64_t, int64_t> baseline_bytes_;              // by length
+  std::map<std::pair<size_t, int64_t>, Settings> fitted_;  // by entry and length
 };
 
 }  // namespace perdure::app

@@ -15,6 +15,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "apps/perdure/compare/tables.hpp"
 #include "core/base/write_file.hpp"
 #include "core/config/map_reader.hpp"
 
@@ -313,9 +314,12 @@ FolderLock::FolderLock(const std::string& folder) {
 
 void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder) {
   const Comparison results = make_comparison(plan, survey, false);
+  const Comparison measured = make_comparison(plan, survey, true);
+  write_text(folder + "/tables.md", markdown_tables(results) + markdown_tables(measured));
+  write_text(folder + "/tables.tex", latex_tables(results) + latex_tables(measured));
   write_text(folder + "/results.json", comparison_json(results));
   write_text(folder + "/results.csv", comparison_csv(results));
-  write_text(folder + "/measured.json", comparison_json(make_comparison(plan, survey, true)));
+  write_text(folder + "/measured.json", comparison_json(measured));
   write_text(folder + "/times.csv", times_csv(plan, survey));
   write_text(folder + "/samples.csv", samples_csv(plan, survey));
 }

@@ -33,8 +33,9 @@ class FolderLock {
   Descriptor file_;
 };
 
-// results.json and results.csv, measured.json, samples.csv, and times.csv: the seconds of every
-// cell. Each is whole or as it was before. Errors: Error naming the file.
+// results.json and results.csv, tables.md and tables.tex, measured.json, samples.csv, and
+// times.csv: the seconds of every cell. Each is whole or as it was before. Errors: Error naming the
+// file.
 void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder);
 
 }  // namespace perdure::app

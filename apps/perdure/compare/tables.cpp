@@ -55,6 +55,53 @@ std::vector<Row> fields_of(const Comparison& comparison, size_t measure) {
   return rows;
 }
 
+std::string title_of(const ComparedMeasure& measure) {
+  std::string title = measure.title;
+  if (!measure.unit.empty()) title += ", " + measure.unit;
+  if (!measure.axis.empty()) title += ", mean over " + measure.axis;
+  return title + (measure.lower_is_better ? " (lower is better)" : "");
+}
+
+// Characters that mean something are written so that they do not; a line stays a line.
+std::string markdown_text(const std::string& words) {
+  std::string text;
+  for (const char c : words) {
+    if (std::string_view("\\`*_[]<>|&").find(c) != std::string_view::npos) text += '\\';
+    text += c == '\n' || c == '\r' ? ' ' : c;
+  }
+  return text;
+}
+
+std::string latex_text(const std::string& words) {
+  static const std::map<std::string, std::string> kMeaning{{"\\", "\\textbackslash{}"},
+                                                           {"{", "\\{"},
+                                                           {"}", "\\}"},
+                                                           {"$", "\\$"},
+                                                           {"&", "\\&"},
+                                                           {"#", "\\#"},
+                                                           {"_", "\\_"},
+                                                           {"%", "\\%"},
+                                                           {"~", "\\textasciitilde{}"},
+                                                           {"^", "\\textasciicircum{}"},
+                                                           {"\n", " "},
+                                                           {"\r", " "},
+                                                           {"\u00B1", "$\\pm$"},
+                                                           {"\u00B5", "$\\mu$"},
+                                                           {"\u2013", "--"}};
+  std::string text;
+  for (size_t i = 0; i < words.size();) {
+    const size_t n = static_cast<unsigned char>(words[i]) < 0xC0   ? 1
+                     : static_cast<unsigned char>(words[i]) < 0xE0 ? 2
+                     : static_cast<unsigned char>(words[i]) < 0xF0 ? 3
+                                                                   : 4;
+    const std::string character = words.substr(i, n);
+    const auto found = kMeaning.find(character);
+    text += found == kMeaning.end() ? character : found->second;
+    i += n;
+  }
+  return text;
+}
+
 std::string right(const std::string& text, size_t width) {
   const size_t used = display_width(text);
   return std::string(width > used ? width - used : 0, ' ') + text;
@@ -69,10 +116,7 @@ std::string marked(const Field& field, size_t width, bool colour) {
 std::string table(const Comparison& comparison, size_t number, bool colour) {
   const ComparedMeasure& measure = comparison.measures[number];
   const std::vector<Row> rows = fields_of(comparison, number);
-  std::string title = measure.title;
-  if (!measure.unit.empty()) title += ", " + measure.unit;
-  if (!measure.axis.empty()) title += ", mean over " + measure.axis;
-  std::string text = title + (measure.lower_is_better ? " (lower is better)" : "") + "\n";
+  std::string text = title_of(measure) + "\n";
 
   size_t names = 0;
   for (const ComparedEntry& entry : comparison.entries)
@@ -149,6 +193,45 @@ std::string machines(const Comparison& comparison) {
 }
 
 }  // namespace
+
+std::string markdown_tables(const Comparison& comparison) {
+  std::string text;
+  for (size_t m = 0; m < comparison.measures.size(); ++m) {
+    text += "**" + markdown_text(title_of(comparison.measures[m])) + "**\n\n| entry |";
+    for (const int64_t length : comparison.lengths) text += fmt::format(" {} |", length);
+    text += "\n|---|";
+    for (size_t i = 0; i < comparison.lengths.size(); ++i) text += "---:|";
+    const std::vector<Row> rows = fields_of(comparison, m);
+    for (size_t entry = 0; entry < rows.size(); ++entry) {
+      text += "\n| " + markdown_text(comparison.entries[entry].name) + " |";
+      for (const Field& field : rows[entry])
+        text += field.best ? " **" + field.text + "** |" : " " + field.text + " |";
+    }
+    text += "\n\n";
+  }
+  return text;
+}
+
+std::string latex_tables(const Comparison& comparison) {
+  std::string text = "% \\usepackage{booktabs}\n";
+  for (size_t m = 0; m < comparison.measures.size(); ++m) {
+    text += "\\begin{table}\n\\centering\n\\caption{" +
+            latex_text(title_of(comparison.measures[m])) + "}\n\\begin{tabular}{l" +
+            std::string(comparison.lengths.size(), 'r') + "}\n\\toprule\nentry";
+    for (const int64_t length : comparison.lengths) text += fmt::format(" & {}", length);
+    text += " \\\\\n\\midrule\n";
+    const std::vector<Row> rows = fields_of(comparison, m);
+    for (size_t entry = 0; entry < rows.size(); ++entry) {
+      text += latex_text(comparison.entries[entry].name);
+      for (const Field& field : rows[entry])
+        text += " & " +
+                (field.best ? "\\textbf{" + latex_text(field.text) + "}" : latex_text(field.text));
+      text += " \\\\\n";
+    }
+    text += "\\bottomrule\n\\end{tabular}\n\\end{table}\n\n";
+  }
+  return text;
+}
 
 std::string comparison_tables(const Comparison& comparison, bool colour) {
   std::string text;

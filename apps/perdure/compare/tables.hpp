@@ -16,4 +16,9 @@ namespace perdure::app {
 // mean over it, unmarked. `colour`: the best in bold green besides its mark. Pure.
 std::string comparison_tables(const Comparison& comparison, bool colour);
 
+// The same tables as Markdown, and as LaTeX of class article (booktabs), with the best in bold.
+// Names are escaped. Pure.
+std::string markdown_tables(const Comparison& comparison);
+std::string latex_tables(const Comparison& comparison);
+
 }  // namespace perdure::app

@@ -31,6 +31,7 @@ double last_value(const Series& series) {
 struct LegendEntries {
   std::vector<const Series*> named;  // from top to bottom
   size_t n_grey = 0;
+  bool points_only = false;
 };
 
 // Every style once, from the first panel that has it.
@@ -40,6 +41,8 @@ LegendEntries legend_of(const LineFigure& figure) {
     if (has_one_x(panel)) continue;  // names its rows
     size_t n_grey = 0;
     for (const Series& series : panel.series) {
+      if (series.look == Series::Look::kFront) continue;
+      legend.points_only = series.look == Series::Look::kPoints;
       n_grey += series.style == kGrey;
       const bool known = std::any_of(legend.named.begin(), legend.named.end(),
                                      [&](auto* other) { return other->style == series.style; });
@@ -52,18 +55,18 @@ LegendEntries legend_of(const LineFigure& figure) {
   return legend;
 }
 
-void draw_sample(Markup& shapes, double x, double y, int style) {
-  draw_rule(shapes, x, y, x + kSample, y, "line");
-  draw_marker(shapes, x + kSample / 2, y, style);
+void draw_sample(Markup& shapes, double x, double y, int style, bool points_only) {
+  if (!points_only) draw_rule(shapes, x, y, x + kSample, y, "line");
+  draw_marker(shapes, x + kSample / 2, y, points_only && style == kGrey ? 0 : style);
 }
 
 // The name cut to what fits, the whole of it on hover.
 void draw_legend_row(Markup& shapes, double x, double y, double width, int style,
-                     const std::string& name) {
+                     const std::string& name, bool points_only) {
   const std::string words = fitted(name, width - kSample - 8, 12.5);
   shapes.open("g", {{"class", "series " + style_class(style)}});
   if (words != name) shapes.element("title", {}, name);
-  draw_sample(shapes, x, y, style);
+  draw_sample(shapes, x, y, style, points_only);
   draw_text(shapes, x + kSample + 8, y + 4, words, "name");
   shapes.close();
 }
@@ -71,12 +74,12 @@ void draw_legend_row(Markup& shapes, double x, double y, double width, int style
 // Returns the y below it.
 double draw_legend(Markup& shapes, const LegendEntries& legend, double x, double y, double width) {
   for (const Series* series : legend.named) {
-    draw_legend_row(shapes, x, y, width, series->style, series->name);
+    draw_legend_row(shapes, x, y, width, series->style, series->name, legend.points_only);
     y += kLegendRow;
   }
   if (legend.n_grey > 0) {
     const auto n = static_cast<int64_t>(legend.n_grey);
-    draw_legend_row(shapes, x, y, width, kGrey, counted(n, "other", "others"));
+    draw_legend_row(shapes, x, y, width, kGrey, counted(n, "other", "others"), legend.points_only);
     y += kLegendRow;
   }
   return y;

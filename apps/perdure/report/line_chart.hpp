@@ -34,9 +34,16 @@ struct ChartPoint {
 };
 
 struct Series {
+  enum class Look {
+    kLine,
+    kPoints,  // markers alone
+    kFront    // a dashed line alone, in no legend
+  };
+
   std::string name;
   int style = kGrey;               // 0 to kStyles - 1, or kGrey
   std::vector<ChartPoint> points;  // by ascending x
+  Look look = Look::kLine;
 };
 
 // A dashed vertical line.

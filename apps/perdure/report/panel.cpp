@@ -64,7 +64,8 @@ void draw_line(Markup& shapes, const Series& series, const PlotArea& area, const
     path += (pen_down ? "L" : "M") + place_text(scales.x(point.x), y);
     pen_down = true;
   }
-  if (!path.empty()) shapes.empty("path", {{"d", path}, {"class", "line"}});
+  const bool front = series.look == Series::Look::kFront;
+  if (!path.empty()) shapes.empty("path", {{"d", path}, {"class", front ? "front" : "line"}});
 }
 
 // Markers, and discs that nobody sees but that the pointer finds.
@@ -74,7 +75,8 @@ void draw_points(Markup& shapes, const Series& series, const Scales& scales) {
     const ChartPoint& point = series.points[i];
     if (!has_place(point.y, scales.y.kind) || lies_above(point, scales.y)) continue;
     const double x = scales.x(point.x), y = scales.y(point.y);
-    if (stride == 1) draw_marker(shapes, x, y, series.style);
+    const bool grey_point = series.look == Series::Look::kPoints && series.style == kGrey;
+    if (stride == 1) draw_marker(shapes, x, y, grey_point ? 0 : series.style);
     shapes.open("circle",
                 {{"cx", px(x)}, {"cy", px(y)}, {"r", px(kHoverRadius)}, {"class", "hit"}});
     shapes.element("title", {}, point.hover).close();
@@ -88,9 +90,9 @@ void draw_series(Markup& shapes, const Series& series, const PlotArea& area, con
   shapes.open("g", {{"clip-path", "url(#" + clip_id + ")"}});
   if (panel.bands && series.style != kGrey)
     (panel.bars ? draw_bars : draw_band)(shapes, series, area, scales);
-  draw_line(shapes, series, area, scales);
+  if (series.look != Series::Look::kPoints) draw_line(shapes, series, area, scales);
   shapes.close();
-  draw_points(shapes, series, scales);
+  if (series.look != Series::Look::kFront) draw_points(shapes, series, scales);
   shapes.close();
 }
 

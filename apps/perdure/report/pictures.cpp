@@ -10,6 +10,7 @@
 
 #include "apps/perdure/report/line_figures.hpp"
 #include "apps/perdure/report/measure_groups.hpp"
+#include "apps/perdure/report/pareto.hpp"
 #include "apps/perdure/report/quantity.hpp"
 
 namespace perdure::report {
@@ -114,6 +115,13 @@ std::vector<Picture> pictures_of(const ComparisonView& view) {
       picture.content = grid_figure(view, group.measures.front());
     else
       picture.content = line_figure(view, group);
+  }
+  for (ParetoFigure& pareto : pareto_figures(view)) {
+    Picture& picture = pictures.emplace_back();
+    picture.name = std::move(pareto.name);
+    picture.caption = {std::move(pareto.title),
+                       "Points of every entry and length, with the Pareto front."};
+    picture.content = std::move(pareto.figure);
   }
   return pictures;
 }

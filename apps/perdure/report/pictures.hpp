@@ -23,7 +23,8 @@ struct Picture {
 };
 
 // One per measure that has figures; speeds share "speed", bytes share "memory", and a measure with
-// its controls shares one. Deterministic order: as the measures.
+// its controls shares one; then quality against state and time (pareto.hpp). Deterministic order:
+// as the measures.
 std::vector<Picture> pictures_of(const ComparisonView& view);
 
 // `id` is unique among the drawings of a page.

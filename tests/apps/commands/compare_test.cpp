@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -174,6 +175,21 @@ TEST_CASE("files are readable as the umask allows, and old pictures go") {
   const std::string results = read_all(small.folder / "out/results.csv");
   CHECK(results.find("attention.rope_scaling") < results.find("\r\n"));
   CHECK(results.find("attention.strategy") < results.find("\r\n"));
+}
+
+TEST_CASE("with equal states no entry holds more than the baseline") {
+  const SmallComparison small(
+      "  measures: [{loss: {tail: 8}}, memory]\n  samples: 4\n  equal_state: true\n");
+  REQUIRE(run_perdure(small.words("out") + Words{"--set", "compare.baseline=window"}).status == 0);
+  const Comparison m =
+      parse_comparison(read_all(small.folder / "out/measured.json"), "measured.json");
+  std::map<int64_t, double> most;
+  for (const ComparedCell& cell : m.cells)
+    if (cell.measure == 0 && cell.entry == 2) most[cell.length] = cell.figure.value;
+  for (const ComparedCell& cell : m.cells)
+    if (cell.measure == 0 && cell.state == ComparedCell::State::kDone)
+      CHECK(cell.figure.value <= most.at(cell.length));
+  CHECK(run_perdure({"compare", "--list"}).out.find("StreamingLLM") != std::string::npos);
 }
 
 TEST_CASE("a damaged cell is told of and made again") {

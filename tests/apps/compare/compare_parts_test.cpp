@@ -10,9 +10,12 @@
 #include "apps/perdure/compare/cell_runner.hpp"
 #include "apps/perdure/compare/comparison_files.hpp"
 #include "apps/perdure/compare/estimate.hpp"
+#include "apps/perdure/compare/method_list.hpp"
 #include "apps/perdure/compare/tables.hpp"
 #include "apps/perdure/compare/work_progress.hpp"
 #include "core/eval/results.hpp"
+#include "core/runtime/plugin_host.hpp"
+#include "plugins/linked_plugins.hpp"
 #include "tests/apps/compare/compare_fixture.hpp"
 
 using namespace perdure;
@@ -189,6 +192,35 @@ TEST_CASE("the machine that was measured on stands below its tables") {
   CHECK(comparison_tables(c, false).find(
             "measured on A CPU (avx2, fma), 2 threads, load 0.12 to 3.50, 2026-11-27, "
             "perdure 1.2.3\n") != std::string::npos);
+}
+
+TEST_CASE("tables for papers have the best in bold and names as texts") {
+  Comparison c = some_comparison();
+  c.entries[1].name = "b_1 & 50 %";
+  const std::string markdown = markdown_tables(c);
+  CHECK(markdown.starts_with(
+      "**Loss, nats (lower is better)**\n\n| entry | 8 | 16 |\n|---|---:|---:|\n"));
+  CHECK(markdown.find("| b\\_1 \\& 50 % | **2.000 ±0.10** | refused |\n") != std::string::npos);
+  const std::string latex = latex_tables(c);
+  CHECK(latex.find("\\begin{tabular}{lrr}\n") != std::string::npos);
+  CHECK(latex.find("b\\_1 \\& 50 \\% & \\textbf{2.000 $\\pm$0.10} & refused \\\\\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("every listed method is options that its strategy has, and every measure is listed") {
+  const std::string list = compare_list();
+  for (const MeasureInfo& measure : measures()) CHECK(list.find(measure.help) != std::string::npos);
+  const PluginHost plugins(linked_plugins(), {});
+  for (const ListedMethod& method : listed_methods()) {
+    CAPTURE(method.name);
+    CHECK(list.find(method.name) != std::string::npos);
+    std::string options = method.options;
+    if (const size_t at = options.find("{T}"); at != std::string::npos)
+      options.replace(at, 3, "64");
+    const StrategyChoice choice =
+        parse_settings("attention: " + options, "list", "").attention.choice;
+    CHECK_NOTHROW(resolve_options(choice, plugins.attention(choice.strategy).options(), "it"));
+  }
 }
 
 TEST_CASE("a cost is fitted to two readings and is never negative") {

@@ -10,6 +10,7 @@
 
 #include "apps/perdure/report/comparison_view.hpp"
 #include "apps/perdure/report/drawing.hpp"
+#include "apps/perdure/report/pareto.hpp"
 #include "apps/perdure/report/pictures.hpp"
 #include "core/api/error.hpp"
 #include "tests/apps/report/samples/sample_comparisons.hpp"
@@ -80,7 +81,7 @@ TEST_CASE("figures of one kind share a picture") {
   for (const Picture& picture : pictures_of(ComparisonView(comparison)))
     names.push_back(picture.name);
   CHECK(names == std::vector<std::string>{"loss", "passkey", "recall", "loss_by_position", "speed",
-                                          "memory"});
+                                          "memory", "quality_by_state", "quality_by_time"});
 }
 
 TEST_CASE("entries with the same bytes share a line whose points name them all") {
@@ -135,6 +136,23 @@ TEST_CASE("a figure that guessing reaches says so, and the machine is named") {
   CHECK(contains(page, "A CPU (avx2), 2 threads, load 0.50, 2026-11-27, perdure 1.2.3"));
 }
 
+TEST_CASE("the Pareto front has the points that no other one beats in both") {
+  const auto point = [](double x, double y) {
+    ChartPoint p;
+    p.x = x;
+    p.y = y;
+    return p;
+  };
+  const std::vector<ChartPoint> points{point(1, 5), point(2, 6), point(2, 4),
+                                       point(2, 3), point(3, 3), point(4, 1)};
+  std::vector<double> front;
+  for (const ChartPoint& p : pareto_front(points, true)) front.push_back(p.x * 10 + p.y);
+  CHECK(front == std::vector<double>{15, 23, 41});
+  front.clear();
+  for (const ChartPoint& p : pareto_front(points, false)) front.push_back(p.x * 10 + p.y);
+  CHECK(front == std::vector<double>{15, 26});
+}
+
 TEST_CASE("a heat map of one value is a sentence") {
   Comparison comparison = small_comparison({0, 0});
   comparison.measures[0] = {"passkey", "Passkey", "share", false, "depth"};
@@ -171,7 +189,8 @@ TEST_CASE("writing gives the names of what was written, and fails where it canno
   std::filesystem::create_directories(folder);
   const test::Sample sample = test::two_entries();
   const auto names = write_report(sample.results, sample.measured, {}, folder.string());
-  CHECK(names == std::vector<std::string>{"report.html", "loss.svg", "speed.svg", "memory.svg"});
+  CHECK(names == std::vector<std::string>{"report.html", "loss.svg", "speed.svg", "memory.svg",
+                                          "quality_by_state.svg", "quality_by_time.svg"});
   for (const std::string& name : names) CHECK(std::filesystem::file_size(folder / name) > 1000);
   std::filesystem::remove_all(folder);
   CHECK_THROWS_AS(write_report(sample.results, sample.measured, {}, folder.string()), Error);

@@ -135,7 +135,7 @@ void add_positions(Comparison& comparison) {
 
 Comparison measured_of(const Comparison& results) {
   Comparison measured = results;
-  measured.measures = {{"speed", "Tokens read per second", "tokens/s", false, ""},
+  measured.measures = {{"decode_speed", "Tokens read per second", "tokens/s", false, ""},
                        {"time_by_position", "Time per token", "us/token", true, "position"},
                        {"state_bytes", "State of a session", "bytes", true, ""},
                        {"peak_bytes", "Peak memory of the process", "bytes", true, ""}};

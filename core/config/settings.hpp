@@ -110,6 +110,11 @@ Settings parse_settings(const std::string& text, const std::string& name,
 Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema,
                         const std::string& what);
 
+// Options for people to read: `auto` where 0 stands for it, and nothing where a number or text is
+// only the sign that it was not given. Read back they give the same run. `schema`: as for
+// resolve_options.
+Options shown_options(const Options& options, const std::vector<OptionSpec>& schema);
+
 // The effective configuration as YAML that reproduces the run when read back, keys in a fixed
 // order. `resolved`: options of the strategies as filled in by resolve_options, main choice first,
 // then the overrides in order; may be empty, then the options are printed as written.

@@ -190,15 +190,6 @@ auto parse(std::string_view text, const std::string& name, Read read) {
 
 }  // namespace
 
-Guessing beside_guessing(const ComparedCell& cell, const ComparedMeasure& measure) {
-  if (cell.state != ComparedCell::State::kDone || !cell.chance) return Guessing::kBetter;
-  const double sign = measure.lower_is_better ? 1 : -1;
-  const double near = sign * (measure.lower_is_better ? cell.figure.high : cell.figure.low);
-  const double far = sign * (measure.lower_is_better ? cell.figure.low : cell.figure.high);
-  if (far > sign * *cell.chance) return Guessing::kWorse;
-  return near >= sign * *cell.chance ? Guessing::kAtChance : Guessing::kBetter;
-}
-
 std::string comparison_json(const Comparison& c) {
   const auto scalar = [](const char* key, const Json& value) {
     return "  \"" + std::string(key) + "\": " + json_text(value) + ",\n";

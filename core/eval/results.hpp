@@ -67,7 +67,14 @@ struct ComparedMeasure {
   std::string axis;  // "" or the name of the second axis
 };
 
-Guessing beside_guessing(const ComparedCell& cell, const ComparedMeasure& measure);
+inline Guessing beside_guessing(const ComparedCell& cell, const ComparedMeasure& measure) {
+  if (cell.state != ComparedCell::State::kDone || !cell.chance) return Guessing::kBetter;
+  const double sign = measure.lower_is_better ? 1 : -1;
+  const double near = sign * (measure.lower_is_better ? cell.figure.high : cell.figure.low);
+  const double far = sign * (measure.lower_is_better ? cell.figure.low : cell.figure.high);
+  if (far > sign * *cell.chance) return Guessing::kWorse;
+  return near >= sign * *cell.chance ? Guessing::kAtChance : Guessing::kBetter;
+}
 
 struct Comparison {
   std::string title;

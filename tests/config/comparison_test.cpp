@@ -152,7 +152,8 @@ TEST_CASE("mistakes are refused with their place and what to write") {
       {"compare:\n  entries: {a: {}}\n  lenghts: [8]\n  lengths: 8\n",
        ":3: unknown key 'compare.lenghts'; did you mean 'lengths'?"},
       {"compare:\n  entries: {a: {}}\n  lengths: 8\n  quick: 1\n",
-       ":4: unknown key 'compare.quick'; valid: title, entries, baseline, lengths, measures, text, "
+       ":4: unknown key 'compare.quick'; valid: title, entries, baseline, equal_state, lengths, "
+       "measures, text, "
        "separator, tokens, out, seed, samples"},
       {"compare:\n  lengths: 8\n  entries:\n    a:\n      atention: {window: 2}\n",
        ":5: unknown key 'atention'; did you mean 'attention'?"},

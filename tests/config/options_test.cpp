@@ -105,3 +105,33 @@ TEST_CASE("a dump names the evaluated length once, where a strategy has an optio
   CHECK(dump_settings(parse_settings(dump, "dump", "")) == dump);
   CHECK(parse_settings(dump, "dump", "").attention.eval_length == 512);
 }
+
+TEST_CASE("options are shown without signs for what was not given") {
+  std::vector<OptionSpec> schema = kSchema;
+  schema.push_back({.name = "factor",
+                    .type = OptionType::kReal,
+                    .default_value = 0.0,
+                    .help = "How many times.",
+                    .zero_is_auto = true});
+  schema.push_back({.name = "near",
+                    .type = OptionType::kInt,
+                    .default_value = int64_t{-1},
+                    .help = "Near keys.",
+                    .joined_later = true});
+  const auto shown = [&](const std::string& options) {
+    const Options resolved = resolve_options(choice(options), schema, "attention.s");
+    return dump_settings(parse_settings("attention: {strategy: s}", "run.yaml", ""),
+                         std::vector{shown_options(resolved, schema)});
+  };
+  const std::string dump = shown("");
+  CHECK(dump.find("  factor: auto\n") != std::string::npos);
+  CHECK(dump.find("near") == std::string::npos);
+  CHECK(dump.find("note") == std::string::npos);
+  CHECK(dump.find("  window: 256\n") != std::string::npos);
+  CHECK(shown("  near: 4\n  factor: 2\n").find("  factor: 2.0\n  logn: false\n  near: 4\n") !=
+        std::string::npos);
+  // Read back it is the same.
+  const Options again =
+      resolve_options(parse_settings(dump, "run.yaml", "").attention.choice, schema, "attention.s");
+  CHECK(again.all() == resolve_options(choice(""), schema, "attention.s").all());
+}

@@ -21,8 +21,8 @@ std::string effective(const Settings& settings, bool load_plugins) {
   if (settings.attention.choice.strategy.empty()) return dump_settings(settings);
   const PluginHost plugins(linked_plugins(), settings.plugins.load);
   const auto resolve = [&](const StrategyChoice& choice) {
-    return resolve_options(choice, plugins.attention(choice.strategy).options(),
-                           "attention." + choice.strategy);
+    const std::vector<OptionSpec> schema = plugins.attention(choice.strategy).options();
+    return shown_options(resolve_options(choice, schema, "attention." + choice.strategy), schema);
   };
   std::vector<Options> resolved{resolve(settings.attention.choice)};
   for (const LayerOverride& layer : settings.attention.layers)

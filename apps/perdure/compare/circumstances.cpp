@@ -14,6 +14,7 @@
 #include <set>
 #include <thread>
 
+#include "apps/perdure/compare/ranks.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
 #include "core/base/cpu.hpp"
@@ -103,7 +104,9 @@ struct WholeMachine::Mask {
   cpu_set_t set;
 };
 
-WholeMachine::WholeMachine() : before_(std::make_unique<Mask>()) {
+WholeMachine::WholeMachine() {
+  if (threads_per_rank() == 0) return;  // bounds that the user sets stay
+  before_ = std::make_unique<Mask>();
   CPU_ZERO(&before_->set);
   if (sched_getaffinity(0, sizeof before_->set, &before_->set) != 0) before_.reset();
   cpu_set_t all;

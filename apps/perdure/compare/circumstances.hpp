@@ -26,8 +26,8 @@ Circumstances circumstances_now(int64_t threads);
 // process. Errors: Error naming a file that cannot be read.
 std::vector<std::string> foreign_libraries(const Engine& engine);
 
-// While it lives this process, and whatever it starts, may run on every processor there is: mpirun
-// binds its processes to one core each, which a measurement of the machine must not inherit.
+// While it lives a process of mpirun, and whatever it starts, may run on every processor there is:
+// mpirun binds its processes to one core each, which a measurement of the machine must not inherit.
 class WholeMachine {
  public:
   WholeMachine();

@@ -43,7 +43,7 @@ ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
                        .weights_hash = engine.model().weights_hash(),
                        .train_length = engine.spec().info.train_length,
                        .constant_memory = engine.traits().constant_memory,
-                       .configuration = dump_settings(settings, engine.strategy_options())};
+                       .configuration = dump_settings(settings, shown_strategy_options(engine))};
   result.libraries = foreign_libraries(engine);
   if (entry.input != "whole") result.configuration += "input: " + entry.input + "\n";
   result.configuration_hash = configuration_hash(result.configuration);

@@ -28,15 +28,25 @@ ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int6
       quiet_(quiet),
       first_turn_(memory.session().position() == 0) {}
 
-void ChatLoop::read_document(const std::string& text, const std::string& name) {
-  const bool starts = memory_.session().position() == 0;
-  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, starts, false);
-  const int64_t before = memory_.session().position();
-  generator_.set_checkpoint(memory_.checkpoint());
-  const bool whole = generator_.read(tokens, "reading " + name, quiet_);
+void ChatLoop::read_document(const std::string& text, const std::string& name, bool again) {
+  Document document(memory_.session(), text, again);
+  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, document.starts(), false);
+  const std::string total = grouped(std::ssize(tokens));
+  const int64_t before = document.done(std::ssize(tokens));
+  if (before == std::ssize(tokens)) {
+    note(fmt::format("{} was read before; --again reads it a second time", name), quiet_);
+    return;
+  }
+  if (before > 0)
+    note(fmt::format("{} continues at token {} of {}", name, grouped(before), total), quiet_);
+  generator_.set_checkpoint(memory_.checkpoint(document, std::ssize(tokens)));
+  const int64_t start = memory_.session().position();
+  const bool whole = generator_.read(std::span(tokens).subspan(static_cast<size_t>(before)),
+                                     "reading " + name, quiet_);
   generator_.set_checkpoint({});
-  note(fmt::format("read {} of {} tokens of {}{}", grouped(memory_.session().position() - before),
-                   grouped(static_cast<int64_t>(tokens.size())), name,
+  const int64_t read = before + memory_.session().position() - start;
+  document.set_done(read, std::ssize(tokens));
+  note(fmt::format("read {} of {} tokens of {}{}", grouped(read), total, name,
                    whole ? "" : ", then " + interrupt_name() + " came"),
        quiet_);
   clear_interrupt();

@@ -19,8 +19,10 @@ class ChatLoop {
            bool quiet);
 
   // Reads a text into the memory before the first turn, saving it at intervals; a signal stops the
-  // reading, and what was read stays. Errors: Error if it does not fit.
-  void read_document(const std::string& text, const std::string& name);
+  // reading, and what was read stays. A document that was read to some token continues there; one
+  // that was read to its end is read a second time only if `again`. Errors: Error if it does not
+  // fit.
+  void read_document(const std::string& text, const std::string& name, bool again);
 
   // Until the user, the end of input, SIGTERM or SIGHUP ends it. What the last turn has left
   // unsaved, the caller saves. Errors: OutputError.

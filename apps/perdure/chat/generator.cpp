@@ -85,7 +85,8 @@ size_t Generator::read_on(std::span<const int32_t> tokens,
       },
       [&] {
         before_step();
-        return !interrupted() && !checkpoint_due();
+        const bool due = checkpoint_due();  // asked before every step, also before none
+        return !due && !interrupted();
       })[0];
 }
 

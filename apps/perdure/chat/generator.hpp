@@ -42,7 +42,7 @@ struct Speed {
 
 // A pause between steps, where the session is at rest: to save it while a long text is read.
 struct Checkpoint {
-  std::function<bool()> due;  // asked before every step; after take() not at once again
+  std::function<bool()> due;  // asked before every step; false at once after take()
   std::function<void()> take;
 };
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "apps/perdure/terminal/output.hpp"
@@ -88,9 +89,15 @@ void StoredSession::save() {
   if (const auto changed = engine_.model().changed_on_disk())
     throw Error(fmt::format("memory '{}' is not saved, what was saved before is as it was: {}",
                             name_, *changed));
-  const std::vector<std::byte> snapshot = session_.snapshot();
+  uint64_t size_bytes = 0;
+  const SnapshotSource snapshot = [&](const auto& piece) {
+    session_.snapshot([&](std::span<const std::byte> bytes) {
+      size_bytes += bytes.size();
+      piece(bytes);
+    });
+  };
   const uint64_t generation = store_->put(name_, snapshot, saved_.generation);
-  saved_ = {name_, generation, snapshot.size(), static_cast<int64_t>(std::time(nullptr))};
+  saved_ = {name_, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
   saved_position_ = session_.position();
   tried_at_ = Clock::now();
   save_takes_ = tried_at_ - start;
@@ -132,6 +139,18 @@ void StoredSession::keep_through(const std::function<void()>& work, bool quiet) 
 Checkpoint StoredSession::checkpoint() {
   if (!saves_by_itself()) return {};
   return {[this] { return checkpoint_due(); }, [this] { take_checkpoint(); }};
+}
+
+Checkpoint StoredSession::checkpoint(Document& document, int64_t total) {
+  const int64_t begin = session_.position() - document.done(total);
+  const auto remember = [this, &document, begin, total] {
+    document.set_done(std::clamp<int64_t>(session_.position() - begin, 0, total), total);
+  };
+  return {[=, save = checkpoint()] {
+            remember();
+            return save.due && save.due();
+          },
+          [save = checkpoint()] { save.take(); }};
 }
 
 // `auto`: after 60 times what a save takes, so that saving costs less than 2 % of the time. Before

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/perdure/chat/document.hpp"
 #include "apps/perdure/chat/generator.hpp"
 #include "core/api/store.hpp"
 #include "core/engine/engine.hpp"
@@ -58,6 +59,9 @@ class StoredSession {
   // Saves every store.save_every_tokens while a long text is read. A save that fails is told, and
   // the reading goes on.
   Checkpoint checkpoint();
+  // The same while a document is read of which the session has read what it has by now: it
+  // remembers how far it gets. `document` is borrowed.
+  Checkpoint checkpoint(Document& document, int64_t total);
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -28,13 +28,15 @@ std::string greeting(StoredSession& memory) {
 int run_chat(const Arguments& arguments) {
   std::string document, session;
   int64_t most_tokens = 512;
+  bool again = false;
   CommandLine line(
-      "chat [--session NAME] [-f FILE] [-n N]",
+      "chat [--session NAME] [-f FILE [--again]] [-n N]",
       "Talks. The memory of the session goes on from where it was saved, and is saved after every "
       "turn.\n"
       "Ctrl-C stops an answer; /quit or Ctrl-D ends the chat; /help lists the other commands.");
   line.add("session", &session, "the memory's name (store.session)", "NAME")
       .add("file,f", &document, "a text of any length that is read in first", "FILE")
+      .add_flag("again", &again, "read FILE a second time if the session has read it")
       .add("tokens,n", &most_tokens, "the longest answer (512)");
   if (!line.parse(arguments)) return 0;
   require_at_least("--tokens", most_tokens, 1);
@@ -52,7 +54,7 @@ int run_chat(const Arguments& arguments) {
   ChatLoop chat(engine, memory, *input, most_tokens, line.quiet());
   memory.keep_through(
       [&] {
-        if (!text.empty()) chat.read_document(text, document);
+        if (!text.empty()) chat.read_document(text, document, again);
         chat.run();
       },
       true);

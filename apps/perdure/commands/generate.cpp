@@ -21,7 +21,7 @@ namespace {
 
 struct Request {
   std::string prompt, file, session;
-  bool from_file = false;
+  bool from_file = false, again = false;
   std::vector<std::string> with;
   StopRule stop;
 
@@ -50,23 +50,39 @@ void report(const Generator& generator, const Session& session, Stop stop, bool 
        quiet);
 }
 
+// `stored`: where the session lives, nullptr if it is not kept.
 void generate(Engine& engine, Session& session, const Request& request, bool quiet,
-              Checkpoint checkpoint = {}) {
-  const bool resumed = session.position() > 0;
+              StoredSession* stored = nullptr) {
   const std::string prompt = request.text();
+  std::optional<Document> document;
+  if (stored != nullptr && request.from_file) document.emplace(session, prompt, request.again);
+  const bool resumed = document ? !document->starts() : session.position() > 0;
   if (resumed && prompt.empty())
     throw UsageError("memory '" + request.session +
                      "' goes on from a prompt; give one with -p or -f");
   const Tokenizer& tokenizer = engine.tokenizer();
   const std::vector<int32_t> tokens = encode_prompt(tokenizer, prompt, resumed);
+  const int64_t before = document ? document->done(std::ssize(tokens)) : 0;
+  if (before == std::ssize(tokens))
+    throw UsageError(fmt::format("memory '{}' has read {} before; --again reads it a second time",
+                                 request.session, request.file));
   Generator generator(engine, session);
-  generator.set_checkpoint(std::move(checkpoint));
+  if (document)
+    generator.set_checkpoint(stored->checkpoint(*document, std::ssize(tokens)));
+  else if (stored != nullptr)
+    generator.set_checkpoint(stored->checkpoint());
   Stop stop = Stop::kInterrupted;
-  const bool whole = generator.read(tokens, "reading", quiet);
+  const bool whole =
+      generator.read(std::span(tokens).subspan(static_cast<size_t>(before)), "reading", quiet);
+  if (document) {
+    document->set_done(before + generator.reading().tokens, std::ssize(tokens));
+    generator.set_checkpoint(stored->checkpoint());
+  }
   print(prompt);
   flush();
   if (!whole)
-    note(fmt::format("read {} of {} tokens, then {} came", grouped(generator.reading().tokens),
+    note(fmt::format("read {} of {} tokens, then {} came",
+                     grouped(before + generator.reading().tokens),
                      grouped(static_cast<int64_t>(tokens.size())), interrupt_name()),
          quiet);
   if (whole) {
@@ -123,6 +139,7 @@ int run_generate(const Arguments& arguments) {
   line.add("prompt,p", &request.prompt, "the text to go on with")
       .add("file,f", &request.file,
            "read the prompt from a file of any length; - is standard input", "FILE")
+      .add_flag("again", &request.again, "read FILE a second time if the session has read it")
       .add("tokens,n", &request.stop.max_tokens, "write at most N tokens (256)")
       .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
       .add("session", &request.session,
@@ -147,9 +164,8 @@ int run_generate(const Arguments& arguments) {
   request.stop.read_last = true;
   catch_ending_signals();
   StoredSession stored(engine, request.session);
-  stored.keep_through(
-      [&] { generate(engine, stored.session(), request, line.quiet(), stored.checkpoint()); },
-      line.quiet());
+  stored.keep_through([&] { generate(engine, stored.session(), request, line.quiet(), &stored); },
+                      line.quiet());
   return 0;
 }
 

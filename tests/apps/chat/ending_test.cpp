@@ -191,6 +191,59 @@ TEST_CASE("Ctrl-C while a text is read says how far it got, and what was read is
   CHECK(terminal.wait() == 0);
 }
 
+TEST_CASE("a document that was cut off continues at its place, and ends as one that was not") {
+  Place cut, whole;
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "tell me one more. ";
+  const auto read = [&](Place& place, const Words& more) {
+    write_all(place.folder / "book.txt", text);
+    return Words{"chat", "--session", "s", "-f", place.folder / "book.txt"} + kMemory +
+           place.store + Words{"--set", "store.save_every_tokens=300"} + more;
+  };
+  CHECK(run_perdure(read(whole, {})).status == 0);
+  const int64_t all = whole.position();
+  {
+    Running program(read(cut, {}));
+    CHECK(comes_true([&] { return cut.position() >= 300; }));
+    program.send(SIGKILL);
+    program.wait();
+  }
+  const int64_t before = cut.position();
+  CHECK(before < all);
+  const Outcome rest = run_perdure(read(cut, {}));
+  CHECK(rest.err.find("continues at token ") != std::string::npos);
+  CHECK(cut.position() == all);
+  const auto state = [](Place& place) {
+    const std::string file = place.folder / "memory";
+    REQUIRE(run_perdure(Words{"memory", "export", "s", file, "--strip", "--force"} + place.store)
+                .status == 0);
+    return read_all(file);
+  };
+  CHECK(state(cut) == state(whole));
+
+  const Outcome second = run_perdure(read(cut, {}));
+  CHECK(second.err.find("was read before; --again reads it a second time") != std::string::npos);
+  CHECK(cut.position() == all);
+  CHECK(run_perdure(read(cut, {"--again"})).status == 0);
+  CHECK(cut.position() > all + 1000);
+}
+
+TEST_CASE("generate continues a document too, and reads it a second time only when told") {
+  Place place;
+  write_all(place.folder / "short.txt", "the sun and the moon");
+  const Words words =
+      Words{"generate", "--session", "s", "-n", "1", "-f", place.folder / "short.txt"} + kMemory +
+      place.store;
+  CHECK(run_perdure(words).status == 0);
+  const int64_t first = place.position();
+  const Outcome second = run_perdure(words);
+  CHECK(second.status == 2);
+  CHECK(second.err.find("--again reads it a second time") != std::string::npos);
+  CHECK(place.position() == first);
+  CHECK(run_perdure(words + Words{"--again"}).status == 0);
+  CHECK(place.position() > first);
+}
+
 TEST_CASE("Ctrl-C that finds another thread wakes who waits for input") {
   int pipe[2];
   REQUIRE(::pipe(pipe) == 0);

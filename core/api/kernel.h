@@ -62,6 +62,8 @@ typedef struct perdure_state_view {
   uint32_t reserved;
   int64_t group_size;  // Q80 only
   void* scales;        // Q80 only: those of physical row 0, rows one after the other
+  int64_t* count;      // of a counted state: its live rows, at most n_rows; the kernel of a
+                       // per-session operation that writes the state may set it. Else NULL
 } perdure_state_view;
 
 // The rows of one session in a step, or of one chunk of its input stream. They are contiguous:

@@ -39,15 +39,18 @@ struct Traits {
 enum class Growth {
   kFixed,     // `rows` rows, all live
   kAppended,  // one row per token of `stream`, all live; `rows` is the most there may be
-  kRing       // the first `sinks` rows and the last `rows` of the others stay readable
+  kRing,      // the first `sinks` rows and the last `rows` of the others stay readable
+  // The first so many of `rows` rows; how many, says whoever writes them, whatever the reason (keys
+  // that were evicted, chunks that were padded): perdure_state_view.count. 0 at first; saved.
+  kCounted
 };
 
-// A state tensor, F32, of a layer ("blk.3.attn_k") or of the session ("memory").
+// A state tensor of a layer ("blk.3.attn_k") or of the session ("memory").
 struct StateSpec {
   enum class Initial { kZero, kWeight, kInit };  // kInit: what the `init` graph writes
 
   std::string name;
-  int64_t columns = 0;  // F32 values per row
+  int64_t columns = 0;  // values per row
   Growth growth = Growth::kFixed;
   int64_t rows = 0;
   int64_t sinks = 0;
@@ -58,6 +61,12 @@ struct StateSpec {
   // Without it they count as damage, as NaN always does: such a state is neither saved nor
   // restored.
   bool extremes = false;
+  // Of an appended state or a ring that follows the text: tokens that share a row, so that token t
+  // belongs to logical row t / tokens_per_row, which is live from its first token on. 0: one token,
+  // and only `state_write` at `row_index` may write the state; a strategy that computes its places
+  // otherwise says 1 or more, because saving depends on it.
+  int64_t tokens_per_row = 0;
+  uint32_t type = PERDURE_F32;  // enum perdure_dtype of the values; no other than F32 so far
 };
 
 // Another stream of tokens that a session may be given beside its text, for example passages that

@@ -20,8 +20,8 @@ namespace perdure {
 namespace {
 
 constexpr size_t kAlignment = 64;
-// Growth by at least this much keeps the number of mprotect calls small.
-constexpr size_t kCommitBlock = size_t{1} << 20;
+// Huge pages would cost every small tensor 2 MiB; tensors beyond this size read faster with them.
+constexpr size_t kHugePageBytes = size_t{8} << 20;
 // From here on a buffer is fresh pages: they are zero without being written, and cost memory only
 // once used.
 constexpr size_t kMappedBytes = size_t{1} << 20;
@@ -84,41 +84,39 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
-ReservedBuffer::ReservedBuffer(size_t capacity_bytes) {
+ReservedBuffer::ReservedBuffer(size_t capacity_bytes, bool promised) : promised_(promised) {
   if (capacity_bytes == 0) return;
-  data_ = map_pages(capacity_bytes, PROT_NONE, MAP_NORESERVE);
+  if (promised_) data_ = map_pages(capacity_bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE);
+  if (data_ == nullptr) {
+    promised_ = false;
+    data_ = map_pages(capacity_bytes, PROT_NONE, MAP_NORESERVE);
+  }
   if (data_ == nullptr)
     throw Error("cannot reserve " + std::to_string(capacity_bytes) + " bytes of address space (" +
                 std::strerror(errno) +
                 "); make the longest session shorter, or raise the limit of virtual memory");
   capacity_ = round_up(capacity_bytes, page_size());
+  madvise(data_, capacity_, MADV_NOHUGEPAGE);
 }
 
 ReservedBuffer::~ReservedBuffer() {
   if (data_ != nullptr) munmap(data_, capacity_);
 }
 
-ReservedBuffer::ReservedBuffer(ReservedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      committed_(std::exchange(other.committed_, 0)),
-      capacity_(std::exchange(other.capacity_, 0)) {}
-
-ReservedBuffer& ReservedBuffer::operator=(ReservedBuffer&& other) noexcept {
-  std::swap(data_, other.data_);
-  std::swap(committed_, other.committed_);
-  std::swap(capacity_, other.capacity_);
-  return *this;
-}
-
-void ReservedBuffer::commit(size_t size_bytes) {
-  if (size_bytes <= committed_) return;
-  if (size_bytes > capacity_)
+void ReservedBuffer::commit(size_t first, size_t size_bytes) {
+  if (size_bytes > capacity_ || first > capacity_ - size_bytes)
     throw Error("a tensor that grows reached its limit of " + std::to_string(capacity_) +
                 " bytes; start a new session or use a strategy of constant memory");
-  const size_t target = std::min(round_up(size_bytes, kCommitBlock), capacity_);
-  if (mprotect(data_ + committed_, target - committed_, PROT_READ | PROT_WRITE) != 0)
-    throw_no_memory(target);
-  committed_ = target;
+  const size_t size = round_up(size_bytes, page_size());
+  if (!promised_ && mprotect(data_ + first, size, PROT_READ | PROT_WRITE) != 0)
+    throw_no_memory(size_bytes);
+  if (size_bytes >= kHugePageBytes) madvise(data_ + first, size, MADV_HUGEPAGE);
+}
+
+void ReservedBuffer::swap(ReservedBuffer& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(capacity_, other.capacity_);
+  std::swap(promised_, other.promised_);
 }
 
 }  // namespace perdure

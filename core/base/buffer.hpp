@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Owned memory: fixed buffers for arenas and packed weights, and reserved ranges that grow in place
-// for appended state.
+// Owned memory: fixed buffers for arenas, packed weights and constant state, and reserved ranges in
+// which growing state grows in place.
 #pragma once
 
 #include <cstddef>
@@ -31,31 +31,36 @@ class Buffer {
   size_t size_ = 0;
 };
 
-// One contiguous range of address space, committed in blocks from the front; the address never
-// changes. Fresh memory reads as zero. Movable.
+// One range of address space in one mapping; the address never changes. Fresh memory reads as zero
+// and costs memory only once it is used. Movable.
 class ReservedBuffer {
  public:
   ReservedBuffer() = default;
-  // Reserves `capacity_bytes` and commits nothing. Errors: Error if the address space cannot be
-  // had.
-  explicit ReservedBuffer(size_t capacity_bytes);
+  // Reserves `capacity_bytes`. Where the system counts what it promises
+  // (vm.overcommit_memory = 2), or if `promised` is false, the range is only usable as far as it
+  // is committed. Errors: Error if the address space cannot be had.
+  explicit ReservedBuffer(size_t capacity_bytes, bool promised = true);
   ~ReservedBuffer();
-  ReservedBuffer(ReservedBuffer&& other) noexcept;
-  ReservedBuffer& operator=(ReservedBuffer&& other) noexcept;
+  ReservedBuffer(ReservedBuffer&& other) noexcept { swap(other); }
+  ReservedBuffer& operator=(ReservedBuffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
 
-  // Makes at least the first `size_bytes` usable. Errors: Error if over capacity or out of memory;
-  // nothing changes then.
-  void commit(size_t size_bytes);
+  // Makes bytes first .. first + size_bytes - 1 usable. Requires: `first` is the begin of a page.
+  // Errors: Error if over capacity or out of memory; nothing changes then.
+  void commit(size_t first, size_t size_bytes);
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }
-  size_t committed() const { return committed_; }
   size_t capacity() const { return capacity_; }
 
  private:
+  void swap(ReservedBuffer& other) noexcept;
+
   std::byte* data_ = nullptr;
-  size_t committed_ = 0;
   size_t capacity_ = 0;
+  bool promised_ = true;
 };
 
 }  // namespace perdure

@@ -138,7 +138,8 @@ std::string dump_text(const std::string& text) {
 }
 
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved) {
-  const auto& [model, attention, kernels, threads, store, sampling, chat, step, plugins] = settings;
+  const auto& [model, attention, kernels, threads, store, sampling, chat, step, state, plugins] =
+      settings;
   std::string out = "model:\n  path: " + dump_text(model.path) +
                     "\n  tokenizer: " + dump_text(model.tokenizer) + "\n";
   out += dump_attention(settings, resolved);
@@ -163,6 +164,7 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
   out += "step:\n  max_rows: " + std::to_string(step.max_rows) +
          "\n  max_logits_bytes: " + std::to_string(step.max_logits_bytes) + "\n";
+  out += "state:\n  max_bytes: " + std::to_string(state.max_bytes) + "\n";
   out += "plugins:\n  load: " + dump_list(plugins.load) + "\n";
   return out;
 }

@@ -243,6 +243,11 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
     step.finish();
   }
   {
+    MapReader state(section("state"), "state");
+    state.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
+    state.finish();
+  }
+  {
     MapReader plugins(section("plugins"), "plugins");
     plugins.paths("load", settings.plugins.load, directory);
     plugins.finish();

@@ -90,6 +90,9 @@ struct Settings {
     int64_t max_logits_bytes = int64_t{256} << 20;
   } step;
   struct {
+    int64_t max_bytes = 0;  // state.max_bytes: of all sessions together; 0 = by the machine
+  } state;
+  struct {
     std::vector<std::string> load;  // absolute paths
   } plugins;
 };

@@ -128,7 +128,7 @@ void Engine::Impl::gather_declarations() {
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
   end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
   max_rows = std::max(settings.step.max_rows, traits.window_length) + begin_extra + end_extra;
-  layout.emplace(std::move(specs), max_rows);
+  layout.emplace(std::move(specs), max_rows, settings.state.max_bytes);
   for (size_t i = 0; i < layout->specs().size(); ++i) {
     const StateSpec& spec = layout->specs()[i];
     state_types[spec.name] = {.kind = ValueKind::kState,
@@ -212,6 +212,32 @@ void Engine::Impl::check_classifier() const {
                 " tokens");
 }
 
+// Errors: Error if a ring or an appended state of the text is written at places that its
+// declaration says nothing of: which rows are live, and so are saved, follows from the position.
+void Engine::Impl::check_places(const Graph& graph) const {
+  const auto is_position = [&](Value place) {
+    const auto maker = std::ranges::find_if(
+        graph.nodes, [&](const Node& node) { return node.result().id == place.id; });
+    return maker != graph.nodes.end() && maker->operation->name == "row_index" &&
+           std::ranges::all_of(maker->attributes, [](const Attribute& attribute) {
+             return attribute.second == AttributeValue(int64_t{0});
+           });
+  };
+  for (const Node& node : graph.nodes)
+    for (const int written : node.operation->writes) {
+      const ValueInfo& state = graph.info(node.inputs[static_cast<size_t>(written)]);
+      if (state.origin != Origin::kState) continue;
+      const StateSpec& spec = layout->specs()[layout->number(state.name)];
+      const bool by_position = spec.growth == Growth::kAppended || spec.growth == Growth::kRing;
+      if (!by_position || spec.tokens_per_row > 0 || !spec.stream.empty()) continue;
+      if (node.operation->name != "state_write" || !is_position(node.inputs[2]))
+        throw Error("the state '" + spec.name + "' is written by '" + node.operation->name +
+                    "' in the graph '" + graph.name + "' at other places than `row_index`, so " +
+                    "saving cannot know its live rows; the strategy must declare tokens_per_row " +
+                    "or a counted state");
+    }
+}
+
 Graph Engine::Impl::build_graph(const std::string& name,
                                 const std::function<void(GraphBuilder&)>& fill) const {
   auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
@@ -221,6 +247,7 @@ Graph Engine::Impl::build_graph(const std::string& name,
   Builder builder(name, operations, lookup, state_types);
   fill(builder);
   Graph graph = builder.finish();
+  check_places(graph);
   if (settings.kernels.activations != Activations::kF32) quantize_activations(graph, operations);
   return graph;
 }

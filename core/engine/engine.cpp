@@ -54,6 +54,13 @@ Session Engine::new_session() const {
   return Session(std::move(session));
 }
 
+Session Engine::fork(const Session& session) const {
+  if (session.impl().engine != impl_.get())
+    throw Error("a session can only be forked by the engine that made it");
+  session.impl().require_intact();
+  return Session(std::make_unique<Session::Impl>(session.impl()));
+}
+
 std::vector<std::string> Engine::graph_names() const {
   std::vector<std::string> names{"step"};
   for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end})

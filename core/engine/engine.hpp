@@ -124,6 +124,10 @@ class Engine {
   // Its random numbers start at sampling.seed if it is the engine's first, else at a number made of
   // that and of how many there were before.
   Session new_session() const;
+  // A second session that goes on from where `session` is, bit for bit, and knows nothing of it
+  // from then on. Costs a copy of the state. Errors: Error if memory or its budget is short, or the
+  // session is another engine's or failed in a step.
+  Session fork(const Session& session) const;
 
   // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment
   // boundaries. Feeds share a step equally: a short one does not wait for a long one. The sink gets

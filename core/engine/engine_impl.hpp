@@ -71,6 +71,8 @@ struct InputGraph {
 
 struct Session::Impl {
   Impl(const Engine::Impl& owner, const StateLayout& layout);
+  // A session that goes on from where `other` is. Requires: `other` is intact.
+  Impl(const Impl& other);
 
   const Engine::Impl* engine;
   StateSet state;
@@ -126,6 +128,7 @@ struct Engine::Impl {
   void check_activations() const;
   void build_graphs();
   void check_classifier() const;
+  void check_places(const Graph& graph) const;
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
   int64_t logits_per_step() const;
   void compile();

@@ -25,12 +25,24 @@ Session::Impl::Impl(const Engine::Impl& owner, const StateLayout& layout)
   trust_state();
 }
 
+Session::Impl::Impl(const Impl& other)
+    : engine(other.engine),
+      state(other.state),
+      position(other.position),
+      stream_lengths(other.stream_lengths),
+      random(other.random),
+      values(other.values),
+      shadow(other.shadow ? std::make_unique<StateShadow>(*other.shadow) : nullptr) {
+  tail.reserve(static_cast<size_t>(engine->tail_length()));
+  tail.assign(other.tail.begin(), other.tail.end());
+}
+
 void Session::Impl::trust_state() {
   if (!shadow) return;
   const auto& specs = engine->layout->specs();
   for (size_t i = 0; i < specs.size(); ++i)
     shadow->trust(
-        i, specs[i].growth == Growth::kFixed ? StateShadow::kAll : state.length(i, position));
+        i, specs[i].growth == Growth::kFixed ? StateShadow::kAll : state.begun_rows(i, position));
 }
 
 void Session::Impl::remember(std::span<const int32_t> tokens) {

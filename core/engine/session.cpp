@@ -11,22 +11,20 @@
 namespace perdure {
 namespace {
 
-// Whether logical rows first .. first + count - 1 are live; for rings the sinks and the window
-// count.
-bool is_live(const StateSpec& spec, int64_t length, int64_t first, int64_t count) {
+// Whether logical rows first .. first + count - 1 are live, of those that have begun; for rings the
+// sinks and the window count.
+bool is_live(const StateSpec& spec, int64_t begun, int64_t first, int64_t count) {
   if (first < 0 || count < 0) return false;
-  if (spec.growth == Growth::kFixed) return first <= spec.rows && count <= spec.rows - first;
-  if (first > length || count > length - first) return false;
-  if (spec.growth == Growth::kAppended) return true;
-  const int64_t window_first = std::max(spec.sinks, length - spec.rows);
+  if (first > begun || count > begun - first) return false;
+  if (spec.growth != Growth::kRing) return true;
+  const int64_t window_first = std::max(spec.sinks, begun - spec.rows);
   return first >= window_first || first + count <= spec.sinks || window_first == spec.sinks;
 }
 
-void require_live(const StateSpec& spec, int64_t length, int64_t first, int64_t count) {
-  if (!is_live(spec, length, first, count))
-    throw Error("rows " + std::to_string(first) + " to " + std::to_string(first + count) +
-                " of the state '" + spec.name + "' are not live after " + std::to_string(length) +
-                " tokens");
+void require_live(const StateSpec& spec, int64_t begun, int64_t first, int64_t count) {
+  if (!is_live(spec, begun, first, count))
+    throw Error(std::to_string(count) + " rows of the state '" + spec.name + "' from row " +
+                std::to_string(first) + " on are not live; it has had " + std::to_string(begun));
 }
 
 // Tokens of an input stream that a snapshot holds: the rows of the states that follow it.
@@ -46,6 +44,17 @@ int64_t stream_length_in(const StateLayout& layout, const SnapshotContents& cont
   return std::max<int64_t>(length, 0);
 }
 
+// Rows that tensor `i` must have: those that are live at the position, or any count that there is
+// room for.
+int64_t rows_at(const StateLayout& layout, const SnapshotContents& contents, size_t i) {
+  const StateSpec& spec = layout.specs()[i];
+  if (spec.growth == Growth::kCounted)
+    return std::clamp<int64_t>(contents.tensors[i].rows, 0, spec.rows);
+  const int64_t length =
+      spec.stream.empty() ? contents.position : stream_length_in(layout, contents, spec.stream);
+  return StateLayout::live_rows(spec, StateLayout::begun_rows(spec, length));
+}
+
 // Errors: Error if the tensors are not exactly those of the layout at that position.
 void check_tensors(const StateLayout& layout, const SnapshotContents& contents) {
   const auto& specs = layout.specs();
@@ -54,9 +63,7 @@ void check_tensors(const StateLayout& layout, const SnapshotContents& contents) 
                 " state tensors, not " + std::to_string(specs.size()));
   for (size_t i = 0; i < specs.size(); ++i) {
     const SnapshotTensor& t = contents.tensors[i];
-    const int64_t rows = StateLayout::live_rows(
-        specs[i], specs[i].stream.empty() ? contents.position
-                                          : stream_length_in(layout, contents, specs[i].stream));
+    const int64_t rows = rows_at(layout, contents, i);
     if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns)
       throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) +
                   " x " + std::to_string(t.columns) + " where '" + specs[i].name + "' " +
@@ -94,8 +101,8 @@ SnapshotContents head_of(const Session::Impl& session) {
   head.tail = session.tail;
   for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
     const StateSpec& spec = engine.layout->specs()[i];
-    const int64_t length = session.state.length(i, session.position);
-    head.tensors.push_back({spec.name, StateLayout::live_rows(spec, length), spec.columns, {}});
+    const int64_t rows = session.state.live_rows(i, session.position);
+    head.tensors.push_back({spec.name, rows, spec.columns, {}, spec.type});
   }
   return head;
 }
@@ -146,7 +153,7 @@ std::vector<float> Session::read_state(const std::string& name, int64_t first,
   const StateLayout& layout = *impl_->engine->layout;
   const size_t number = layout.number(name);
   const StateSet& state = impl_->state;
-  require_live(layout.specs()[number], state.length(number, impl_->position), first, count);
+  require_live(layout.specs()[number], state.begun_rows(number, impl_->position), first, count);
   std::vector<float> values;
   for (int64_t i = first; i < first + count; ++i) {
     const auto row = state.row(number, i);
@@ -165,7 +172,7 @@ void Session::write_state(const std::string& name, int64_t first, std::span<cons
                 " values and must be of fixed size, got " + std::to_string(values.size()) +
                 " values");
   const auto count = static_cast<int64_t>(values.size() / columns);
-  require_live(spec, impl_->position, first, count);
+  require_live(spec, spec.rows, first, count);
   for (int64_t i = 0; i < count; ++i) {
     const auto source = values.subspan(static_cast<size_t>(i) * columns, columns);
     std::copy(source.begin(), source.end(), impl_->state.row(number, first + i).begin());
@@ -235,11 +242,13 @@ void Session::restore(std::span<const std::byte> snapshot) {
     state.reserve(stream_lengths.back(), stream);
     state.set_stream_length(stream, stream_lengths.back());
   }
-  for (size_t i = 0; i < head.tensors.size(); ++i)
+  for (size_t i = 0; i < head.tensors.size(); ++i) {
+    state.set_count(i, head.tensors[i].rows);
     for (const auto run : state.live_runs(i, head.position)) {
       reader.read_values(run);
       require_sound(engine.layout->specs()[i], run);
     }
+  }
   impl_->state = std::move(state);
   impl_->stream_lengths = std::move(stream_lengths);
   impl_->position = head.position;

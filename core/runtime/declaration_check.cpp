@@ -71,7 +71,7 @@ std::string problem_of_operation(const Operation& operation) {
 
 std::string problem_of_state(const StateSpec& state) {
   if (state.growth != Growth::kFixed && state.growth != Growth::kAppended &&
-      state.growth != Growth::kRing)
+      state.growth != Growth::kRing && state.growth != Growth::kCounted)
     return "with an unknown way to grow";
   if (state.columns < 1 || state.rows < 1 || state.sinks < 0)
     return "of " + std::to_string(state.rows) + " rows, " + std::to_string(state.columns) +
@@ -81,6 +81,9 @@ std::string problem_of_state(const StateSpec& state) {
       state.rows > kMostValues / state.columns || state.sinks > kMostValues / state.columns)
     return "of " + std::to_string(state.rows) + " rows and " + std::to_string(state.columns) +
            " columns, more than any machine has room for";
+  if (state.tokens_per_row < 0 || state.tokens_per_row > kMostTokens)
+    return "with " + std::to_string(state.tokens_per_row) +
+           " tokens per row; the number must be positive, or 0 for one";
   return "";
 }
 

@@ -10,8 +10,15 @@
 namespace perdure {
 namespace {
 
-// Growing tensors are committed in blocks of this many bytes.
-constexpr int64_t kBlockBytes = int64_t{1} << 20;
+// Growing tensors take memory in blocks: small ones while they are small, as sessions are many.
+constexpr int64_t kSmallBlockBytes = int64_t{1} << 16, kBlockBytes = int64_t{1} << 20;
+constexpr int64_t kAlignment = 64;
+// Growing tensors begin on pages of their own, whatever the machine's size of pages.
+constexpr int64_t kPageBytes = int64_t{1} << 16;
+
+int64_t round_up(int64_t bytes, int64_t unit) {
+  return checked_add(bytes, unit - 1, "the state of a session") / unit * unit;
+}
 
 int64_t row_bytes(const StateSpec& spec) {
   return checked_mul(spec.columns, sizeof(float), spec.name.c_str());
@@ -23,25 +30,65 @@ int64_t physical_rows(const StateSpec& spec, int64_t max_step_rows) {
                      spec.name.c_str());
 }
 
+int64_t physical_bytes(const StateSpec& spec, int64_t max_step_rows) {
+  return checked_mul(physical_rows(spec, max_step_rows), row_bytes(spec), spec.name.c_str());
+}
+
+int64_t tokens_per_row(const StateSpec& spec) { return std::max<int64_t>(spec.tokens_per_row, 1); }
+
+bool grows(const StateSpec& spec) { return spec.growth == Growth::kAppended; }
+
 }  // namespace
 
-StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows)
-    : specs_(std::move(specs)), max_step_rows_(max_step_rows) {
+void StateBudget::take(int64_t bytes) {
+  const int64_t before = used_.fetch_add(bytes);
+  if (bytes <= limit_ - before) return;
+  used_ -= bytes;
+  throw Error("the states of all sessions would take " + std::to_string(before + bytes) +
+              " bytes, more than their budget of " + std::to_string(limit_) +
+              "; end sessions, keep texts shorter, use a strategy of constant memory or raise " +
+              "state.max_bytes");
+}
+
+StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows, int64_t budget_bytes)
+    : specs_(std::move(specs)),
+      max_step_rows_(max_step_rows),
+      budget_(std::make_shared<StateBudget>(budget_bytes > 0 ? budget_bytes
+                                                             : physical_memory_bytes() / 4 * 3)) {
   for (size_t i = 0; i < specs_.size(); ++i) {
-    const StateSpec& s = specs_[i];
-    if (s.columns < 1 || s.rows < 1 || s.sinks < 0)
-      throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) +
-                  " rows of " + std::to_string(s.columns) + " values; both must be positive");
-    if (s.growth != Growth::kFixed && s.initial != StateSpec::Initial::kZero)
-      throw Error("the state '" + s.name +
-                  "' grows and is declared with an initial value; only fixed state has one");
-    if (!s.stream.empty() && s.growth != Growth::kAppended)
-      throw Error("the state '" + s.name + "' is declared to follow the input stream '" + s.stream +
-                  "' and is not appended to; only appended state can");
-    if (!numbers_.emplace(s.name, i).second)
-      throw Error("two strategies declare the state '" + s.name + "'");
+    check(specs_[i]);
+    if (!numbers_.emplace(specs_[i].name, i).second)
+      throw Error("two strategies declare the state '" + specs_[i].name + "'");
+    place(specs_[i]);
   }
   check_memory();
+}
+
+void StateLayout::check(const StateSpec& s) const {
+  if (s.columns < 1 || s.rows < 1 || s.sinks < 0)
+    throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.rows) +
+                " rows of " + std::to_string(s.columns) + " values; both must be positive");
+  if (s.type != PERDURE_F32)
+    throw Error("the state '" + s.name + "' is declared with the element type " +
+                std::to_string(s.type) + "; kernels compute with F32 (0) only so far");
+  if (s.growth != Growth::kFixed && s.initial != StateSpec::Initial::kZero)
+    throw Error("the state '" + s.name +
+                "' grows and is declared with an initial value; only fixed state has one");
+  if (!s.stream.empty() && s.growth != Growth::kAppended)
+    throw Error("the state '" + s.name + "' is declared to follow the input stream '" + s.stream +
+                "' and is not appended to; only appended state can");
+  const bool follows_text =
+      s.stream.empty() && (s.growth == Growth::kAppended || s.growth == Growth::kRing);
+  if (s.tokens_per_row < 0 || (s.tokens_per_row > 1 && !follows_text))
+    throw Error("the state '" + s.name + "' is declared with " + std::to_string(s.tokens_per_row) +
+                " tokens per row; only a ring or an appended state of the text has several");
+}
+
+void StateLayout::place(const StateSpec& spec) {
+  const int64_t bytes = physical_bytes(spec, max_step_rows_);
+  int64_t& end = grows(spec) ? range_bytes_ : slab_bytes_;
+  offsets_.push_back(end);
+  end = round_up(checked_add(end, bytes, spec.name.c_str()), grows(spec) ? kPageBytes : kAlignment);
 }
 
 size_t StateLayout::number(std::string_view name) const {
@@ -53,85 +100,109 @@ size_t StateLayout::number(std::string_view name) const {
 int64_t StateLayout::max_length(std::string_view stream) const {
   int64_t length = INT64_MAX;
   for (const StateSpec& s : specs_)
-    if (s.growth == Growth::kAppended && s.stream == stream) length = std::min(length, s.rows);
+    if (grows(s) && s.stream == stream)
+      length = std::min(length, checked_mul(s.rows, tokens_per_row(s), s.name.c_str()));
   return length;
 }
 
-int64_t StateLayout::live_rows(const StateSpec& spec, int64_t length) {
-  switch (spec.growth) {
-    case Growth::kFixed:
-      return spec.rows;
-    case Growth::kAppended:
-      return length;
-    case Growth::kRing:
-      break;
-  }
-  return std::min(length, spec.sinks) + std::clamp<int64_t>(length - spec.sinks, 0, spec.rows);
+int64_t StateLayout::begun_rows(const StateSpec& spec, int64_t length) {
+  if (spec.growth == Growth::kFixed || spec.growth == Growth::kCounted) return spec.rows;
+  return length / tokens_per_row(spec) + (length % tokens_per_row(spec) != 0 ? 1 : 0);
+}
+
+int64_t StateLayout::live_rows(const StateSpec& spec, int64_t begun) {
+  if (spec.growth != Growth::kRing) return begun;
+  return std::min(begun, spec.sinks) + std::clamp<int64_t>(begun - spec.sinks, 0, spec.rows);
 }
 
 int64_t StateLayout::live_bytes(int64_t position) const {
   int64_t bytes = 0;
   for (const StateSpec& spec : specs_)
-    if (spec.stream.empty()) bytes += live_rows(spec, position) * row_bytes(spec);
+    if (spec.stream.empty()) bytes += live_rows(spec, begun_rows(spec, position)) * row_bytes(spec);
   return bytes;
 }
 
 void StateLayout::check_memory() const {
-  int64_t bytes = 0;
-  for (const StateSpec& spec : specs_)
-    if (spec.growth != Growth::kAppended)
-      bytes = checked_add(
-          bytes,
-          checked_mul(physical_rows(spec, max_step_rows_), row_bytes(spec), spec.name.c_str()),
-          spec.name.c_str());
   // Pages are lent on trust: without this the system would end the process when they are used.
-  if (bytes > physical_memory_bytes())
-    throw Error("cannot allocate " + std::to_string(bytes) +
+  if (slab_bytes_ > physical_memory_bytes())
+    throw Error("cannot allocate " + std::to_string(slab_bytes_) +
                 " bytes for the state of a session: this machine has " +
                 std::to_string(physical_memory_bytes()) +
                 "; use a smaller window or fewer rows of memory");
 }
 
-StateSet::StateSet(const StateLayout& layout) : layout_(&layout) {
-  for (const StateSpec& spec : layout.specs()) {
-    const int64_t rows = physical_rows(spec, layout.max_step_rows());
-    const auto bytes = static_cast<size_t>(checked_mul(rows, row_bytes(spec), spec.name.c_str()));
+StateSet::StateSet(const StateLayout& layout)
+    : layout_(&layout),
+      share_(layout.budget()),
+      counts_(layout.specs().size(), 0),
+      reserved_(layout.specs().size(), 0) {
+  share_.take(layout.slab_bytes_);
+  slab_ = Buffer(static_cast<size_t>(layout.slab_bytes_));
+  range_ = ReservedBuffer(static_cast<size_t>(layout.range_bytes_));
+  for (size_t i = 0; i < layout.specs().size(); ++i) {
+    const StateSpec& spec = layout.specs()[i];
     perdure_state_view view{};
+    std::byte* base = grows(spec) ? range_.data() : slab_.data();
+    view.data = reinterpret_cast<char*>(base + layout.offsets_[i]);
     view.row_bytes = row_bytes(spec);
-    if (spec.growth == Growth::kAppended) {
-      memory_.emplace_back(ReservedBuffer(bytes));
-    } else {
-      memory_.emplace_back(Buffer(bytes));
-      view.n_rows = rows;
-    }
+    view.dtype = spec.type;
+    if (!grows(spec)) view.n_rows = physical_rows(spec, layout.max_step_rows());
+    if (spec.growth == Growth::kCounted) view.count = &counts_[i];
     if (spec.growth == Growth::kRing) {
       view.ring_first = spec.sinks;
-      view.ring_rows = rows - spec.sinks;
+      view.ring_rows = view.n_rows - spec.sinks;
     }
     views_.push_back(view);
-    views_.back().data = reinterpret_cast<char*>(data(views_.size() - 1));
   }
 }
 
-std::byte* StateSet::data(size_t number) {
-  return std::visit([](auto& memory) { return memory.data(); }, memory_[number]);
+StateSet::StateSet(const StateSet& other) : StateSet(*other.layout_) {
+  if (slab_.size() > 0) std::memcpy(slab_.data(), other.slab_.data(), slab_.size());
+  for (size_t i = 0; i < views_.size(); ++i) {
+    const int64_t bytes = committed_bytes(i, other.reserved_[i]);
+    if (bytes == 0) continue;
+    share_.take(bytes);
+    range_.commit(static_cast<size_t>(layout_->offsets_[i]), static_cast<size_t>(bytes));
+    std::memcpy(views_[i].data, other.views_[i].data,
+                static_cast<size_t>(other.reserved_[i] * views_[i].row_bytes));
+    views_[i].n_rows = other.views_[i].n_rows;
+    views_[i].live_rows = other.views_[i].live_rows;
+  }
+  std::ranges::copy(other.counts_, counts_.begin());
+  reserved_ = other.reserved_;
+}
+
+// Bytes that so many rows of a growing tensor take: whole blocks, but not beyond the last row.
+int64_t StateSet::committed_bytes(size_t number, int64_t rows) const {
+  const StateSpec& spec = layout_->specs()[number];
+  const int64_t bytes = rows * views_[number].row_bytes;
+  return std::min(round_up(bytes, bytes < kBlockBytes ? kSmallBlockBytes : kBlockBytes),
+                  round_up(spec.rows * views_[number].row_bytes, kSmallBlockBytes));
 }
 
 void StateSet::reserve(int64_t end, std::string_view stream) {
-  for (size_t i = 0; i < memory_.size(); ++i) {
+  int64_t growth = 0;
+  for (size_t i = 0; i < views_.size(); ++i) {
     const StateSpec& spec = layout_->specs()[i];
-    if (spec.growth != Growth::kAppended || spec.stream != stream || end <= views_[i].n_rows)
-      continue;
-    if (end > spec.rows)
-      throw Error("a session can have at most " + std::to_string(spec.rows) + " tokens here, not " +
-                  std::to_string(end) +
+    if (!grows(spec) || spec.stream != stream) continue;
+    const int64_t rows = StateLayout::begun_rows(spec, end);
+    if (rows > spec.rows)
+      throw Error("a session can have at most " + std::to_string(layout_->max_length(stream)) +
+                  " tokens here, not " + std::to_string(end) +
                   "; raise attention.max_length or use a strategy of constant memory");
-    auto& buffer = std::get<ReservedBuffer>(memory_[i]);
-    const int64_t wanted =
-        (end * views_[i].row_bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-    const int64_t bytes = std::min<int64_t>(wanted, static_cast<int64_t>(buffer.capacity()));
-    buffer.commit(static_cast<size_t>(bytes));
-    views_[i].n_rows = bytes / views_[i].row_bytes;
+    if (rows > reserved_[i]) growth += committed_bytes(i, rows) - committed_bytes(i, reserved_[i]);
+  }
+  if (growth > 0) share_.take(growth);
+  for (size_t i = 0; i < views_.size(); ++i) {
+    const StateSpec& spec = layout_->specs()[i];
+    if (!grows(spec) || spec.stream != stream) continue;
+    const int64_t rows = StateLayout::begun_rows(spec, end);
+    if (rows <= reserved_[i]) continue;
+    const int64_t bytes = committed_bytes(i, rows);
+    if (bytes > committed_bytes(i, reserved_[i]))
+      range_.commit(static_cast<size_t>(layout_->offsets_[i]), static_cast<size_t>(bytes));
+    views_[i].n_rows = std::min(bytes / views_[i].row_bytes, spec.rows);
+    reserved_[i] = rows;
   }
 }
 
@@ -140,16 +211,20 @@ void StateSet::set_stream_length(std::string_view stream, int64_t length) {
     if (layout_->specs()[i].stream == stream) views_[i].live_rows = length;
 }
 
-int64_t StateSet::length(size_t number, int64_t position) const {
-  return layout_->specs()[number].stream.empty() ? position : views_[number].live_rows;
+int64_t StateSet::begun_rows(size_t number, int64_t position) const {
+  const StateSpec& spec = layout_->specs()[number];
+  if (spec.growth == Growth::kCounted) return counts_[number];
+  if (!spec.stream.empty()) return views_[number].live_rows;
+  return StateLayout::begun_rows(spec, position);
+}
+
+int64_t StateSet::live_rows(size_t number, int64_t position) const {
+  return StateLayout::live_rows(layout_->specs()[number], begun_rows(number, position));
 }
 
 int64_t StateSet::live_bytes(int64_t position) const {
   int64_t bytes = 0;
-  for (size_t i = 0; i < views_.size(); ++i) {
-    const StateSpec& spec = layout_->specs()[i];
-    bytes += StateLayout::live_rows(spec, length(i, position)) * row_bytes(spec);
-  }
+  for (size_t i = 0; i < views_.size(); ++i) bytes += live_rows(i, position) * views_[i].row_bytes;
   return bytes;
 }
 
@@ -166,7 +241,7 @@ std::span<const float> StateSet::row(size_t number, int64_t index) const {
 std::vector<std::span<float>> StateSet::live_runs(size_t number, int64_t position) {
   const StateSpec& spec = layout_->specs()[number];
   const perdure_state_view& view = views_[number];
-  const int64_t length = this->length(number, position);
+  const int64_t begun = begun_rows(number, position);
   std::vector<std::span<float>> runs;
   const auto add = [&](int64_t first, int64_t rows) {
     if (rows > 0)
@@ -174,14 +249,14 @@ std::vector<std::span<float>> StateSet::live_runs(size_t number, int64_t positio
                         static_cast<size_t>(rows * spec.columns));
   };
   if (spec.growth != Growth::kRing) {
-    add(0, StateLayout::live_rows(spec, length));
+    add(0, begun);
     return runs;
   }
-  const int64_t window_first = std::max(spec.sinks, length - spec.rows);
-  const int64_t window = std::max<int64_t>(0, length - window_first);
+  const int64_t window_first = std::max(spec.sinks, begun - spec.rows);
+  const int64_t window = std::max<int64_t>(0, begun - window_first);
   const int64_t place = (window_first - view.ring_first) % view.ring_rows;
   const int64_t before_wrap = std::min(window, view.ring_rows - place);
-  add(0, std::min(length, spec.sinks));
+  add(0, std::min(begun, spec.sinks));
   add(view.ring_first + place, before_wrap);
   add(view.ring_first, window - before_wrap);
   return runs;
@@ -193,9 +268,9 @@ std::vector<std::span<const float>> StateSet::live_runs(size_t number, int64_t p
 }
 
 void StateSet::copy_fixed(const StateSet& other) {
-  for (size_t i = 0; i < memory_.size(); ++i)
+  for (size_t i = 0; i < views_.size(); ++i)
     if (layout_->specs()[i].growth == Growth::kFixed)
-      std::memcpy(data(i), other.views_[i].data,
+      std::memcpy(views_[i].data, other.views_[i].data,
                   static_cast<size_t>(views_[i].n_rows * views_[i].row_bytes));
 }
 

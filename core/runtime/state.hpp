@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The state tensors of a session: what strategies declared, laid out, grown and copied by their
-// live rows. Kernels see pointers and lengths only (perdure_state_view).
+// live rows. What does not grow lies in one allocation, what grows in one mapping, so that sessions
+// are many. Kernels see pointers and lengths only (perdure_state_view).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "core/api/kernel.h"
@@ -18,13 +20,60 @@
 
 namespace perdure {
 
-// The declared tensors of a model and their numbers. Immutable after construction.
+// Bytes that the states of all sessions of an engine may take together. Any thread.
+class StateBudget {
+ public:
+  explicit StateBudget(int64_t limit_bytes) : limit_(limit_bytes) {}
+
+  // Errors: Error, one sentence, if that is over the limit; nothing is taken then.
+  void take(int64_t bytes);
+  void give_back(int64_t bytes) noexcept { used_ -= bytes; }
+  int64_t used() const { return used_; }
+  int64_t limit() const { return limit_; }
+
+ private:
+  int64_t limit_;
+  std::atomic<int64_t> used_ = 0;
+};
+
+// What one session took of a budget; given back when it ends. Movable.
+class BudgetShare {
+ public:
+  explicit BudgetShare(std::shared_ptr<StateBudget> budget) : budget_(std::move(budget)) {}
+  ~BudgetShare() {
+    if (budget_) budget_->give_back(bytes_);
+  }
+  BudgetShare(BudgetShare&& other) noexcept { swap(other); }
+  BudgetShare& operator=(BudgetShare&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  // Errors: as StateBudget::take.
+  void take(int64_t bytes) {
+    budget_->take(bytes);
+    bytes_ += bytes;
+  }
+
+ private:
+  void swap(BudgetShare& other) noexcept {
+    std::swap(budget_, other.budget_);
+    std::swap(bytes_, other.bytes_);
+  }
+
+  std::shared_ptr<StateBudget> budget_;
+  int64_t bytes_ = 0;
+};
+
+// The declared tensors of a model, their numbers and their places. Immutable after construction.
 class StateLayout {
  public:
   // `max_step_rows`: the most rows of one session in a step; rings keep that many rows beyond their
-  // window. Errors: Error if two states have the same name, a size is not positive, a
-  // growing state has an initial value, or what does not grow is more than this machine's memory.
-  StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows);
+  // window. `budget_bytes`: what all sessions of this layout may take together; 0 = three quarters
+  // of this machine's memory. Errors: Error if two states have the same name, a size is not
+  // positive, a type is none that kernels compute with, what grows or is counted has an initial
+  // value, or what does not grow is more than this machine's memory.
+  StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows, int64_t budget_bytes = 0);
 
   const std::vector<StateSpec>& specs() const { return specs_; }
   // Errors: Error for an unknown name.
@@ -33,40 +82,57 @@ class StateLayout {
   // The most tokens of a stream ("" = the text) that a session can have; INT64_MAX if nothing
   // grows with it.
   int64_t max_length(std::string_view stream = {}) const;
-  // Rows of `spec` that are live after `length` tokens of its stream.
-  static int64_t live_rows(const StateSpec& spec, int64_t length);
+  // Rows of `spec` that have begun after `length` tokens of its stream, whether or not they are
+  // still there; of counted state the most there can be.
+  static int64_t begun_rows(const StateSpec& spec, int64_t length);
+  // Those of them that are live.
+  static int64_t live_rows(const StateSpec& spec, int64_t begun);
   // Bytes that are live after `position` tokens of the text and none of other streams.
   int64_t live_bytes(int64_t position) const;
+  const std::shared_ptr<StateBudget>& budget() const { return budget_; }
 
  private:
+  friend class StateSet;
+  void check(const StateSpec& spec) const;
+  void place(const StateSpec& spec);
   void check_memory() const;
 
   std::vector<StateSpec> specs_;
   std::map<std::string, size_t, std::less<>> numbers_;
   int64_t max_step_rows_;
+  std::vector<int64_t> offsets_;  // of each tensor, in the slab or in the growing range
+  int64_t slab_bytes_ = 0, range_bytes_ = 0;
+  std::shared_ptr<StateBudget> budget_;
 };
 
-// One session's tensors. Movable. One thread at a time.
+// One session's tensors. Movable; a copy holds the same rows. One thread at a time.
 class StateSet {
  public:
-  // All zero. Borrows the layout. Errors: Error if memory or address space cannot be had.
+  // All zero. Borrows the layout. Errors: Error if memory or address space cannot be had, or the
+  // budget does not allow it.
   explicit StateSet(const StateLayout& layout);
+  StateSet(const StateSet& other);
   StateSet(StateSet&&) = default;
   StateSet& operator=(StateSet&&) = default;
 
   // Makes room for `end` tokens of a stream ("" = the text); no allocation unless a tensor outgrows
-  // a block. Errors: Error if memory is short or `end` is over the longest; nothing changes then.
+  // a block. Errors: Error if memory or budget is short or `end` is over the longest; nothing
+  // changes then.
   void reserve(int64_t end, std::string_view stream = {});
   // Tokens so far of an input stream, in the states that grow with it. Requires: reserved.
   void set_stream_length(std::string_view stream, int64_t length);
-  // Tokens so far of the stream of a state; `position` is that of the text.
-  int64_t length(size_t number, int64_t position) const;
+  // The live rows of a counted state. Requires: 0 <= rows <= its capacity.
+  void set_count(size_t number, int64_t rows) { counts_[number] = rows; }
+  // Rows of a state that have begun; `position` is that of the text.
+  int64_t begun_rows(size_t number, int64_t position) const;
+  // Those of them that are live.
+  int64_t live_rows(size_t number, int64_t position) const;
   const perdure_state_view* views() const { return views_.data(); }
 
   // Live bytes after `position` tokens of the text.
   int64_t live_bytes(int64_t position) const;
   // The values of the live rows after `position` tokens of the text, in logical order, as few runs
-  // that follow each other. Requires: room and stream length are set.
+  // that follow each other. Requires: room, stream length and count are set.
   std::vector<std::span<float>> live_runs(size_t number, int64_t position);
   std::vector<std::span<const float>> live_runs(size_t number, int64_t position) const;
   // One logical row, [columns]. Requires: it is live.
@@ -76,10 +142,15 @@ class StateSet {
   void copy_fixed(const StateSet& other);
 
  private:
-  std::byte* data(size_t number);
+  int64_t committed_bytes(size_t number, int64_t rows) const;
+
   const StateLayout* layout_;
-  std::vector<std::variant<Buffer, ReservedBuffer>> memory_;
+  BudgetShare share_;
+  Buffer slab_;           // what does not grow
+  ReservedBuffer range_;  // what grows
   std::vector<perdure_state_view> views_;
+  std::vector<int64_t> counts_;    // live rows of counted states; where kernels set them
+  std::vector<int64_t> reserved_;  // rows of growing states that were asked for
 };
 
 }  // namespace perdure

@@ -72,30 +72,31 @@ TEST_CASE("a buffer that no machine can hold is an error with its size, not a cr
 }
 
 TEST_CASE("a reserved buffer grows in place and fresh memory reads as zero") {
-  ReservedBuffer buffer(size_t{1} << 40);
-  const std::byte* address = buffer.data();
-  CHECK(buffer.committed() == 0);
-  buffer.commit(10);
-  CHECK(buffer.committed() >= 10);
-  buffer.data()[9] = std::byte{7};
-  const size_t first = buffer.committed();
-  buffer.commit(first + 1);
-  CHECK(buffer.committed() > first);
-  CHECK(buffer.data() == address);
-  CHECK(buffer.data()[9] == std::byte{7});
-  CHECK(all_zero(buffer.data() + first, buffer.committed() - first));
-  buffer.commit(1);
-  CHECK(buffer.committed() > first);
+  for (const bool promised : {true, false}) {
+    ReservedBuffer buffer(size_t{1} << 40, promised);
+    const std::byte* address = buffer.data();
+    buffer.commit(0, 10);
+    CHECK(all_zero(buffer.data(), 10));
+    buffer.data()[9] = std::byte{7};
+    const size_t far = size_t{1} << 39, size = size_t{16} << 20;
+    buffer.commit(far, size);
+    CHECK(all_zero(buffer.data() + far, size));
+    buffer.commit(0, 1 << 20);
+    CHECK(buffer.data() == address);
+    CHECK(buffer.data()[9] == std::byte{7});
+    CHECK(all_zero(buffer.data() + 10, (1 << 20) - 10));
+  }
 }
 
 TEST_CASE("a reserved buffer over its capacity is an error that changes nothing") {
   ReservedBuffer buffer(4096);
-  buffer.commit(100);
-  const size_t committed = buffer.committed();
-  CHECK_THROWS_AS(buffer.commit(buffer.capacity() + 1), Error);
-  CHECK(buffer.committed() == committed);
+  buffer.commit(0, 100);
+  CHECK_THROWS_AS(buffer.commit(0, buffer.capacity() + 1), Error);
+  CHECK_THROWS_AS(buffer.commit(buffer.capacity(), 1), Error);
+  CHECK_THROWS_AS(buffer.commit(4096, std::numeric_limits<size_t>::max()), Error);
+  const std::byte* address = buffer.data();
   ReservedBuffer moved(std::move(buffer));
-  CHECK(moved.committed() == committed);
+  CHECK(moved.data() == address);
   CHECK(buffer.data() == nullptr);
   CHECK_THROWS_AS(ReservedBuffer{std::numeric_limits<size_t>::max() / 2}, Error);
 }

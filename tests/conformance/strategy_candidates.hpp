@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/conformance/kept_proof.hpp"
 #include "tests/conformance/parallel_proof.hpp"
 #include "tests/conformance/recurrent_proof.hpp"
 #include "tests/conformance/window_proof.hpp"
@@ -23,6 +24,7 @@ struct Candidate {
   size_t edge;
   bool constant_memory;
   int64_t segment_length;
+  bool forgetful = false;  // most tokens leave no trace
 };
 
 inline const std::vector<Candidate>& candidates() {
@@ -127,6 +129,9 @@ inline const std::vector<Candidate>& candidates() {
       {"chunk_lstm", "pt_lstm.safetensors", "{strategy: chunk_lstm}", 8, true, 8},
       {"an encoder beside", "llama.v0.bin", "{strategy: parallel_proof}", 8, false, 0},
       {"whole windows", "llama.v0.bin", "{strategy: window_proof, window: 9}", 9, true, 0},
+      {"a key per block", "llama.v0.bin", "{strategy: block_proof}", 2 * kProofBlock, true, 0,
+       true},
+      {"counted keys", "llama.v0.bin", "{strategy: counted_proof}", 8, true, 0, true},
       {"the proof", "llama.v0.bin", "{strategy: recurrent_proof}", kProofSegment, true,
        kProofSegment},
   };
@@ -136,7 +141,8 @@ inline const std::vector<Candidate>& candidates() {
 inline std::vector<StaticPlugin> plugins_with_proofs() {
   std::vector<StaticPlugin> plugins(linked_plugins().begin(), linked_plugins().end());
   for (const StaticPlugin& proof :
-       {recurrent_proof_plugin(), parallel_proof_plugin(), window_proof_plugin()})
+       {recurrent_proof_plugin(), parallel_proof_plugin(), window_proof_plugin(),
+        block_proof_plugin(), counted_proof_plugin()})
     plugins.push_back(proof);
   return plugins;
 }

@@ -43,6 +43,10 @@ typedef struct perdure_row {
   int64_t stream_index;  // 0-based number of a token among all that its session was given on the
                          // same stream: on the text its position, on an input stream earlier
                          // chunks counted
+  // Its segment. A strategy without segments has one, the whole text; 0 on input streams.
+  int64_t segment_index;   // its place: its position less that of the segment's first token
+  int64_t segment_number;  // segments of its session before this one
+  int64_t segment_tokens;  // tokens of the segment up to this row, itself included
 } perdure_row;
 
 // A session's state tensor: rows of `row_bytes`, addressed by logical index. Logical row j lies at

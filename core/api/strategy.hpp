@@ -23,9 +23,15 @@ namespace perdure {
 // Facts a strategy states about itself.
 struct Traits {
   bool constant_memory = false;  // state bytes do not grow with the position
-  bool can_rewind = false;       // may be cut back to an earlier position (else only snapshots)
+  // What a session will give depends on the tokens before its position and on nothing else in its
+  // state, so that it may be cut back to an earlier position as far as its rows are still there.
+  bool can_rewind = false;
   bool needs_trained_weights = false;
-  int64_t segment_length = 0;  // 0 = none; otherwise `begin` and `end` happen every so many tokens
+  // 0 = none; otherwise the most tokens of a segment, `begin` and `end` happen around each.
+  int64_t segment_length = 0;
+  // Segments may have fewer tokens: the strategy takes a row's place from `segment_index` and what
+  // its `end` graph has to do from `segment_tokens`. Otherwise all segments are full.
+  bool short_segments = false;
   // Largest number of token rows of one session in a step; 0 = no limit. 1: each row changes what
   // the next one reads.
   int64_t max_rows_per_step = 0;
@@ -71,7 +77,8 @@ struct StateSpec {
 
 // Another stream of tokens that a session may be given beside its text, for example passages that
 // it may consult. It comes in chunks; every chunk is read by the graph `input:NAME` as rows of its
-// own, with positions from 0, in one step. What the text sees of it is state with that `stream`.
+// own, with positions from 0, in one step. What the text sees of it is state with that `stream`. A
+// chunk may be taken out again, and rows behind it move up: they may depend on their chunk only.
 struct InputStream {
   std::string name;
   int64_t vocab_size = 0;  // tokens are below it
@@ -91,9 +98,10 @@ struct ExtraRows {
 };
 
 // What starts a graph besides `step`. `kInit`: once per model, may only depend on weights; its
-// state is copied to every new session. `kBegin` / `kEnd`: of each segment; rows are those of
-// phase_rows().
-enum class Phase { kInit, kBegin, kEnd };
+// state is copied to every new session. `kBegin` / `kEnd`: of each segment. `kPromptEnd`: when the
+// application says that a prompt is complete (Engine::end_prompt), for example to keep only those
+// rows of it that mattered. Rows are those of phase_rows().
+enum class Phase { kInit, kBegin, kEnd, kPromptEnd };
 
 // One configured strategy, serving the layers it was created for. Called while graphs are built,
 // never per token.
@@ -120,7 +128,7 @@ class AttentionStrategy {
 
   // Rows of a phase's graph; 0 = the strategy has no such graph. Row r of kEnd has position s + r,
   // s being the first token of the segment that ended; of kBegin s + r of the one that begins; of
-  // kInit r.
+  // kInit r; of kPromptEnd s + r, s being the token that comes next. Their segment_index is r.
   virtual int64_t phase_rows(Phase) const { return 0; }
   // Nodes of that graph, for all layers of this strategy.
   virtual void contribute(Phase, GraphBuilder&) {}

@@ -127,6 +127,7 @@ void Engine::Impl::gather_declarations() {
   init_rows = common_phase_rows(strategies, Phase::kInit, "init");
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
   end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
+  prompt_end_rows = common_phase_rows(strategies, Phase::kPromptEnd, "prompt_end");
   max_rows = std::max(settings.step.max_rows, traits.window_length) + begin_extra + end_extra;
   layout.emplace(std::move(specs), max_rows, settings.state.max_bytes);
   for (size_t i = 0; i < layout->specs().size(); ++i) {
@@ -195,6 +196,7 @@ void Engine::Impl::build_graphs() {
   phase_graph(Phase::kInit, "init", init_rows, init);
   phase_graph(Phase::kBegin, "begin", begin_rows, begin);
   phase_graph(Phase::kEnd, "end", end_rows, end);
+  phase_graph(Phase::kPromptEnd, "prompt_end", prompt_end_rows, prompt_end);
   for (InputGraph& input : inputs)
     input.compiled.graph = build_graph("input:" + input.stream.name, [&](GraphBuilder& g) {
       for (const auto& s : strategies)
@@ -277,6 +279,7 @@ void Engine::Impl::compile() {
   compile_phase(init, init_rows);
   compile_phase(begin, begin_rows);
   compile_phase(end, end_rows);
+  compile_phase(prompt_end, prompt_end_rows);
   for (InputGraph& input : inputs)
     compile_plans(input.compiled, std::array{std::max(max_rows, input.stream.max_chunk)}, 0);
 
@@ -286,7 +289,7 @@ void Engine::Impl::compile() {
   size_t arena_bytes = 0, scratch_bytes = 0, max_nodes = 0;
   auto each_plan = [&](auto&& visit) {
     for (Plan& plan : step.plans) visit(plan);
-    for (auto* graph : {&init, &begin, &end})
+    for (auto* graph : {&init, &begin, &end, &prompt_end})
       if (*graph)
         for (Plan& plan : (*graph)->plans) visit(plan);
     for (InputGraph& input : inputs)
@@ -301,7 +304,8 @@ void Engine::Impl::compile() {
   each_plan([&](Plan& plan) { plan.bind(arena.data()); });
   executor.emplace(*threads, max_nodes, scratch_bytes);
 
-  auto most_rows = static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows}));
+  auto most_rows =
+      static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows, prompt_end_rows}));
   for (const InputGraph& input : inputs)
     most_rows = std::max(most_rows, static_cast<size_t>(input.stream.max_chunk));
   rows.reserve(most_rows);
@@ -347,7 +351,7 @@ void Engine::Impl::run_init() {
   Session::Impl session(*this, *layout);
   session.state.copy_fixed(*initial_state);
   Session::Impl* const one[] = {&session};
-  run_phase(*init, init_rows, one, 0);
+  run_phase(init, Phase::kInit, one);
   initial_state->copy_fixed(session.state);
 }
 

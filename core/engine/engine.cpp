@@ -13,7 +13,7 @@ namespace {
 
 const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& name) {
   if (name == "step") return impl.step;
-  for (const auto* graph : {&impl.init, &impl.begin, &impl.end})
+  for (const auto* graph : {&impl.init, &impl.begin, &impl.end, &impl.prompt_end})
     if (*graph && (*graph)->graph.name == name) return **graph;
   for (const InputGraph& input : impl.inputs)
     if (input.compiled.graph.name == name) return input.compiled;
@@ -63,7 +63,7 @@ Session Engine::fork(const Session& session) const {
 
 std::vector<std::string> Engine::graph_names() const {
   std::vector<std::string> names{"step"};
-  for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end})
+  for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end, &impl_->prompt_end})
     if (*graph) names.push_back((*graph)->graph.name);
   for (const InputGraph& input : impl_->inputs) names.push_back(input.compiled.graph.name);
   return names;

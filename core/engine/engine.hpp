@@ -44,6 +44,12 @@ class Session {
   std::span<const int32_t> tail() const;  // the last tokens read, at most kTailLength
   // Tokens read of an input stream. Errors: Error for an unknown stream.
   int64_t stream_length(const std::string& stream) const;
+  // Tokens of each chunk of an input stream that it has now. Errors: as stream_length.
+  std::span<const int64_t> stream_chunks(const std::string& stream) const;
+  // The running segment: how many came before it, and how many tokens of it are read. Without
+  // segments it is the whole text.
+  int64_t segment_number() const;
+  int64_t segment_tokens() const;
   RandomState& random();
   int64_t state_bytes() const;  // live bytes of all state tensors
   static constexpr int64_t kTailLength = 64;
@@ -101,6 +107,17 @@ struct Feed {
   Logits logits = Logits::kNone;
 };
 
+// Chunks of an input stream that one session is to read in a call.
+struct InputFeed {
+  Session* session = nullptr;
+  std::span<const std::span<const int32_t>> chunks;
+};
+
+// How a text of known length is cut into segments: full ones from the left and a short last one;
+// full ones up to its end and a short first one; or equal ones, as few as hold it (the last may be
+// shorter).
+enum class Alignment { kLeft, kRight, kCenter };
+
 class Engine {
  public:
   // Loads plugins and model and compiles everything. `static_plugins`: what the program was linked
@@ -141,20 +158,54 @@ class Engine {
   // One session, logits [vocab_size] of the last token. Allocates nothing.
   void feed(Session& session, std::span<const int32_t> tokens, std::span<float> last_logits);
 
-  // Reads chunks of an input stream that the strategy asked for (InputStream), after those that the
-  // session already has; several pass through one step, each sees itself only. What the text reads
-  // next sees them. Errors: Error for an unknown stream, an empty or too long chunk, a token
-  // outside the stream's vocabulary or more than the session can hold, before any row is computed;
-  // Error if memory runs short, after whole chunks: stream_length() says how much was read.
+  // Ends the running segments early, after a turn or a document: what the strategy does at the end
+  // of a segment happens now, and the next token begins another. Segments without a token stay as
+  // they are. Errors: Error, before anything is computed, where the strategy has full segments only
+  // (Traits::short_segments).
+  void end_segments(std::span<Session* const> sessions);
+  void end_segment(Session& session);
+  // The session's next `n_tokens` are a text of their own, cut into segments as `alignment` says; a
+  // segment ends with its last token. Errors: Error where the strategy has full segments only, the
+  // running segment has tokens already (end it first), or n_tokens is not positive or too large.
+  void align_segments(Session& session, Alignment alignment, int64_t n_tokens);
+
+  // The prompt that was fed is complete: runs the `prompt_end` graphs of the strategies, if they
+  // have any. How often, and where, is the application's choice.
+  void end_prompt(std::span<Session* const> sessions);
+  void end_prompt(Session& session);
+
+  // Cuts a session back to its first `position` tokens: what it gives from there on is, bit for
+  // bit, what it would give had it never read the others. Input streams and random numbers stay;
+  // the tail keeps those of its tokens that remain. Errors: Error, and nothing changes, if the
+  // session is not that long or the strategy cannot (Traits::can_rewind, rows that are gone, a
+  // segment that has ended); position 0 is always possible.
+  void rewind(Session& session, int64_t position);
+
+  // Reads chunks of an input stream that the strategy asked for (InputStream), of every session
+  // after those that it already has. Chunks of all sessions pass through steps together, in turn;
+  // each sees itself only. What the text reads next sees them. `keep_going`, if given, is asked
+  // before every step with the chunks read so far, per feed; false ends the call. Returns chunks
+  // read per feed. Errors: Error for an unknown stream, a session named twice, an empty or too long
+  // chunk, a token outside the stream's vocabulary or more than the session can hold, before any
+  // row is computed; Error if memory runs short, after whole chunks: stream_chunks() says which
+  // were read.
+  std::vector<size_t> feed_input(
+      const std::string& stream, std::span<const InputFeed> feeds,
+      const std::function<bool(std::span<const size_t> chunks_read)>& keep_going = {});
   void feed_input(Session& session, const std::string& stream,
                   std::span<const std::span<const int32_t>> chunks);
+  // Takes chunk number `chunk`, or all chunks, out of a session's input stream, as if they had
+  // never been read; what the text has read by then stays as it was. Errors: Error for an unknown
+  // stream or chunk.
+  void forget_input(Session& session, const std::string& stream, size_t chunk);
+  void clear_input(Session& session, const std::string& stream);
 
   // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
   // Made on first use, which may read all weights (Model::weights_hash).
   const std::string& identity() const;
 
   // Text of the compiled plan, node by node: operation, kernel, types, shapes, buffer. `graph`:
-  // step, init, begin, end, input:NAME.
+  // step, init, begin, end, prompt_end, input:NAME.
   std::string describe_plan(const std::string& graph) const;
   // The graph as text or as Graphviz DOT.
   std::string describe_graph(const std::string& graph, bool dot) const;

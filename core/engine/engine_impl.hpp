@@ -69,6 +69,25 @@ struct InputGraph {
   CompiledGraph compiled;
 };
 
+// The running segment of a session's text; of a strategy without segments the whole text.
+struct Segment {
+  int64_t number = 0;  // segments before it
+  int64_t start = 0;   // position of its first token
+  int64_t end = 0;     // position at which it is full
+  // An aligned text: up to `aligned_end` segments have `piece` tokens, the last what is left.
+  int64_t piece = 0;
+  int64_t aligned_end = 0;
+
+  bool operator==(const Segment&) const = default;
+  // As all segments of `length` tokens before `position` are full.
+  static Segment of_full_ones(int64_t position, int64_t length);
+  // Goes on to the next, which starts at `position`.
+  void close(int64_t position, int64_t length);
+  // The part of it that a snapshot keeps, and back. Errors: Error for what no session can have.
+  std::vector<int64_t> values() const;
+  static Segment from_values(std::span<const int64_t> values, int64_t position, int64_t length);
+};
+
 struct Session::Impl {
   Impl(const Engine::Impl& owner, const StateLayout& layout);
   // A session that goes on from where `other` is. Requires: `other` is intact.
@@ -77,8 +96,11 @@ struct Session::Impl {
   const Engine::Impl* engine;
   StateSet state;
   int64_t position = 0;
-  std::vector<int32_t> tail;            // at most the engine's tail_length()
-  std::vector<int64_t> stream_lengths;  // of the engine's inputs, same order
+  Segment segment;
+  std::vector<int32_t> tail;  // at most the engine's tail_length()
+  // Of the engine's inputs, same order: tokens, and tokens of each chunk.
+  std::vector<int64_t> stream_lengths;
+  std::vector<std::vector<int64_t>> stream_chunks;
   RandomState random;
   SessionValues values;                 // the application's
   std::unique_ptr<StateShadow> shadow;  // under kernels.check only
@@ -90,6 +112,14 @@ struct Session::Impl {
   void require_intact() const;
   // For the checked mode: what state there is counts as written. After it was replaced as a whole.
   void trust_state();
+};
+
+// How far a call of feed_input is.
+struct InputProgress {
+  std::vector<size_t> read;   // chunks read, per feed
+  std::vector<size_t> next;   // the same when the step under construction is computed
+  std::vector<int64_t> ends;  // and then the tokens of its stream
+  size_t first = 0;           // the feed whose turn comes first in the next step
 };
 
 // One session's part of a step under construction.
@@ -148,10 +178,12 @@ struct Engine::Impl {
   void fill_step(std::span<const Feed> feeds, std::span<const size_t> cursors);
   void add_part(const StepPart& part, const Feed& feed, size_t cursor);
   void add_window(const StepPart& part, const Feed& feed, size_t cursor);
-  void add_extra_rows(ExtraRows::When when, int64_t position);
+  perdure_row row_at(const Session::Impl& session, int64_t position) const;
+  void add_extra_rows(ExtraRows::When when, const Session::Impl& session, int64_t position);
   void add_row(const perdure_row& row, bool wants_logits);
-  void run_phase(CompiledGraph& graph, int64_t rows_per_session,
-                 std::span<Session::Impl* const> sessions, int64_t offset);
+  void run_phase(std::optional<CompiledGraph>& graph, Phase phase,
+                 std::span<Session::Impl* const> sessions);
+  int64_t rows_of_phase(Phase phase) const;
   // Runs the step under construction. Errors: Error; the step's sessions have failed then.
   void run_step(CompiledGraph& graph);
   void run_checked(CompiledGraph& graph, const perdure_step& step);
@@ -168,6 +200,12 @@ struct Engine::Impl {
   int64_t wanted(const Feed& feed, size_t cursor) const;
   int64_t rows_of(const Session::Impl& session, int64_t n) const;
   int64_t window_rows(const Session::Impl& session, int64_t n) const;
+  // What happens between tokens (boundaries.cpp).
+  void close_segments(std::span<Session::Impl* const> sessions);
+  void run_end_rows(std::span<Session::Impl* const> sessions);
+  void check_session(const Session& session) const;
+  void check_rewind(const Session::Impl& session, int64_t position) const;
+  void reset(Session::Impl& session) const;
   // Input streams (feed_input.cpp).
   void add_input(const InputStream& stream);
   void check_inputs() const;
@@ -175,6 +213,11 @@ struct Engine::Impl {
   void check_chunks(const InputStream& stream, std::span<const std::span<const int32_t>> chunks,
                     int64_t length) const;
   void add_chunk(Session::Impl& session, std::span<const int32_t> chunk, int64_t stream_index);
+  bool add_next_chunk(size_t number, const InputFeed& feed, size_t& next, int64_t& end);
+  bool fill_input(size_t number, std::span<const InputFeed> feeds, InputProgress& progress);
+  void finish_input(size_t number, std::span<const InputFeed> feeds, InputProgress& progress);
+  void set_stream_length(Session::Impl& session, size_t number, int64_t length);
+  void check_input(size_t number, std::span<const InputFeed> feeds);
   // Computed on first use: it needs the hash of all weights, and whoever neither saves nor restores
   // needs neither.
   const std::string& identity() const;
@@ -198,7 +241,7 @@ struct Engine::Impl {
   std::vector<std::string> sources;
   int64_t max_rows = 0;     // rows of the largest step, extra rows included
   int64_t max_outputs = 0;  // rows of a step that may ask for logits
-  int64_t begin_rows = 0, end_rows = 0, init_rows = 0;
+  int64_t begin_rows = 0, end_rows = 0, init_rows = 0, prompt_end_rows = 0;
   int64_t begin_extra = 0, end_extra = 0;  // extra rows of a segment
   std::optional<StateLayout> layout;
   StateTypes state_types;
@@ -207,7 +250,7 @@ struct Engine::Impl {
   std::optional<KernelChooser> chooser;
   PackedWeights packed;
   CompiledGraph step;
-  std::optional<CompiledGraph> init, begin, end;
+  std::optional<CompiledGraph> init, begin, end, prompt_end;
   std::vector<InputGraph> inputs;
   std::unique_ptr<Threads> threads;
   Buffer arena;

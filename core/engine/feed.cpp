@@ -18,7 +18,11 @@ bool wants_logits(const Feed& feed, size_t token) {
 }  // namespace
 
 Session::Impl::Impl(const Engine::Impl& owner, const StateLayout& layout)
-    : engine(&owner), state(layout), stream_lengths(owner.inputs.size(), 0) {
+    : engine(&owner),
+      state(layout),
+      segment(Segment::of_full_ones(0, owner.traits.segment_length)),
+      stream_lengths(owner.inputs.size(), 0),
+      stream_chunks(owner.inputs.size()) {
   tail.reserve(static_cast<size_t>(owner.tail_length()));
   if (!owner.settings.kernels.check) return;
   shadow = std::make_unique<StateShadow>(std::vector<int64_t>(layout.specs().size(), 0));
@@ -29,7 +33,9 @@ Session::Impl::Impl(const Impl& other)
     : engine(other.engine),
       state(other.state),
       position(other.position),
+      segment(other.segment),
       stream_lengths(other.stream_lengths),
+      stream_chunks(other.stream_chunks),
       random(other.random),
       values(other.values),
       shadow(other.shadow ? std::make_unique<StateShadow>(*other.shadow) : nullptr) {
@@ -66,9 +72,7 @@ void Engine::Impl::check(std::span<const Feed> feeds) {
   const int64_t most = longest();
   for (size_t f = 0; f < feeds.size(); ++f) {
     const Feed& feed = feeds[f];
-    if (feed.session->impl().engine != this)
-      throw Error("a session was fed to an engine that did not make it");
-    feed.session->impl().require_intact();
+    check_session(*feed.session);
     if (std::exchange(feed.session->impl().call, calls) == calls)
       throw Error("a session was named twice in one call");
     for (size_t t = 0; t < feed.tokens.size(); ++t)
@@ -103,30 +107,48 @@ void Engine::Impl::add_row(const perdure_row& row, bool logits) {
   rows.push_back(row);
 }
 
-void Engine::Impl::add_extra_rows(ExtraRows::When when, int64_t position) {
+// A token's row, but for its token; the next session of the step is its.
+perdure_row Engine::Impl::row_at(const Session::Impl& session, int64_t position) const {
+  const int64_t place = position - session.segment.start;
+  return {.position = position,
+          .index = 0,
+          .source = 0,
+          .role = PERDURE_ROLE_TOKEN,
+          .session = static_cast<int32_t>(sessions.size()),
+          .stream_index = position,
+          .segment_index = place,
+          .segment_number = session.segment.number,
+          .segment_tokens = place + 1};
+}
+
+void Engine::Impl::add_extra_rows(ExtraRows::When when, const Session::Impl& session,
+                                  int64_t position) {
   for (const ExtraRowsPlan& extra : extra_rows)
     if (extra.rows.when == when)
-      for (int64_t i = 0; i < extra.rows.count; ++i)
-        add_row({position, i, extra.source, extra.rows.role, static_cast<int32_t>(sessions.size()),
-                 position},
-                false);
+      for (int64_t i = 0; i < extra.rows.count; ++i) {
+        perdure_row row = row_at(session, position);
+        row.index = i;
+        row.source = extra.source;
+        row.role = extra.rows.role;
+        --row.segment_tokens;  // it is none itself
+        add_row(row, false);
+      }
 }
 
 // The rows of a chosen part, its segment's extra rows included.
 void Engine::Impl::add_part(const StepPart& part, const Feed& feed, size_t cursor) {
   Session::Impl& session = *part.session;
-  const int64_t segment = traits.segment_length;
-  const int64_t place = segment ? session.position % segment : -1;
   const auto first_row = static_cast<int64_t>(rows.size());
-  if (place == 0) add_extra_rows(ExtraRows::When::kBegin, session.position);
+  const int64_t last = session.position + part.n_tokens;
+  if (session.position == session.segment.start)
+    add_extra_rows(ExtraRows::When::kBegin, session, session.position);
   for (int64_t i = 0; i < part.n_tokens; ++i) {
     const size_t token = cursor + static_cast<size_t>(i);
-    add_row({session.position + i, feed.tokens[token], 0, PERDURE_ROLE_TOKEN,
-             static_cast<int32_t>(sessions.size()), session.position + i},
-            wants_logits(feed, token));
+    perdure_row row = row_at(session, session.position + i);
+    row.index = feed.tokens[token];
+    add_row(row, wants_logits(feed, token));
   }
-  if (segment && place + part.n_tokens == segment)
-    add_extra_rows(ExtraRows::When::kEnd, session.position + part.n_tokens);
+  if (last == session.segment.end) add_extra_rows(ExtraRows::When::kEnd, session, last);
   add_session(session, first_row, static_cast<int64_t>(rows.size()) - first_row);
 }
 
@@ -142,10 +164,11 @@ void Engine::Impl::add_window(const StepPart& part, const Feed& feed, size_t cur
     const size_t back = n_rows - i;  // 1 = the newest token
     const int32_t token =
         back <= n ? tokens[n - back] : session.tail[session.tail.size() + n - back];
-    add_row({static_cast<int64_t>(i), token, 0, PERDURE_ROLE_TOKEN,
-             static_cast<int32_t>(sessions.size()),
-             session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back)},
-            back == 1);
+    perdure_row row =
+        row_at(session, session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back));
+    row.position = static_cast<int64_t>(i);
+    row.index = token;
+    add_row(row, back == 1);
   }
   add_session(session, first_row, static_cast<int64_t>(n_rows));
 }
@@ -183,22 +206,41 @@ void Engine::Impl::run_checked(CompiledGraph& graph, const perdure_step& c_step)
   executor->run_checked(graph.plan_for(c_step.n_rows), c_step, check);
 }
 
-// Runs a boundary graph for `who`, as many sessions at a time as its plan has rows for. Row r of a
-// session has position (its position - offset) + r.
-void Engine::Impl::run_phase(CompiledGraph& graph, int64_t rows_per_session,
-                             std::span<Session::Impl* const> who, int64_t offset) {
-  const auto at_once = static_cast<size_t>(graph.plans.back().max_rows() / rows_per_session);
+int64_t Engine::Impl::rows_of_phase(Phase phase) const {
+  switch (phase) {
+    case Phase::kInit:
+      return init_rows;
+    case Phase::kBegin:
+      return begin_rows;
+    case Phase::kEnd:
+      return end_rows;
+    case Phase::kPromptEnd:
+      return prompt_end_rows;
+  }
+  return 0;
+}
+
+// Runs a phase's graph, if there is one, for `who`, as many sessions at a time as its plan has rows
+// for. Rows are those of AttentionStrategy::phase_rows.
+void Engine::Impl::run_phase(std::optional<CompiledGraph>& graph, Phase phase,
+                             std::span<Session::Impl* const> who) {
+  if (!graph) return;
+  const int64_t n_rows = rows_of_phase(phase);
+  const auto at_once = static_cast<size_t>(graph->plans.back().max_rows() / n_rows);
   for (size_t first = 0; first < who.size(); first += at_once) {
     clear_step();
     for (Session::Impl* session : who.subspan(first, std::min(at_once, who.size() - first))) {
       const auto first_row = static_cast<int64_t>(rows.size());
-      for (int64_t r = 0; r < rows_per_session; ++r)
-        add_row({session->position - offset + r, r, 0, PERDURE_ROLE_TOKEN,
-                 static_cast<int32_t>(sessions.size()), session->position - offset + r},
-                false);
-      add_session(*session, first_row, rows_per_session);
+      const int64_t start = phase == Phase::kEnd ? session->segment.start : session->position;
+      for (int64_t r = 0; r < n_rows; ++r) {
+        perdure_row row = row_at(*session, start + r);
+        row.index = row.segment_index = r;
+        row.segment_tokens = session->position - session->segment.start;
+        add_row(row, false);
+      }
+      add_session(*session, first_row, n_rows);
     }
-    run_step(graph);
+    run_step(*graph);
   }
 }
 
@@ -219,9 +261,8 @@ void Engine::Impl::give_logits(std::span<const Feed> feeds, std::span<const size
     }
 }
 
-// Moves the step's sessions on and runs the `end` graph of those that have filled their segment.
+// Moves the step's sessions on and closes the segments that are full.
 void Engine::Impl::finish_step(std::span<const Feed> feeds, std::span<size_t> cursors) {
-  const int64_t segment = traits.segment_length;
   due.clear();
   for (const StepPart& part : parts) {
     size_t& cursor = cursors[part.feed];
@@ -229,23 +270,23 @@ void Engine::Impl::finish_step(std::span<const Feed> feeds, std::span<size_t> cu
     part.session->remember(feeds[part.feed].tokens.subspan(cursor, n_tokens));
     cursor += n_tokens;
     part.session->position += part.n_tokens;
-    if (segment && part.session->position % segment == 0) due.push_back(part.session);
+    if (traits.segment_length && part.session->position == part.session->segment.end)
+      due.push_back(part.session);
   }
-  if (end) run_phase(*end, end_rows, due, segment);
+  close_segments(due);
 }
 
 template <class Sink, class KeepGoing>
 void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
                         const KeepGoing& keep_going) {
-  const int64_t segment = traits.segment_length;
   size_t first = 0;
   while (keep_going()) {
     if (!choose_parts(feeds, cursors, first)) return;
     if (begin) {
       due.clear();
       for (const StepPart& part : parts)
-        if (part.session->position % segment == 0) due.push_back(part.session);
-      run_phase(*begin, begin_rows, due, 0);
+        if (part.session->position == part.session->segment.start) due.push_back(part.session);
+      run_phase(begin, Phase::kBegin, due);
     }
     fill_step(feeds, cursors);
     run_step(step);

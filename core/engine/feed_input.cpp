@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Input streams: what strategies may declare of them, and reading their chunks, of which as many of
-// one session as fit pass through a step together.
+// Input streams: what strategies may declare of them, and reading their chunks, of which as many as
+// fit pass through a step together, those of several sessions in turn.
 #include <algorithm>
+#include <numeric>
+#include <utility>
 
 #include "core/engine/engine_impl.hpp"
 
@@ -67,43 +69,139 @@ void Engine::Impl::check_chunks(const InputStream& stream,
   }
 }
 
+// Everything that can be wrong with a call, before anything is computed.
+void Engine::Impl::check_input(size_t number, std::span<const InputFeed> feeds) {
+  ++calls;
+  for (const InputFeed& feed : feeds) {
+    check_session(*feed.session);
+    Session::Impl& reader = feed.session->impl();
+    if (std::exchange(reader.call, calls) == calls)
+      throw Error("a session was named twice in one call");
+    check_chunks(inputs[number].stream, feed.chunks, reader.stream_lengths[number]);
+  }
+}
+
 // Positions are those in the chunk.
 void Engine::Impl::add_chunk(Session::Impl& session, std::span<const int32_t> chunk,
                              int64_t stream_index) {
   const auto first_row = static_cast<int64_t>(rows.size());
   const auto n = static_cast<int64_t>(chunk.size());
   for (int64_t i = 0; i < n; ++i)
-    add_row({i, chunk[static_cast<size_t>(i)], 0, PERDURE_ROLE_TOKEN,
-             static_cast<int32_t>(sessions.size()), stream_index + i},
+    add_row({.position = i,
+             .index = chunk[static_cast<size_t>(i)],
+             .source = 0,
+             .role = PERDURE_ROLE_TOKEN,
+             .session = static_cast<int32_t>(sessions.size()),
+             .stream_index = stream_index + i,
+             .segment_index = 0,
+             .segment_number = 0,
+             .segment_tokens = 0},
             false);
   add_session(session, first_row, n);
 }
 
+// Adds the next chunk of a feed to the step if it fits.
+bool Engine::Impl::add_next_chunk(size_t number, const InputFeed& feed, size_t& next,
+                                  int64_t& end) {
+  if (next == feed.chunks.size()) return false;
+  const auto n = static_cast<int64_t>(feed.chunks[next].size());
+  const int64_t most_rows = inputs[number].compiled.plans.back().max_rows();
+  if (static_cast<int64_t>(rows.size()) + n > most_rows) return false;
+  Session::Impl& reader = feed.session->impl();
+  reader.state.reserve(end + n, inputs[number].stream.name);
+  add_chunk(reader, feed.chunks[next++], end);
+  end += n;
+  return true;
+}
+
+// One chunk of each feed in turn, as long as one fits. Returns whether there is any.
+bool Engine::Impl::fill_input(size_t number, std::span<const InputFeed> feeds,
+                              InputProgress& progress) {
+  clear_step();
+  progress.next = progress.read;
+  for (size_t f = 0; f < feeds.size(); ++f)
+    progress.ends[f] = feeds[f].session->impl().stream_lengths[number];
+  for (bool added = true; added;) {
+    added = false;
+    for (size_t i = 0; i < feeds.size(); ++i) {
+      const size_t f = (progress.first + i) % feeds.size();
+      added |= add_next_chunk(number, feeds[f], progress.next[f], progress.ends[f]);
+    }
+  }
+  for (size_t i = 0; i < feeds.size(); ++i) {
+    const size_t f = (progress.first + i) % feeds.size();
+    if (progress.next[f] > progress.read[f] || feeds[f].chunks.size() == progress.read[f]) continue;
+    progress.first = f;  // left out: the first of the next step
+    break;
+  }
+  return !rows.empty();
+}
+
+// The step's chunks are part of their sessions from now on.
+void Engine::Impl::finish_input(size_t number, std::span<const InputFeed> feeds,
+                                InputProgress& progress) {
+  for (size_t f = 0; f < feeds.size(); ++f) {
+    Session::Impl& reader = feeds[f].session->impl();
+    auto& chunks = reader.stream_chunks[number];
+    for (; progress.read[f] < progress.next[f]; ++progress.read[f])
+      chunks.push_back(static_cast<int64_t>(feeds[f].chunks[progress.read[f]].size()));
+    set_stream_length(reader, number, progress.ends[f]);
+  }
+}
+
+void Engine::Impl::set_stream_length(Session::Impl& session, size_t number, int64_t length) {
+  session.stream_lengths[number] = length;
+  session.state.set_stream_length(inputs[number].stream.name, length);
+}
+
+std::vector<size_t> Engine::feed_input(
+    const std::string& stream, std::span<const InputFeed> feeds,
+    const std::function<bool(std::span<const size_t> chunks_read)>& keep_going) {
+  const size_t number = impl_->input_number(stream);
+  impl_->check_input(number, feeds);
+  InputProgress progress{std::vector<size_t>(feeds.size()), {}, std::vector<int64_t>(feeds.size())};
+  while (!keep_going || keep_going(progress.read)) {
+    if (!impl_->fill_input(number, feeds, progress)) break;
+    impl_->run_step(impl_->inputs[number].compiled);
+    impl_->finish_input(number, feeds, progress);
+  }
+  return std::move(progress.read);
+}
+
 void Engine::feed_input(Session& session, const std::string& stream,
                         std::span<const std::span<const int32_t>> chunks) {
-  Session::Impl& reader = session.impl();
-  if (reader.engine != impl_.get())
-    throw Error("a session was fed to an engine that did not make it");
-  reader.require_intact();
+  const InputFeed one[] = {{&session, chunks}};
+  feed_input(stream, one);
+}
+
+void Engine::forget_input(Session& session, const std::string& stream, size_t chunk) {
+  impl_->check_session(session);
   const size_t number = impl_->input_number(stream);
-  InputGraph& input = impl_->inputs[number];
-  int64_t& length = reader.stream_lengths[number];
-  impl_->check_chunks(input.stream, chunks, length);
-  const int64_t most_rows = input.compiled.plans.back().max_rows();
-  for (size_t c = 0; c < chunks.size();) {
-    impl_->clear_step();
-    int64_t end = length;
-    for (; c < chunks.size(); ++c) {
-      const auto n = static_cast<int64_t>(chunks[c].size());
-      if (static_cast<int64_t>(impl_->rows.size()) + n > most_rows) break;
-      reader.state.reserve(end + n, stream);
-      impl_->add_chunk(reader, chunks[c], end);
-      end += n;
-    }
-    impl_->run_step(input.compiled);
-    length = end;
-    reader.state.set_stream_length(stream, end);
-  }
+  Session::Impl& s = session.impl();
+  auto& chunks = s.stream_chunks[number];
+  if (chunk >= chunks.size())
+    throw Error("the session has " + std::to_string(chunks.size()) +
+                " chunks of the input stream '" + stream + "' and none with number " +
+                std::to_string(chunk));
+  const auto at = chunks.begin() + static_cast<std::ptrdiff_t>(chunk);
+  const int64_t first = std::accumulate(chunks.begin(), at, int64_t{0}), n = *at;
+  const int64_t length = s.stream_lengths[number];
+  const auto& specs = impl_->layout->specs();
+  for (size_t i = 0; i < specs.size(); ++i)
+    if (specs[i].stream == stream)
+      for (int64_t row = first + n; row < length; ++row)
+        std::ranges::copy(s.state.row(i, row), s.state.row(i, row - n).begin());
+  chunks.erase(at);
+  impl_->set_stream_length(s, number, length - n);
+  s.trust_state();
+}
+
+void Engine::clear_input(Session& session, const std::string& stream) {
+  impl_->check_session(session);
+  const size_t number = impl_->input_number(stream);
+  session.impl().stream_chunks[number].clear();
+  impl_->set_stream_length(session.impl(), number, 0);
+  session.impl().trust_state();
 }
 
 }  // namespace perdure

@@ -37,18 +37,18 @@ int64_t outputs_of(const Feed& feed, size_t cursor, int64_t n) {
 // Tokens that a feed could take if it had the step for itself.
 int64_t Engine::Impl::wanted(const Feed& feed, size_t cursor) const {
   auto n = static_cast<int64_t>(feed.tokens.size() - cursor);
-  const int64_t segment = traits.segment_length;
-  if (segment) n = std::min(n, segment - feed.session->position() % segment);
+  const Session::Impl& session = feed.session->impl();
+  if (traits.segment_length) n = std::min(n, session.segment.end - session.position);
   if (traits.max_rows_per_step) n = std::min(n, traits.max_rows_per_step);
   return std::min(n, max_rows);
 }
 
 // Rows of a session's next `n` tokens, the extra rows of its segment included.
 int64_t Engine::Impl::rows_of(const Session::Impl& session, int64_t n) const {
-  const int64_t segment = traits.segment_length;
-  if (n == 0 || segment == 0) return n;
-  const int64_t place = session.position % segment;
-  return n + (place == 0 ? begin_extra : 0) + (place + n == segment ? end_extra : 0);
+  if (n == 0 || traits.segment_length == 0) return n;
+  const bool begins = session.position == session.segment.start;
+  const bool ends = session.position + n == session.segment.end;
+  return n + (begins ? begin_extra : 0) + (ends ? end_extra : 0);
 }
 
 StepShares Engine::Impl::fair_shares(std::span<const Feed> feeds,

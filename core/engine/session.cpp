@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
@@ -89,13 +90,76 @@ void require_own_name(std::string_view name) {
                 std::string(kEngineValues) + "', as only the engine's own do; choose another name");
 }
 
+// Names of the engine's session values, lists of numbers as text; what a snapshot does not hold is
+// as it is without them.
+constexpr const char* kSegmentValue = "engine.segment";
+std::string chunks_value(const std::string& stream) { return "engine.chunks:" + stream; }
+
+SessionValue list_value(std::span<const int64_t> numbers) {
+  std::string text;
+  for (const int64_t n : numbers) text += (text.empty() ? "" : " ") + std::to_string(n);
+  return text;
+}
+
+// Removes a list from `values`. Errors: Error if it is none.
+std::optional<std::vector<int64_t>> take_list(SessionValues& values, const std::string& name) {
+  const auto found = values.find(name);
+  if (found == values.end()) return std::nullopt;
+  const auto* text = std::get_if<std::string>(&found->second);
+  std::vector<int64_t> numbers;
+  std::istringstream in(text ? *text : "?");
+  for (int64_t n = 0; in >> n;) numbers.push_back(n);
+  if (!in.eof()) throw Error("the snapshot's value '" + name + "' is no list of numbers");
+  values.erase(found);
+  return numbers;
+}
+
+SessionValues values_of(const Session::Impl& session) {
+  SessionValues values = session.values;
+  const Engine::Impl& engine = *session.engine;
+  const auto usual = Segment::of_full_ones(session.position, engine.traits.segment_length);
+  if (session.segment != usual) values[kSegmentValue] = list_value(session.segment.values());
+  for (size_t i = 0; i < engine.inputs.size(); ++i)
+    if (!session.stream_chunks[i].empty())
+      values[chunks_value(engine.inputs[i].stream.name)] = list_value(session.stream_chunks[i]);
+  return values;
+}
+
+// Errors: Error if the snapshot's segment is none of this strategy.
+Segment take_segment(const Engine::Impl& engine, SessionValues& values, int64_t position) {
+  const int64_t length = engine.traits.segment_length;
+  const auto found = take_list(values, kSegmentValue);
+  if (!found) return Segment::of_full_ones(position, length);
+  if (!engine.traits.short_segments)
+    throw Error("the snapshot has segments that this strategy cannot have");
+  return Segment::from_values(*found, position, length);
+}
+
+// Tokens of each chunk of every input stream; a snapshot without them has one chunk, of all tokens.
+std::vector<std::vector<int64_t>> take_chunks(const Engine::Impl& engine, SessionValues& values,
+                                              std::span<const int64_t> stream_lengths) {
+  std::vector<std::vector<int64_t>> all;
+  for (size_t i = 0; i < engine.inputs.size(); ++i) {
+    const std::string& stream = engine.inputs[i].stream.name;
+    auto chunks = take_list(values, chunks_value(stream));
+    int64_t left = stream_lengths[i];
+    if (!chunks) chunks.emplace(left > 0 ? 1 : 0, left);
+    for (const int64_t n : *chunks) left = n < 1 || n > left ? -1 : left - n;
+    if (left != 0)
+      throw Error("the snapshot's chunks of the input stream '" + stream +
+                  "' are not as many tokens as it holds");
+    all.push_back(std::move(*chunks));
+  }
+  return all;
+}
+
 // Everything but the values of the tensors.
 SnapshotContents head_of(const Session::Impl& session) {
   const Engine::Impl& engine = *session.engine;
   SnapshotContents head;
   head.identity = engine.identity();
   head.notes["configuration"] = dump_settings(engine.settings, engine.options);
-  head.values = session.values;
+  head.values = values_of(session);
   head.position = session.position;
   head.random_state = session.random.state;
   head.tail = session.tail;
@@ -139,6 +203,11 @@ std::span<const int32_t> Session::tail() const {
 int64_t Session::stream_length(const std::string& stream) const {
   return impl_->stream_lengths[impl_->engine->input_number(stream)];
 }
+std::span<const int64_t> Session::stream_chunks(const std::string& stream) const {
+  return impl_->stream_chunks[impl_->engine->input_number(stream)];
+}
+int64_t Session::segment_number() const { return impl_->segment.number; }
+int64_t Session::segment_tokens() const { return impl_->position - impl_->segment.start; }
 RandomState& Session::random() { return impl_->random; }
 int64_t Session::state_bytes() const { return impl_->state.live_bytes(impl_->position); }
 
@@ -187,6 +256,7 @@ void Session::set_position(int64_t position) {
     throw Error("the position can only be set to 0 to " + std::to_string(impl_->engine->longest()) +
                 ", and only where all state is of fixed size");
   impl_->position = position;
+  impl_->segment = Segment::of_full_ones(position, impl_->engine->traits.segment_length);
 }
 
 std::optional<SessionValue> Session::value(std::string_view name) const {
@@ -232,7 +302,6 @@ void Session::restore(std::span<const std::byte> snapshot) {
   const Engine::Impl& engine = *impl_->engine;
   check_head(engine, head);
   SessionValues values = head.values;
-  require_none_of_engine(values);
   StateSet state(*engine.layout);
   state.reserve(head.position);
   std::vector<int64_t> stream_lengths;
@@ -242,6 +311,9 @@ void Session::restore(std::span<const std::byte> snapshot) {
     state.reserve(stream_lengths.back(), stream);
     state.set_stream_length(stream, stream_lengths.back());
   }
+  const Segment segment = take_segment(engine, values, head.position);
+  auto stream_chunks = take_chunks(engine, values, stream_lengths);
+  require_none_of_engine(values);
   for (size_t i = 0; i < head.tensors.size(); ++i) {
     state.set_count(i, head.tensors[i].rows);
     for (const auto run : state.live_runs(i, head.position)) {
@@ -251,6 +323,8 @@ void Session::restore(std::span<const std::byte> snapshot) {
   }
   impl_->state = std::move(state);
   impl_->stream_lengths = std::move(stream_lengths);
+  impl_->stream_chunks = std::move(stream_chunks);
+  impl_->segment = segment;
   impl_->position = head.position;
   impl_->tail.assign(head.tail.begin(), head.tail.end());
   impl_->random.state = head.random_state;

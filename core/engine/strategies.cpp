@@ -149,7 +149,7 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
 
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
   check_extra_rows(strategies);
-  Traits all{.constant_memory = true, .can_rewind = true};
+  Traits all{.constant_memory = true, .can_rewind = true, .short_segments = true};
   std::optional<int64_t> window;
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
@@ -171,11 +171,13 @@ Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
                        std::to_string(t.segment_length) +
                        " tokens; a model can have one segment length");
     all.segment_length = std::max(all.segment_length, t.segment_length);
+    if (t.segment_length != 0) all.short_segments = all.short_segments && t.short_segments;
     if (t.max_rows_per_step != 0)
       all.max_rows_per_step = all.max_rows_per_step == 0
                                   ? t.max_rows_per_step
                                   : std::min(all.max_rows_per_step, t.max_rows_per_step);
   }
+  all.short_segments = all.short_segments && all.segment_length != 0;
   return all;
 }
 

@@ -84,6 +84,10 @@ std::vector<Operation> position_rules() {
       {"rope", kRow, rope},
       {"log_n", kRow,
        [](const Types& in, const Attributes&) { return index_to("log_n", 1, PERDURE_F32, in); }}};
+  for (const char* name : {"segment_index", "segment_number", "segment_tokens"})
+    all.push_back({name, kRow, [name](const Types& in, const Attributes&) {
+                     return of_the_step(name, 1, in);
+                   }});
   for (const char* name : {"cut_range", "shift_range"})
     all.push_back({name, kRow,
                    [name](const Types& in, const Attributes&) { return change_range(name, in); }});

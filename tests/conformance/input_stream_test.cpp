@@ -210,3 +210,119 @@ TEST_CASE("input streams: what does not fit is refused before anything is read")
   CHECK(std::ranges::count(engine->graph_names(), "input:contexts") == 1);
   CHECK(engine->describe_graph("input:contexts", false).find("step_range") != std::string::npos);
 }
+
+TEST_CASE("input streams: sessions that are given chunks in one call equal themselves alone") {
+  const auto engine = make_engine(kParallel), small = make_engine(kParallel, {"step.max_rows=41"});
+  const auto tokens = some_text(*engine);
+  const std::vector<Chunks> all{random_chunks(*engine, {7, 12, 40, 1}, 21),
+                                random_chunks(*engine, {40, 40}, 22),
+                                {},
+                                random_chunks(*engine, {3, 2, 1, 5, 30, 4}, 23)};
+  for (Engine* where : {engine.get(), small.get()}) {
+    std::vector<Session> sessions;
+    std::vector<std::vector<std::span<const int32_t>>> views;
+    for (const Chunks& chunks : all) {
+      sessions.push_back(where->new_session());
+      views.emplace_back(chunks.begin(), chunks.end());
+    }
+    std::vector<InputFeed> feeds;
+    for (size_t i = 0; i < all.size(); ++i) feeds.push_back({&sessions[i], views[i]});
+    int steps = 0;
+    const auto read = where->feed_input("contexts", feeds, [&](std::span<const size_t> done) {
+      if (++steps == 1) CHECK(std::ranges::count(done, size_t{0}) == 4);
+      // Nobody waits for another's long chunks.
+      if (steps == 3) CHECK(std::ranges::count(done, size_t{0}) == 1);
+      return true;
+    });
+    CHECK(read == std::vector<size_t>{4, 2, 0, 6});
+    for (size_t i = 0; i < all.size(); ++i) {
+      CHECK(sessions[i].stream_chunks("contexts").size() == all[i].size());
+      CHECK(all_logits(*where, sessions[i], tokens) == logits_with(*engine, all[i], tokens));
+    }
+  }
+}
+
+TEST_CASE("input streams: a call that is told to stop has read whole chunks, and can go on") {
+  const auto engine = make_engine(kParallel, {"step.max_rows=40"});
+  const auto tokens = some_text(*engine);
+  const Chunks chunks = random_chunks(*engine, {30, 20, 40, 10}, 31);
+  const std::vector<std::span<const int32_t>> views(chunks.begin(), chunks.end());
+  Session session = engine->new_session();
+  const InputFeed one[] = {{&session, views}};
+  int asked = 0;
+  const auto read =
+      engine->feed_input("contexts", one, [&](std::span<const size_t>) { return ++asked <= 2; });
+  CHECK(read == std::vector<size_t>{2});
+  CHECK(session.stream_length("contexts") == 50);
+  engine->feed_input(session, "contexts", std::span(views).subspan(2));
+  CHECK(all_logits(*engine, session, tokens) == logits_with(*engine, chunks, tokens));
+}
+
+TEST_CASE("input streams: a chunk that is taken out was never there, whichever it is") {
+  const auto engine = make_engine(kParallel);
+  const auto tokens = some_text(*engine);
+  const Chunks chunks = random_chunks(*engine, {7, 12, 1, 40}, 41);
+  for (size_t out = 0; out < chunks.size(); ++out) {
+    Chunks rest = chunks;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(out));
+    Session session = engine->new_session(), expected = engine->new_session();
+    give(*engine, expected, rest);
+    give(*engine, session, chunks);
+    session.random() = expected.random();
+    // Which chunks there are is part of a snapshot.
+    Session restored = engine->new_session();
+    restored.restore(session.snapshot());
+    for (Session* s : {&session, &restored}) {
+      engine->forget_input(*s, "contexts", out);
+      CHECK(s->snapshot() == expected.snapshot());
+    }
+    give(*engine, session, {chunks[out]});
+    give(*engine, expected, {chunks[out]});
+    CHECK(all_logits(*engine, session, tokens) == all_logits(*engine, expected, tokens));
+  }
+}
+
+TEST_CASE("input streams: a stream can be emptied and given other chunks") {
+  const auto engine = make_engine(kParallel);
+  const auto tokens = some_text(*engine);
+  const Chunks chunks = random_chunks(*engine, {9, 33}, 51);
+  Session session = engine->new_session();
+  give(*engine, session, random_chunks(*engine, {40, 40, 40}, 52));
+  engine->clear_input(session, "contexts");
+  CHECK(session.stream_length("contexts") == 0);
+  CHECK(session.stream_chunks("contexts").empty());
+  give(*engine, session, chunks);
+  CHECK(all_logits(*engine, session, tokens) == logits_with(*engine, chunks, tokens));
+  for (const size_t none : {size_t{2}, SIZE_MAX})
+    CHECK_THROWS_WITH_AS(engine->forget_input(session, "contexts", none),
+                         doctest::Contains("has 2 chunks of the input stream 'contexts'"), Error);
+  CHECK_THROWS_AS(engine->clear_input(session, "pictures"), Error);
+}
+
+TEST_CASE("input streams: a snapshot without chunks has one, and wrong ones are refused") {
+  const auto engine = make_engine(kParallel);
+  Session session = engine->new_session();
+  give(*engine, session, random_chunks(*engine, {9, 5}, 61));
+  const auto before = session.snapshot();
+  SnapshotContents contents = decode_snapshot(before);
+  CHECK(std::get<std::string>(contents.values.at("engine.chunks:contexts")) == "9 5");
+  for (const char* wrong : {"", "9", "9 5 1", "14 0", "15 -1", "9 x", "9 99999999999999999999"}) {
+    contents.values["engine.chunks:contexts"] = wrong;
+    CHECK_THROWS_AS(session.restore(encode_snapshot(contents)), Error);
+    CHECK(session.snapshot() == before);
+  }
+  contents.values.clear();
+  session.restore(encode_snapshot(contents));
+  CHECK(session.stream_chunks("contexts").size() == 1);
+  CHECK(session.stream_length("contexts") == 14);
+}
+
+TEST_CASE("input streams: a session named twice in a call is refused before anything is read") {
+  const auto engine = make_engine(kParallel);
+  const Chunks chunks = random_chunks(*engine, {9}, 71);
+  const std::vector<std::span<const int32_t>> views(chunks.begin(), chunks.end());
+  Session session = engine->new_session();
+  const InputFeed twice[] = {{&session, views}, {&session, views}};
+  CHECK_THROWS_AS(engine->feed_input("contexts", twice), Error);
+  CHECK(session.stream_length("contexts") == 0);
+}

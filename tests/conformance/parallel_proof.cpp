@@ -17,7 +17,7 @@ class ParallelProof final : public AttentionStrategy {
         layers_(layers.begin(), layers.end()),
         projections_(model, trained_rotation(model)) {}
 
-  Traits traits() const override { return {.needs_trained_weights = true}; }
+  Traits traits() const override { return {.can_rewind = true, .needs_trained_weights = true}; }
 
   std::vector<StateSpec> states() const override {
     constexpr int64_t kMostTokens = 4096;

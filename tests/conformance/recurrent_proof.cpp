@@ -3,7 +3,8 @@
 // States: session "memory", "read", "written" [R, d]; per layer keys and values [R + S + R, kv] of
 // the read rows, the segment's tokens, the write rows. A segment: `begin` makes "read" of "memory";
 // the read rows come in from "read"; the write rows come in from the embedding table and leave
-// behind the last layer into "written"; `end` makes "memory".
+// behind the last layer into "written"; `end` makes "memory". A segment may be short: then its
+// write rows lie behind the tokens that it has.
 #include "tests/conformance/recurrent_proof.hpp"
 
 #include "sdk/kernel.hpp"
@@ -17,25 +18,26 @@ enum Role : int32_t { kReadRole = 1, kWriteRole = 2 };
 constexpr int64_t kAllRoles = 1 << PERDURE_ROLE_TOKEN | 1 << kReadRole | 1 << kWriteRole;
 
 struct PlaceParams {
-  int64_t tokens, segment, written;
+  int64_t tokens, written;
+  bool behind;  // the write rows come behind the segment's tokens
 };
 
 int prepare(const perdure_node* node, void* params) {
   *static_cast<PlaceParams*>(params) = {perdure_attribute_int(node, "tokens", 0),
-                                        perdure_attribute_int(node, "segment", 1),
-                                        perdure_attribute_int(node, "written", 0)};
+                                        perdure_attribute_int(node, "written", 0),
+                                        perdure_attribute_int(node, "behind", 0) != 0};
   return PERDURE_OK;
 }
 
 void place_row(const PlaceParams& p, const perdure_call& call, int64_t r) {
   const perdure_row& row = call.step->rows[r];
   auto* place = kernels::row_of<int64_t>(call.outputs[0], r);
-  if (row.role == PERDURE_ROLE_TOKEN) *place = p.tokens + row.position % p.segment;
+  if (row.role == PERDURE_ROLE_TOKEN) *place = p.tokens + row.segment_index;
   if (row.role == kReadRole) *place = row.index;
-  if (row.role == kWriteRole) *place = p.written + row.index;
+  if (row.role == kWriteRole) *place = p.written + (p.behind ? row.segment_tokens : 0) + row.index;
 }
 
-constexpr const char* kAttributes[] = {"tokens", "segment", "written", nullptr};
+constexpr const char* kAttributes[] = {"tokens", "written", "behind", nullptr};
 
 constexpr perdure_kernel kKernels[] = {kernels::make_row_kernel<PlaceParams, place_row>(
     "segment_place_scalar", "segment_place", prepare, kAttributes)};
@@ -45,9 +47,10 @@ std::vector<ValueType> place_type(const std::vector<ValueType>&, const Attribute
 }
 
 // A row's place by its role: read row r at r, a token at `tokens` + its place in the segment, write
-// row r at `written` + r. [rows, 1] I64.
-Value segment_place(GraphBuilder& g, int64_t tokens, int64_t written) {
-  return g.apply("segment_place", {}, {{"tokens", tokens}, {"segment", kS}, {"written", written}});
+// row r at `written` + r, or that many rows behind the segment's tokens. [rows, 1] I64.
+Value segment_place(GraphBuilder& g, int64_t tokens, int64_t written, bool behind) {
+  return g.apply("segment_place", {},
+                 {{"tokens", tokens}, {"written", written}, {"behind", int64_t{behind}}});
 }
 
 class RecurrentProof final : public AttentionStrategy {
@@ -58,7 +61,10 @@ class RecurrentProof final : public AttentionStrategy {
         projections_(model, trained_rotation(model)) {}
 
   Traits traits() const override {
-    return {.constant_memory = true, .needs_trained_weights = true, .segment_length = kS};
+    return {.constant_memory = true,
+            .needs_trained_weights = true,
+            .segment_length = kS,
+            .short_segments = true};
   }
 
   std::vector<StateSpec> states() const override {
@@ -79,7 +85,7 @@ class RecurrentProof final : public AttentionStrategy {
   }
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
-    const Value place = segment_place(g, kR, kR + kS);
+    const Value place = segment_place(g, kR, kR, true);
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
@@ -95,14 +101,16 @@ class RecurrentProof final : public AttentionStrategy {
   }
 
   void finish(GraphBuilder& g, Value x) override {
-    op::state_write(g, x, g.state("written"), segment_place(g, 0, 0), 1 << kWriteRole);
+    op::state_write(g, x, g.state("written"), segment_place(g, 0, 0, false), 1 << kWriteRole);
   }
 
-  int64_t phase_rows(Phase phase) const override { return phase == Phase::kInit ? 0 : kR; }
+  int64_t phase_rows(Phase phase) const override {
+    return phase == Phase::kBegin || phase == Phase::kEnd ? kR : 0;
+  }
 
   void contribute(Phase phase, GraphBuilder& g) override {
     const double eps = model_.rms_norm_eps;
-    const Value row = op::row_index(g, kS);
+    const Value row = op::segment_index(g);
     if (phase == Phase::kBegin) {
       const Value memory = op::state_read(g, g.state("memory"), row);
       op::state_write(g, op::rms_norm(g, memory, {}, eps), g.state("read"), row);

@@ -10,6 +10,7 @@
 
 #include "tests/conformance/kept_proof.hpp"
 #include "tests/conformance/parallel_proof.hpp"
+#include "tests/conformance/prompt_proof.hpp"
 #include "tests/conformance/recurrent_proof.hpp"
 #include "tests/conformance/window_proof.hpp"
 #include "tests/support/engine_fixture.hpp"
@@ -128,6 +129,7 @@ inline const std::vector<Candidate>& candidates() {
        true, 8},
       {"chunk_lstm", "pt_lstm.safetensors", "{strategy: chunk_lstm}", 8, true, 8},
       {"an encoder beside", "llama.v0.bin", "{strategy: parallel_proof}", 8, false, 0},
+      {"a prompt's end", "llama.v0.bin", "{strategy: prompt_proof}", 5, true, 0},
       {"whole windows", "llama.v0.bin", "{strategy: window_proof, window: 9}", 9, true, 0},
       {"a key per block", "llama.v0.bin", "{strategy: block_proof}", 2 * kProofBlock, true, 0,
        true},
@@ -142,7 +144,7 @@ inline std::vector<StaticPlugin> plugins_with_proofs() {
   std::vector<StaticPlugin> plugins(linked_plugins().begin(), linked_plugins().end());
   for (const StaticPlugin& proof :
        {recurrent_proof_plugin(), parallel_proof_plugin(), window_proof_plugin(),
-        block_proof_plugin(), counted_proof_plugin()})
+        prompt_proof_plugin(), block_proof_plugin(), counted_proof_plugin()})
     plugins.push_back(proof);
   return plugins;
 }

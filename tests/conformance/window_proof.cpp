@@ -16,7 +16,10 @@ class WindowProof final : public AttentionStrategy {
         projections_(model, trained_rotation(model)) {}
 
   Traits traits() const override {
-    return {.constant_memory = true, .needs_trained_weights = true, .window_length = window_};
+    return {.constant_memory = true,
+            .can_rewind = true,
+            .needs_trained_weights = true,
+            .window_length = window_};
   }
 
   std::vector<StateSpec> states() const override {

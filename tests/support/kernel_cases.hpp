@@ -277,9 +277,9 @@ inline KernelCase row_index_case(uint64_t seed) {
   return test;
 }
 
-inline KernelCase stream_index_case(uint64_t seed) {
+inline KernelCase field_case(const char* op, uint64_t seed) {
   Numbers numbers(seed);
-  KernelCase test{.op = "stream_index"};
+  KernelCase test{.op = op};
   add_some_rows(test, numbers);
   test.set_output(1, PERDURE_I64);
   return test;

@@ -95,7 +95,8 @@ struct KernelCase {
   void add_session(int64_t first, int64_t n) {
     const int32_t session = rows.empty() ? 0 : rows.back().session + 1;
     for (int64_t r = 0; r < n; ++r)
-      rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session, 3 * first + r});
+      rows.push_back({first + r, r, 0, PERDURE_ROLE_TOKEN, session, 3 * first + r, (first + r) % 7,
+                      first / 7, (first + r) % 7 + 1});
   }
 
   void add_rows(int64_t columns, const Floats& values) {

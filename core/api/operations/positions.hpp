@@ -14,6 +14,13 @@ inline Value row_index(GraphBuilder& g, int64_t modulus = 0, int64_t offset = 0,
   return g.apply("row_index", {}, {{"modulus", modulus}, {"offset", offset}, {"cap", cap}});
 }
 
+// Per row, of its segment (perdure_row), as I64 [rows, 1]: its place from 0, for rows of a phase's
+// graph their number; how many segments its session had before; the tokens of the segment up to the
+// row, in the `end` graph all of them.
+inline Value segment_index(GraphBuilder& g) { return g.apply("segment_index", {}); }
+inline Value segment_number(GraphBuilder& g) { return g.apply("segment_number", {}); }
+inline Value segment_tokens(GraphBuilder& g) { return g.apply("segment_tokens", {}); }
+
 // Per row its number in its stream (perdure_row.stream_index) as I64 [rows, 1].
 inline Value stream_index(GraphBuilder& g) { return g.apply("stream_index", {}); }
 

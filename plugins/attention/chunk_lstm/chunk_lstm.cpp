@@ -50,7 +50,7 @@ class ChunkLstm final : public AttentionStrategy {
   }
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
-    const Value place = op::row_index(g, model_.mem_len);
+    const Value place = op::segment_index(g);
     const Value h_state = g.state(layer_name(layer, "lstm_h"));
     const Value c_state = g.state(layer_name(layer, "lstm_c"));
     const Value u_state = g.state(layer_name(layer, "lstm_u"));

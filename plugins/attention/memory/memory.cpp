@@ -112,7 +112,7 @@ class MemoryAttention final : public AttentionStrategy {
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
     const int64_t m = options_.mem_len;
-    const Value place = op::row_index(g, m, m);
+    const Value row = place_in_memory(g), place = op::map_index(g, row, m);
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
@@ -122,13 +122,13 @@ class MemoryAttention final : public AttentionStrategy {
     op::state_write(g, v, values, place);
     const Value mixed = op::attend(g, {q}, {{keys, values, op::window_range(g, place)}},
                                    model_.num_attention_heads, model_.num_key_value_heads);
-    op::state_write(g, mixed, g.state(layer_name(layer, "mem_raw")), op::row_index(g, m));
+    op::state_write(g, mixed, g.state(layer_name(layer, "mem_raw")), row);
     return project(g, layer, "attn_output", mixed);
   }
 
   int64_t phase_rows(Phase phase) const override {
     if (phase == Phase::kInit) return options_.mem_len;
-    if (phase == Phase::kBegin || options_.update == Update::kNever) return 0;
+    if (phase != Phase::kEnd || options_.update == Update::kNever) return 0;
     return options_.update == Update::kToken ? 1 : options_.mem_len;
   }
 
@@ -142,6 +142,13 @@ class MemoryAttention final : public AttentionStrategy {
   }
 
  private:
+  // The row of memory that a row of the step or of a phase becomes. With an update per token, rows
+  // take turns over many segments of one token.
+  Value place_in_memory(GraphBuilder& g) const {
+    return options_.update == Update::kToken ? op::row_index(g, options_.mem_len)
+                                             : op::segment_index(g);
+  }
+
   StateSpec memory_state(int64_t layer, const char* name, int64_t columns) const {
     StateSpec spec{.name = layer_name(layer, name), .columns = columns, .rows = options_.mem_len};
     if (options_.trained) {
@@ -153,7 +160,7 @@ class MemoryAttention final : public AttentionStrategy {
 
   // Keys and values of the memory rows, from the raw attention outputs.
   void refresh(GraphBuilder& g, int64_t layer, Phase phase) {
-    const Value place = op::row_index(g, options_.mem_len);
+    const Value place = place_in_memory(g);
     Value x = op::state_read(g, g.state(layer_name(layer, "mem_raw")), place);
     if (phase == Phase::kEnd && options_.ema != 0.0)
       x = memory_blend(g, x, g.state(layer_name(layer, "mem_ema")), place, options_.ema,

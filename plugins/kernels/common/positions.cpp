@@ -49,9 +49,10 @@ int prepare_of_the_step(const perdure_node* node, void* params) {
   return PERDURE_OK;
 }
 
-int run_stream_index(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  for (int64_t r = begin; r < end; ++r)
-    *integers(call->outputs[0], r) = call->step->rows[r].stream_index;
+// One number of the row itself.
+template <int64_t perdure_row::* Field>
+int run_field(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  for (int64_t r = begin; r < end; ++r) *integers(call->outputs[0], r) = call->step->rows[r].*Field;
   return PERDURE_OK;
 }
 
@@ -201,7 +202,13 @@ constexpr std::array kKernels = {
     operation_kernel<IndexParams>("row_index_scalar", "row_index", prepare_index, divide_rows,
                                   run_index),
     operation_kernel<RowParams>("stream_index_scalar", "stream_index", prepare_of_the_step,
-                                divide_rows, run_stream_index),
+                                divide_rows, run_field<&perdure_row::stream_index>),
+    operation_kernel<RowParams>("segment_index_scalar", "segment_index", prepare_of_the_step,
+                                divide_rows, run_field<&perdure_row::segment_index>),
+    operation_kernel<RowParams>("segment_number_scalar", "segment_number", prepare_of_the_step,
+                                divide_rows, run_field<&perdure_row::segment_number>),
+    operation_kernel<RowParams>("segment_tokens_scalar", "segment_tokens", prepare_of_the_step,
+                                divide_rows, run_field<&perdure_row::segment_tokens>),
     operation_kernel<MapParams>("map_index_scalar", "map_index", prepare_map, divide_rows, run_map),
     operation_kernel<PiecewiseParams>("piecewise_index_scalar", "piecewise_index",
                                       prepare_piecewise, divide_rows, run_piecewise),

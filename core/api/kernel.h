@@ -175,8 +175,8 @@ typedef struct perdure_call {
   void* queue;
 } perdure_call;
 
-// Stretches of keys that one `attend` may have.
-enum { PERDURE_MAX_KEY_RANGES = 8 };
+// The most ranges of keys of one `attend` node.
+enum { PERDURE_MAX_KEY_RANGES = 64 };
 
 enum perdure_kernel_flag {
   // A row's bits may depend on the rows beside it, on the cut of the items or on the run. Such a

@@ -59,6 +59,15 @@ int64_t integer(const std::string& operation, const Attributes& attributes, cons
   return find(attributes, name) ? integer(operation, attributes, name) : otherwise;
 }
 
+int64_t integer_at(const std::string& operation, const Attributes& attributes, const char* name,
+                   size_t index, int64_t otherwise) {
+  const auto* value = find(attributes, name);
+  if (!value) return otherwise;
+  const auto* list = std::get_if<std::vector<int64_t>>(value);
+  if (!list) throw Error("[" + operation + "] needs a list of integers as '" + name + "'");
+  return index < list->size() ? (*list)[index] : otherwise;
+}
+
 ValueType rows_of(int64_t columns, perdure_dtype dtype, ValueKind kind) {
   return {.kind = kind, .dtype = dtype, .rows = 0, .columns = columns, .group_size = 0};
 }

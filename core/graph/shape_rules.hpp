@@ -32,6 +32,11 @@ int64_t integer(const std::string& operation, const Attributes& attributes, cons
 int64_t integer(const std::string& operation, const Attributes& attributes, const char* name,
                 int64_t otherwise);
 
+// Element `index` of the list of integers called `name`; `otherwise` if the list is left out or
+// shorter.
+int64_t integer_at(const std::string& operation, const Attributes& attributes, const char* name,
+                   size_t index, int64_t otherwise);
+
 ValueType rows_of(int64_t columns, perdure_dtype dtype = PERDURE_F32,
                   ValueKind kind = ValueKind::kRows);
 

@@ -15,6 +15,7 @@ struct StateUse {
   enum class Kind {
     kReadRow,     // row `index` [rows, 1]
     kReadRange,   // rows first .. end - 1 of `index` [rows, 3]
+    kReadList,    // rows list[first] .. list[end - 1] of `list` [rows, m], by `index` [rows, 3]
     kReadSource,  // row perdure_row.index, for rows whose source is `index`
     kWriteRow,    // row `index` [rows, 1], for rows of `roles`
     kUnknown      // an operation of a plugin writes; where is its own affair
@@ -24,6 +25,7 @@ struct StateUse {
   uint32_t values = 0;  // input: the state, or rows of the step
   uint32_t index = 0;   // input: the index or range
   int64_t roles = 1;    // bit mask
+  uint32_t list = 0;    // input: the list
 };
 
 // Of a node of `graph`. Pure; any thread.

@@ -73,12 +73,29 @@ void StepCheck::check_state(const PlanNode& node, const StateUse& use, int64_t r
       fault = shadow.check_read(state, view, range[0], range[1], sees);
       break;
     }
+    case Kind::kReadList: {
+      const auto* range = row_of<int64_t>(node.inputs[use.index], row);
+      const auto* list = row_of<int64_t>(node.inputs[use.list], row);
+      check_list_range(node, use, row);
+      for (int64_t i = range[0]; i < range[1] && !fault; ++i)
+        fault = shadow.check_read(state, view, list[i], list[i] + 1, sees);
+      break;
+    }
     case Kind::kWriteRow:
       fault = shadow.write(state, view, *row_of<int64_t>(node.inputs[use.index], row),
                            causal_ ? r.position : kWrittenEarlier, n_nodes_);
       break;
   }
   if (fault) fail(row, *fault + of_input(node, use.values));
+}
+
+// A range that names places in a list of keys.
+void StepCheck::check_list_range(const PlanNode& node, const StateUse& use, int64_t row) const {
+  const auto* limits = row_of<int64_t>(node.inputs[use.index], row);
+  const int64_t size = node.inputs[use.list].tensor.shape[1];
+  if (limits[0] < 0 || limits[1] > size)
+    fail(row, "reads places " + std::to_string(limits[0]) + " to " + std::to_string(limits[1]) +
+                  " of a list of " + std::to_string(size) + " keys" + of_input(node, use.values));
 }
 
 // Keys that are rows of the session in this step.

@@ -38,6 +38,7 @@ class StepCheck {
  private:
   void check(const PlanNode& node, const StateUse& use, int64_t row);
   void check_state(const PlanNode& node, const StateUse& use, int64_t row, StateShadow& shadow);
+  void check_list_range(const PlanNode& node, const StateUse& use, int64_t row) const;
   void check_keys_of_step(const StateUse& use, const perdure_value& range, int64_t row) const;
   [[noreturn]] void fail(int64_t row, const std::string& what) const;
 

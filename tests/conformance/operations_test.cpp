@@ -4,27 +4,13 @@
 // ones beyond.
 #include <numbers>
 
-#include "tests/support/kernel_suite.hpp"
-
-extern "C" const void* perdure_entry_kernels_simd(void);
+#include "tests/conformance/own_kernels.hpp"
 
 using namespace perdure::test;
 
 namespace {
 
 using Doubles = std::vector<double>;
-
-std::vector<const perdure_kernel*> kernels_of(const std::string& op) {
-  std::vector<const perdure_kernel*> found;
-  for (const void* entry : {perdure_entry_kernels_scalar(), perdure_entry_kernels_simd()}) {
-    const auto& plugin = *static_cast<const perdure_kernel_plugin*>(entry);
-    for (uint32_t i = 0; i < plugin.n_kernels; ++i)
-      if (op == plugin.kernels[i].op && runs_here(plugin.kernels[i]))
-        found.push_back(&plugin.kernels[i]);
-  }
-  REQUIRE(found.size() >= 1);
-  return found;
-}
 
 Doubles doubles(const Floats& values) { return {values.begin(), values.end()}; }
 
@@ -33,7 +19,7 @@ void check_all(const KernelCase& test, const Doubles& expected, double tolerance
   double largest = 1e-30;
   for (const double v : expected) largest = std::max(largest, std::fabs(v));
   int n_taken = 0;
-  for (const perdure_kernel* kernel : kernels_of(test.op)) {
+  for (const perdure_kernel* kernel : own_kernels(test.op)) {
     INFO(std::string(kernel->name));
     PreparedKernel prepared(*kernel, test);
     if (!prepared.accepted()) continue;
@@ -155,7 +141,7 @@ TEST_CASE("softmax does not overflow, and gives zeros where nothing can be chose
 
 TEST_CASE("softmax does not hide a NaN") {
   for (const float other : {0.0f, -INFINITY})
-    for (const perdure_kernel* kernel : kernels_of("softmax")) {
+    for (const perdure_kernel* kernel : own_kernels("softmax")) {
       KernelCase test = rows_case("softmax", 1, {NAN, 0.0f, other});
       test.attributes = {{"group", 0}};
       PreparedKernel prepared(*kernel, test);
@@ -178,7 +164,7 @@ TEST_CASE("activations are the functions they are called by") {
 }
 
 TEST_CASE("relu_square keeps NaN, so that a fault stays visible") {
-  for (const perdure_kernel* kernel : kernels_of("relu_square")) {
+  for (const perdure_kernel* kernel : own_kernels("relu_square")) {
     PreparedKernel prepared(*kernel, rows_case("relu_square", 1, {NAN, -1.0f, 2.0f}));
     prepared.run();
     const Floats y = prepared.result().floats();
@@ -248,6 +234,21 @@ TEST_CASE("a lookup beyond the table reads its nearest row and nothing outside")
   test.add_integers(1, {0, 1, 2, -1, INT64_MIN});
   test.set_output(2);
   check_all(test, {1, 2, 3, 4, 3, 4, 1, 2, 1, 2}, 0);
+}
+
+TEST_CASE("a lookup reads the rows of a view, whatever lies between them") {
+  Numbers numbers(6);
+  for (const perdure_dtype dtype : {PERDURE_F32, PERDURE_F16, PERDURE_BF16, PERDURE_Q80}) {
+    KernelCase test{.op = "lookup"};
+    test.add_session(0, 4);
+    test.inputs.push_back(weight(dtype, 5, 6, 3, numbers));
+    test.inputs[0].misalignment = 0;
+    test.add_integers(1, {4, 0, 2, 9});
+    test.set_output(6);
+    const KernelResult dense = scalar_result(test);
+    test.inputs[0].row_padding = 10;
+    CHECK(scalar_result(test).data == dense.data);
+  }
 }
 
 TEST_CASE("rows are joined and cut by columns") {

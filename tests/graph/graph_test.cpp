@@ -333,8 +333,8 @@ TEST_CASE_FIXTURE(Fixture, "more stretches of keys than attend takes are one sen
   const Value q = op::row_input(b, b.weight("table")), cache = b.state("cache");
   const Value range = op::window_range(b, op::row_index(b));
   CHECK_THROWS_WITH_AS(
-      op::attend(b, {q}, std::vector<op::KeyRange>(9, {cache, cache, range}), 1, 1),
-      "[attend] takes at most 8 stretches of keys, got 9", Error);
+      op::attend(b, {q}, std::vector<op::KeyRange>(65, {cache, cache, range}), 1, 1),
+      "[attend] takes at most 64 stretches of keys, got 65", Error);
   op::attend(b, {q}, std::vector<op::KeyRange>(8, {cache, cache, range}), 1, 1);
 }
 

@@ -15,7 +15,9 @@ namespace {
 // A builder with rows [rows, 8] to start from, and constants of zeros.
 struct Fixture {
   OperationTable operations;
-  StateTypes states{{"cache", {.kind = ValueKind::kState, .rows = 4, .columns = 8}}};
+  StateTypes states{{"cache", {.kind = ValueKind::kState, .rows = 4, .columns = 8}},
+                    {"values", {.kind = ValueKind::kState, .rows = 4, .columns = 6}},
+                    {"weights", {.kind = ValueKind::kState, .rows = 4, .columns = 1}}};
   Builder b{"test", operations, [](std::string_view) { return nullptr; }, states};
   Value x = op::row_input(b, constant(10, 8));
 
@@ -115,4 +117,41 @@ TEST_CASE_FIXTURE(Fixture, "rows are joined by one type and kind, and cut within
   CHECK(b.type(op::slice(b, x, 7, 1)).columns == 1);
   for (const auto& [first, count] : {std::pair<int64_t, int64_t>{-1, 2}, {7, 2}, {0, 0}, {9, 1}})
     CHECK_THROWS_AS(op::slice(b, x, first, count), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "attend leaves out what it is not asked for") {
+  const Value cache = b.state("cache"), range = op::window_range(b, op::row_index(b));
+  b.output("y", op::attend(b, {x}, {{cache, cache, range}}, 2, 2));
+  const Graph graph = b.finish();
+  CHECK(graph.nodes.back().attributes.size() == 8);
+  CHECK(graph.nodes.back().inputs.size() == 4);
+}
+
+TEST_CASE_FIXTURE(Fixture, "attend takes slopes, lists, weights and other heads of values") {
+  const Value cache = b.state("cache"), values = b.state("values"), weights = b.state("weights");
+  const Value index = op::row_index(b), range = op::window_range(b, index);
+  op::KeyRange keys{.keys = cache, .values = values, .range = range};
+  op::AttendOptions options{
+      .scale = 0.5, .cap = 30.0, .slopes = constant(1, 2), .places = index, .value_size = 3};
+  CHECK(b.type(op::attend(b, {x}, {keys}, 2, 2, {}, options)).columns == 6);
+  keys.list = op::concat(b, {index, index});
+  keys.weigh = true;
+  CHECK_THROWS_AS(op::attend(b, {x}, {keys}, 2, 2, {}, options), Error);  // no state for weights
+  options.weights = weights;
+  CHECK(b.type(op::attend(b, {x}, {keys}, 2, 2, {}, options)).columns == 6);
+  options.weights = values;  // 6 columns for 2 heads
+  CHECK_THROWS_AS(op::attend(b, {x}, {keys}, 2, 2, {}, options), Error);
+  options.weights = weights;
+  options.slopes = constant(1, 3);
+  CHECK_THROWS_AS(op::attend(b, {x}, {keys}, 2, 2, {}, options), Error);
+  CHECK_THROWS_AS(op::attend(b, {x}, {{cache, values, range}}, 2, 2), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "keys that rotate need angles that fit into a head") {
+  const Value cache = b.state("cache"), range = op::window_range(b, op::row_index(b));
+  const op::KeyRange keys{.keys = cache, .values = cache, .range = range, .rotate = true};
+  CHECK_THROWS_AS(op::attend(b, {x}, {keys}, 2, 2), Error);
+  CHECK(b.type(op::attend(b, {x}, {keys}, 2, 2, constant(9, 4))).columns == 8);
+  CHECK(b.type(op::attend(b, {x}, {keys}, 2, 2, constant(9, 2), {.halves = true})).columns == 8);
+  CHECK_THROWS_AS(op::attend(b, {x}, {keys}, 2, 2, constant(9, 6)), Error);
 }

@@ -54,6 +54,7 @@ struct HarnessValue {
   uint32_t state = 0;       // PERDURE_VALUE_STATE
   int64_t row_stride = 0;   // bytes; 0: rows lie one after the other
   size_t misalignment = 0;  // bytes by which a constant lies off its natural alignment
+  int64_t row_padding = 0;  // bytes between the end of a row and the beginning of the next
 };
 
 // A state tensor: physical rows of `columns` floats for every session.
@@ -176,7 +177,7 @@ class PreparedKernel {
 
   KernelResult result() const {
     KernelResult result{{}, {}, case_.states};
-    if (!case_.outputs.empty()) result.data = case_.outputs[0].data;
+    if (!case_.outputs.empty()) result.data = rows_of(case_.outputs[0]);
     if (!case_.outputs.empty()) result.scales = case_.outputs[0].scales;
     return result;
   }
@@ -208,9 +209,9 @@ class PreparedKernel {
     t.shape[0] = count(v);
     t.shape[1] = v.columns;
     t.shape[2] = t.shape[3] = 1;
-    t.row_stride_bytes = v.row_stride ? v.row_stride : perdure_row_bytes(v.dtype, v.columns);
+    t.row_stride_bytes = v.row_stride ? v.row_stride : row_bytes(v) + v.row_padding;
     t.group_size = v.group_size;
-    t.data = place(v.data, v.misalignment);
+    t.data = v.row_padding == 0 ? place(v.data, v.misalignment) : place_rows(v);
     t.scales = v.scales.empty() ? nullptr : place(v.scales, v.misalignment);
     return value;
   }
@@ -221,6 +222,29 @@ class PreparedKernel {
     shifted_.push_back(Bytes(misalignment));
     shifted_.back().insert(shifted_.back().end(), bytes.begin(), bytes.end());
     return shifted_.back().data() + misalignment;
+  }
+
+  static int64_t row_bytes(const HarnessValue& v) { return perdure_row_bytes(v.dtype, v.columns); }
+
+  // A copy with something else between the rows.
+  void* place_rows(const HarnessValue& v) {
+    const int64_t size = row_bytes(v), stride = size + v.row_padding;
+    const int64_t n = static_cast<int64_t>(v.data.size()) / size;
+    shifted_.push_back(Bytes(static_cast<size_t>(n * stride), '\x77'));
+    for (int64_t r = 0; r < n; ++r)
+      std::copy_n(v.data.begin() + r * size, size, shifted_.back().begin() + r * stride);
+    return shifted_.back().data();
+  }
+
+  // The rows of an output without what lies between them.
+  Bytes rows_of(const HarnessValue& v) const {
+    if (v.row_padding == 0) return v.data;
+    Bytes rows;
+    const char* from = static_cast<const char*>(outputs_[0].tensor.data);
+    const int64_t size = row_bytes(v), n = static_cast<int64_t>(v.data.size()) / size;
+    for (int64_t r = 0; r < n; ++r, from += size + v.row_padding)
+      rows.insert(rows.end(), from, from + size);
+    return rows;
   }
 
   void describe_step() {

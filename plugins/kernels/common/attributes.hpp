@@ -10,7 +10,7 @@
 namespace perdure::kernels {
 
 // Longest list of an operation, its end included.
-constexpr int kMaxAttributes = 12;
+constexpr int kMaxAttributes = 20;
 
 struct OperationAttributes {
   std::string_view op;
@@ -19,7 +19,11 @@ struct OperationAttributes {
 
 inline constexpr OperationAttributes kAttributes[] = {
     {"attend",
-     {"n_heads", "n_kv_heads", "n_queries", "n_ranges", "query", "rotate", "group", "angle_block"}},
+     {"n_heads", "n_kv_heads", "n_queries", "n_ranges", "query", "rotate", "group", "angle_block",
+      "listed", "scale", "cap", "slopes", "value_size", "halves"}},
+    {"attend_weighing",
+     {"n_heads", "n_kv_heads", "n_queries", "n_ranges", "query", "rotate", "group", "angle_block",
+      "listed", "scale", "cap", "slopes", "value_size", "halves", "weigh"}},
     {"cut_range", {"near", "far"}},
     {"group_norm", {"n_groups", "eps"}},
     {"log_n", {"train_length", "clamp"}},

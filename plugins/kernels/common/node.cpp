@@ -41,31 +41,6 @@ int prepare_mat_mul(const perdure_node& node, perdure_dtype x, perdure_dtype w, 
   return PERDURE_OK;
 }
 
-bool is_key_rows(const perdure_value& v) { return is_state(v) || is_rows(v, PERDURE_F32); }
-
-bool fill_range(const perdure_node& node, int64_t r, int64_t n_queries, AttendParams& p) {
-  const auto attribute = [&](const char* name, int64_t otherwise) {
-    return perdure_attribute_int_at(&node, name, static_cast<uint32_t>(r), otherwise);
-  };
-  KeyRangeParams& range = p.ranges[r];
-  range.input = static_cast<uint32_t>(n_queries + 3 * r);
-  range.query = static_cast<uint32_t>(attribute("query", 0));
-  range.group = attribute("group", 1);
-  range.angle_block = attribute("angle_block", 0);
-  range.rotate = attribute("rotate", 0) != 0;
-  const int64_t kv_columns = p.n_heads / p.heads_per_kv * p.head_size;
-  const perdure_value* in = node.inputs + range.input;
-  return is_key_rows(in[0]) && is_key_rows(in[1]) && is_rows(in[2], PERDURE_I64) &&
-         columns(in[0]) == kv_columns && columns(in[1]) == kv_columns && columns(in[2]) == 3 &&
-         range.query < n_queries && range.group >= 1 && range.angle_block >= 0;
-}
-
-bool angles_fit(const perdure_node& node, const AttendParams& p) {
-  return p.angles < node.n_inputs && p.head_size % 2 == 0 &&
-         is_constant(node.inputs[p.angles], PERDURE_F32) &&
-         columns(node.inputs[p.angles]) == p.head_size;
-}
-
 }  // namespace
 
 int prepare_unary(const perdure_node* node, void* params) {
@@ -184,30 +159,6 @@ int prepare_mat_mul_q80(const perdure_node* node, void* params) {
       p.k % p.group == 0 && node->inputs[1].tensor.row_stride_bytes % p.group == 0;
   return node->inputs[0].tensor.group_size == p.group && whole_groups ? PERDURE_OK
                                                                       : PERDURE_DECLINED;
-}
-
-int prepare_attend(const perdure_node* node, void* params) {
-  auto& p = *static_cast<AttendParams*>(params);
-  p.n_heads = perdure_attribute_int(node, "n_heads", 0);
-  const int64_t n_kv_heads = perdure_attribute_int(node, "n_kv_heads", 0);
-  const int64_t n_queries = perdure_attribute_int(node, "n_queries", 1);
-  p.n_ranges = perdure_attribute_int(node, "n_ranges", 1);
-  if (p.n_heads < 1 || n_kv_heads < 1 || p.n_heads % n_kv_heads != 0 || n_queries < 1 ||
-      p.n_ranges < 1 || p.n_ranges > kMaxKeyRanges || node->n_outputs != 1 ||
-      node->n_inputs < n_queries + 3 * p.n_ranges)
-    return PERDURE_DECLINED;
-  for (int64_t q = 0; q < n_queries; ++q)
-    if (!is_rows(node->inputs[q], PERDURE_F32) ||
-        columns(node->inputs[q]) != columns(node->outputs[0]))
-      return PERDURE_DECLINED;
-  if (columns(node->inputs[0]) % p.n_heads != 0) return PERDURE_DECLINED;
-  p.heads_per_kv = p.n_heads / n_kv_heads;
-  p.head_size = columns(node->inputs[0]) / p.n_heads;
-  p.angles = static_cast<uint32_t>(n_queries + 3 * p.n_ranges);
-  for (int64_t r = 0; r < p.n_ranges; ++r)
-    if (!fill_range(*node, r, n_queries, p) || (p.ranges[r].rotate && !angles_fit(*node, p)))
-      return PERDURE_DECLINED;
-  return PERDURE_OK;
 }
 
 void divide_rows(const perdure_call* call, perdure_work* work) {

@@ -73,14 +73,14 @@ struct MatMulParams {
   int64_t group;  // Q80 weights, else 0
 };
 
-constexpr int64_t kMaxKeyRanges = PERDURE_MAX_KEY_RANGES;
-
 struct KeyRangeParams {
   uint32_t input;  // of keys, values and range: input, input + 1, input + 2
   uint32_t query;
+  uint32_t list;  // input; 0 = the range names the keys itself
+  bool rotate;
+  bool weigh;
   int64_t group;
   int64_t angle_block;  // 0: one row of angles per place
-  bool rotate;
 };
 
 struct AttendParams {
@@ -88,9 +88,15 @@ struct AttendParams {
   int64_t n_heads;
   int64_t heads_per_kv;
   int64_t head_size;
+  int64_t value_size;
   int64_t n_ranges;
-  uint32_t angles;  // input, if a range rotates
-  KeyRangeParams ranges[kMaxKeyRanges];
+  Rotation rotation;         // of keys, if a range rotates
+  float scale;               // 0: divide by the root of head_size
+  float cap;                 // 0: none
+  uint32_t angles;           // input, if a range rotates
+  uint32_t slopes;           // input, the places behind it; 0 = none
+  int64_t n_weight_columns;  // of the state of weights, input 0; 0 = none
+  KeyRangeParams ranges[PERDURE_MAX_KEY_RANGES];
 };
 
 }  // namespace perdure::kernels

@@ -27,7 +27,7 @@ int prepare_mat_mul_f16(const perdure_node* node, void* params);
 int prepare_mat_mul_bf16(const perdure_node* node, void* params);
 int prepare_mat_mul_f32_q80(const perdure_node* node, void* params);  // x F32, w Q80
 int prepare_mat_mul_q80(const perdure_node* node, void* params);      // x Q80, w Q80
-int prepare_attend(const perdure_node* node, void* params);
+int prepare_attend(const perdure_node* node, void* params);           // attend and attend_weighing
 
 // One item per row.
 void divide_rows(const perdure_call* call, perdure_work* work);
@@ -53,5 +53,8 @@ std::span<const perdure_kernel> state_kernels();
 std::span<const perdure_kernel> column_kernels();
 // Weights and activations in the blocks of GGUF, value by value: right before fast.
 std::span<const perdure_kernel> block_kernels();
+
+// attend and attend_weighing with everything they may be asked for: the definition.
+std::span<const perdure_kernel> attend_kernels();
 
 }  // namespace perdure::kernels

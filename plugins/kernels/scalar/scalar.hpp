@@ -11,7 +11,6 @@ namespace perdure::scalar {
 
 using namespace kernels;
 
-std::span<const perdure_kernel> attend_kernels();
 std::span<const perdure_kernel> elementwise_kernels();
 std::span<const perdure_kernel> mat_mul_kernels();
 std::span<const perdure_kernel> norm_kernels();

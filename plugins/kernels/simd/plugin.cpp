@@ -84,20 +84,24 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
   quantised.packed_bytes = q80_packed_bytes;
   quantised.pack = isa.pack_q80;
   all.push_back(quantised);
-  auto attend = kernel<AttendParams>("attend_f32", "attend", prepare_attend, divide_attend,
+  auto attend = kernel<AttendParams>("attend_f32", "attend", prepare_attend_ranges, divide_attend,
                                      t.attend, PERDURE_ITEMS_ELEMENTS);
   attend.scratch_bytes = attend_scratch;
   all.push_back(attend);
   return all;
 }
 
-// Adds the kernels of one instruction set; names live in `names`.
-void add_kernels(const InstructionSet& isa, std::deque<std::string>& names,
-                 std::vector<perdure_kernel>& all) {
-  std::vector<perdure_kernel> kernels = computing_kernels(isa);
-  for (const auto moving :
-       {position_kernels(), range_kernels(), state_kernels(), column_kernels(), block_kernels()})
-    kernels.insert(kernels.end(), moving.begin(), moving.end());
+// The definition of attention, for what the instruction set leaves to it.
+std::vector<perdure_kernel> rare_attention() {
+  std::vector<perdure_kernel> all(attend_kernels().begin(), attend_kernels().end());
+  for (perdure_kernel& k : all)
+    if (std::string(k.op) == "attend") k.name = "attend_any_f32";
+  return all;
+}
+
+// Adds kernels to those of one instruction set; names live in `names`.
+void add_kernels(std::vector<perdure_kernel> kernels, const InstructionSet& isa, int32_t rank,
+                 std::deque<std::string>& names, std::vector<perdure_kernel>& all) {
   for (perdure_kernel& k : kernels) {
     std::string stem = k.name;
     if (stem.ends_with("_scalar")) stem.resize(stem.size() - std::string("_scalar").size());
@@ -105,7 +109,7 @@ void add_kernels(const InstructionSet& isa, std::deque<std::string>& names,
     k.name = names.back().c_str();
     k.isa = isa.name;
     k.cpu_features = isa.cpu_features;
-    k.rank = isa.rank;
+    k.rank = rank;
     all.push_back(k);
   }
 }
@@ -119,7 +123,13 @@ std::vector<perdure_kernel> all_kernels() {
       {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed},
   };
   std::vector<perdure_kernel> all;
-  for (const InstructionSet& isa : sets) add_kernels(isa, names, all);
+  for (const InstructionSet& isa : sets) {
+    add_kernels(computing_kernels(isa), isa, isa.rank, names, all);
+    for (const auto moving :
+         {position_kernels(), range_kernels(), state_kernels(), column_kernels(), block_kernels()})
+      add_kernels({moving.begin(), moving.end()}, isa, isa.rank, names, all);
+    add_kernels(rare_attention(), isa, 0, names, all);
+  }
   return all;
 }
 

@@ -33,6 +33,8 @@ size_t q80_packed_bytes(const perdure_node* node, const void* params, uint32_t i
 int pack_q80_signed(const perdure_node* node, const void* params, uint32_t input, void* packed);
 int pack_q80_unsigned(const perdure_node* node, const void* params, uint32_t input, void* packed);
 
+// Attention to stretches of keys; lists of keys are left to the definition.
+int prepare_attend_ranges(const perdure_node* node, void* params);
 // Rows of key heads.
 void divide_attend(const perdure_call* call, perdure_work* work);
 size_t attend_scratch(const perdure_node* node, const void* params);

@@ -51,9 +51,18 @@ void divide_attend(const perdure_call* call, perdure_work* work) {
            std::clamp<int64_t>(rows_per_session, 1, kRowsPerTile)};
 }
 
+int prepare_attend_ranges(const perdure_node* node, void* params) {
+  const int status = prepare_attend(node, params);
+  const auto& p = *static_cast<const AttendParams*>(params);
+  for (int64_t r = 0; status == PERDURE_OK && r < p.n_ranges; ++r)
+    if (p.ranges[r].list != 0) return PERDURE_DECLINED;
+  return status;
+}
+
 size_t attend_scratch(const perdure_node*, const void* params) {
   const auto& p = *static_cast<const AttendParams*>(params);
-  return static_cast<size_t>(attend_scratch_layout(p.head_size, p.heads_per_kv).size) *
+  return static_cast<size_t>(
+             attend_scratch_layout(p.head_size, p.value_size, p.heads_per_kv).size) *
          sizeof(float);
 }
 

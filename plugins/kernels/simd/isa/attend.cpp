@@ -37,15 +37,17 @@ struct Place {
 struct Tile {
   const perdure_call& call;
   const AttendParams& p;
+  HeadForm form;
   int64_t kv_head, first_row, n_rows;
   float* scores;           // [kQueries, kKeysPerBlock]
   float* prepared_keys;    // [kKeysPerBlock, head_size]: rotated, or from both ends of a ring
-  float* prepared_values;  // [kKeysPerBlock, head_size]: from both ends of a ring
-  float* gathered;         // [n_rows, heads_per_kv, head_size + 2]
+  float* prepared_values;  // [kKeysPerBlock, value_size]: from both ends of a ring
+  float* gathered;         // [n_rows, heads_per_kv, value_size + 2]
   // Of the range that is being attended to:
   Keys ranges[kRowsPerTile] = {};
   int64_t shifts[kRowsPerTile] = {};  // zeros if the range does not rotate
   bool same_shift = true;
+  int64_t places[kRowsPerTile] = {};  // of the rows among the keys, if scores have slopes
 
   // The keys of a row that lie in the block that begins at `block`.
   Keys keys_of(int64_t row, int64_t block) const {
@@ -56,27 +58,24 @@ struct Tile {
     return key_rows_of(*call.step, call.step->rows[first_row].session, call.inputs[input]);
   }
 
-  int64_t kv_column() const { return kv_head * p.head_size; }
-
   float* gathered_of(int64_t row, int64_t head) const {
-    return gathered + (row * p.heads_per_kv + head) * (p.head_size + 2);
+    return gathered + (row * p.heads_per_kv + head) * (p.value_size + 2);
   }
 
-  // The head's part of `keys` of a state, in place where they are contiguous, else copied to
-  // `prepared`.
-  HeadRows contiguous(uint32_t input, Keys keys, float* prepared) const {
+  // The head's part, `size` columns, of `keys` of a state, in place where they are contiguous, else
+  // copied to `prepared`.
+  HeadRows contiguous(uint32_t input, Keys keys, int64_t size, float* prepared) const {
     const perdure_state_view v = view(input);
     Place place(v, keys.first);
     const int64_t count = keys.end - keys.first;
     if (Place(v, keys.end - 1).row == place.row + count - 1)
-      return {place.at(kv_column()), v.row_bytes / static_cast<int64_t>(sizeof(float))};
+      return {place.at(kv_head * size), v.row_bytes / static_cast<int64_t>(sizeof(float))};
     for (int64_t t = 0; t < count; ++t, place.next()) {
-      const float* from = place.at(kv_column());
-      float* to = prepared + t * p.head_size;
-      for_each_vector(p.head_size,
-                      [&](int64_t i, int64_t n) { store(to + i, load(from + i, n), n); });
+      const float* from = place.at(kv_head * size);
+      float* to = prepared + t * size;
+      for_each_vector(size, [&](int64_t i, int64_t n) { store(to + i, load(from + i, n), n); });
     }
-    return {prepared, p.head_size};
+    return {prepared, size};
   }
 
   const float* angles_at(int64_t place) const {
@@ -87,26 +86,33 @@ struct Tile {
     Place place(view(p.ranges[r].input), keys.first);
     const int64_t block = p.ranges[r].angle_block;
     for (int64_t key = keys.first; key < keys.end; ++key, place.next()) {
-      const float* from = place.at(kv_column());
+      const float* from = place.at(kv_head * p.head_size);
       const float* angles =
           angles_at(block != 0 ? shift + key % block : (key + shift) / p.ranges[r].group);
       const float* more = block != 0 ? angles_at(shift + block + key / block) : nullptr;
       float* to = prepared_keys + (key - keys.first) * p.head_size;
-      for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
-        Batch k = rotated(load(from + i, n), load(angles + i, n));
-        if (more != nullptr) k = rotated(k, load(more + i, n));
-        store(to + i, k, n);
-      });
+      rotate_head(from, angles, p.rotation, to);
+      if (more != nullptr) rotate_head(to, more, p.rotation, to);
     }
     return {prepared_keys, p.head_size};
+  }
+
+  float slope_of(int64_t head) const {
+    return load_f32(call.inputs[p.slopes].tensor.data, kv_head * p.heads_per_kv + head);
+  }
+
+  // How far the row is from the key `block`.
+  float distance_to(int64_t r, int64_t row, int64_t block) const {
+    const int64_t shift = row_of<int64_t>(call.inputs[p.ranges[r].input + 2], first_row + row)[2];
+    return static_cast<float>(places[row] - (block + shift));
   }
 
   // All rows that look at the block with this shift, `all` being the keys that they see together.
   void attend_shift(int64_t r, int64_t block, int64_t shift, Keys all) {
     const uint32_t input = p.ranges[r].input;
-    HeadRows keys =
-        p.ranges[r].rotate ? rotated_keys(r, all, shift) : contiguous(input, all, prepared_keys);
-    HeadRows values = contiguous(input + 1, all, prepared_values);
+    HeadRows keys = p.ranges[r].rotate ? rotated_keys(r, all, shift)
+                                       : contiguous(input, all, p.head_size, prepared_keys);
+    HeadRows values = contiguous(input + 1, all, p.value_size, prepared_values);
     keys.first -= (all.first - block) * keys.stride;
     values.first -= (all.first - block) * values.stride;
     Query waiting[kQueries];
@@ -116,16 +122,19 @@ struct Tile {
       if (mine.empty() || shifts[row] != shift) continue;
       const float* q = row_of<float>(call.inputs[p.ranges[r].query], first_row + row) +
                        kv_head * p.heads_per_kv * p.head_size;
+      const float distance = form.sloped ? distance_to(r, row, block) : 0.0f;
       for (int64_t head = 0; head < p.heads_per_kv; ++head) {
-        waiting[count++] = {
-            q + head * p.head_size, {mine.first - block, mine.end - block}, gathered_of(row, head)};
+        waiting[count++] = {q + head * p.head_size,
+                            {mine.first - block, mine.end - block},
+                            gathered_of(row, head),
+                            form.sloped ? slope_of(head) : 0.0f,
+                            distance};
         if (count < kQueries) continue;
-        attend_queries<kQueries>(waiting, keys, values, p.head_size, scores);
+        attend_queries<kQueries>(waiting, keys, values, form, scores);
         count = 0;
       }
     }
-    for (int c = 0; c < count; ++c)
-      attend_queries<1>(waiting + c, keys, values, p.head_size, scores);
+    for (int c = 0; c < count; ++c) attend_queries<1>(waiting + c, keys, values, form, scores);
   }
 
   // Keys of the block that rows first .. end - 1 with this shift see.
@@ -162,22 +171,24 @@ struct Tile {
   }
 
   void finish(const float* from, float* y) const {
-    const float total = from[p.head_size + 1];
-    for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
+    const float total = from[p.value_size + 1];
+    for_each_vector(p.value_size, [&](int64_t i, int64_t n) {
       store(y + i, total != 0.0f ? load(from + i, n) / Batch(total) : Batch(0.0f), n);
     });
   }
 
   void attend() {
     const int64_t n_heads = n_rows * p.heads_per_kv;
-    memset(gathered, 0, static_cast<size_t>(n_heads * (p.head_size + 2)) * sizeof(float));
-    for (int64_t i = 0; i < n_heads; ++i) gathered_of(0, i)[p.head_size] = kLowest;
+    memset(gathered, 0, static_cast<size_t>(n_heads * (p.value_size + 2)) * sizeof(float));
+    for (int64_t i = 0; i < n_heads; ++i) gathered_of(0, i)[p.value_size] = kLowest;
+    for (int64_t row = 0; form.sloped && row < n_rows; ++row)
+      places[row] = *row_of<int64_t>(call.inputs[p.slopes + 1], first_row + row);
     for (int64_t r = 0; r < p.n_ranges; ++r) attend_range(r);
     for (int64_t row = 0; row < n_rows; ++row) {
       float* y =
-          row_of<float>(call.outputs[0], first_row + row) + kv_head * p.heads_per_kv * p.head_size;
+          row_of<float>(call.outputs[0], first_row + row) + kv_head * p.heads_per_kv * p.value_size;
       for (int64_t head = 0; head < p.heads_per_kv; ++head)
-        finish(gathered_of(row, head), y + head * p.head_size);
+        finish(gathered_of(row, head), y + head * p.value_size);
     }
   }
 };
@@ -188,7 +199,8 @@ struct Tile {
 int run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& p = *static_cast<const AttendParams*>(call->params);
   const perdure_step& step = *call->step;
-  const AttendScratch layout = attend_scratch_layout(p.head_size, p.heads_per_kv);
+  const AttendScratch layout = attend_scratch_layout(p.head_size, p.value_size, p.heads_per_kv);
+  const HeadForm form = {p.head_size, p.value_size, p.scale, p.cap, p.slopes != 0};
   float* memory = static_cast<float*>(scratch);
   for (int64_t item = begin; item < end;) {
     const int64_t row = item % step.n_rows;
@@ -197,6 +209,7 @@ int run_attend(const perdure_call* call, int64_t begin, int64_t end, void* scrat
     count = smaller(count, end - item);
     Tile tile{*call,
               p,
+              form,
               item / step.n_rows,
               row,
               count,

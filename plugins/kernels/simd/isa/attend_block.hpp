@@ -5,8 +5,8 @@
 // whatever else is computed beside it.
 #pragma once
 
+#include "plugins/kernels/simd/isa/functions.hpp"
 #include "plugins/kernels/simd/isa/table.hpp"
-#include "plugins/kernels/simd/isa/vector.hpp"
 
 namespace perdure::simd::PERDURE_ISA {
 namespace {
@@ -117,15 +117,26 @@ struct HeadScores<0> {
   }
 };
 
+// What all heads of a node have in common.
+struct HeadForm {
+  int64_t head_size, value_size;
+  float scale;  // 0: divide by the root of head_size
+  float cap;    // 0: none
+  bool sloped;
+
+  bool plain() const { return scale == 0.0f && cap == 0.0f && !sloped; }
+};
+
 // One query head of one row: which keys of the block it sees, and what it has gathered so far:
-// head_size sums of weighted values, then the largest score and the sum of weights.
+// value_size sums of weighted values, then the largest score and the sum of weights.
 struct Query {
   const float* q;
   Keys keys;  // counted from the beginning of the block
   float* gathered;
+  float slope, distance;  // ALiBi: the slope, and how far the row is from the block's first key
 
-  float& largest_score(int64_t head_size) const { return gathered[head_size]; }
-  float& total(int64_t head_size) const { return gathered[head_size + 1]; }
+  float& largest_score(const HeadForm& form) const { return gathered[form.value_size]; }
+  float& total(const HeadForm& form) const { return gathered[form.value_size + 1]; }
 };
 
 // scores[t] = q . key t for the keys t that the query sees; what lies between whole vectors of them
@@ -167,12 +178,29 @@ inline void score(const Query& query, HeadRows keys, int64_t head_size, float* s
   }
 }
 
+alignas(64) constexpr float kUpwards[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+// Scores that are more than q . key / sqrt(head_size): scaled, capped, and less with the distance.
+inline void adjust(const Query& query, const HeadForm& form, float* scores) {
+  const Batch root(__builtin_sqrtf(static_cast<float>(form.head_size)));
+  for (int64_t t = query.keys.first / kLanes * kLanes; t < query.keys.end; t += kLanes) {
+    Batch s = load(scores + t);
+    s = form.scale != 0.0f ? s * Batch(form.scale) : s / root;
+    if (form.cap != 0.0f) s = Batch(form.cap) * hyperbolic_tangent(s / Batch(form.cap));
+    if (form.sloped) {
+      const Batch place = load(kUpwards) + Batch(static_cast<float>(t));
+      s = negated_fma(Batch(query.slope), xsimd::abs(Batch(query.distance) - place), s);
+    }
+    store(scores + t, s);
+  }
+}
+
 // Scores become weights relative to the largest score so far; earlier sums are brought to it.
-inline void weigh(const Query& query, int64_t head_size, float* scores) {
+inline void weigh(const Query& query, const HeadForm& form, float* scores) {
   for (int64_t t = 0; t < query.keys.first; ++t) scores[t] = kLowest;
   for (int64_t t = query.keys.end; t < kKeysPerBlock; ++t) scores[t] = kLowest;
-  const Batch root(__builtin_sqrtf(static_cast<float>(head_size)));
-  const float before = query.largest_score(head_size);
+  const Batch root(form.plain() ? __builtin_sqrtf(static_cast<float>(form.head_size)) : 1.0f);
+  const float before = query.largest_score(form);
   Batch top(before);
   Register scaled[kKeyVectors];
   for (int64_t v = 0; v < kKeyVectors; ++v) {
@@ -187,9 +215,9 @@ inline void weigh(const Query& query, int64_t head_size, float* scores) {
     sums = sums + weights;
   }
   const Batch factor = exponential(Batch(before) - now);
-  query.largest_score(head_size) = now.get(0);
-  query.total(head_size) = query.total(head_size) * factor.get(0) + sum(sums);
-  for_each_vector(head_size, [&](int64_t i, int64_t n) {
+  query.largest_score(form) = now.get(0);
+  query.total(form) = query.total(form) * factor.get(0) + sum(sums);
+  for_each_vector(form.value_size, [&](int64_t i, int64_t n) {
     store(query.gathered + i, load(query.gathered + i, n) * factor, n);
   });
 }
@@ -226,12 +254,12 @@ inline void add_partial_values(const Query& query, const float* weights, HeadRow
 
 template <int kCount>
 inline void add_all_values(const Query* queries, const float* weights, HeadRows values, Keys keys,
-                           int64_t head_size) {
+                           int64_t value_size) {
   if (keys.empty()) return;
   int64_t i = 0;
-  for (; i + kVectors * kLanes <= head_size; i += kVectors * kLanes)
+  for (; i + kVectors * kLanes <= value_size; i += kVectors * kLanes)
     add_values<kCount, kVectors>(queries, weights, values, keys, i);
-  switch ((head_size - i) / kLanes) {
+  switch ((value_size - i) / kLanes) {
     case 3:
       add_values<kCount, 3>(queries, weights, values, keys, i);
       break;
@@ -244,21 +272,22 @@ inline void add_all_values(const Query* queries, const float* weights, HeadRows 
     default:
       break;
   }
-  i = head_size / kLanes * kLanes;
-  if (i == head_size) return;
+  i = value_size / kLanes * kLanes;
+  if (i == value_size) return;
   for (int c = 0; c < kCount; ++c)
-    add_partial_values(queries[c], weights + c * kKeysPerBlock, values, keys, i, head_size - i);
+    add_partial_values(queries[c], weights + c * kKeysPerBlock, values, keys, i, value_size - i);
 }
 
 // kCount queries and a block. Keys that all of them see are added together, the others one query at
 // a time, in order.
 template <int kCount>
-void attend_queries(const Query* queries, HeadRows keys, HeadRows values, int64_t head_size,
+void attend_queries(const Query* queries, HeadRows keys, HeadRows values, const HeadForm& form,
                     float* scores) {
   Keys common = {0, kKeysPerBlock};
   for (int c = 0; c < kCount; ++c) {
-    score(queries[c], keys, head_size, scores + c * kKeysPerBlock);
-    weigh(queries[c], head_size, scores + c * kKeysPerBlock);
+    score(queries[c], keys, form.head_size, scores + c * kKeysPerBlock);
+    if (!form.plain()) adjust(queries[c], form, scores + c * kKeysPerBlock);
+    weigh(queries[c], form, scores + c * kKeysPerBlock);
     common = {larger(common.first, queries[c].keys.first),
               smaller(common.end, queries[c].keys.end)};
   }
@@ -266,11 +295,11 @@ void attend_queries(const Query* queries, HeadRows keys, HeadRows values, int64_
   for (int c = 0; c < kCount; ++c)
     add_all_values<1>(queries + c, scores + c * kKeysPerBlock, values,
                       {queries[c].keys.first, smaller(common.first, queries[c].keys.end)},
-                      head_size);
-  add_all_values<kCount>(queries, scores, values, common, head_size);
+                      form.value_size);
+  add_all_values<kCount>(queries, scores, values, common, form.value_size);
   for (int c = 0; c < kCount; ++c)
     add_all_values<1>(queries + c, scores + c * kKeysPerBlock, values,
-                      {common.end, queries[c].keys.end}, head_size);
+                      {common.end, queries[c].keys.end}, form.value_size);
 }
 
 }  // namespace

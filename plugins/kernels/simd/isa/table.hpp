@@ -41,12 +41,13 @@ struct AttendScratch {
   int64_t keys, values, gathered, size;
 };
 
-static inline AttendScratch attend_scratch_layout(int64_t head_size, int64_t heads_per_kv) {
+static inline AttendScratch attend_scratch_layout(int64_t head_size, int64_t value_size,
+                                                  int64_t heads_per_kv) {
   constexpr int64_t kMostQueries = 4;
   const int64_t keys = kMostQueries * kKeysPerBlock;
   const int64_t values = keys + kKeysPerBlock * head_size;
-  const int64_t gathered = values + kKeysPerBlock * head_size;
-  return {keys, values, gathered, gathered + kRowsPerTile * heads_per_kv * (head_size + 2)};
+  const int64_t gathered = values + kKeysPerBlock * value_size;
+  return {keys, values, gathered, gathered + kRowsPerTile * heads_per_kv * (value_size + 2)};
 }
 
 }  // namespace perdure::simd

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/api/error.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::golden {
@@ -75,7 +76,7 @@ void require_same_choice(Judge& judge, const std::string& what, std::span<const 
 
 Outcome run_tokenizer(const Context& context, const Case& c) {
   Judge judge({});
-  const Tokenizer tokenizer = Tokenizer::open(context.set.path(c.json.at("tokenizer").text()),
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(context.set.path(c.json.at("tokenizer").text()),
                                               c.json.at("vocab_size").integer());
   const std::string path = c.folder + "/encode.json";
   const Json entries = Json::parse(read_file(path), path);

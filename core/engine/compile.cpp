@@ -21,11 +21,11 @@ constexpr int64_t kLogitsShare = 4;
 // Steps of at most so many rows have a plan of their own, between one row and the largest step.
 constexpr int64_t kFewRows = 8;
 
-Model open_model(const Settings& settings) {
+std::shared_ptr<SharedModel> open_model(const Settings& settings) {
   if (settings.model.path.empty())
     throw UsageError(
         "no model is given; write model.path in the configuration or use --set model.path=FILE");
-  return Model::open(settings.model.path);
+  return SharedModel::open(settings.model.path);
 }
 
 perdure_tensor tensor_of(const Weight& w) {
@@ -71,12 +71,13 @@ Plan& CompiledGraph::plan_for(int64_t n_rows) {
 }
 
 Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_plugins,
-                   std::optional<Model> given)
+                   std::shared_ptr<SharedModel> given)
     : settings(chosen),
       plugins(static_plugins, settings.plugins.load),
-      model(given ? std::move(*given) : open_model(settings)) {
+      shared_model(given ? std::move(given) : open_model(settings)),
+      model(shared_model->model()) {
   if (!settings.model.tokenizer.empty())
-    tokenizer = Tokenizer::open(settings.model.tokenizer, model.spec().info.vocab_size);
+    tokenizer = open_tokenizer(settings.model.tokenizer, model.spec().info);
   for (const auto& [name, w] : model.weights()) weights.emplace(name, tensor_of(w));
   choose_as_trained(settings, model);  // and a dump names what was chosen
   strategies = configure_strategies(settings, model, plugins);
@@ -88,8 +89,7 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
 }
 
 const std::string& Engine::Impl::identity() const {
-  if (known_identity.empty())
-    known_identity = make_identity(strategies, model, tokenizer ? &*tokenizer : nullptr);
+  if (known_identity.empty()) known_identity = make_identity(strategies, model, tokenizer.get());
   return known_identity;
 }
 
@@ -330,8 +330,21 @@ void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> 
     graph.note = std::to_string(n_kept) +
                  " times silu and mul are not joined to silu_mul: " + obstacle + "\n";
   graph.plans.reserve(row_classes.size());
-  for (const int64_t n : row_classes)
-    graph.plans.emplace_back(graph.graph, n, std::min(outputs, n), *chooser, state_numbers, packed);
+  shared_model->with_packed([&](PackedWeights& of_model) {
+    packed.share(&of_model, [this](const void* data) { return is_weight(data); });
+    for (const int64_t n : row_classes)
+      graph.plans.emplace_back(graph.graph, n, std::min(outputs, n), *chooser, state_numbers,
+                               packed);
+  });
+}
+
+// Whether `data` lies in a weight of the model; views of a weight do.
+bool Engine::Impl::is_weight(const void* data) const {
+  const auto holds = [&](const perdure_tensor& t) {
+    const auto at = reinterpret_cast<uintptr_t>(data), first = reinterpret_cast<uintptr_t>(t.data);
+    return at >= first && at < first + static_cast<uintptr_t>(t.shape[0] * t.row_stride_bytes);
+  };
+  return std::ranges::any_of(weights, [&](const auto& named) { return holds(named.second); });
 }
 
 void Engine::Impl::run_init() {

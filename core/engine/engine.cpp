@@ -23,15 +23,21 @@ const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& 
 }  // namespace
 
 Engine::Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins)
-    : impl_(std::make_unique<Impl>(settings, static_plugins, std::nullopt)) {}
+    : impl_(std::make_unique<Impl>(settings, static_plugins, nullptr)) {}
 
 Engine::Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins, Model model)
+    : impl_(std::make_unique<Impl>(settings, static_plugins,
+                                   std::make_shared<SharedModel>(std::move(model)))) {}
+
+Engine::Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins,
+               std::shared_ptr<SharedModel> model)
     : impl_(std::make_unique<Impl>(settings, static_plugins, std::move(model))) {}
 
 Engine::~Engine() = default;
 
 const ModelSpec& Engine::spec() const { return impl_->model.spec(); }
 const Model& Engine::model() const { return impl_->model; }
+std::shared_ptr<SharedModel> Engine::shared_model() const { return impl_->shared_model; }
 const Settings& Engine::settings() const { return impl_->settings; }
 Traits Engine::traits() const { return impl_->traits; }
 std::span<const Options> Engine::strategy_options() const { return impl_->options; }

@@ -31,6 +31,7 @@
 namespace perdure {
 
 class Engine;
+class SharedModel;  // shared_model.hpp
 
 // One endless text: 64-bit position, state tensors, token tail, random generator. Movable; must not
 // outlive its engine. Never sees another session's rows.
@@ -125,12 +126,17 @@ class Engine {
   Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins);
   // The same with a model that is already open (and perhaps changed by Model::replace).
   Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins, Model model);
+  // The same with a model that other engines run too. Null: as if none were given.
+  Engine(const Settings& settings, std::span<const StaticPlugin> static_plugins,
+         std::shared_ptr<SharedModel> model);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
   const ModelSpec& spec() const;
   const Model& model() const;
+  // For other engines of the same model.
+  std::shared_ptr<SharedModel> shared_model() const;
   const Settings& settings() const;
   Traits traits() const;  // combined over layers
   // Options of the strategies as filled in, main choice first, then layer overrides.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/engine/engine.hpp"
+#include "core/engine/shared_model.hpp"
 #include "core/graph/graph.hpp"
 #include "core/runtime/executor.hpp"
 #include "core/runtime/kernel_choice.hpp"
@@ -149,7 +150,7 @@ struct StepShares {
 
 struct Engine::Impl {
   Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins,
-       std::optional<Model> given);
+       std::shared_ptr<SharedModel> given);
 
   // Construction, in this order (compile.cpp).
   void add_architecture_operations();
@@ -162,6 +163,7 @@ struct Engine::Impl {
   Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
   int64_t logits_per_step() const;
   void compile();
+  bool is_weight(const void* data) const;
   void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
                      int64_t max_outputs);
   void run_init();
@@ -230,8 +232,9 @@ struct Engine::Impl {
   // Declaration order is destruction order reversed: whoever borrows comes later.
   Settings settings;
   PluginHost plugins;
-  Model model;
-  std::optional<Tokenizer> tokenizer;
+  std::shared_ptr<SharedModel> shared_model;
+  const Model& model;                          // of shared_model
+  std::unique_ptr<const Tokenizer> tokenizer;  // null: none was named
   OperationTable operations;
   std::map<std::string, perdure_tensor, std::less<>> weights;
   std::vector<ConfiguredStrategy> strategies;
@@ -248,7 +251,7 @@ struct Engine::Impl {
   StateNumbers state_numbers;
   std::vector<PluginHost::KernelSet> own_kernels;
   std::optional<KernelChooser> chooser;
-  PackedWeights packed;
+  PackedWeights packed;  // of constants; those of weights are the shared model's
   CompiledGraph step;
   std::optional<CompiledGraph> init, begin, end, prompt_end;
   std::vector<InputGraph> inputs;

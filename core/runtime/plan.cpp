@@ -126,13 +126,19 @@ class ArenaPlanner {
 
 }  // namespace
 
-PackedWeights::Key::Key(const perdure_kernel* k, uint32_t i, const perdure_tensor& t,
+PackedWeights::Key::Key(const perdure_kernel& k, uint32_t i, const perdure_tensor& t,
                         std::vector<std::byte> p)
-    : kernel(k), input(i), weight(t), params(std::move(p)) {}
+    : kernel(k.name),
+      pack(reinterpret_cast<uintptr_t>(k.pack)),
+      context(k.context),
+      input(i),
+      weight(t),
+      params(std::move(p)) {}
 
 auto PackedWeights::Key::all() const {
-  return std::tie(kernel, input, weight.data, weight.scales, weight.dtype, weight.shape[0],
-                  weight.shape[1], weight.row_stride_bytes, weight.group_size, params);
+  return std::tie(kernel, pack, context, input, weight.data, weight.scales, weight.dtype,
+                  weight.shape[0], weight.shape[1], weight.row_stride_bytes, weight.group_size,
+                  params);
 }
 
 bool PackedWeights::Key::operator<(const Key& other) const { return all() < other.all(); }
@@ -147,16 +153,19 @@ const void* PackedWeights::get(const ChosenKernel& chosen, const perdure_node& n
                                     kMostPackedTimes * weight_bytes + kMostPackedMore, chosen, node,
                                     "the packed weight");
   if (bytes == 0) return nullptr;
-  Buffer& buffer = buffers_[{&kernel, input, node.inputs[input].tensor, chosen.params}];
-  if (buffer.size() == 0) {
-    buffer = Buffer(bytes);
-    size_bytes_ += bytes;
+  const perdure_tensor& weight = node.inputs[input].tensor;
+  if (shared_ != nullptr && lasts_(weight.data)) return shared_->get(chosen, node, input);
+  Buffer& kept = buffers_[{kernel, input, weight, chosen.params}];
+  if (kept.size() == 0) {
+    Buffer buffer(bytes);
     if (const int status = kernel.pack(&node, params, input, buffer.data()); status != PERDURE_OK)
       throw Error("the kernel '" + std::string(kernel.name) + "' of " + chosen.plugin +
                   " could not pack input " + std::to_string(input) + " of a node '" + node.op +
                   "' (status " + std::to_string(status) + "); choose another kernel for it");
+    kept = std::move(buffer);
+    size_bytes_ += bytes;
   }
-  return buffer.data();
+  return kept.data();
 }
 
 Plan::Plan(const Graph& graph, int64_t max_rows, int64_t max_outputs, const KernelChooser& kernels,

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/base/buffer.hpp"
@@ -19,9 +21,18 @@ namespace perdure {
 
 // Packed weights, shared by all plans that use the same kernel, with the same parameters, for the
 // same weight at the same input; a view of a weight is another weight. One thread while plans are
-// compiled; read-only afterwards.
+// compiled; read-only afterwards. What it has given stays where it is until it ends.
 class PackedWeights {
  public:
+  // Whether memory outlives `shared`, as a model's weights do and constants of a graph do not.
+  using Lasts = std::function<bool(const void* data)>;
+
+  // From now on, weights that last are packed in `shared`, which others may use too; nullptr: in
+  // this one again.
+  void share(PackedWeights* shared, Lasts lasts) {
+    shared_ = shared;
+    lasts_ = std::move(lasts);
+  }
   // The packed form, made on first use; nullptr if the kernel does not pack that input.
   // Errors: Error if the kernel cannot pack it.
   const void* get(const ChosenKernel& chosen, const perdure_node& node, uint32_t input);
@@ -30,16 +41,21 @@ class PackedWeights {
  private:
   // All that packing may depend on.
   struct Key {
-    Key(const perdure_kernel* k, uint32_t i, const perdure_tensor& t, std::vector<std::byte> p);
+    Key(const perdure_kernel& k, uint32_t i, const perdure_tensor& t, std::vector<std::byte> p);
     auto all() const;
     bool operator<(const Key& other) const;
 
-    const perdure_kernel* kernel;
+    // Of the kernel what stays when its engine goes: tables are copied for every engine.
+    const char* kernel;
+    uintptr_t pack;
+    const void* context;
     uint32_t input;
     perdure_tensor weight;
     std::vector<std::byte> params;
   };
   std::map<Key, Buffer> buffers_;
+  PackedWeights* shared_ = nullptr;
+  Lasts lasts_;
   size_t size_bytes_ = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include "core/eval/measure.hpp"
 #include "core/eval/retrieval.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 using namespace perdure;
@@ -18,7 +19,7 @@ namespace {
 
 constexpr int64_t kVocab = 320;
 
-Tokenizer tokenizer() { return Tokenizer::open(golden_model("tok_320.bin"), kVocab); }
+Llama2cTokenizer tokenizer() { return Llama2cTokenizer::open(golden_model("tok_320.bin"), kVocab); }
 
 EvalText some_text(size_t n_tokens = 3000) {
   return make_eval_text("random", random_tokens(n_tokens, kVocab, 5));
@@ -42,7 +43,7 @@ Engine with_tokenizer() {
 }  // namespace
 
 TEST_CASE("a pass key stands at its depth, is asked for at the end, and its digits are scored") {
-  const Tokenizer t = tokenizer();
+  const Llama2cTokenizer t = tokenizer();
   const EvalText text = some_text();
   const Passkey key = make_passkey(t, 5, 1, 0);
   const std::string digits = decoded(t, key.answer);
@@ -66,7 +67,7 @@ TEST_CASE("a pass key stands at its depth, is asked for at the end, and its digi
 }
 
 TEST_CASE("samples have keys of their own, whatever the length") {
-  const Tokenizer t = tokenizer();
+  const Llama2cTokenizer t = tokenizer();
   std::set<std::vector<int32_t>> answers;
   for (int64_t sample = 0; sample < 20; ++sample)
     answers.insert(make_passkey(t, 5, 1, sample).answer);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/eval/text.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 using namespace perdure;
@@ -21,7 +22,7 @@ EvalText counted(int64_t n, std::vector<int64_t> document_ends = {}) {
   return text;
 }
 
-Tokenizer tokenizer() { return Tokenizer::open(golden_model("tok_320.bin"), 320); }
+Llama2cTokenizer tokenizer() { return Llama2cTokenizer::open(golden_model("tok_320.bin"), 320); }
 
 }  // namespace
 
@@ -71,7 +72,7 @@ TEST_CASE("consecutive places follow the text through its documents") {
 }
 
 TEST_CASE("every text between separators begins with BOS, and white space around it is dropped") {
-  const Tokenizer t = tokenizer();
+  const Llama2cTokenizer t = tokenizer();
   const std::vector<std::string_view> documents{"  one <end>\n two\n<end>\n", "", " \n", "three"};
   const EvalText text = make_eval_text("texts", documents, "<end>", t);
   std::vector<int32_t> expected;
@@ -86,7 +87,7 @@ TEST_CASE("every text between separators begins with BOS, and white space around
 }
 
 TEST_CASE("the hash of a text changes with its bytes and its documents") {
-  const Tokenizer t = tokenizer();
+  const Llama2cTokenizer t = tokenizer();
   const auto hash = [&](const std::vector<std::string_view>& documents) {
     return make_eval_text("x", documents, "", t).hash;
   };

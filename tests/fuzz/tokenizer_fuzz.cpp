@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/api/error.hpp"
-#include "core/model/tokenizers/tokenizer.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 
 using namespace perdure;
 
@@ -21,7 +21,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t length = std::min<size_t>(data[2] | data[3] << 8, size - 4);
   const std::string_view text(reinterpret_cast<const char*>(data) + 4, length);
   try {
-    const Tokenizer tokenizer = Tokenizer::read(
+    const Llama2cTokenizer tokenizer = Llama2cTokenizer::read(
         std::as_bytes(std::span(data, size)).subspan(4 + length), "input", vocab_size);
     Utf8Stream stream;
     std::string decoded, shown;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <span>
 
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
@@ -133,7 +134,7 @@ void ChatLoop::talk(const std::string& user) {
 
 void ChatLoop::answer() {
   // As at the beginning of a text, where the space that the first piece brings is not shown.
-  TokenPrinter printer(engine_.tokenizer(), Tokenizer::kBos);
+  TokenPrinter printer(engine_.tokenizer(), engine_.tokenizer().bos_id());
   const StopRule rule{.max_tokens = most_tokens_, .read_last = true};
   const Stop stop = generator_.write(rule, [&](int32_t token) { printer.print(token); });
   printer.finish();
@@ -143,7 +144,8 @@ void ChatLoop::answer() {
 // The model reads the end of its answer also where it did not come to it itself: every turn it
 // remembers is whole, but the one that filled the memory.
 void ChatLoop::close_turn() {
-  if (!generator_.is_full()) generator_.feed(Tokenizer::kEos);
+  const std::span<const int32_t> ends = engine_.tokenizer().eos_ids();
+  if (!generator_.is_full() && !ends.empty()) generator_.feed(ends.front());
 }
 
 void ChatLoop::save() {

@@ -41,8 +41,9 @@ void require_finite(std::span<const float> logits, const Session& session) {
 
 }  // namespace
 
-bool ends_text(int32_t token, const StopRule& rule) {
-  return !rule.ignore_eos && (token == Tokenizer::kBos || token == Tokenizer::kEos);
+bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model) {
+  return !rule.ignore_eos &&
+         (token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0);
 }
 
 SamplingOptions sampling_options(const Settings& settings) {
@@ -107,7 +108,7 @@ Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& 
   for (int64_t written = 0; written < rule.max_tokens; ++written) {
     if (interrupted()) return Stop::kInterrupted;
     const int32_t token = sample();
-    if (ends_text(token, rule)) return Stop::kEndToken;
+    if (ends_text(token, rule, engine_.spec().info)) return Stop::kEndToken;
     emit(token);
     ++writing_.tokens;
     if (written + 1 == rule.max_tokens && !rule.read_last) break;

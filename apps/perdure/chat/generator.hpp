@@ -30,8 +30,8 @@ struct StopRule {
 
 enum class Stop { kLimit, kEndToken, kInterrupted, kFull };
 
-// True for BOS and EOS unless the rule ignores them.
-bool ends_text(int32_t token, const StopRule& rule);
+// True for the model's BOS and EOS unless the rule ignores them.
+bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model);
 
 // What reading and writing took so far.
 struct Speed {

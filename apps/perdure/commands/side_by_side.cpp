@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
@@ -35,13 +36,14 @@ TerminalSize terminal_size() {
 class Column {
  public:
   Column(const NamedEngine& named, const std::string& prompt, const StopRule& rule, bool quiet)
-      : tokenizer_(named.engine->tokenizer()),
+      : stream_(named.engine->tokenizer(), -1),
         session_(named.engine->new_session()),
         generator_(*named.engine, session_),
         rule_(rule) {
-    const std::vector<int32_t> tokens = tokenizer_.encode(prompt, true, false);
+    const Tokenizer& tokenizer = named.engine->tokenizer();
+    const std::vector<int32_t> tokens = tokenizer.encode(prompt, true, false);
     active_ = generator_.read(tokens, named.name, quiet) && rule.max_tokens > 0;
-    previous_ = tokens.back();
+    stream_ = TokenStream(tokenizer, tokens.back());
   }
 
   bool active() const { return active_; }
@@ -51,21 +53,16 @@ class Column {
   std::string next() {
     const StopRule one{.max_tokens = 1, .ignore_eos = rule_.ignore_eos, .read_last = true};
     std::string text;
-    const Stop stop = generator_.write(one, [&](int32_t token) {
-      text = stream_.push(tokenizer_.decode(previous_, token));
-      previous_ = token;
-    });
+    const Stop stop = generator_.write(one, [&](int32_t token) { text = stream_.push(token); });
     active_ = stop == Stop::kLimit && generator_.writing().tokens < rule_.max_tokens;
     return active_ ? text : text + stream_.flush();
   }
 
  private:
-  const Tokenizer& tokenizer_;
+  TokenStream stream_;
   Session session_;
   Generator generator_;
   StopRule rule_;
-  Utf8Stream stream_;
-  int32_t previous_ = 0;
   bool active_ = false;
 };
 
@@ -126,6 +123,7 @@ size_t settled_rows(const Table& table, const std::vector<std::unique_ptr<Column
 std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
                                       const std::vector<std::string>& overrides) {
   std::vector<NamedEngine> engines;
+  std::map<std::string, std::shared_ptr<SharedModel>> models;  // by path
   const auto stem = [](const std::string& file) {
     return std::filesystem::path(file).stem().string();
   };
@@ -134,8 +132,10 @@ std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
       return stem(other) == stem(file);
     });
     const Settings settings = load_settings(file, overrides);
-    engines.push_back(
-        {same == 1 ? stem(file) : file, std::make_unique<Engine>(settings, linked_plugins())});
+    std::shared_ptr<SharedModel>& model = models[settings.model.path];
+    engines.push_back({same == 1 ? stem(file) : file,
+                       std::make_unique<Engine>(settings, linked_plugins(), model)});
+    model = engines.back().engine->shared_model();
   }
   return engines;
 }

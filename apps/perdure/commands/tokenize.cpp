@@ -16,13 +16,12 @@ namespace perdure::app {
 namespace {
 
 // The tokenizer alone, without compiling anything. The model says how large the vocabulary is.
-Tokenizer open_tokenizer(const Settings& settings) {
+std::unique_ptr<const Tokenizer> configured_tokenizer(const Settings& settings) {
   if (settings.model.path.empty() || settings.model.tokenizer.empty())
     throw UsageError(
         "model.path and model.tokenizer are both needed; write them in the configuration or use "
         "--set");
-  return Tokenizer::open(settings.model.tokenizer,
-                         Model::open(settings.model.path).spec().info.vocab_size);
+  return open_tokenizer(settings.model.tokenizer, Model::open(settings.model.path).spec().info);
 }
 
 // The words given, or else the file, or else standard input.
@@ -43,13 +42,13 @@ int run_tokenize(const Arguments& arguments) {
       "tokenize [TEXT] [-f FILE] [--bos] [--eos]",
       "Prints the token ids of a text in decimal. Without text or file it reads standard input.");
   line.add("file,f", &file, "read the text from a file", "FILE")
-      .add_flag("bos", &bos, "put BOS (1) first")
-      .add_flag("eos", &eos, "put EOS (2) last")
+      .add_flag("bos", &bos, "put BOS first")
+      .add_flag("eos", &eos, "put EOS last")
       .add_json()
       .add_words("text", &words, 1);
   if (!line.parse(arguments)) return 0;
-  const Tokenizer tokenizer = open_tokenizer(line.settings());
-  const std::vector<int32_t> ids = tokenizer.encode(input_text(words, file), bos, eos);
+  const auto tokenizer = configured_tokenizer(line.settings());
+  const std::vector<int32_t> ids = tokenizer->encode(input_text(words, file), bos, eos);
   print(line.json() ? json_text(json(ids)) : fmt::format("{}", fmt::join(ids, " ")));
   print("\n");
   return 0;
@@ -64,13 +63,13 @@ int run_detokenize(const Arguments& arguments) {
                    "input.");
   line.add("file,f", &file, "read the ids from a file", "FILE").add_words("ids", &words, -1);
   if (!line.parse(arguments)) return 0;
-  const Tokenizer tokenizer = open_tokenizer(line.settings());
+  const auto tokenizer = configured_tokenizer(line.settings());
   const std::string name = !words.empty() ? "the command line"
                            : file.empty() ? "standard input"
                                           : file;
-  int32_t previous = Tokenizer::kBos;
-  for (const int32_t id : parse_tokens(input_text(words, file), tokenizer.vocab_size(), name)) {
-    if (id != Tokenizer::kBos && id != Tokenizer::kEos) print(tokenizer.decode(previous, id));
+  int32_t previous = tokenizer->bos_id();
+  for (const int32_t id : parse_tokens(input_text(words, file), tokenizer->vocab_size(), name)) {
+    if (!tokenizer->is_special(id)) print(tokenizer->decode(previous, id));
     previous = id;
   }
   return 0;

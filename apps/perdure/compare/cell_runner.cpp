@@ -59,8 +59,13 @@ int64_t CellRunner::baseline_bytes(int64_t length) {
 Engine& CellRunner::engine(const Cell& cell) {
   const bool other_settings = plan_.settings.equal_state && cell.length != length_;
   if (!engines_ || cell.entry != entry_ || other_settings) {
+    std::shared_ptr<SharedModel> model;
+    Settings settings = settings_of(cell);
+    if (engines_ && engines_->settings().model.path == settings.model.path)
+      model = engines_->model();
     engines_.reset();  // before the next one takes memory
-    engines_ = std::make_unique<EntryEngines>(settings_of(cell), linked_plugins());
+    engines_ =
+        std::make_unique<EntryEngines>(std::move(settings), linked_plugins(), std::move(model));
     entry_ = cell.entry;
     length_ = cell.length;
   }

@@ -55,8 +55,7 @@ void note(std::string_view line, bool quiet) {
 }
 
 void TokenPrinter::print(int32_t token) {
-  app::print(stream_.push(tokenizer_.decode(previous_, token)));
-  previous_ = token;
+  app::print(stream_.push(token));
   flush();
 }
 

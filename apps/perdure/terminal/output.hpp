@@ -33,16 +33,14 @@ class TokenPrinter {
  public:
   // `previous`: the token before the first one printed.
   TokenPrinter(const Tokenizer& tokenizer, int32_t previous)
-      : tokenizer_(tokenizer), previous_(previous) {}
+      : stream_(tokenizer, previous) {}
 
   void print(int32_t token);
   // What is left of an unfinished character.
   void finish();
 
  private:
-  const Tokenizer& tokenizer_;
-  int32_t previous_;
-  Utf8Stream stream_;
+  TokenStream stream_;
 };
 
 // "1,234,567".

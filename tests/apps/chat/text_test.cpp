@@ -99,9 +99,13 @@ TEST_CASE("token lists are decimal ids and nothing else") {
   CHECK_THROWS_AS(parse_tokens("1,2", 9, "ids"), Error);
 }
 
-TEST_CASE("BOS and EOS end a text unless they are ignored") {
-  CHECK(ends_text(Tokenizer::kBos, {}));
-  CHECK(ends_text(Tokenizer::kEos, {}));
-  CHECK_FALSE(ends_text(0, {}));
-  CHECK_FALSE(ends_text(Tokenizer::kEos, {.ignore_eos = true}));
+TEST_CASE("the model's BOS and any of its EOS end a text unless they are ignored") {
+  ModelInfo model;
+  model.bos_id = 7;
+  model.eos_ids = {8, 9};
+  for (const int32_t token : {7, 8, 9}) {
+    CHECK(ends_text(token, {}, model));
+    CHECK_FALSE(ends_text(token, {.ignore_eos = true}, model));
+  }
+  CHECK_FALSE(ends_text(2, {}, model));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "core/model/tokenizers/tokenizer.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 
 #include <doctest/doctest.h>
 
@@ -32,7 +32,7 @@ Bytes tokenizer_file(const Pieces& pieces) {
 }
 
 std::string refusal(const Bytes& bytes, int64_t vocab_size) {
-  return error_of([&] { Tokenizer::read(bytes, "t.bin", vocab_size); });
+  return error_of([&] { Llama2cTokenizer::read(bytes, "t.bin", vocab_size); });
 }
 
 std::string decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
@@ -98,8 +98,8 @@ Pieces random_vocabulary(std::mt19937& random) {
 TEST_CASE("every golden text is encoded to the original's ids and decoded to its bytes") {
   for (const auto& [name, vocab_size] : {std::pair{"96", 96}, {"300", 300}, {"320", 320}}) {
     CAPTURE(name);
-    const Tokenizer tokenizer =
-        Tokenizer::open(golden(std::string("models/tok_") + name + ".bin"), vocab_size);
+    const Llama2cTokenizer tokenizer =
+        Llama2cTokenizer::open(golden(std::string("models/tok_") + name + ".bin"), vocab_size);
     const std::string path = golden(std::string("cases/tok_") + name + "/encode.json");
     const Json cases = Json::parse(as_text(read_bytes(path)), path);
     CHECK(cases.list().size() >= 14);
@@ -121,7 +121,8 @@ TEST_CASE("merging by a queue gives the ids of searching for the best pair again
   for (int round = 0; round < 200; ++round) {
     const Pieces pieces = random_vocabulary(random);
     const Bytes bytes = tokenizer_file(pieces);
-    const Tokenizer tokenizer = Tokenizer::read(bytes, "t", static_cast<int64_t>(pieces.size()));
+    const Llama2cTokenizer tokenizer =
+        Llama2cTokenizer::read(bytes, "t", static_cast<int64_t>(pieces.size()));
     std::string text;
     std::vector<int32_t> letters;
     for (size_t i = 0; i < 1 + random() % 60; ++i) {
@@ -133,7 +134,7 @@ TEST_CASE("merging by a queue gives the ids of searching for the best pair again
 }
 
 TEST_CASE("a text of a million bytes is encoded in seconds, not hours") {
-  const Tokenizer tokenizer = Tokenizer::open(golden("models/tok_320.bin"), 320);
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(golden("models/tok_320.bin"), 320);
   std::string text;
   while (text.size() < 1'000'000) text += "the hen and the other one ";
   const auto start = std::chrono::steady_clock::now();
@@ -143,7 +144,7 @@ TEST_CASE("a text of a million bytes is encoded in seconds, not hours") {
 }
 
 TEST_CASE("invalid UTF-8 becomes byte pieces and comes back unchanged") {
-  const Tokenizer tokenizer = Tokenizer::open(golden("models/tok_300.bin"), 300);
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(golden("models/tok_300.bin"), 300);
   for (const std::string text :
        {"\xff\xfe", "a\x80\x80\x80\x80\x80z", "\xe4\xbd", "\xf0\x9f\x98\x80\x80"}) {
     const std::vector<int32_t> ids = tokenizer.encode(text, true, false);
@@ -153,7 +154,7 @@ TEST_CASE("invalid UTF-8 becomes byte pieces and comes back unchanged") {
 }
 
 TEST_CASE("without byte pieces, what cannot be expressed is an error with its offset") {
-  const Tokenizer tokenizer = Tokenizer::open(golden("models/tok_96.bin"), 96);
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(golden("models/tok_96.bin"), 96);
   CHECK(contains(error_of([&] { tokenizer.encode("the hen Q", false, false); }),
                  "at byte offset 8 a character"));
   CHECK(contains(error_of([&] { tokenizer.encode("th\xff", false, false); }),
@@ -162,7 +163,7 @@ TEST_CASE("without byte pieces, what cannot be expressed is an error with its of
 
 TEST_CASE("a vocabulary without a space has no dummy prefix") {
   const Bytes bytes = tokenizer_file({{"u", 0}, {"s", 0}, {"e", 0}, {"a", 0}});
-  const Tokenizer tokenizer = Tokenizer::read(bytes, "t", 4);
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::read(bytes, "t", 4);
   CHECK(tokenizer.encode("aa", true, true) == std::vector<int32_t>{1, 3, 3, 2});
   CHECK(tokenizer.encode("", true, true) == std::vector<int32_t>{1, 2});
 }
@@ -170,7 +171,7 @@ TEST_CASE("a vocabulary without a space has no dummy prefix") {
 TEST_CASE("one leading space is dropped after BOS, and byte pieces become their byte") {
   const Bytes bytes = tokenizer_file(
       {{"u", 0}, {"s", 0}, {"e", 0}, {"  a", 0}, {"<0x0a>", 0}, {"<0x", 0}, {" <0xFF", 0}});
-  const Tokenizer tokenizer = Tokenizer::read(bytes, "t", 7);
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::read(bytes, "t", 7);
   CHECK(tokenizer.decode(1, 3) == " a");
   CHECK(tokenizer.decode(2, 3) == "  a");
   CHECK(tokenizer.decode(0, 4) == "\n");
@@ -208,7 +209,7 @@ TEST_CASE(
 TEST_CASE("the hash tells tokenizers apart") {
   const auto hash = [](const Pieces& pieces) {
     const Bytes bytes = tokenizer_file(pieces);
-    return Tokenizer::read(bytes, "t", 3).hash();
+    return Llama2cTokenizer::read(bytes, "t", 3).hash();
   };
   CHECK(hash({{"a", 0}, {"b", 0}, {"c", 0}}) == hash({{"a", 0}, {"b", 0}, {"c", 0}}));
   CHECK(hash({{"a", 0}, {"b", 0}, {"c", 0}}) != hash({{"a", 0}, {"b", 0}, {"c", 1}}));
@@ -225,7 +226,7 @@ TEST_CASE("the tokenizers of real models open, and a sentence survives them") {
       MESSAGE("skipped, absent: ", path);
       continue;
     }
-    const Tokenizer tokenizer = Tokenizer::open(path, vocab_size);
+    const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(path, vocab_size);
     const std::vector<int32_t> ids = tokenizer.encode(sentence, true, false);
     CHECK(decoded(tokenizer, ids).substr(5) == sentence);
     CHECK(static_cast<int64_t>(ids.size()) <= static_cast<int64_t>(sentence.size()) + 2);

@@ -39,7 +39,7 @@ class PromptProof final : public AttentionStrategy {
     const auto state = [&](const char* name) { return g.state(layer_name(layer, name)); };
     const Value place = op::row_index(g);
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, g.weight(layer_name(layer, "attn_k.weight")), x, place);
+    const Value k = projections_.key(g, layer, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     op::state_write(g, k, state("attn_k"), place);
     op::state_write(g, v, state("attn_v"), place);

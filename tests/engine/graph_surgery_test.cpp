@@ -16,7 +16,7 @@ namespace {
 
 struct Surgery {
   Engine::Impl impl{golden_settings("memA.q80.bin", {"step.max_rows=32"}), linked_plugins(),
-                    std::nullopt};
+                    nullptr};
 
   // Compiles the step graph as it is now and returns the last logits of one segment.
   std::vector<float> logits() {

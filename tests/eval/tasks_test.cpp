@@ -9,6 +9,7 @@
 
 #include "core/eval/measure.hpp"
 #include "core/eval/question.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "core/eval/windows.hpp"
 #include "tests/support/damaged_model.hpp"
 #include "tests/support/engine_fixture.hpp"
@@ -144,7 +145,7 @@ TEST_CASE("tasks are as many as samples, and are refused where they cannot be as
 }
 
 TEST_CASE("an answer begins where the prompt's tokens end, after one space") {
-  const Tokenizer t = Tokenizer::open(golden_model("tok_320.bin"), kVocab);
+  const auto t = Llama2cTokenizer::open(golden_model("tok_320.bin"), kVocab);
   for (const char* prompt : {"it is", "it is "}) {
     const Question q = encode_question(t, prompt, "so", true);
     std::vector<int32_t> all = q.prompt;

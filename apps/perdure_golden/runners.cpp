@@ -76,8 +76,8 @@ void require_same_choice(Judge& judge, const std::string& what, std::span<const 
 
 Outcome run_tokenizer(const Context& context, const Case& c) {
   Judge judge({});
-  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(context.set.path(c.json.at("tokenizer").text()),
-                                              c.json.at("vocab_size").integer());
+  const Llama2cTokenizer tokenizer = Llama2cTokenizer::open(
+      context.set.path(c.json.at("tokenizer").text()), c.json.at("vocab_size").integer());
   const std::string path = c.folder + "/encode.json";
   const Json entries = Json::parse(read_file(path), path);
   for (const Json& entry : entries.list()) {

@@ -108,11 +108,10 @@ void Engine::Impl::check_rewind(const Session::Impl& session, int64_t position) 
     throw Error(cannot + "the strategy's state does not allow it; restore a snapshot");
   if (position < session.segment.start) throw Error(cannot + "its segment has ended");
   for (const StateSpec& spec : layout->specs()) {
-    if (spec.growth == Growth::kFixed || spec.growth == Growth::kCounted ||
-        position % spec.tokens_per_row != 0)
+    const int64_t per_row = std::max<int64_t>(spec.tokens_per_row, 1);
+    if (spec.growth == Growth::kFixed || spec.growth == Growth::kCounted || position % per_row != 0)
       throw Error(cannot + "the state '" + spec.name + "' keeps nothing of what was before");
-    if (spec.growth == Growth::kRing &&
-        session.position > (spec.sinks + spec.rows) * spec.tokens_per_row)
+    if (spec.growth == Growth::kRing && session.position > (spec.sinks + spec.rows) * per_row)
       throw Error(cannot + "the state '" + spec.name + "' has dropped rows that it would need");
   }
   const auto left = static_cast<int64_t>(session.tail.size()) - (session.position - position);
@@ -128,6 +127,16 @@ void Engine::Impl::reset(Session::Impl& session) const {
   session.segment = Segment::of_full_ones(0, traits.segment_length);
 }
 
+// A row that tokens share is live before the strategy has written it: what was cut may not show.
+void Engine::Impl::clear_shared_rows(Session::Impl& session, int64_t position) const {
+  for (size_t i = 0; i < layout->specs().size(); ++i) {
+    const StateSpec& spec = layout->specs()[i];
+    if (spec.tokens_per_row <= 1) continue;
+    for (int64_t row = position / spec.tokens_per_row; row < session.state.views()[i].n_rows; ++row)
+      std::ranges::fill(session.state.row(i, row), 0.0f);
+  }
+}
+
 void Engine::rewind(Session& session, int64_t position) {
   impl_->check_session(session);
   Session::Impl& s = session.impl();
@@ -135,6 +144,7 @@ void Engine::rewind(Session& session, int64_t position) {
   const auto cut = static_cast<uint64_t>(s.position - position);
   s.tail.resize(s.tail.size() - static_cast<size_t>(std::min<uint64_t>(cut, s.tail.size())));
   if (position == 0) impl_->reset(s);
+  impl_->clear_shared_rows(s, position);
   s.position = position;
   s.trust_state();
 }

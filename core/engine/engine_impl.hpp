@@ -208,6 +208,7 @@ struct Engine::Impl {
   void check_session(const Session& session) const;
   void check_rewind(const Session::Impl& session, int64_t position) const;
   void reset(Session::Impl& session) const;
+  void clear_shared_rows(Session::Impl& session, int64_t position) const;
   // Input streams (feed_input.cpp).
   void add_input(const InputStream& stream);
   void check_inputs() const;

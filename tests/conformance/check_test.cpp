@@ -63,7 +63,6 @@ TEST_CASE("the checked mode finds every fault and names strategy's node, row and
       {"before_start", "reads rows -1 to"},
       {"lost_rows", "but the ring holds row"},
       {"unwritten", "which was never written"},
-      {"same_row", "where another row of the step has just written"},
       {"not_a_number", "gets NaN in column 0"}};
   for (const char* fault : kFaults) {
     if (std::string(fault) == "none") continue;

@@ -40,9 +40,8 @@ class FaultyProof final : public AttentionStrategy {
     const Value q = projections_.query(g, layer, x, place);
     const Value k = projections_.key(g, layer, x, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
-    const Value written = fault_ == "same_row" ? op::map_index(g, place, 0, 2) : place;
-    op::state_write(g, k, keys, written);
-    op::state_write(g, spoiled(g, v), values, written);
+    op::state_write(g, k, keys, place);
+    op::state_write(g, spoiled(g, v), values, place);
     const Value mixed = op::attend(g, {q}, {{keys, values, range(g, place)}},
                                    model_.num_attention_heads, model_.num_key_value_heads);
     return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));

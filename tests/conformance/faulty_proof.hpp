@@ -9,8 +9,8 @@
 namespace perdure::testing {
 
 // The values of `attention.fault`; the first is none.
-inline constexpr const char* kFaults[] = {"none",      "looks_ahead", "before_start", "lost_rows",
-                                          "unwritten", "same_row",    "not_a_number"};
+inline constexpr const char* kFaults[] = {"none",      "looks_ahead", "before_start",
+                                          "lost_rows", "unwritten",   "not_a_number"};
 
 // The plugin attention.faulty_proof.
 StaticPlugin faulty_proof_plugin();

@@ -238,7 +238,7 @@ TEST_CASE("a lookup beyond the table reads its nearest row and nothing outside")
 
 TEST_CASE("a lookup reads the rows of a view, whatever lies between them") {
   Numbers numbers(6);
-  for (const perdure_dtype dtype : {PERDURE_F32, PERDURE_F16, PERDURE_BF16, PERDURE_Q80}) {
+  for (const perdure_dtype dtype : {PERDURE_F32, PERDURE_F16, PERDURE_BF16}) {
     KernelCase test{.op = "lookup"};
     test.add_session(0, 4);
     test.inputs.push_back(weight(dtype, 5, 6, 3, numbers));

@@ -9,8 +9,8 @@
 
 #include "core/eval/measure.hpp"
 #include "core/eval/question.hpp"
-#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "core/eval/windows.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "tests/support/damaged_model.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"

@@ -32,8 +32,7 @@ void note(std::string_view line, bool quiet = false);
 class TokenPrinter {
  public:
   // `previous`: the token before the first one printed.
-  TokenPrinter(const Tokenizer& tokenizer, int32_t previous)
-      : stream_(tokenizer, previous) {}
+  TokenPrinter(const Tokenizer& tokenizer, int32_t previous) : stream_(tokenizer, previous) {}
 
   void print(int32_t token);
   // What is left of an unfinished character.

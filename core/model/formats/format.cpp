@@ -27,7 +27,8 @@ Model read_model(const std::string& path) {
   const auto* format =
       std::ranges::find_if(table, [&](const ModelFormat& f) { return f.recognises(source); });
   if (format == std::end(table))
-    throw Error("cannot read " + path + ": it is a folder of no format that is known");
+    throw Error("cannot read " + path +
+                ": it is a directory that holds no model of a known format; name the model file");
   return format->read(std::move(source));
 }
 

@@ -18,6 +18,10 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocab_size) {
   return tokens;
 }
 
+int64_t checked_tokens(const Engine& engine, int64_t length) {
+  return std::min({kCheckedTokens, length, engine.max_length().value_or(kCheckedTokens)});
+}
+
 [[noreturn]] void refuse(const std::string& what, size_t position) {
   throw UsageError("this entry cannot be compared: " + what + " at position " +
                    std::to_string(position));
@@ -41,9 +45,7 @@ void require_alike(std::span<const float> alone, std::span<const float> together
 void check_steps(Engine& engine, int64_t length) {
   if (engine.traits().window_length > 0) return;  // every row is a step of its own
   const int64_t vocab_size = engine.spec().info.vocab_size;
-  const int64_t count =
-      std::min({kCheckedTokens, length, engine.max_length().value_or(kCheckedTokens)});
-  const std::vector<int32_t> tokens = random_tokens(count, vocab_size);
+  const std::vector<int32_t> tokens = random_tokens(checked_tokens(engine, length), vocab_size);
   const double tolerance = kStepTolerance * (engine.settings().kernels.reproducible ? 1 : 100);
   std::vector<float> alone(static_cast<size_t>(vocab_size)), together;
   {
@@ -57,6 +59,22 @@ void check_steps(Engine& engine, int64_t length) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     engine.feed(one, std::span(tokens).subspan(i, 1), alone);
     require_alike(alone, std::span(together).subspan(i * alone.size(), alone.size()), i, tolerance);
+  }
+}
+
+void check_accesses(const Engine& engine, std::span<const StaticPlugin> static_plugins,
+                    int64_t length) {
+  Settings settings = engine.settings();
+  settings.kernels.check = true;
+  Engine checked(settings, static_plugins, engine.shared_model());
+  Session session = checked.new_session();
+  const auto tokens =
+      random_tokens(checked_tokens(checked, length), checked.spec().info.vocab_size);
+  const Feed feed[] = {{&session, tokens, Feed::Logits::kLast}};
+  try {
+    checked.feed(feed, [](size_t, size_t, std::span<const float>) {});
+  } catch (const Error& fault) {
+    throw UsageError("this entry cannot be compared: " + std::string(fault.what()));
   }
 }
 

@@ -21,4 +21,11 @@ inline constexpr int64_t kCheckedTokens = 300;
 inline constexpr double kStepTolerance = 1e-3;
 void check_steps(Engine& engine, int64_t length);
 
+// Reads such tokens once in the checked mode (kernels.check), on an engine of its own that shares
+// the model: what a strategy reads of its state must be there and not lie ahead.
+// `static_plugins`: those that `engine` was made with. Errors: UsageError, one sentence, that names
+// node, row and position.
+void check_accesses(const Engine& engine, std::span<const StaticPlugin> static_plugins,
+                    int64_t length);
+
 }  // namespace perdure

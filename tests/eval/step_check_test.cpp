@@ -54,12 +54,13 @@ const void* entry() {
   return static_cast<const AttentionPlugin*>(&plugin);
 }
 
-std::string refusal(const std::string& model, std::vector<std::string> overrides) {
+std::string refusal(const std::string& model, std::vector<std::string> overrides,
+                    bool accesses = false) {
   std::vector<StaticPlugin> plugins(linked_plugins().begin(), linked_plugins().end());
   plugins.push_back({"attention", "peeking", entry});
   Engine engine(golden_settings(model, std::move(overrides)), plugins);
   try {
-    check_steps(engine, 200);
+    accesses ? check_accesses(engine, plugins, 200) : check_steps(engine, 200);
   } catch (const UsageError& error) {
     return error.what();
   }
@@ -85,4 +86,13 @@ TEST_CASE("a model that gives no numbers is refused before it is compared") {
   const TemporaryFolder folder;
   CHECK(refusal("llama.v0.bin", {"model.path=" + model_with_nan(folder, 300)}) ==
         "this entry cannot be compared: its logits are not finite at position 0");
+}
+
+TEST_CASE("a strategy that reads ahead of its place is refused with node, row and position") {
+  const std::string said = refusal("llama.v0.bin", {"attention.strategy=peeking"}, true);
+  CHECK(said.starts_with("this entry cannot be compared: node "));
+  CHECK(said.find("looks ahead") != std::string::npos);
+  CHECK(said.find("position 0") != std::string::npos);
+  CHECK(refusal("llama.v0.bin", {"attention.strategy=full"}, true) == "");
+  CHECK(refusal("memA.q80.bin", {"attention.strategy=memory"}, true) == "");
 }

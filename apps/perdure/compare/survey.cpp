@@ -121,6 +121,7 @@ class Surveyor {
     const int64_t enough = std::min(kCheckedTokens, plan_.settings.lengths.back());
     if (!refusal && cell.length >= enough) {
       try {
+        check_accesses(engine, linked_plugins(), cell.length);
         check_steps(engine, cell.length);
         refusal = "";
       } catch (const UsageError& error) {

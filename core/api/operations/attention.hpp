@@ -13,7 +13,9 @@ inline Value state_read(GraphBuilder& g, Value state, Value index) {
 }
 
 // Writes x [rows, state columns] to row `index` of a state, for rows whose role is in the bit mask
-// `roles` (default: token rows). Nodes added later read what was written.
+// `roles` (default: token rows). Nodes added later read what was written. Two rows of a session may
+// not write the same state row in one step: which one stays is undefined (the checked mode refuses
+// it).
 inline void state_write(GraphBuilder& g, Value x, Value state, Value index, int64_t roles = 1) {
   g.apply("state_write", {x, state, index}, {{"roles", roles}});
 }

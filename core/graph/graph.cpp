@@ -78,11 +78,12 @@ void check_part(const ValueInfo& info, int64_t first, int64_t count, int64_t siz
 
 // Lets `t` begin `bytes` later.
 void skip(const ValueInfo& info, perdure_tensor& t, int64_t bytes) {
-  t.data = static_cast<char*>(t.data) + bytes;
-  if (t.group_size == 0) return;
-  if (bytes % t.group_size != 0)
+  if (t.group_size != 0 && bytes % t.group_size != 0)
     throw Error("a view of '" + info.name + "' would begin inside a group of " +
                 std::to_string(t.group_size) + " values");
+  if (t.data == nullptr) return;  // only described
+  t.data = static_cast<char*>(t.data) + bytes;
+  if (t.group_size == 0) return;
   t.scales =
       static_cast<char*>(t.scales) + bytes / t.group_size * static_cast<int64_t>(sizeof(float));
 }

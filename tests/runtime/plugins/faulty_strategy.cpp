@@ -3,7 +3,9 @@
 // A strategy that breaks one rule of its interface: the one that PERDURE_TEST_FAULT names. Without
 // a fault it is a valid strategy, which adds nothing to the residual stream.
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
+#include <vector>
 
 #include "core/api/operations.hpp"
 #include "core/api/plugin.h"
@@ -80,8 +82,12 @@ std::vector<ValueType> copied(const std::vector<ValueType>& in, const Attributes
 int decline(const perdure_node*, void*) { return PERDURE_DECLINED; }
 // A table of one kernel; built anew for every call, and never freed as the host keeps views of it.
 std::span<const perdure_kernel> table() {
-  auto* kernel = new perdure_kernel(
-      kernels::make_row_kernel<int, copy_row>("copy_f32_scalar", "copy", decline));
+  static auto* const tables = new std::vector<std::unique_ptr<perdure_kernel>>;
+  perdure_kernel* const kernel =
+      tables
+          ->emplace_back(std::make_unique<perdure_kernel>(
+              kernels::make_row_kernel<int, copy_row>("copy_f32_scalar", "copy", decline)))
+          .get();
   if (fault("kernel without run")) kernel->run = nullptr;
   if (fault("kernel without name")) kernel->name = nullptr;
   if (fault("kernel of another size")) kernel->struct_size = 8;

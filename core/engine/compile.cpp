@@ -148,6 +148,9 @@ void Engine::Impl::check_source(const ExtraRows& extra) const {
   const int64_t rows = weight != weights.end()      ? weight->second.shape[0]
                        : state != state_types.end() ? state->second.rows
                                                     : 0;
+  if (weight != weights.end() && state != state_types.end())
+    throw Error("a strategy asks for extra rows of '" + extra.source +
+                "', which is a state and a weight of the model; give the state another name");
   if (extra.count < 1 || extra.count > rows)
     throw Error("a strategy asks for " + std::to_string(extra.count) + " extra rows of '" +
                 extra.source + "', which has " + std::to_string(rows));

@@ -240,7 +240,13 @@ void Engine::Impl::run_phase(std::optional<CompiledGraph>& graph, Phase phase,
       }
       add_session(*session, first_row, n_rows);
     }
-    run_step(*graph);
+    try {
+      run_step(*graph);
+    } catch (...) {
+      // Those of earlier batches have been computed and not been closed, later ones neither.
+      for (Session::Impl* session : who) session->failed = true;
+      throw;
+    }
   }
 }
 

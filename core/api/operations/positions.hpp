@@ -111,7 +111,8 @@ inline Value sink_range(GraphBuilder& g, Value index, int64_t sinks) {
 // number, shift = 0. For keys that are rows.
 inline Value step_range(GraphBuilder& g) { return g.apply("step_range", {}); }
 
-// All rows that a state of an input stream holds: first = 0, end = live rows, shift = 0.
+// All rows that a counted state or one of an input stream holds: first = 0, end = live rows, shift
+// = 0.
 inline Value live_range(GraphBuilder& g, Value state) { return g.apply("live_range", {state}); }
 
 // The keys of `range` [rows, 3] that lie within the last `near` places up to the row's own, `index`

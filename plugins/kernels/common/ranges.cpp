@@ -104,7 +104,8 @@ int prepare_live_range(const perdure_node* node, void* params) {
 
 int run_live_range(const perdure_call* call, int64_t begin, int64_t end, void*) {
   fill_whole_ranges(call, begin, end, [&](int32_t session) {
-    return state_of(*call->step, session, call->inputs[0]).live_rows;
+    const perdure_state_view& view = state_of(*call->step, session, call->inputs[0]);
+    return view.count != nullptr ? *view.count : view.live_rows;
   });
   return PERDURE_OK;
 }

@@ -3,6 +3,8 @@
 // The checked mode: every strategy of the suite passes it, and every fault is found and named.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "tests/conformance/faulty_proof.hpp"
@@ -30,14 +32,15 @@ std::string fault_of(Engine& engine, size_t n, bool one_by_one) {
   return {};
 }
 
-std::unique_ptr<Engine> faulty_engine(const std::string& fault, Overrides overrides = kChecked) {
+std::unique_ptr<Engine> faulty_engine(const std::string& fault, Overrides overrides = kChecked,
+                                      const char* model = "llama.v0.bin") {
   static const std::vector<StaticPlugin> plugins = [] {
     auto all = plugins_with_proofs();
     all.push_back(faulty_proof_plugin());
     return all;
   }();
   overrides.insert(overrides.begin(), "attention={strategy: faulty_proof, fault: " + fault + "}");
-  return std::make_unique<Engine>(golden_settings("llama.v0.bin", overrides), plugins);
+  return std::make_unique<Engine>(golden_settings(model, overrides), plugins);
 }
 
 }  // namespace
@@ -95,4 +98,25 @@ TEST_CASE("a session that a check has stopped takes nothing more until it is res
 TEST_CASE("nothing is said of the same strategy without a fault") {
   CHECK(fault_of(*faulty_engine("none"), 400, false) == "");
   CHECK(fault_of(*faulty_engine("none"), 40, true) == "");
+}
+
+TEST_CASE("NaN reaches the logits of a quantised model, whatever the instruction set") {
+  int n_tried = 0;
+  for (const Overrides& kernels :
+       {Overrides{"kernels.prefer=[scalar]"}, Overrides{"kernels.prefer=[simd]"},
+        Overrides{"kernels.prefer=[simd]", "kernels.isa=avx2"},
+        Overrides{"kernels.prefer=[simd]", "kernels.isa=avx512"}}) {
+    CAPTURE(kernels.back());
+    std::unique_ptr<Engine> engine;
+    try {
+      engine = faulty_engine("not_a_number", kernels, "llama.v2.bin");
+    } catch (const UsageError&) {
+      continue;  // not on this CPU
+    }
+    ++n_tried;
+    Session session = engine->new_session();
+    const auto logits = all_logits(*engine, session, random_tokens(5, 100, 1));
+    CHECK(std::ranges::all_of(logits, [](float x) { return std::isnan(x); }));
+  }
+  CHECK(n_tried >= 1);
 }

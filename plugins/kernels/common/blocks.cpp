@@ -94,15 +94,18 @@ int prepare_quantize_blocks(const perdure_node* node, void* params) {
 
 // The scale is stored in half precision, the values are rounded by the exact one.
 void quantize_block(const float* x, char* block) {
-  float largest = 0.0f;
-  for (int64_t i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float scale = largest / 127.0f;
+  float largest = 0.0f, zero = 0.0f;
+  for (int64_t i = 0; i < kBlock; ++i) {
+    largest = std::max(largest, std::fabs(x[i]));
+    zero += x[i] * 0.0f;
+  }
+  // NaN if some value is no number, which no int8 can say.
+  const float scale = largest / 127.0f + zero;
   const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
   const uint16_t half = f32_to_f16(scale);
   std::memcpy(block, &half, sizeof half);
   for (int64_t i = 0; i < kBlock; ++i) {
     const float rounded = std::round(x[i] * inverse);
-    // Written so that NaN becomes a number, too.
     block[2 + i] = static_cast<char>(
         static_cast<int8_t>(rounded > -127.0f ? (rounded < 127.0f ? rounded : 127.0f) : -127.0f));
   }

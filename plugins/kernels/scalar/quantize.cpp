@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "plugins/kernels/scalar/scalar.hpp"
 
@@ -11,9 +12,16 @@ namespace perdure::scalar {
 namespace {
 
 void quantize_group(const float* x, int64_t n, int8_t* q, float* scale) {
-  float largest = 0.0f;
-  for (int64_t i = 0; i < n; ++i)
+  float largest = 0.0f, zero = 0.0f;
+  for (int64_t i = 0; i < n; ++i) {
     if (std::fabs(x[i]) > largest) largest = std::fabs(x[i]);
+    zero += x[i] * 0.0f;
+  }
+  if (zero != 0.0f) {  // NaN: some value is no number, and no int8 can say so
+    *scale = std::numeric_limits<float>::quiet_NaN();
+    std::memset(q, 0, n);
+    return;
+  }
   *scale = largest / 127.0f;
   // A group of zeros, or of numbers so small that the scale underflows.
   if (*scale == 0.0f) {
@@ -22,7 +30,6 @@ void quantize_group(const float* x, int64_t n, int8_t* q, float* scale) {
   }
   for (int64_t i = 0; i < n; ++i) {
     const float rounded = std::round(x[i] / *scale);
-    // Written so that NaN becomes a number, too.
     q[i] = static_cast<int8_t>(rounded > -127.0f ? (rounded < 127.0f ? rounded : 127.0f) : -127.0f);
   }
 }

@@ -40,10 +40,18 @@ inline void store_int8(int8_t* q, Batch v, int64_t n) {
 }
 
 inline void quantize_group(const float* x, int64_t count, int8_t* q, float* scale) {
-  Batch magnitudes(0.0f);
+  Batch magnitudes(0.0f), zeros(0.0f);
   for_each_vector(count, [&](int64_t i, int64_t n) {
-    magnitudes = xsimd::max(xsimd::abs(load(x + i, n)), magnitudes);
+    const Batch v = load(x + i, n);
+    magnitudes = xsimd::max(xsimd::abs(v), magnitudes);
+    zeros = zeros + v * Batch(0.0f);
   });
+  // NaN: some value is no number, and no int8 can say so.
+  if (!xsimd::all(zeros == Batch(0.0f))) {
+    *scale = __builtin_nanf("");
+    memset(q, 0, static_cast<size_t>(count));
+    return;
+  }
   *scale = largest(magnitudes) / 127.0f;
   // A group of zeros, or of numbers so small that the scale underflows.
   if (*scale == 0.0f) {
@@ -53,7 +61,6 @@ inline void quantize_group(const float* x, int64_t count, int8_t* q, float* scal
   const Batch divisor(*scale);
   for_each_vector(count, [&](int64_t i, int64_t n) {
     const Batch v = rounded_half_away(load(x + i, n) / divisor);
-    // NaN becomes -127, as in the definition.
     store_int8(q + i, xsimd::min(xsimd::max(v, Batch(-127.0f)), Batch(127.0f)), n);
   });
 }

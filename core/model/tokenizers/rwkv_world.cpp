@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Lines -> tokens -> a trie, breadth first over the sorted tokens, so that a node's children are
+// neighbours and no edge needs a pointer.
+#include "core/model/tokenizers/rwkv_world.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "core/api/error.hpp"
+#include "core/base/hash.hpp"
+#include "core/model/tokenizers/python_literal.hpp"
+
+namespace perdure {
+namespace {
+
+// As of other vocabularies; bounds what a model's header alone may ask for.
+constexpr int64_t kMostIds = int64_t{1} << 21;
+
+std::optional<int64_t> number_of(std::string_view digits) {
+  int64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [parsed, status] = std::from_chars(digits.data(), end, value);
+  if (digits.empty() || status != std::errc() || parsed != end) return std::nullopt;
+  return value;
+}
+
+// ID SP LITERAL SP LENGTH; the literal may have spaces of its own.
+struct Line {
+  std::optional<int64_t> id;
+  std::string_view literal;
+  std::optional<int64_t> length;
+};
+
+Line split(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const size_t first = line.find(' '), last = line.rfind(' ');
+  if (first == last) return {};  // one space or none
+  return {number_of(line.substr(0, first)), line.substr(first + 1, last - first - 1),
+          number_of(line.substr(last + 1))};
+}
+
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// Takes a line and its end from the front of the text.
+std::string_view take_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\n'));
+  text.remove_prefix(std::min(line.size() + 1, text.size()));
+  return line;
+}
+
+[[noreturn]] void fail(const std::string& path, size_t line, const std::string& what) {
+  throw Error(path + ":" + std::to_string(line) + ": " + what);
+}
+
+}  // namespace
+
+void RwkvWorldTokenizer::read_lines(std::string_view lines, const std::string& path) {
+  while (!lines.empty()) {
+    const size_t number = tokens_.size() + 1;
+    const Line line = split(take_line(lines));
+    if (!line.id || !line.length)
+      fail(path, number, "a line must be an id, a token as a Python literal and its length");
+    const int64_t before = tokens_.empty() ? kEndOfText : tokens_.back().id;
+    if (*line.id <= before)
+      fail(path, number,
+           "the id " + std::to_string(*line.id) + " is not above " + std::to_string(before));
+    if (*line.id >= vocab_size_)
+      fail(path, number,
+           "the id " + std::to_string(*line.id) + " does not fit the model's vocabulary of " +
+               std::to_string(vocab_size_));
+    Token token{.begin = text_.size(), .id = static_cast<int32_t>(*line.id)};
+    try {
+      append_python_literal(line.literal, text_);
+    } catch (const Error& error) {
+      fail(path, number, error.what());
+    }
+    token.size = text_.size() - token.begin;
+    if (token.size == 0) fail(path, number, "the token is empty");
+    if (static_cast<int64_t>(token.size) != *line.length)
+      fail(path, number,
+           "the token has " + std::to_string(token.size) + " bytes but its length is given as " +
+               std::to_string(*line.length));
+    tokens_.push_back(token);
+  }
+  if (tokens_.empty()) throw Error(path + ": the file has no tokens");
+}
+
+void RwkvWorldTokenizer::index_ids() {
+  token_of_id_.assign(static_cast<size_t>(tokens_.back().id) + 1, -1);
+  for (size_t i = 0; i < tokens_.size(); ++i)
+    token_of_id_[static_cast<size_t>(tokens_[i].id)] = static_cast<int32_t>(i);
+}
+
+void RwkvWorldTokenizer::build_trie(const std::string& path) {
+  std::vector<uint32_t> order(tokens_.size());
+  for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  const auto bytes = [&](uint32_t i) { return bytes_of(tokens_[order[i]]); };
+  std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(bytes_of(tokens_[i]), i); });
+
+  // A node's tokens are those of a range of the order, which share its first `depth` bytes.
+  struct Range {
+    uint32_t first, end, depth;
+  };
+  std::vector<Range> ranges{{0, static_cast<uint32_t>(order.size()), 0}};
+  nodes_.emplace_back();
+  edges_.push_back(0);
+  for (uint32_t node = 0; node < nodes_.size(); ++node) {
+    auto [at, end, depth] = ranges[node];
+    if (bytes(at).size() == depth && depth > 0) nodes_[node].id = tokens_[order[at++]].id;
+    if (at < end && bytes(at).size() == depth)
+      fail(path, order[at] + 1,
+           "the token stands in line " + std::to_string(order[at - 1] + 1) + " already");
+    nodes_[node].first_child = static_cast<uint32_t>(nodes_.size());
+    while (at < end) {
+      const char byte = bytes(at)[depth];
+      const uint32_t first = at;
+      while (at < end && bytes(at)[depth] == byte) ++at;
+      ranges.push_back({first, at, depth + 1});
+      nodes_.emplace_back();
+      edges_.push_back(static_cast<unsigned char>(byte));
+      ++nodes_[node].n_children;
+    }
+  }
+}
+
+// 0, which is nobody's child, if there is none.
+uint32_t RwkvWorldTokenizer::child(uint32_t node, char byte) const {
+  const Node& parent = nodes_[node];
+  const unsigned char* begin = edges_.data() + parent.first_child;
+  const unsigned char* end = begin + parent.n_children;
+  const auto wanted = static_cast<unsigned char>(byte);
+  const unsigned char* at = std::lower_bound(begin, end, wanted);
+  return at != end && *at == wanted ? static_cast<uint32_t>(at - edges_.data()) : 0;
+}
+
+// Its id and size; size 0 if no token is a prefix of the text.
+std::pair<int32_t, size_t> RwkvWorldTokenizer::longest_token(std::string_view text) const {
+  std::pair<int32_t, size_t> longest{-1, 0};
+  uint32_t node = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    node = child(node, text[i]);
+    if (node == 0) break;
+    if (nodes_[node].id >= 0) longest = {nodes_[node].id, i + 1};
+  }
+  return longest;
+}
+
+RwkvWorldTokenizer RwkvWorldTokenizer::read(std::span<const std::byte> bytes,
+                                            const std::string& path, int64_t vocab_size) {
+  if (vocab_size < 1 || vocab_size > kMostIds)
+    throw Error(path + ": the model's vocabulary of " + std::to_string(vocab_size) +
+                " tokens cannot have such a file; 1 to 2097152 can");
+  RwkvWorldTokenizer tokenizer;
+  tokenizer.vocab_size_ = vocab_size;
+  tokenizer.read_lines(as_text(bytes), path);
+  tokenizer.index_ids();
+  tokenizer.build_trie(path);
+  Hasher hasher;
+  hasher.add("rwkv_world");
+  for (const Token& token : tokenizer.tokens_) {
+    hasher.add(std::to_string(token.id) + " " + std::to_string(token.size) + " ");
+    hasher.add(tokenizer.bytes_of(token));
+  }
+  tokenizer.hash_ = hasher.hex();
+  return tokenizer;
+}
+
+std::vector<int32_t> RwkvWorldTokenizer::encode_text(std::string_view text, bool) const {
+  std::vector<int32_t> ids;
+  ids.reserve(text.size() / 4);
+  for (size_t at = 0; at < text.size();) {
+    const auto [id, size] = longest_token(text.substr(at));
+    if (size == 0)
+      throw Error("the text has at byte offset " + std::to_string(at) +
+                  " a byte that the tokenizer's vocabulary cannot express; take it out of the "
+                  "text");
+    ids.push_back(id);
+    at += size;
+  }
+  return ids;
+}
+
+std::string_view RwkvWorldTokenizer::decode(int32_t, int32_t id) const {
+  const auto index = static_cast<size_t>(id);
+  if (index >= token_of_id_.size() || token_of_id_[index] < 0) return {};
+  return bytes_of(tokens_[static_cast<size_t>(token_of_id_[index])]);
+}
+
+std::span<const int32_t> RwkvWorldTokenizer::eos_ids() const {
+  static constexpr int32_t kIds[] = {kEndOfText};
+  return kIds;
+}
+
+bool is_rwkv_world(std::span<const std::byte> file) {
+  std::string_view text = as_text(file.first(std::min<size_t>(file.size(), 4096)));
+  const Line line = split(take_line(text));
+  const std::string_view literal = line.literal.substr(line.literal.starts_with('b') ? 1 : 0, 1);
+  return line.id && line.length && (literal == "'" || literal == "\"");
+}
+
+std::unique_ptr<const Tokenizer> read_rwkv_world_tokenizer(MappedFile file,
+                                                           const ModelInfo& model) {
+  return std::make_unique<RwkvWorldTokenizer>(
+      RwkvWorldTokenizer::read(file.bytes(), file.path(), model.vocab_size));
+}
+
+}  // namespace perdure

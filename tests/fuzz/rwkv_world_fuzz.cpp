@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Any bytes as a vocabulary of RWKV World and a text: u16 vocabulary size, u16 length of the text,
+// the text, the file. What is encoded must be ids of the vocabulary that give the text again.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/api/error.hpp"
+#include "core/model/tokenizers/rwkv_world.hpp"
+
+using namespace perdure;
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size < 4) return 0;
+  const int64_t vocab_size = data[0] | data[1] << 8;
+  const size_t length = std::min<size_t>(data[2] | data[3] << 8, size - 4);
+  const std::string_view text(reinterpret_cast<const char*>(data) + 4, length);
+  const auto file = std::as_bytes(std::span(data, size)).subspan(4 + length);
+  try {
+    is_rwkv_world(file);
+    const RwkvWorldTokenizer tokenizer = RwkvWorldTokenizer::read(file, "input", vocab_size);
+    std::string decoded;
+    for (const int32_t id : tokenizer.encode_text(text, true)) {
+      if (id <= 0 || id >= vocab_size) __builtin_trap();
+      decoded += tokenizer.decode(-1, id);
+    }
+    if (decoded != text) __builtin_trap();
+  } catch (const Error&) {
+  }
+  return 0;
+}

@@ -50,9 +50,11 @@ void require_finite(std::span<const float> logits, const Session& session) {
 
 }  // namespace
 
-bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model) {
-  return !rule.ignore_eos &&
-         (token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0);
+bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
+               const Tokenizer& tokenizer) {
+  if (rule.ignore_eos) return false;
+  if (model.bos_id < 0 && model.eos_ids.empty()) return tokenizer.is_special(token);
+  return token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0;
 }
 
 SamplingOptions sampling_options(const Settings& settings) {
@@ -117,7 +119,8 @@ Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& 
   for (int64_t written = 0; written < rule.max_tokens; ++written) {
     if (interrupted()) return Stop::kInterrupted;
     const int32_t token = sample();
-    if (ends_text(token, rule, engine_.spec().info)) return Stop::kEndToken;
+    if (!rule.ignore_eos && ends_text(token, rule, engine_.spec().info, engine_.tokenizer()))
+      return Stop::kEndToken;
     emit(token);
     ++writing_.tokens;
     if (written + 1 == rule.max_tokens && !rule.read_last) break;

@@ -30,8 +30,10 @@ struct StopRule {
 
 enum class Stop { kLimit, kEndToken, kInterrupted, kFull };
 
-// True for the model's BOS and EOS unless the rule ignores them.
-bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model);
+// True for the model's BOS and EOS unless the rule ignores them; for those of the tokenizer where
+// the model's file states none.
+bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
+               const Tokenizer& tokenizer);
 
 // What reading and writing took so far.
 struct Speed {

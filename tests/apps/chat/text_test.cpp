@@ -15,6 +15,23 @@
 using namespace perdure;
 using namespace perdure::app;
 
+namespace {
+
+// Without BOS, EOS is 2.
+struct Vocabulary final : Tokenizer {
+  std::vector<int32_t> encode_text(std::string_view, bool) const override { return {}; }
+  std::string_view decode(int32_t, int32_t) const override { return {}; }
+  int64_t vocab_size() const override { return 10; }
+  int32_t bos_id() const override { return -1; }
+  std::span<const int32_t> eos_ids() const override { return kEnds; }
+  const std::string& hash() const override { return hash_; }
+
+  static constexpr int32_t kEnds[] = {2};
+  std::string hash_;
+};
+
+}  // namespace
+
 TEST_CASE("the model is told when a turn was said only if there is a clock") {
   CHECK(timed("hello", "") == "hello");
   CHECK(timed("hello", "2026-11-20 11:34:56") == "(2026-11-20 11:34:56) hello");
@@ -100,12 +117,23 @@ TEST_CASE("token lists are decimal ids and nothing else") {
 }
 
 TEST_CASE("the model's BOS and any of its EOS end a text unless they are ignored") {
+  const Vocabulary vocabulary;
   ModelInfo model;
   model.bos_id = 7;
   model.eos_ids = {8, 9};
   for (const int32_t token : {7, 8, 9}) {
-    CHECK(ends_text(token, {}, model));
-    CHECK_FALSE(ends_text(token, {.ignore_eos = true}, model));
+    CHECK(ends_text(token, {}, model, vocabulary));
+    CHECK_FALSE(ends_text(token, {.ignore_eos = true}, model, vocabulary));
   }
-  CHECK_FALSE(ends_text(2, {}, model));
+  CHECK_FALSE(ends_text(2, {}, model, vocabulary));
+}
+
+TEST_CASE("where the model states no BOS and no EOS, the vocabulary's end a text") {
+  const Vocabulary vocabulary;
+  ModelInfo model;
+  model.bos_id = -1;
+  model.eos_ids = {};
+  CHECK(ends_text(2, {}, model, vocabulary));
+  CHECK_FALSE(ends_text(2, {.ignore_eos = true}, model, vocabulary));
+  CHECK_FALSE(ends_text(1, {}, model, vocabulary));
 }

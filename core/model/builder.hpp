@@ -4,6 +4,7 @@
 // else.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,10 @@ class ModelBuilder {
   // A weight [rows, columns] that is not in the file in this form; the model owns it.
   void add_owned(const std::string& name, int64_t rows, int64_t columns, std::vector<float> data) {
     model_.replace(name, rows, columns, std::move(data));
+  }
+  // The same of any plain type: `weight` gives type and shape, its pointers are not read.
+  void add_owned(const std::string& name, const Weight& weight, std::vector<std::byte> data) {
+    model_.replace(name, weight, std::move(data));
   }
   Model take() { return std::move(model_); }
 

@@ -17,6 +17,12 @@
 
 namespace perdure {
 
+// What the names of BlinkDL's checkpoints begin with, and no others.
+inline constexpr std::string_view kRwkvTensorPrefix = "blocks.0.att.";
+
+// Of the norm of the heads' results, in everything BlinkDL trained.
+inline constexpr double kRwkvGroupNormEps = 64e-5;
+
 // A tensor as its file has it; data is borrowed. `weight.rows` and `weight.columns` are not read:
 // a matrix is [shape[0], shape[1]], of a vector only the number of values counts, so that [C],
 // [1, 1, C] and [H, N, 1] are the same.
@@ -40,13 +46,9 @@ struct RwkvFile {
   //   7    att.w1, w2, a1, a2, v1, v2, g1, g2 are transposed; att.x_rwkvag [6, 1, C] is in the
   //        place of att.x_r, x_w, x_k, x_v, x_a, x_g
   bool converted = false;
-  // Of the norm of the heads' results. 64e-5 in everything BlinkDL trained; rwkv.cpp computes
-  // version 5 with 1e-5. Metadata "gn_eps" of a safetensors file.
-  double group_norm_eps = 64e-5;
+  // rwkv.cpp computes version 5 with 1e-5. Metadata "gn_eps" of a safetensors file.
+  double group_norm_eps = kRwkvGroupNormEps;
 };
-
-// Whether names are those of BlinkDL's checkpoints.
-bool is_rwkv(std::string_view tensor_name);
 
 // The model. Its weights borrow from the file's bytes, except for vectors and what had to be
 // transposed, which it owns. Errors: Error, one sentence with the path and the tensor: missing, of

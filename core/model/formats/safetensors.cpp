@@ -41,11 +41,12 @@ using Entries = std::map<std::string, Entry, std::less<>>;
 // Fills entries from the walk over the header.
 class HeaderVisitor {
  public:
-  HeaderVisitor(const std::string& path, Entries& entries) : path_(path), entries_(entries) {}
+  HeaderVisitor(const std::string& path, Entries& entries, SafetensorsMetadata* metadata)
+      : path_(path), entries_(entries), metadata_(metadata) {}
 
   void operator()(const std::vector<std::string>& keys, JsonKind kind, std::string_view text) {
     if (keys.empty()) return;
-    if (keys[0] == "__metadata__") return check_metadata(keys, kind);
+    if (keys[0] == "__metadata__") return read_metadata(keys, kind, text);
     if (keys.size() == 1) {
       if (kind != JsonKind::kObject)
         fail(keys, "must be an object with dtype, shape and data_offsets");
@@ -69,9 +70,10 @@ class HeaderVisitor {
     throw Error(path_ + ": header key '" + json_key(keys) + "' " + what);
   }
 
-  void check_metadata(const std::vector<std::string>& keys, JsonKind kind) const {
+  void read_metadata(const std::vector<std::string>& keys, JsonKind kind, std::string_view text) {
     if (kind != (keys.size() == 1 ? JsonKind::kObject : JsonKind::kString))
       fail(keys, "must map strings to strings");
+    if (metadata_ != nullptr && keys.size() == 2) (*metadata_)[keys[1]] = text;
   }
 
   // [2, 3]: an array at two keys, its elements at three.
@@ -93,6 +95,7 @@ class HeaderVisitor {
 
   const std::string& path_;
   Entries& entries_;
+  SafetensorsMetadata* metadata_;
 };
 
 // Bytes that dtype and shape ask for. Errors: Error that begins with `where`.
@@ -159,11 +162,12 @@ std::string_view header_text(std::span<const std::byte> bytes, const std::string
 
 }  // namespace
 
-SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path) {
+SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path,
+                                SafetensorsMetadata* metadata) {
   const std::string_view header = header_text(bytes, path);
   const std::span<const std::byte> data = bytes.subspan(sizeof(uint64_t) + header.size());
   Entries entries;
-  walk_json(header, path, sizeof(uint64_t), HeaderVisitor(path, entries));
+  walk_json(header, path, sizeof(uint64_t), HeaderVisitor(path, entries, metadata));
   for (const auto& [name, entry] : entries)
     check_entry(path + ": tensor '" + name + "': ", entry, static_cast<int64_t>(data.size()));
   check_cover(path, entries, static_cast<int64_t>(bytes.size() - data.size()),

@@ -26,9 +26,14 @@ struct SafetensorsTensor {
 
 using SafetensorsMap = std::map<std::string, SafetensorsTensor, std::less<>>;
 
-// All tensors of a file's bytes. Sizes must match shapes, and tensors must cover the data exactly.
+// What "__metadata__" says.
+using SafetensorsMetadata = std::map<std::string, std::string, std::less<>>;
+
+// All tensors of a file's bytes, and into `metadata`, if there is one, its metadata. Sizes must
+// match shapes, and tensors must cover the data exactly.
 // Errors: Error with `path` and byte offset or tensor name.
-SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path);
+SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path,
+                                SafetensorsMetadata* metadata = nullptr);
 
 // A mapped file and its tensors. Movable.
 class SafetensorsFile {

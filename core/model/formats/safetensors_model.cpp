@@ -9,6 +9,7 @@
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
+#include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
 
@@ -194,7 +195,7 @@ namespace {
 
 constexpr size_t kMostOptionsBytes = size_t{1} << 20;
 
-Model read_with_options(ModelSource source) {
+Model read_llama2rnn(const ModelSource& source) {
   const std::string options_path = safetensors_options_path(source.path);
   const MappedFile options(options_path);
   if (options.bytes().size() > kMostOptionsBytes)
@@ -202,7 +203,15 @@ Model read_with_options(ModelSource source) {
                 ": a model's options take less than 1 MiB");
   const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
                               options.bytes().size());
-  Model model = read_safetensors_model(source.bytes(), text, source.path);
+  return read_safetensors_model(source.bytes(), text, source.path);
+}
+
+// Whoever the tensors' names belong to reads them.
+Model read_safetensors_file(ModelSource source) {
+  SafetensorsMetadata metadata;
+  const SafetensorsMap tensors = read_safetensors(source.bytes(), source.path, &metadata);
+  Model model = is_rwkv(tensors) ? read_rwkv_safetensors(tensors, metadata, source.path)
+                                 : read_llama2rnn(source);
   ModelBuilder::keep(model, std::move(*source.file));
   return model;
 }
@@ -214,7 +223,7 @@ ModelFormat safetensors_format() {
               [](const ModelSource& source) {
                 return !source.is_folder() && source.path.ends_with(kExtension);
               },
-          .read = read_with_options};
+          .read = read_safetensors_file};
 }
 
 }  // namespace perdure

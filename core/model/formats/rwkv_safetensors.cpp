@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/model/formats/rwkv_safetensors.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "core/api/error.hpp"
+#include "core/model/architectures/rwkv.hpp"
+
+namespace perdure {
+namespace {
+
+// The number of that name; `otherwise` if there is none or it says "None", as exporters write it
+// for versions that have no group norm.
+double metadata_number(const SafetensorsMetadata& metadata, std::string_view name, double otherwise,
+                       const std::string& path) {
+  const auto it = metadata.find(name);
+  if (it == metadata.end() || it->second == "None") return otherwise;
+  double number = 0.0;
+  const char* end = it->second.data() + it->second.size();
+  const auto [parsed, status] = std::from_chars(it->second.data(), end, number);
+  if (status != std::errc() || parsed != end || !std::isfinite(number) || number <= 0)
+    throw Error(path + ": the metadata '" + std::string(name) + "' is '" + it->second +
+                "' but must be a number above 0");
+  return number;
+}
+
+perdure_dtype dtype_of(const std::string& name, const std::string& dtype, const std::string& path) {
+  if (dtype == "F32") return PERDURE_F32;
+  if (dtype == "F16") return PERDURE_F16;
+  if (dtype == "BF16") return PERDURE_BF16;
+  throw Error(path + ": the tensor '" + name + "' has the type " + dtype +
+              "; weights are F32, F16 or BF16");
+}
+
+}  // namespace
+
+bool is_rwkv(const SafetensorsMap& tensors) {
+  return std::ranges::any_of(
+      tensors, [](const auto& named) { return named.first.starts_with(kRwkvTensorPrefix); });
+}
+
+Model read_rwkv_safetensors(const SafetensorsMap& tensors, const SafetensorsMetadata& metadata,
+                            const std::string& path) {
+  RwkvFile file{.path = path, .format = "safetensors"};
+  for (const auto& [name, tensor] : tensors)
+    file.tensors[name] = {
+        tensor.shape, {.dtype = dtype_of(name, tensor.dtype, path), .data = tensor.bytes.data()}};
+  file.group_norm_eps = metadata_number(metadata, "gn_eps", file.group_norm_eps, path);
+  return rwkv_model(file);
+}
+
+}  // namespace perdure

@@ -95,6 +95,7 @@ class Importer {
         read_spec("rwkv", metadata, file_.format + ", RWKV " + name_of(version_).text);
     import_ends();
     for (layer_ = 0; layer_ < sizes_.n_layers; ++layer_) import_layer();
+    check_starts();
     return builder_.take();
   }
 
@@ -354,6 +355,7 @@ class Importer {
 
   // The first state, stored with value channels outside.
   void import_start() {
+    ++n_starts_;
     const int64_t c = sizes_.width, n = c / sizes_.n_heads;
     const std::vector<float> stored =
         values_of(full_name("att.time_state"), checked_mul(c, n, "att.time_state"));
@@ -363,6 +365,15 @@ class Importer {
         start[static_cast<size_t>(key * n + value)] =
             stored[static_cast<size_t>((key / n * n + value) * n + key % n)];
     builder_.add_owned(own_name("wkv_start"), c, n, std::move(start));
+  }
+
+  // Either all layers have a first state or none has.
+  void check_starts() {
+    if (n_starts_ == 0) return;
+    if (n_starts_ != sizes_.n_layers)
+      fail("only " + std::to_string(n_starts_) + " of " + std::to_string(sizes_.n_layers) +
+           " layers have a tensor 'att.time_state'; all must, or none");
+    builder_.spec().info.sizes["rwkv.tuned_states"] = 1;
   }
 
   void import_7() {
@@ -397,6 +408,7 @@ class Importer {
   Version version_ = Version::k4;
   Sizes sizes_;
   int64_t layer_ = 0;
+  int64_t n_starts_ = 0;  // layers with a first state
   ModelBuilder builder_;
 };
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is not a recurrence: shifts, and what version 7 makes of its rows.
+#include "plugins/attention/rwkv/isa/lanes.hpp"
+#include "plugins/attention/rwkv/isa/runs.hpp"
+
+namespace perdure::rwkv::PERDURE_ISA {
+namespace {
+
+// A vector of channels at `c`, row after row.
+inline void shift_vector(const ShiftParams& p, const perdure_call& call, const Item& item,
+                         int64_t c, int64_t n) {
+  float* state = state_row(state_of(*call.step, item.session_number, call.inputs[2]), 0) + c;
+  Lanes previous = load(state, n);
+  for (int64_t row = item.first_row(); row < item.end_row(); ++row) {
+    const Lanes x = load(row_at(call.inputs[0], row, c), n);
+    for (int64_t i = 0; i < p.n_lerps; ++i)
+      store(row_at(call.outputs[i], row, c),
+            x + (previous - x) * load(row_at(call.inputs[1], i, c), n), n);
+    if (p.previous) store(row_at(call.outputs[p.n_lerps], row, c), previous, n);
+    previous = x;
+  }
+  store(state, previous, n);
+}
+
+// z = k * k_k of a head, and 1 / its norm's place in keys: the sum of squares in vectors.
+inline float norm_of(const float* k, const float* k_k, int64_t count) {
+  Lanes squares = {};
+  for_each_vector(count, [&](int64_t i, int64_t n) {
+    const Lanes z = load(k + i, n) * load(k_k + i, n);
+    squares += z * z;
+  });
+  const float norm = __builtin_sqrtf(sum(squares));
+  return norm < kLeastNorm ? kLeastNorm : norm;
+}
+
+}  // namespace
+
+int run_token_shift(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const ShiftParams*>(call->params);
+  for (int64_t i = begin; i < end; ++i) {
+    const Item item = item_of(*call, i, p.n_blocks);
+    const Channels channels = channels_of(item, p.n);
+    for_each_vector(channels.count, [&](int64_t c, int64_t n) {
+      shift_vector(p, *call, item, channels.first + c, n);
+    });
+  }
+  return PERDURE_OK;
+}
+
+int run_lerp(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const RowParams*>(call->params);
+  for (int64_t row = begin; row < end; ++row) {
+    const float *a = row_at(call->inputs[0], row, 0), *b = row_at(call->inputs[1], row, 0),
+                *t = row_at(call->inputs[2], row, 0);
+    float* y = row_at(call->outputs[0], row, 0);
+    for_each_vector(p.n, [&](int64_t i, int64_t n) {
+      const Lanes from = load(a + i, n);
+      store(y + i, from + (load(b + i, n) - from) * load(t + i, n), n);
+    });
+  }
+  return PERDURE_OK;
+}
+
+int run_wkv7_keys(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const HeadParams*>(call->params);
+  for (int64_t row = begin; row < end; ++row)
+    for (int64_t first = 0; first < p.n; first += p.head_size) {
+      const float *k = row_at(call->inputs[0], row, first),
+                  *rate = row_at(call->inputs[1], row, first);
+      const float *k_k = vector_of(call->inputs[2]) + first,
+                  *k_a = vector_of(call->inputs[3]) + first;
+      const Lanes norm = all(norm_of(k, k_k, p.head_size));
+      for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
+        const Lanes key = load(k + i, n), speed = load(rate + i, n);
+        const Lanes z = key * load(k_k + i, n) / norm;
+        store(row_at(call->outputs[0], row, first + i),
+              key * (1.0f + (speed - 1.0f) * load(k_a + i, n)), n);
+        store(row_at(call->outputs[1], row, first + i), -z, n);
+        store(row_at(call->outputs[2], row, first + i), z * speed, n);
+      });
+    }
+  return PERDURE_OK;
+}
+
+int run_wkv7_bonus(const perdure_call* call, int64_t begin, int64_t end, void*) {
+  const auto& p = *static_cast<const HeadParams*>(call->params);
+  for (int64_t row = begin; row < end; ++row)
+    for (int64_t first = 0; first < p.n; first += p.head_size) {
+      const float *y = row_at(call->inputs[0], row, first),
+                  *r = row_at(call->inputs[1], row, first),
+                  *k = row_at(call->inputs[2], row, first),
+                  *v = row_at(call->inputs[3], row, first);
+      const float* r_k = vector_of(call->inputs[4]) + first;
+      Lanes sums = {};
+      for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
+        sums += load(r + i, n) * load(k + i, n) * load(r_k + i, n);
+      });
+      const Lanes bonus = all(sum(sums));
+      for_each_vector(p.head_size, [&](int64_t i, int64_t n) {
+        store(row_at(call->outputs[0], row, first + i), load(y + i, n) + bonus * load(v + i, n), n);
+      });
+    }
+  return PERDURE_OK;
+}
+
+}  // namespace perdure::rwkv::PERDURE_ISA

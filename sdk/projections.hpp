@@ -18,6 +18,14 @@ inline std::string layer_name(int64_t layer, const char* what) {
   return "blk." + std::to_string(layer) + "." + what;
 }
 
+// Errors: UsageError for a model whose layers have nothing to attend with.
+inline void require_keys(const ModelInfo& model) {
+  if (model.num_key_value_heads == 0)
+    throw UsageError("attention.strategy: a model of the architecture '" + model.architecture +
+                     "' has no queries and keys that attention could use; leave the strategy out "
+                     "for the one it was trained for");
+}
+
 // x by the weight `name` ("attn_v") of a layer, plus its bias if the model has one.
 // x [*, k]; result [*, n].
 inline Value project(GraphBuilder& g, int64_t layer, const char* name, Value x) {

@@ -90,9 +90,10 @@ inline RotaryOptions trained_rotation(const ModelInfo& model) {
 // Requires: `options` holds what rotary_option_specs() states. `n_places`: the places of a session,
 // for a strategy that can turn its keys anew for every row; 0: it cannot.
 // Errors: UsageError if an option needs a length that neither the options nor the model give, or
-// acts on nothing.
+// acts on nothing; as require_keys.
 inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& options,
                                          int64_t n_places = 0) {
+  require_keys(model);
   RotaryOptions o;
   o.eval_length = options.integer("eval_length");
   o.train_length = options.integer("train_length");

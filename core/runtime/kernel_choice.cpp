@@ -58,7 +58,8 @@ KernelChooser::KernelChooser(std::span<const PluginHost::KernelSet> sets,
     ++preference;
   }
   for (const auto& set : own)
-    for (const perdure_kernel& kernel : set.kernels) add(set, kernel, preference);
+    for (const perdure_kernel& kernel : set.kernels)
+      add(set, kernel, is_asked_for(kernel) ? preference : preference + 1);
   for (auto& [name, candidates] : by_operation_)
     std::stable_sort(candidates.begin(), candidates.end(),
                      [](const Candidate& a, const Candidate& b) {
@@ -71,6 +72,16 @@ void KernelChooser::add_set(const PluginHost::KernelSet& set, size_t preference)
   for (const perdure_kernel& kernel : set.kernels)
     if (policy_.isa == "auto" || policy_.isa == kernel.isa || !operations_.is_built_in(kernel.op))
       add(set, kernel, preference);
+}
+
+bool KernelChooser::is_asked_for(const perdure_kernel& kernel) const {
+  const std::string_view isa = kernel.isa;
+  if (isa == "scalar") return true;
+  if (policy_.isa != "auto") return isa == policy_.isa;
+  return std::ranges::any_of(sets_, [&](const PluginHost::KernelSet& set) {
+    return std::ranges::count(policy_.prefer, set.plugin) > 0 &&
+           std::ranges::any_of(set.kernels, [&](const auto& k) { return isa == k.isa; });
+  });
 }
 
 void KernelChooser::add(const PluginHost::KernelSet& set, const perdure_kernel& kernel,

@@ -35,8 +35,9 @@ struct ChosenKernel {
 // Immutable; any thread.
 class KernelChooser {
  public:
-  // `sets`: of kernel plugins. `own`: of strategies, for their own operations. Borrows everything
-  // for its life.
+  // `sets`: of kernel plugins. `own`: of strategies, for their own operations; of these the ones
+  // come first that are scalar or of an instruction set that the policy lets built-in operations
+  // have. Borrows everything for its life.
   // Errors: UsageError if `prefer` names no loaded kernel plugin, `isa` no instruction set that a
   // loaded kernel has and this CPU can run, or `pin` no kernel of that operation that can run here
   // and is reproducible where that is asked for.
@@ -64,6 +65,8 @@ class KernelChooser {
   void check_policy() const;
   bool fits_cpu(const perdure_kernel& kernel) const;
   bool keeps_promise(const perdure_kernel& kernel) const;
+  // Whether a kernel of a strategy's own operation is of an instruction set that is asked for.
+  bool is_asked_for(const perdure_kernel& kernel) const;
   // Kernels of that operation and name that this CPU can run.
   std::vector<Candidate> pinned(std::string_view op, std::string_view name) const;
 

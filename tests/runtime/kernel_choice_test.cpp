@@ -121,3 +121,31 @@ TEST_CASE("a kernel gets its context when it is asked for a node") {
   node.op = "add";
   CHECK(chooser.choose(node).plugin == "the plugin kernels.mine (built in)");
 }
+
+TEST_CASE("a strategy's own kernels follow the instruction sets that are asked for") {
+  static const OperationTable operations;
+  perdure_kernel fast = add_kernel("add_fast", 1, 0), own_fast = fast;
+  fast.isa = own_fast.isa = "fast";
+  own_fast.op = "own";
+  perdure_kernel own_scalar = add_kernel("own_scalar", 0, 0);
+  own_scalar.op = "own";
+  perdure_kernel own_odd = own_fast;
+  own_odd.name = "own_odd";
+  own_odd.isa = "odd";
+  own_odd.rank = 2;
+  const PluginHost::KernelSet sets[] = {{"quick", "built in", {fast}},
+                                        {"scalar", "built in", {kKernels[0]}}};
+  const auto chosen_of = [&](std::vector<perdure_kernel> kernels, KernelPolicy policy) {
+    const PluginHost::KernelSet own[] = {{"attention.mine", "a strategy", std::move(kernels)}};
+    const KernelChooser chooser(sets, own, operations, std::move(policy));
+    perdure_node node{};
+    node.op = "own";
+    return std::string(chooser.choose(node).kernel->name);
+  };
+  const std::vector<perdure_kernel> all{own_odd, own_fast, own_scalar};
+  CHECK(chosen_of(all, {.prefer = {"quick"}}) == "add_fast");
+  CHECK(chosen_of(all, {.prefer = {"scalar"}}) == "own_scalar");
+  CHECK(chosen_of(all, {.prefer = {"quick"}, .isa = "scalar"}) == "own_scalar");
+  CHECK(chosen_of(all, {.prefer = {"quick"}, .isa = "fast"}) == "add_fast");
+  CHECK(chosen_of({own_odd}, {.prefer = {"scalar"}}) == "own_odd");
+}

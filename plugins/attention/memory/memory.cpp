@@ -50,6 +50,7 @@ void read_ema(const Options& options, MemoryOptions& o) {
 }
 
 MemoryOptions read_memory_options(const ModelInfo& model, const Options& options) {
+  require_keys(model);
   MemoryOptions o;
   o.mem_len = options.integer("mem_len") != 0 ? options.integer("mem_len") : model.mem_len;
   o.update = read_update(options.text("update"));

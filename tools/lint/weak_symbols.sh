@@ -5,9 +5,9 @@
 # weak_symbols.sh BUILD_FOLDER; the objects are those of targets whose names contain the instruction set.
 set -euo pipefail
 shopt -s nullglob globstar
-objects=("$1"/plugins/kernels/**/*avx*.dir/**/*.o)
+objects=("$1"/plugins/**/*avx*.dir/**/*.o)
 if [ ${#objects[@]} = 0 ]; then
-  echo "weak_symbols: no objects of an instruction set in $1/plugins/kernels; build first" >&2
+  echo "weak_symbols: no objects of an instruction set in $1/plugins; build first" >&2
   exit 1
 fi
 found=0

@@ -3,10 +3,27 @@
 #include "core/graph/graph.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace perdure {
 namespace {
+
+// Handles: the lower bits are the number of a value, those above say which builder gave it out.
+constexpr int kNumberBits = 21;
+constexpr int32_t kNumberMask = (1 << kNumberBits) - 1;
+constexpr uint32_t kMarks = 1u << (31 - kNumberBits);
+
+// Different for builders of which fewer than kMarks were made in between.
+int32_t next_mark() {
+  static std::atomic<uint32_t> n_builders{0};
+  return static_cast<int32_t>((n_builders++ % kMarks) << kNumberBits);
+}
+
+bool equal_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
 
 bool touches_state(const Graph& graph, const std::vector<Value>& inputs) {
   return std::any_of(inputs.begin(), inputs.end(),
@@ -125,22 +142,42 @@ std::vector<size_t> Graph::readers(Value v) const {
 
 Builder::Builder(std::string graph_name, const OperationTable& operations, WeightLookup weights,
                  const StateTypes& states)
-    : operations_(operations), weights_(std::move(weights)), states_(states) {
+    : operations_(operations), weights_(std::move(weights)), states_(states), mark_(next_mark()) {
   graph_.name = std::move(graph_name);
 }
 
+Value Builder::marked(Value number) const { return {number.id | mark_}; }
+
+Value Builder::number_of(Value handle, std::string_view what) const {
+  const int32_t number = handle.id & kNumberMask;
+  if (!handle.valid() || (handle.id & ~kNumberMask) != mark_ ||
+      static_cast<size_t>(number) >= graph_.values.size())
+    throw Error("[" + std::string(what) + "] was given a value of another graph");
+  return {number};
+}
+
+std::vector<Value> Builder::numbers_of(const std::vector<Value>& handles,
+                                       std::string_view what) const {
+  std::vector<Value> numbers;
+  for (const Value handle : handles) numbers.push_back(number_of(handle, what));
+  return numbers;
+}
+
 Value Builder::add_value(ValueInfo info) {
+  if (graph_.values.size() > static_cast<size_t>(kNumberMask))
+    throw Error("the graph '" + graph_.name + "' has more values than a graph can have");
   graph_.values.push_back(std::move(info));
   return {static_cast<int32_t>(graph_.values.size() - 1)};
 }
 
 Value Builder::weight(std::string_view name) {
-  if (const auto it = weight_names_.find(name); it != weight_names_.end()) return it->second;
+  if (const auto it = weight_names_.find(name); it != weight_names_.end())
+    return marked(it->second);
   const perdure_tensor* t = weights_(name);
   if (!t) throw Error("the model has no weight '" + std::string(name) + "'");
   const Value v = add_value({constant_type(*t), Origin::kWeight, std::string(name), *t});
   weight_names_.emplace(name, v);
-  return v;
+  return marked(v);
 }
 
 bool Builder::has_weight(std::string_view name) const { return weights_(name) != nullptr; }
@@ -161,16 +198,18 @@ Value Builder::view(Value base, const perdure_tensor& tensor, const std::string&
   return v;
 }
 
-Value Builder::weight_rows(Value weight, int64_t first, int64_t count) {
+Value Builder::weight_rows(Value handle, int64_t first, int64_t count) {
+  const Value weight = number_of(handle, "weight_rows");
   const ValueInfo& info = viewable(weight);
   check_part(info, first, count, info.type.rows, "rows");
   perdure_tensor t = info.tensor;
   t.shape[0] = count;
   skip(info, t, first * t.row_stride_bytes);
-  return view(weight, t, "[" + part_text(first, count) + "]");
+  return marked(view(weight, t, "[" + part_text(first, count) + "]"));
 }
 
-Value Builder::weight_columns(Value weight, int64_t first, int64_t count) {
+Value Builder::weight_columns(Value handle, int64_t first, int64_t count) {
+  const Value weight = number_of(handle, "weight_columns");
   const ValueInfo& info = viewable(weight);
   check_part(info, first, count, info.type.columns, "columns");
   perdure_tensor t = info.tensor;
@@ -180,7 +219,7 @@ Value Builder::weight_columns(Value weight, int64_t first, int64_t count) {
                 "' cut its groups of " + std::to_string(together) + " values in two");
   t.shape[1] = count;
   skip(info, t, perdure_row_bytes(t.dtype, first));
-  return view(weight, t, "[:, " + part_text(first, count) + "]");
+  return marked(view(weight, t, "[:, " + part_text(first, count) + "]"));
 }
 
 Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
@@ -189,9 +228,10 @@ Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
     throw Error("the constant '" + std::string(name) + "' has " + std::to_string(data.size()) +
                 " values, not " + std::to_string(rows) + " x " + std::to_string(columns));
   if (const auto it = constant_names_.find(name); it != constant_names_.end()) {
-    if (graph_.info(it->second).owned != data)
+    const ValueInfo& known = graph_.info(it->second);
+    if (known.type.rows != rows || !equal_bits(known.owned, data))
       throw Error("two constants are called '" + std::string(name) + "'");
-    return it->second;
+    return marked(it->second);
   }
   ValueInfo info{{}, Origin::kConstant, std::string(name), {}, std::move(data)};
   // The vector's storage keeps its address when the ValueInfo moves.
@@ -199,17 +239,17 @@ Value Builder::constant(std::string_view name, int64_t rows, int64_t columns,
   info.type = constant_type(info.tensor);
   const Value v = add_value(std::move(info));
   constant_names_.emplace(name, v);
-  return v;
+  return marked(v);
 }
 
 Value Builder::state(std::string_view name) {
-  if (const auto it = state_names_.find(name); it != state_names_.end()) return it->second;
+  if (const auto it = state_names_.find(name); it != state_names_.end()) return marked(it->second);
   const auto type = states_.find(name);
   if (type == states_.end())
     throw Error("no strategy declares the state '" + std::string(name) + "'");
   const Value v = add_value({type->second, Origin::kState, std::string(name), {}});
   state_names_.emplace(name, v);
-  return v;
+  return marked(v);
 }
 
 const Operation& Builder::operation(std::string_view name) const {
@@ -218,14 +258,9 @@ const Operation& Builder::operation(std::string_view name) const {
   return *found;
 }
 
-std::vector<ValueType> Builder::types_of(std::string_view operation,
-                                         const std::vector<Value>& inputs) {
+std::vector<ValueType> Builder::types_of(const std::vector<Value>& inputs) const {
   std::vector<ValueType> types;
-  for (const Value v : inputs) {
-    if (!v.valid() || static_cast<size_t>(v.id) >= graph_.values.size())
-      throw Error("[" + std::string(operation) + "] was given a value of another graph");
-    types.push_back(type(v));
-  }
+  for (const Value v : inputs) types.push_back(graph_.info(v).type);
   return types;
 }
 
@@ -243,33 +278,34 @@ std::vector<Value> Builder::add_node(const Operation& operation, const std::vect
   return results;
 }
 
-Value Builder::apply(std::string_view name, const std::vector<Value>& inputs,
+Value Builder::apply(std::string_view name, const std::vector<Value>& handles,
                      Attributes attributes) {
   const Operation& op = operation(name);
-  const auto types = op.result(types_of(name, inputs), attributes);
+  const std::vector<Value> inputs = numbers_of(handles, name);
+  const auto types = op.result(types_of(inputs), attributes);
   if (types.size() > 1)
     throw Error("[" + std::string(name) + "] has " + std::to_string(types.size()) +
                 " results; take them all with apply_all");
   const auto results = add_node(op, inputs, std::move(attributes), types);
-  return results.empty() ? Value{} : results[0];
+  return results.empty() ? Value{} : marked(results[0]);
 }
 
-std::vector<Value> Builder::apply_all(std::string_view name, const std::vector<Value>& inputs,
+std::vector<Value> Builder::apply_all(std::string_view name, const std::vector<Value>& handles,
                                       Attributes attributes) {
   const Operation& op = operation(name);
-  const auto types = op.result(types_of(name, inputs), attributes);
-  return add_node(op, inputs, std::move(attributes), types);
+  const std::vector<Value> inputs = numbers_of(handles, name);
+  const auto types = op.result(types_of(inputs), attributes);
+  std::vector<Value> results = add_node(op, inputs, std::move(attributes), types);
+  for (Value& v : results) v = marked(v);
+  return results;
 }
 
 const ValueType& Builder::type(Value value) const {
-  if (!value.valid() || static_cast<size_t>(value.id) >= graph_.values.size())
-    throw Error("the type of a value is asked for that this graph does not have");
-  return graph_.info(value).type;
+  return graph_.info(number_of(value, "type")).type;
 }
 
 void Builder::output(std::string_view name, Value value) {
-  static_cast<void>(type(value));  // throws for a value of another graph
-  graph_.outputs[std::string(name)] = value;
+  graph_.outputs[std::string(name)] = number_of(value, "output");
 }
 
 Graph Builder::finish() {

@@ -58,7 +58,9 @@ using StateTypes = std::map<std::string, ValueType, std::less<>>;
 // A weight by name, or nullptr. The tensor and its data outlive the graph.
 using WeightLookup = std::function<const perdure_tensor*(std::string_view)>;
 
-// Builds one graph. One thread.
+// Builds one graph. One thread. The handles that it gives out carry a mark of this builder, so that
+// a value kept from another graph is refused and not taken for the one that has its number here;
+// the finished graph has plain numbers.
 class Builder final : public GraphBuilder {
  public:
   // Borrows all three for its life.
@@ -83,12 +85,19 @@ class Builder final : public GraphBuilder {
   Graph finish();
 
  private:
+  // A number of this graph as the handle that is given out, and back. Errors: Error for the handle
+  // of another graph.
+  Value marked(Value number) const;
+  Value number_of(Value handle, std::string_view what) const;
+  std::vector<Value> numbers_of(const std::vector<Value>& handles, std::string_view what) const;
+
+  // All of these take and give numbers.
   Value add_value(ValueInfo info);
   // `base` seen through `tensor`; `part` names it for people and among the views of `base`.
   Value view(Value base, const perdure_tensor& tensor, const std::string& part);
   const ValueInfo& viewable(Value weight) const;
   const Operation& operation(std::string_view name) const;
-  std::vector<ValueType> types_of(std::string_view operation, const std::vector<Value>& inputs);
+  std::vector<ValueType> types_of(const std::vector<Value>& inputs) const;
   // The node's results, or those of an equal pure node.
   std::vector<Value> add_node(const Operation& operation, const std::vector<Value>& inputs,
                               Attributes attributes, const std::vector<ValueType>& types);
@@ -96,6 +105,7 @@ class Builder final : public GraphBuilder {
   const OperationTable& operations_;
   WeightLookup weights_;
   const StateTypes& states_;
+  int32_t mark_;  // bits of a handle above those of the number
   Graph graph_;
   using Names = std::map<std::string, Value, std::less<>>;
   Names weight_names_, constant_names_, state_names_;  // in use

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "core/api/operations.hpp"
@@ -243,6 +244,26 @@ TEST_CASE_FIXTURE(Fixture, "nodes with other texts or lists as attributes are no
   CHECK(with(Ints{1, 11}) == with(Ints{1, 11}));
 }
 
+TEST_CASE_FIXTURE(Fixture, "constants are equal by their bits, whatever numbers they are") {
+  Builder b = builder();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const Value first = b.constant("c", 1, 2, {nan, 0.0f});
+  CHECK(b.constant("c", 1, 2, {nan, 0.0f}).id == first.id);
+  CHECK_THROWS_AS(b.constant("c", 1, 2, {nan, -0.0f}), Error);
+  CHECK_THROWS_AS(b.constant("c", 2, 1, {nan, 0.0f}), Error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a value of another graph is refused, whatever its number") {
+  Builder a = builder(), b = builder();
+  const Value of_a = a.weight("table"), of_b = b.weight("table");
+  CHECK_THROWS_AS(b.type(of_a), Error);
+  CHECK_THROWS_AS(b.apply("row_input", {of_a}, {}), Error);
+  CHECK_THROWS_AS(b.apply_all("row_input", {of_a}, {}), Error);
+  CHECK_THROWS_AS(b.output("y", of_a), Error);
+  CHECK_THROWS_AS(b.weight_rows(of_a, 0, 1), Error);
+  CHECK_NOTHROW(b.output("y", op::row_input(b, of_b)));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a weight, a constant and a state may have one name") {
   weights.add("memory", 3, 8);
   states["memory"] = {.kind = ValueKind::kState, .rows = 4, .columns = 8};
@@ -267,13 +288,15 @@ TEST_CASE_FIXTURE(Fixture, "views of a weight share its data and begin where the
   CHECK(b.weight_rows(w, 2, 3).id == rows.id);
   CHECK(b.type(corner).rows == 3);
   CHECK(b.type(corner).columns == 2);
-  for (const Value v : {corner, q}) b.output("y" + std::to_string(v.id), v);
+  b.output("corner", corner);
+  b.output("q", q);
   const Graph g = b.finish();
-  CHECK(g.info(corner).tensor.data == data.data() + 2 * 8 + 4);
-  CHECK(g.info(corner).tensor.row_stride_bytes == 32);
-  CHECK(g.info(corner).name == "w[2:5][:, 4:6]");
-  CHECK(g.info(q).tensor.data == reinterpret_cast<char*>(data.data()) + 8 + 4);
-  CHECK(g.info(q).tensor.scales == scales.data() + 3);
+  const auto info = [&](const char* name) { return g.info(g.outputs.at(name)); };
+  CHECK(info("corner").tensor.data == data.data() + 2 * 8 + 4);
+  CHECK(info("corner").tensor.row_stride_bytes == 32);
+  CHECK(info("corner").name == "w[2:5][:, 4:6]");
+  CHECK(info("q").tensor.data == reinterpret_cast<char*>(data.data()) + 8 + 4);
+  CHECK(info("q").tensor.scales == scales.data() + 3);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a view beyond its weight, or through a group, is refused") {

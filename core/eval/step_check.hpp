@@ -15,9 +15,10 @@ inline constexpr int64_t kCheckedTokens = 300;
 
 // Reads random tokens twice, one at a time and in steps of step.max_rows, and compares all logits.
 // They may differ by kStepTolerance x (1 + |logit|); by a hundred times that under
-// kernels.reproducible: false. Strategies that declare a window are left out. `length`: read no
-// more than so many. One thread per engine. Errors: UsageError, one sentence, if they differ or are
-// not finite.
+// kernels.reproducible: false. Of a strategy that declares a window three windows are computed
+// twice, after one long piece of text and after single tokens, and must give the same numbers.
+// `length`: read no more than so many. One thread per engine. Errors: UsageError, one sentence, if
+// they differ or are not finite.
 inline constexpr double kStepTolerance = 1e-3;
 void check_steps(Engine& engine, int64_t length);
 

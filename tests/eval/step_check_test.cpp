@@ -5,6 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+
+#include "sdk/kernel.hpp"
 #include "sdk/rotary_attention.hpp"
 #include "tests/support/damaged_model.hpp"
 #include "tests/support/engine_fixture.hpp"
@@ -17,10 +20,13 @@ namespace {
 // Attends over all rows of the step, and declares nothing of it.
 class Peeking final : public AttentionStrategy {
  public:
-  explicit Peeking(const ModelInfo& model)
-      : model_(model), projections_(model, trained_rotation(model)) {}
+  Peeking(const ModelInfo& model, const Options& options)
+      : model_(model),
+        window_(options.integer("whole_window")),
+        restless_(options.flag("restless")),
+        projections_(model, trained_rotation(model)) {}
 
-  Traits traits() const override { return {.constant_memory = true}; }
+  Traits traits() const override { return {.constant_memory = true, .window_length = window_}; }
   std::vector<StateSpec> states() const override { return {}; }
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
@@ -30,22 +36,49 @@ class Peeking final : public AttentionStrategy {
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     const Value mixed = op::attend(g, {q}, {{k, v, op::step_range(g)}}, model_.num_attention_heads,
                                    model_.num_key_value_heads);
-    return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+    const Value y = op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
+    return restless_ ? g.apply("count_calls", {y}) : y;
   }
 
  private:
   ModelInfo model_;
+  int64_t window_;
+  bool restless_;
   RotaryProjections projections_;
 };
+
+// Adds how often it was called: something that is no function of the window.
+void count_calls(const int&, const perdure_call& call, int64_t row) {
+  static std::atomic<int> n_calls{0};
+  const auto* in = kernels::row_of<float>(call.inputs[0], row);
+  auto* out = kernels::row_of<float>(call.outputs[0], row);
+  for (int64_t i = 0; i < kernels::columns(call.inputs[0]); ++i)
+    out[i] = in[i] + 0.01f * static_cast<float>(n_calls);
+  ++n_calls;
+}
+
+int accept(const perdure_node*, void*) { return PERDURE_OK; }
 
 class PeekingPlugin final : public AttentionPlugin {
  public:
   std::string_view name() const override { return "peeking"; }
   int version() const override { return 1; }
-  std::vector<OptionSpec> options() const override { return {}; }
-  std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options&,
+  std::vector<OptionSpec> options() const override {
+    return {{.name = "whole_window", .type = OptionType::kInt, .default_value = int64_t{0}},
+            {.name = "restless", .type = OptionType::kBool, .default_value = false}};
+  }
+  std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t>) const override {
-    return std::make_unique<Peeking>(model);
+    return std::make_unique<Peeking>(model, options);
+  }
+  std::vector<Operation> operations() const override {
+    return {{.name = "count_calls",
+             .result = [](const std::vector<ValueType>& in, const Attributes&) { return in; }}};
+  }
+  std::span<const perdure_kernel> kernels() const override {
+    static const perdure_kernel kernel =
+        kernels::make_row_kernel<int, count_calls>("count_calls_f32_scalar", "count_calls", accept);
+    return {&kernel, 1};
   }
 };
 
@@ -86,6 +119,17 @@ TEST_CASE("a model that gives no numbers is refused before it is compared") {
   const TemporaryFolder folder;
   CHECK(refusal("llama.v0.bin", {"model.path=" + model_with_nan(folder, 300)}) ==
         "this entry cannot be compared: its logits are not finite at position 0");
+}
+
+TEST_CASE("whole windows must be finite, and the same however the text before them was read") {
+  const std::string window = "attention={strategy: peeking, whole_window: 8}";
+  CHECK(refusal("llama.v0.bin", {window}) == "");
+  const TemporaryFolder folder;
+  CHECK(refusal("llama.v0.bin", {window, "model.path=" + model_with_nan(folder, 300)}) ==
+        "this entry cannot be compared: its logits are not finite at position 0");
+  const std::string said = refusal("llama.v0.bin", {window, "attention.restless=true"});
+  CHECK(said.find("read in long pieces, its logits differ by ") != std::string::npos);
+  CHECK(said.find("as if it kept more than its window") != std::string::npos);
 }
 
 TEST_CASE("a strategy that reads ahead of its place is refused with node, row and position") {

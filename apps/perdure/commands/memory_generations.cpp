@@ -158,16 +158,18 @@ int run_prune(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const OpenStore open(settings);
-  const std::vector<StoredSnapshot> gone = not_kept(
-      names.empty() ? open.store->list() : open.store->generations(names[0]), rules_of(settings));
+  const std::vector<StoredSnapshot> all =
+      names.empty() ? open.store->list() : open.store->generations(names[0]);
+  if (all.empty() && !names.empty()) throw Error("there is no memory '" + names[0] + "'");
+  const std::vector<StoredSnapshot> gone = not_kept(all, rules_of(settings));
   uint64_t bytes = 0;
   for (const StoredSnapshot& snapshot : gone) {
     if (!dry_run) open.store->remove(snapshot.name, snapshot.generation);
     bytes += snapshot.size_bytes;
     print(stored_text(snapshot) + "\n");
   }
-  note(fmt::format("{} {} generations, {}", dry_run ? "would delete" : "deleted", gone.size(),
-                   bytes_text(static_cast<double>(bytes))),
+  note(fmt::format("{} {} generation{}, {}", dry_run ? "would delete" : "deleted", gone.size(),
+                   gone.size() == 1 ? "" : "s", bytes_text(static_cast<double>(bytes))),
        line.quiet());
   return 0;
 }

@@ -94,13 +94,17 @@ TEST_CASE("store.keep keeps generations, and prune deletes what it does not keep
   CHECK(dry.out.starts_with("s@"));
   CHECK(dry.err.find("would delete 2 generations") != std::string::npos);
   CHECK(store.list().size() == 4);
-  CHECK(prune({"other"}).err.find("deleted 0") != std::string::npos);
+  const Outcome absent = prune({"other"});
+  CHECK(absent.status == 1);
+  CHECK(absent.err.find("there is no memory 'other'") != std::string::npos);
   CHECK(prune({}).out == dry.out);
   const Json::List left = store.list();
   REQUIRE(left.size() == 2);
   CHECK(left[0].at("generation").integer() == 6);
   CHECK(left[1].at("generation").integer() == 5);
-  CHECK(prune({"--set", "store.max_bytes=1"}).status == 0);
+  const Outcome one = prune({"--set", "store.max_bytes=1"});
+  CHECK(one.status == 0);
+  CHECK(one.err.find("deleted 1 generation, ") != std::string::npos);
   CHECK(store.list().size() == 1);  // the newest stays
   CHECK(store.memory({"verify"}).out == "s generation 6: ok\n");
 }

@@ -405,6 +405,17 @@ TEST_CASE("file store: symbolic links in the folder are never followed") {
   CHECK(fs::file_size(outside) == 8);
 }
 
+TEST_CASE("file store: a link or folder in the place of a first save is named as what it is") {
+  const testing::TemporaryFolder folder;
+  auto store = file_store(folder.path());
+  fs::create_symlink("/dev/null", folder / "alice@1");
+  fs::create_directory(folder / "bob@1");
+  const std::string link = failure([&] { store->put("alice", blob(10, 1), 0); });
+  CHECK(contains(link, "'alice@1' in that folder is a symbolic link"));
+  CHECK_FALSE(contains(link, "another program"));
+  CHECK(contains(failure([&] { store->put("bob", blob(10, 1), 0); }), "is a folder"));
+}
+
 TEST_CASE(
     "file store: folders, fifos and unreadable things in the place of a memory are refused, not "
     "waited for") {

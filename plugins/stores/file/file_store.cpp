@@ -88,6 +88,15 @@ bool exists_at(const Descriptor& folder, const std::string& entry) {
   return ::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+// What the entry is, if it is no file that a store has written: "a symbolic link"; otherwise empty.
+std::string oddity(const Descriptor& folder, const std::string& entry) {
+  struct stat status;
+  if (::fstatat(folder.number(), entry.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return "";
+  if (S_ISREG(status.st_mode)) return "";
+  if (S_ISLNK(status.st_mode)) return "a symbolic link";
+  return S_ISDIR(status.st_mode) ? "a folder" : "no regular file";
+}
+
 // Whether the entry is the file that had this status: nobody has replaced or written it.
 bool is_file_at(const Descriptor& folder, const std::string& entry, const struct stat& file) {
   struct stat status;
@@ -435,6 +444,10 @@ void FileStore::check_newest(const Descriptor& folder, const std::string& name,
   if (mine && known->second.unacknowledged && newest < found) return;
   const bool replaced = known != known_.end() && !mine && found != 0;
   if (found == newest && !replaced) return;
+  const std::string odd = found == 0 ? "" : oddity(folder, entry_name(name, found));
+  if (!odd.empty())
+    throw Error(what + ": '" + entry_name(name, found) + "' in that folder is " + odd +
+                ", which no store has put there; move it away");
   throw Error(what + ": another program has " +
               (found == 0 ? "removed it" : "saved generation " + std::to_string(found)) +
               " meanwhile, and this one continues generation " + std::to_string(newest) +

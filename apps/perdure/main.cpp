@@ -7,6 +7,7 @@
 #include <string>
 
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/terminal/crash.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/api/error.hpp"
@@ -34,6 +35,7 @@ int fail_as_signalled(const char* what) {
 int main(int argc, char** argv) {
   perdure::app::ignore_write_signals();
   perdure::app::explain_bus_errors();
+  perdure::app::explain_crashes();
   try {
     const int status = perdure::app::run_program({argv + 1, argv + argc});
     perdure::app::flush();

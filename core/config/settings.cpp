@@ -141,6 +141,12 @@ void read_threads(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
+// What read_store and read_attention take for themselves; whatever else stands there is the
+// plugin's.
+constexpr std::string_view kStoreKeys[] = {
+    "kind", "path", "session", "save_every", "save_every_tokens", "keep", "keep_days", "max_bytes"};
+constexpr std::string_view kAttentionKeys[] = {"strategy", "layers"};
+
 void read_store(YamlNode& node, Settings& settings, const std::string& directory) {
   static const std::string kSaveEvery[] = {"turn", "never"};
   MapReader reader(node, "store");
@@ -290,5 +296,8 @@ Settings load_settings(const std::string& path, const std::vector<std::string>& 
   take_entry(root, "compare");
   return read_settings(root, folder_of(path));
 }
+
+std::span<const std::string_view> attention_keys() { return kAttentionKeys; }
+std::span<const std::string_view> store_keys() { return kStoreKeys; }
 
 }  // namespace perdure

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/options.hpp"
@@ -112,6 +113,11 @@ Settings parse_settings(const std::string& text, const std::string& name,
 // messages. Errors: UsageError for unknown (nearest name given), ill-typed or out-of-range options.
 Options resolve_options(const StrategyChoice& choice, const std::vector<OptionSpec>& schema,
                         const std::string& what);
+
+// Keys of the sections `attention` and `store` that the host reads itself: an option of a plugin
+// that has such a name could never be given.
+std::span<const std::string_view> attention_keys();
+std::span<const std::string_view> store_keys();
 
 // Options for people to read: `auto` where 0 stands for it, and nothing where a number or text is
 // only the sign that it was not given. Read back they give the same run. `schema`: as for

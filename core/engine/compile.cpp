@@ -56,7 +56,7 @@ int64_t common_phase_rows(std::span<const ConfiguredStrategy> strategies, Phase 
     if (own != 0 && rows != 0 && own != rows)
       throw UsageError("the strategies of attention.layers have '" + std::string(name) +
                        "' graphs of " + std::to_string(rows) + " and " + std::to_string(own) +
-                       " rows; they must have as many");
+                       " rows; they must have as many" + s.author());
     rows = std::max(rows, own);
   }
   return rows;
@@ -103,6 +103,17 @@ void Engine::Impl::add_architecture_operations() {
                          read_kernels(kernels.data(), kernels.size())});
 }
 
+// The sentence ends with who declared what is wrong with it.
+template <typename Judge>
+void judged(const ConfiguredStrategy& s, const Judge& judge) {
+  try {
+    judge();
+  } catch (const Error& error) {
+    if (s.author().empty()) throw;
+    throw Error(error.what() + s.author());
+  }
+}
+
 // Collects what the strategies state: tensors, extra rows, operations and kernels, phases.
 void Engine::Impl::gather_declarations() {
   std::vector<StateSpec> specs;
@@ -110,8 +121,8 @@ void Engine::Impl::gather_declarations() {
   add_architecture_operations();
   for (const auto& s : strategies) {
     if (!s.strategy) continue;
-    for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));
-    for (const InputStream& stream : s.strategy->input_streams()) add_input(stream);
+    for (const InputStream& stream : s.strategy->input_streams())
+      judged(s, [&] { add_input(stream); });
     for (const auto& extra : s.strategy->extra_rows()) {
       sources.push_back(extra.source);
       extra_rows.push_back({extra, static_cast<int32_t>(sources.size())});
@@ -119,17 +130,24 @@ void Engine::Impl::gather_declarations() {
     }
     if (std::find(registered.begin(), registered.end(), s.plugin) != registered.end()) continue;
     registered.push_back(s.plugin);
-    for (auto& operation : s.plugin->operations()) operations.add(std::move(operation));
+    for (auto& operation : s.plugin->operations())
+      judged(s, [&] { operations.add(std::move(operation)); });
     const auto kernels = s.plugin->kernels();
-    own_kernels.push_back({"attention." + std::string(s.plugin->name()), "a strategy",
+    own_kernels.push_back({"attention." + std::string(s.plugin->name()),
+                           s.origin.file.empty() ? "built in" : s.origin.file,
                            read_kernels(kernels.data(), kernels.size())});
   }
+  check_own_kernels();
   init_rows = common_phase_rows(strategies, Phase::kInit, "init");
   begin_rows = common_phase_rows(strategies, Phase::kBegin, "begin");
   end_rows = common_phase_rows(strategies, Phase::kEnd, "end");
   prompt_end_rows = common_phase_rows(strategies, Phase::kPromptEnd, "prompt_end");
   max_rows = std::max(settings.step.max_rows, traits.window_length) + begin_extra + end_extra;
-  layout.emplace(std::move(specs), max_rows, settings.state.max_bytes);
+  for (const auto& s : strategies) {
+    if (!s.strategy) continue;
+    for (auto& spec : s.strategy->states()) specs.push_back(std::move(spec));
+    judged(s, [&] { layout.emplace(specs, max_rows, settings.state.max_bytes); });
+  }
   for (size_t i = 0; i < layout->specs().size(); ++i) {
     const StateSpec& spec = layout->specs()[i];
     state_types[spec.name] = {.kind = ValueKind::kState,
@@ -137,8 +155,22 @@ void Engine::Impl::gather_declarations() {
                               .columns = spec.columns};
     state_numbers[spec.name] = static_cast<uint32_t>(i);
   }
-  for (const ExtraRowsPlan& extra : extra_rows) check_source(extra.rows);
+  for (const auto& s : strategies)
+    if (s.strategy)
+      for (const ExtraRows& extra : s.strategy->extra_rows())
+        judged(s, [&] { check_source(extra); });
   check_inputs();
+}
+
+// Errors: Error if a strategy brings a kernel for an operation that is neither its own nor known
+// here. It would never run, most likely for a misspelt name.
+void Engine::Impl::check_own_kernels() const {
+  for (const PluginHost::KernelSet& set : own_kernels)
+    for (const perdure_kernel& kernel : set.kernels)
+      if (operations.find(kernel.op) == nullptr)
+        throw Error("the plugin " + set.plugin + " (" + set.origin + ") brings the kernel '" +
+                    kernel.name + "' for the operation '" + kernel.op +
+                    "', which neither it nor this program has");
 }
 
 // Errors: Error if extra rows would be read from beyond their source.
@@ -239,7 +271,7 @@ void Engine::Impl::check_places(const Graph& graph) const {
         throw Error("the state '" + spec.name + "' is written by '" + node.operation->name +
                     "' in the graph '" + graph.name + "' at other places than `row_index`, so " +
                     "saving cannot know its live rows; the strategy must declare tokens_per_row " +
-                    "or a counted state");
+                    "or a counted state" + author_of_state(strategies, spec.name));
     }
 }
 
@@ -359,7 +391,8 @@ void Engine::Impl::run_init() {
     if (!w || w->dtype != PERDURE_F32 || w->rows != spec.rows || w->columns != spec.columns)
       throw Error("the state '" + spec.name + "' starts as '" + spec.initial_weight +
                   "', but the model has no F32 weight of that name with " +
-                  std::to_string(spec.rows) + " x " + std::to_string(spec.columns) + " values");
+                  std::to_string(spec.rows) + " x " + std::to_string(spec.columns) + " values" +
+                  author_of_state(strategies, spec.name));
     std::memcpy(initial_state->row(i, 0).data(), w->data,
                 static_cast<size_t>(w->size()) * sizeof(float));
   }

@@ -27,7 +27,17 @@ struct ConfiguredStrategy {
   Options options;
   std::vector<int64_t> layers;
   std::unique_ptr<AttentionStrategy> strategy;
+  PluginOrigin origin;
+
+  // "; declared by the plugin attention.mine (/lib/mine.so)", for the end of a sentence about what
+  // it declares; empty for one that is built in.
+  std::string author() const;
 };
+
+// The author of the strategy that declares this state, or this input stream.
+std::string author_of_state(std::span<const ConfiguredStrategy> strategies, std::string_view state);
+std::string author_of_stream(std::span<const ConfiguredStrategy> strategies,
+                             std::string_view stream);
 
 // Where the user names no strategy: the one that the model was trained for, and another one in
 // layers that were trained for that.
@@ -156,6 +166,7 @@ struct Engine::Impl {
   void add_architecture_operations();
   void gather_declarations();
   void check_source(const ExtraRows& extra) const;
+  void check_own_kernels() const;
   void check_activations() const;
   void build_graphs();
   void check_classifier() const;

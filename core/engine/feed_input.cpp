@@ -32,12 +32,14 @@ void Engine::Impl::check_inputs() const {
           return input.stream.name == spec.stream;
         }))
       throw Error("the state '" + spec.name + "' is declared to grow with the input stream '" +
-                  spec.stream + "', which no strategy declares");
+                  spec.stream + "', which no strategy declares" +
+                  author_of_state(strategies, spec.name));
   for (const InputGraph& input : inputs)
     if (std::ranges::none_of(
             specs, [&](const StateSpec& spec) { return spec.stream == input.stream.name; }))
       throw Error("the input stream '" + input.stream.name +
-                  "' is declared without a state that grows with it");
+                  "' is declared without a state that grows with it" +
+                  author_of_stream(strategies, input.stream.name));
 }
 
 size_t Engine::Impl::input_number(const std::string& stream) const {

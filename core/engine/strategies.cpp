@@ -32,6 +32,7 @@ ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
   add_model_options(choice, schema, model.spec());
   ConfiguredStrategy result;
   result.plugin = &plugin;
+  result.origin = plugins.origin("attention", choice.strategy);
   result.options = resolve_options(choice, schema, "attention." + choice.strategy);
   result.layers = std::move(layers);
   if (!result.layers.empty())
@@ -92,7 +93,8 @@ void check_segments(const ConfiguredStrategy& s, const Traits& traits) {
     throw Error("the strategy '" + std::string(s.plugin->name()) + "' declares segments of " +
                 std::to_string(traits.segment_length) +
                 " tokens; with extra rows or with begin or end graphs they must be positive, "
-                "otherwise 0 for none");
+                "otherwise 0 for none" +
+                s.author());
 }
 
 // A window computed anew in every step leaves nothing to keep but its tokens.
@@ -101,15 +103,38 @@ void check_window(const ConfiguredStrategy& s, const Traits& traits) {
   if (traits.window_length < 0 || traits.window_length > kMaxSnapshotTail)
     throw Error("the strategy '" + std::string(s.plugin->name()) + "' declares a window of " +
                 std::to_string(traits.window_length) + " tokens; a session keeps 1 to " +
-                std::to_string(kMaxSnapshotTail));
+                std::to_string(kMaxSnapshotTail) + s.author());
   if (!s.strategy->states().empty() || !s.strategy->extra_rows().empty() ||
       !s.strategy->input_streams().empty() || traits.segment_length != 0)
     throw Error("the strategy '" + std::string(s.plugin->name()) +
                 "' computes whole windows and declares state, segments, extra rows or input "
-                "streams, which such a strategy cannot have");
+                "streams, which such a strategy cannot have" +
+                s.author());
 }
 
 }  // namespace
+
+std::string ConfiguredStrategy::author() const {
+  return origin.file.empty() ? "" : "; declared by " + origin.text();
+}
+
+std::string author_of_state(std::span<const ConfiguredStrategy> strategies,
+                            std::string_view state) {
+  for (const ConfiguredStrategy& s : strategies)
+    if (s.strategy)
+      for (const StateSpec& spec : s.strategy->states())
+        if (spec.name == state) return s.author();
+  return "";
+}
+
+std::string author_of_stream(std::span<const ConfiguredStrategy> strategies,
+                             std::string_view stream) {
+  for (const ConfiguredStrategy& s : strategies)
+    if (s.strategy)
+      for (const InputStream& declared : s.strategy->input_streams())
+        if (declared.name == stream) return s.author();
+  return "";
+}
 
 void choose_as_trained(Settings& settings, const Model& model) {
   auto& [choice, overrides, eval_length] = settings.attention;

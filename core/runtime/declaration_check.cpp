@@ -105,8 +105,13 @@ std::string problem_of_length(const std::string& what, int64_t n) {
 
 }  // namespace
 
-std::string problem_of(std::span<const OptionSpec> options) {
-  return first_problem(options, "the option", problem_of_option);
+std::string problem_of(std::span<const OptionSpec> options,
+                       std::span<const std::string_view> taken) {
+  return first_problem(options, "the option", [&](const OptionSpec& option) -> std::string {
+    if (std::ranges::count(taken, option.name) > 0)
+      return "that is a key of the program's own; give it another name";
+    return problem_of_option(option);
+  });
 }
 
 std::string problem_of(std::span<const Operation> operations) {

@@ -12,7 +12,9 @@
 
 namespace perdure {
 
-std::string problem_of(std::span<const OptionSpec> options);
+// `taken`: names that are keys of the host.
+std::string problem_of(std::span<const OptionSpec> options,
+                       std::span<const std::string_view> taken);
 std::string problem_of(std::span<const Operation> operations);
 std::string problem_of(const Traits& traits);
 std::string problem_of(std::span<const StateSpec> states);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/api/error.hpp"
+#include "core/runtime/plugin_guard.hpp"
 
 namespace perdure {
 namespace {
@@ -123,6 +124,7 @@ void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
 }
 
 bool Executor::run_node(PlanNode& node, const perdure_step& step) noexcept {
+  const PluginCall call(node.plugin, node.kernel->name);
   perdure_work work;
   if (!divide_node(node, step, work)) return false;
   if (work.n_items == 0) return true;
@@ -135,6 +137,7 @@ bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {
   bool any = false;
   const auto& nodes = plan.nodes();
   for (size_t n = 0; n < nodes.size(); ++n) {
+    const PluginCall call(nodes[n].plugin, nodes[n].kernel->name);
     perdure_work work;
     if (!divide_node(nodes[n], step, work)) return false;
     NodeProgress& p = progress_[n];
@@ -169,6 +172,7 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
   const auto n_shares = static_cast<uint32_t>(n_participants_);
   std::byte* scratch = scratch_.data() + scratch_stride_ * static_cast<size_t>(participant);
   uint32_t finished = 0;
+  const PluginCall call(node.plugin, node.kernel->name);
   for (uint32_t i = 0; i < n_shares; ++i) {
     const uint32_t share = (static_cast<uint32_t>(participant) + i) % n_shares;
     const uint32_t first = p.n_ranges * share / n_shares;

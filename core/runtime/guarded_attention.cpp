@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The guard of strategies.
+#include "core/base/dtype.hpp"
+#include "core/config/settings.hpp"
 #include "core/graph/operation_table.hpp"
 #include "core/runtime/declaration_check.hpp"
+#include "core/runtime/guarded_builder.hpp"
 #include "core/runtime/guarded_plugins.hpp"
 #include "core/runtime/kernel_table_check.hpp"
 
@@ -43,11 +46,30 @@ std::string in_layer(const char* what, int64_t layer) {
   return std::string(what) + " of layer " + std::to_string(layer);
 }
 
+// What is wrong with a value that joins the residual stream, of which `like` is one.
+std::string mismatch(const ValueType& type, const ValueType& like) {
+  if (type.kind == like.kind && type.dtype == like.dtype && type.columns == like.columns) return "";
+  const auto text = [](const ValueType& t) {
+    const char* kind = t.kind == ValueKind::kRows ? "rows" : "no rows of the step";
+    return std::string(kind) + " of " + std::to_string(t.columns) + " values of type " +
+           dtype_name(t.dtype);
+  };
+  return text(type) + "; it must give " + text(like);
+}
+
 class GuardedStrategy final : public AttentionStrategy {
  public:
-  GuardedStrategy(std::unique_ptr<AttentionStrategy> inner, const Guard& guard)
+  GuardedStrategy(std::unique_ptr<AttentionStrategy> inner, const Guard& guard,
+                  std::span<const OptionSpec> options)
       : inner_(std::move(inner)), guard_(guard) {
     if (!inner_) guard_.refuse("returned no strategy from create");
+    // Asked for when a memory is saved: too late to learn that it throws.
+    for (const OptionSpec& option : options) depends_on(option.name);
+  }
+  ~GuardedStrategy() override {
+    const std::string plugin = guard_.origin().text();
+    const PluginCall call(plugin, "the destructor of a strategy");
+    inner_.reset();
   }
 
   Traits traits() const override {
@@ -60,14 +82,20 @@ class GuardedStrategy final : public AttentionStrategy {
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
     const std::string what = in_layer("mix", layer);
-    const Value result = guard_.call(what, [&] { return inner_->mix(g, layer, x); });
+    GuardedBuilder own(g);
+    const Value result = guard_.call(what, [&] { return inner_->mix(own, layer, x); });
     if (!result.valid()) guard_.refuse("returned no value from " + what);
+    require_like(g, result, x, what);
     return result;
   }
 
   Value extra_block(GraphBuilder& g, int64_t layer, Value residual) override {
-    return guard_.call(in_layer("extra_block", layer),
-                       [&] { return inner_->extra_block(g, layer, residual); });
+    const std::string what = in_layer("extra_block", layer);
+    GuardedBuilder own(g);
+    const Value result =
+        guard_.call(what, [&] { return inner_->extra_block(own, layer, residual); });
+    if (result.valid()) require_like(g, result, residual, what);
+    return result;
   }
 
   int64_t phase_rows(Phase phase) const override {
@@ -78,7 +106,8 @@ class GuardedStrategy final : public AttentionStrategy {
   }
 
   void contribute(Phase phase, GraphBuilder& g) override {
-    guard_.call("contribute", [&] { inner_->contribute(phase, g); });
+    GuardedBuilder own(g);
+    guard_.call("contribute", [&] { inner_->contribute(phase, own); });
   }
 
   std::vector<ExtraRows> extra_rows() const override {
@@ -90,7 +119,8 @@ class GuardedStrategy final : public AttentionStrategy {
   }
 
   void contribute_input(const std::string& stream, GraphBuilder& g) override {
-    guard_.call("contribute_input", [&] { inner_->contribute_input(stream, g); });
+    GuardedBuilder own(g);
+    guard_.call("contribute_input", [&] { inner_->contribute_input(stream, own); });
   }
 
   bool depends_on(std::string_view option) const override {
@@ -98,10 +128,18 @@ class GuardedStrategy final : public AttentionStrategy {
   }
 
   void finish(GraphBuilder& g, Value x) override {
-    guard_.call("finish", [&] { inner_->finish(g, x); });
+    GuardedBuilder own(g);
+    guard_.call("finish", [&] { inner_->finish(own, x); });
   }
 
  private:
+  void require_like(const GraphBuilder& g, Value result, Value like,
+                    const std::string& what) const {
+    const ValueType type = guard_.call(what, [&] { return g.type(result); });
+    if (const std::string problem = mismatch(type, g.type(like)); !problem.empty())
+      guard_.refuse("returned from " + what + " " + problem);
+  }
+
   std::unique_ptr<AttentionStrategy> inner_;
   Guard guard_;
 };
@@ -141,7 +179,8 @@ class GuardedPlugin final : public AttentionPlugin {
     if (name_ != guard_.origin().name)
       guard_.refuse("calls its strategy '" + name_ + "' in name(); make both names equal");
     version_ = guard_.call("version", [&] { return plugin_.version(); });
-    options_ = guard_.declared("options", [&] { return plugin_.options(); });
+    options_ = guard_.call("options", [&] { return plugin_.options(); });
+    guard_.refuse(problem_of(options_, attention_keys()));
     operations_ = guard_.declared("operations", [&] { return plugin_.operations(); });
     guard_.call("operations", [&] { refuse_taken_names(); });
     for (Operation& operation : operations_) operation = guarded(std::move(operation), guard_);
@@ -157,7 +196,8 @@ class GuardedPlugin final : public AttentionPlugin {
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {
     return std::make_unique<GuardedStrategy>(
-        guard_.call("create", [&] { return plugin_.create(model, options, layers); }), guard_);
+        guard_.call("create", [&] { return plugin_.create(model, options, layers); }), guard_,
+        options_);
   }
 
  private:

@@ -2,7 +2,10 @@
 
 // The guard of store plugins.
 #include <algorithm>
+#include <map>
 
+#include "core/config/settings.hpp"
+#include "core/runtime/declaration_check.hpp"
 #include "core/runtime/guarded_plugins.hpp"
 
 namespace perdure {
@@ -14,6 +17,11 @@ bool is_session_name(std::string_view name) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                   c == '.' || c == '_' || c == '-';
          });
+}
+
+// Whether a listing that is in order may go on with `next`: by name, newest generation first.
+bool follows(const StoredSnapshot& next, const StoredSnapshot& before) {
+  return next.name == before.name ? next.generation < before.generation : next.name > before.name;
 }
 
 class GuardedStore final : public MemoryStore {
@@ -30,8 +38,14 @@ class GuardedStore final : public MemoryStore {
   }
 
   uint64_t put(std::string_view name, const SnapshotSource& snapshot, uint64_t newest) override {
-    const uint64_t generation = call("put", [&] { return inner_->put(name, snapshot, newest); });
-    if (generation == 0) plugin_fault(origin_, "returned the generation 0 from put");
+    bool read = false;
+    const SnapshotSource watched = [&](const auto& piece) {
+      snapshot(piece);
+      read = true;
+    };
+    const uint64_t generation = call("put", [&] { return inner_->put(name, watched, newest); });
+    if (!read) plugin_fault(origin_, "returned from put without having read the snapshot");
+    require_next(name, generation, newest);
     return generation;
   }
 
@@ -52,6 +66,7 @@ class GuardedStore final : public MemoryStore {
 
   void remove(std::string_view name) override {
     call("remove", [&] { inner_->remove(name); });
+    last_.erase(std::string(name));
   }
 
   void remove(std::string_view name, uint64_t generation) override {
@@ -67,23 +82,45 @@ class GuardedStore final : public MemoryStore {
  private:
   std::vector<StoredSnapshot> checked(std::vector<StoredSnapshot> all) const {
     for (const StoredSnapshot& stored : all)
-      if (!is_session_name(stored.name) || stored.generation == 0)
+      if (!is_session_name(stored.name) || stored.generation == 0 ||
+          stored.generation == kAnyGeneration)
         plugin_fault(origin_, "lists a session whose name or generation cannot be");
+    for (size_t i = 1; i < all.size(); ++i)
+      if (!follows(all[i], all[i - 1]))
+        plugin_fault(origin_, "lists generation " + std::to_string(all[i].generation) + " of '" +
+                                  all[i].name + "' twice, or out of order");
     return all;
+  }
+
+  // A generation number that does not rise names an older snapshot, or will replace one.
+  void require_next(std::string_view name, uint64_t generation, uint64_t newest) {
+    if (generation == 0 || generation == kAnyGeneration)
+      plugin_fault(origin_, "returned the generation " + std::to_string(generation) + " from put");
+    uint64_t& last = last_[std::string(name)];
+    const uint64_t before = newest == kAnyGeneration ? last : newest;
+    if (generation <= before)
+      plugin_fault(origin_, "returned the generation " + std::to_string(generation) +
+                                " from put after generation " + std::to_string(before) + " of '" +
+                                std::string(name) + "'; every put must give a higher one");
+    last = generation;
   }
 
   std::unique_ptr<MemoryStore> inner_;
   PluginOrigin origin_;
+  std::map<std::string, uint64_t> last_;  // generation that put gave last, by name
 };
 
 class GuardedPlugin final : public StorePlugin {
  public:
   GuardedPlugin(const StorePlugin& plugin, PluginOrigin origin)
-      : plugin_(plugin), origin_(std::move(origin)) {}
-
-  std::vector<OptionSpec> options() const override {
-    return call_plugin(origin_, "options", [&] { return plugin_.options(); });
+      : plugin_(plugin),
+        origin_(std::move(origin)),
+        options_(call_plugin(origin_, "options", [&] { return plugin_.options(); })) {
+    if (const std::string problem = problem_of(options_, store_keys()); !problem.empty())
+      plugin_fault(origin_, problem);
   }
+
+  std::vector<OptionSpec> options() const override { return options_; }
 
   std::unique_ptr<MemoryStore> open(const StoreSettings& settings) const override {
     return std::make_unique<GuardedStore>(
@@ -93,6 +130,7 @@ class GuardedPlugin final : public StorePlugin {
  private:
   const StorePlugin& plugin_;
   PluginOrigin origin_;
+  std::vector<OptionSpec> options_;
 };
 
 }  // namespace

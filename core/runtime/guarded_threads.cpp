@@ -12,7 +12,7 @@ constexpr int kMostParticipants = 4096;
 class GuardedThreads final : public Threads {
  public:
   GuardedThreads(std::unique_ptr<Threads> inner, const PluginOrigin& origin)
-      : inner_(std::move(inner)) {
+      : inner_(std::move(inner)), plugin_(origin.text()) {
     if (!inner_) plugin_fault(origin, "returned no threads from create");
     participants_ =
         call_plugin(origin, "max_participants", [&] { return inner_->max_participants(); });
@@ -26,6 +26,7 @@ class GuardedThreads final : public Threads {
 
   void team(void (*fn)(void* context, int participant), void* context) noexcept override {
     Team team{fn, context, participants_};
+    const PluginCall call(plugin_, "team");
     inner_->team(join, &team);
   }
 
@@ -43,6 +44,7 @@ class GuardedThreads final : public Threads {
   }
 
   std::unique_ptr<Threads> inner_;
+  std::string plugin_;
   int participants_ = 1;
 };
 

@@ -150,6 +150,7 @@ ChosenKernel KernelChooser::choose(const perdure_node& node) const {
     perdure_node own = node;
     own.context = kernel.context;
     chosen = {&kernel, describe(*candidate.set), {}};
+    const PluginCall call(chosen.plugin, kernel.name);
     chosen.params.assign(std::max<size_t>(kernel.params_bytes, 1), std::byte{0});
     return kernel.prepare(&own, chosen.params.data()) == PERDURE_OK;
   };

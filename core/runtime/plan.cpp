@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "core/base/dtype.hpp"
+#include "core/runtime/plugin_guard.hpp"
 
 namespace perdure {
 namespace {
@@ -255,6 +256,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
   result.kernel = chosen.kernel;
   result.plugin = chosen.plugin;
   c_node.context = chosen.kernel->context;
+  const PluginCall call(result.plugin, chosen.kernel->name);
   for (uint32_t i = 0; i < c_node.n_inputs; ++i) {
     result.packed.push_back(packed.get(chosen, c_node, i));
     // Rows are looked up in tables, of which a run reads little.

@@ -17,7 +17,19 @@ template <typename Kind>
   throw Kind(std::string(error.what()) + "; reported by " + origin.text());
 }
 
+// Written and read by its own thread only; a signal handler interrupts that thread.
+thread_local const PluginCall* current_call = nullptr;
+
 }  // namespace
+
+PluginCall::PluginCall(std::string_view plugin, std::string_view what) noexcept
+    : plugin_(plugin), what_(what), outer_(current_call) {
+  current_call = this;
+}
+
+PluginCall::~PluginCall() { current_call = outer_; }
+
+const PluginCall* PluginCall::current() noexcept { return current_call; }
 
 std::string PluginOrigin::text() const {
   return "the plugin " + kind + "." + name + " (" + (file.empty() ? "built in" : file) + ")";

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace perdure {
@@ -26,10 +27,33 @@ struct PluginOrigin {
 // it. Requires: called in a catch block.
 [[noreturn]] void rethrow_from_plugin(const PluginOrigin& origin, const std::string& what);
 
+// Says, as long as it lives, which plugin's code this thread runs: all that is left to tell when
+// that code ends the process. Calls nest. Borrows both texts. Costs two writes to memory.
+class PluginCall {
+ public:
+  // `plugin`: as PluginOrigin::text; `what` it does: "mix of layer 3", or the
+  // name of a kernel.
+  PluginCall(std::string_view plugin, std::string_view what) noexcept;
+  ~PluginCall();
+  PluginCall(const PluginCall&) = delete;
+  PluginCall& operator=(const PluginCall&) = delete;
+
+  std::string_view plugin() const noexcept { return plugin_; }
+  std::string_view what() const noexcept { return what_; }
+  // The innermost call of this thread; nullptr if none. Async-signal-safe.
+  static const PluginCall* current() noexcept;
+
+ private:
+  std::string_view plugin_, what_;
+  const PluginCall* outer_;
+};
+
 // Calls `function`. Errors: whatever it throws, as rethrow_from_plugin says.
 template <typename Function>
 decltype(auto) call_plugin(const PluginOrigin& origin, const std::string& what,
                            Function&& function) {
+  const std::string plugin = origin.text();
+  const PluginCall call(plugin, what);
   try {
     return std::forward<Function>(function)();
   } catch (...) {

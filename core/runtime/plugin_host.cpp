@@ -39,6 +39,10 @@ fs::path system_folder() {
   return failure ? fs::path() : program.parent_path().parent_path() / "lib/perdure";
 }
 
+PluginOrigin origin_of(const PluginRecord& record) {
+  return {record.kind, record.name, record.origin == kBuiltIn ? "" : record.origin};
+}
+
 template <typename Plugin>
 using ByName = std::map<std::string, std::unique_ptr<Plugin>, std::less<>>;
 
@@ -191,8 +195,7 @@ void PluginHost::Impl::load_kernels() {
 }
 
 void PluginHost::Impl::add(const PluginRecord& record, const void* entry) {
-  const PluginOrigin origin{record.kind, record.name,
-                            record.origin == kBuiltIn ? "" : record.origin};
+  const PluginOrigin origin = origin_of(record);
   if (record.kind == "kernels")
     kernel_sets.push_back({record.name, record.origin,
                            read_kernel_table(static_cast<const perdure_kernel_plugin*>(entry))});
@@ -278,6 +281,13 @@ const ThreadsPlugin& PluginHost::threads(const std::string& name) const {
 
 const StorePlugin& PluginHost::store(const std::string& name) const {
   return impl_->find(impl_->stores, "stores", name);
+}
+
+PluginOrigin PluginHost::origin(const std::string& kind, const std::string& name) const {
+  const std::lock_guard lock(impl_->mutex);
+  for (const PluginRecord& record : impl_->records)
+    if (record.loaded && record.kind == kind && record.name == name) return origin_of(record);
+  return {kind, name, ""};
 }
 
 std::vector<std::string> PluginHost::names(const std::string& kind) const {

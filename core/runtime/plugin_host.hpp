@@ -15,6 +15,7 @@
 #include "core/api/store.hpp"
 #include "core/api/strategy.hpp"
 #include "core/api/threads.hpp"
+#include "core/runtime/plugin_guard.hpp"
 
 namespace perdure {
 
@@ -71,6 +72,9 @@ class PluginHost {
   const AttentionPlugin& attention(const std::string& name) const;
   const ThreadsPlugin& threads(const std::string& name) const;
   const StorePlugin& store(const std::string& name) const;
+
+  // Where the loaded plugin of that kind and name came from. Requires: it was given out.
+  PluginOrigin origin(const std::string& kind, const std::string& name) const;
 
   // Names of plugins of a kind that are loaded or fit, sorted.
   std::vector<std::string> names(const std::string& kind) const;

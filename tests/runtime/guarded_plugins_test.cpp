@@ -7,6 +7,7 @@
 #include <map>
 #include <vector>
 
+#include "core/api/operations.hpp"
 #include "core/graph/graph.hpp"
 #include "tests/runtime/plugin_fixture.hpp"
 
@@ -70,7 +71,10 @@ void mix(AttentionStrategy& s, const AttentionPlugin& plugin) {
   for (const Operation& operation : plugin.operations()) operations.add(operation);
   const StateTypes states;
   Builder builder("step", operations, [](std::string_view) { return nullptr; }, states);
-  s.mix(builder, 3, builder.constant("x", 2, 4, std::vector<float>(8)));
+  const Value table = builder.constant("table", 2, 4, std::vector<float>(8));
+  const Value x = op::row_input(builder, table);
+  s.mix(builder, 3, x);
+  s.extra_block(builder, 3, x);
 }
 
 }  // namespace
@@ -98,6 +102,8 @@ TEST_CASE_FIXTURE(Faulty, "what a strategy states while it is loaded is checked"
       {"kernel of another size", "rebuild it"},
       {"kernels nowhere", "its kernels are nowhere"},
       {"operation twice", "the operation 'copy' twice"},
+      {"operation of the host", "the operation 'add' is registered already"},
+      {"option of the host", "the option 'layers' that is a key of the program's own"},
   };
   for (const auto& [fault, words] : faults) {
     CAPTURE(fault);
@@ -110,6 +116,7 @@ TEST_CASE_FIXTURE(Faulty, "what a strategy declares is checked before anything i
   const std::map<const char*, const char*> faults{
       {"no strategy", "returned no strategy from create"},
       {"create throws", "failed in create: no such page"},
+      {"depends_on throws", "failed in depends_on: no such page"},
       {"create throws a number", "failed in create with an exception of unknown type"},
       {"traits throws", "failed in traits"},
       {"states throws an object", "failed in states with an exception of unknown type"},
@@ -136,6 +143,12 @@ TEST_CASE_FIXTURE(Faulty, "what a strategy does while a graph is built is checke
       {"mix throws", "failed in mix of layer 3: no such page"},
       {"mix throws a number", "failed in mix of layer 3 with an exception of unknown type"},
       {"no value", "returned no value from mix of layer 3"},
+      {"value of no graph", "was given a value of another graph"},
+      {"other columns", "returned from mix of layer 3 rows of 1 values of type f32; it must give"},
+      {"integers", "rows of 1 values of type i64; it must give rows of 4 values of type f32"},
+      {"weight", "no rows of the step of 4 values of type f32; it must give rows of 4 values"},
+      {"odd block", "returned from extra_block of layer 3 rows of 1 values"},
+      {"output", "a strategy cannot write the output 'logits'"},
   };
   for (const auto& [fault, words] : faults) {
     CAPTURE(fault);
@@ -145,6 +158,19 @@ TEST_CASE_FIXTURE(Faulty, "what a strategy does while a graph is built is checke
     };
     check_names(message("faulty_strategy", fault, use), "attention.faulty",
                 folder / "faulty_strategy.so", words);
+  }
+}
+
+TEST_CASE_FIXTURE(Faulty, "a value that a strategy kept from another graph is refused") {
+  for (const char* fault : {"value of another graph", "input of another graph"}) {
+    CAPTURE(fault);
+    const auto use = [](const PluginHost& host) {
+      const auto& plugin = host.attention("faulty");
+      const auto strategy = plugin.create(ModelInfo{}, Options{}, std::vector<int64_t>{0});
+      for (int graph = 0; graph < 2; ++graph) mix(*strategy, plugin);
+    };
+    check_names(message("faulty_strategy", fault, use), "attention.faulty",
+                folder / "faulty_strategy.so", "was given a value of another graph");
   }
 }
 
@@ -193,19 +219,57 @@ TEST_CASE_FIXTURE(Faulty, "a store that breaks its contract is refused") {
       {"get throws", "ran out of memory in get"},
       {"odd session", "lists a session whose name or generation cannot be"},
       {"odd generation", "lists a generation of another session"},
+      {"reads nothing", "returned from put without having read the snapshot"},
+      {"reads a part", "returned from put without having read the snapshot"},
+      {"no generation", "returned the generation 18446744073709551615 from put"},
+      {"same generation", "returned the generation 1 from put after generation 1 of 'a'"},
+      {"session twice", "lists generation 1 of 'a' twice, or out of order"},
+      {"generation twice", "lists generation 2 of 'a' twice, or out of order"},
+      {"oldest first", "lists generation 2 of 'a' twice, or out of order"},
       {"no lock", "returned no lock"},
   };
   for (const auto& [fault, words] : faults) {
     CAPTURE(fault);
     const auto use = [](const PluginHost& host) {
       const auto store = host.store("faulty").open({.path = "/nonexistent"});
-      store->put("a", std::span<const std::byte>());
+      for (int i = 0; i < 2; ++i) store->put("a", std::vector<std::byte>(2));
       store->get("a");
       store->list();
       store->generations("a");
       store->lock("a");
     };
     check_names(message("faulty_store", fault, use), "stores.faulty", folder / "faulty_store.so",
+                words);
+  }
+}
+
+TEST_CASE_FIXTURE(Faulty, "a store's generation must be higher than the one that is continued") {
+  const auto use = [](const PluginHost& host) {
+    const auto store = host.store("faulty").open({.path = "/nonexistent"});
+    store->put("a", std::vector<std::byte>(2), 7);
+  };
+  check_names(message("faulty_store", "none", use), "stores.faulty", folder / "faulty_store.so",
+              "returned the generation 1 from put after generation 7 of 'a'");
+}
+
+TEST_CASE_FIXTURE(Faulty, "a store may begin with generation 1 again after a session was removed") {
+  const auto use = [](const PluginHost& host) {
+    const auto store = host.store("faulty").open({.path = "/nonexistent"});
+    store->put("a", std::vector<std::byte>(2));
+    store->remove("a");
+    store->put("a", std::vector<std::byte>(2));
+  };
+  CHECK(message("faulty_store", "same generation", use) == "no error");
+}
+
+TEST_CASE_FIXTURE(Faulty, "options of a store are checked while it is loaded") {
+  const std::map<const char*, const char*> faults{
+      {"option of the host", "the option 'keep' that is a key of the program's own"},
+      {"option twice", "the option 'shelf' twice"},
+  };
+  for (const auto& [fault, words] : faults) {
+    CAPTURE(fault);
+    check_names(loading_message("faulty_store", fault), "stores.faulty", folder / "faulty_store.so",
                 words);
   }
 }

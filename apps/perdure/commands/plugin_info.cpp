@@ -7,9 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "core/base/cpu.hpp"
 #include "core/config/map_reader.hpp"
+#include "core/graph/operation_table.hpp"
+#include "core/model/architectures/architecture.hpp"
 
 namespace perdure::app {
 namespace {
@@ -55,6 +58,33 @@ void add_strategy(PluginInfo& info, const AttentionPlugin& plugin) {
 void add_kernels(PluginInfo& info, const PluginHost& host) {
   for (const PluginHost::KernelSet& set : host.kernel_sets())
     if (set.plugin == info.record.name) info.kernels.assign(set.kernels.begin(), set.kernels.end());
+}
+
+// Operations that graphs of this program may have, as far as no foreign library has to be run for
+// it: built-in ones, those of architectures, and those of strategies that are loaded.
+std::set<std::string, std::less<>> known_operations(const PluginHost& host) {
+  std::set<std::string, std::less<>> known;
+  for (const Architecture& architecture : architectures())
+    if (architecture.operations != nullptr)
+      for (const Operation& operation : architecture.operations()) known.insert(operation.name);
+  for (const PluginRecord& record : host.records())
+    if (record.kind == "attention" && !record.shadowed &&
+        (record.loaded || record.origin == "built in"))
+      for (const Operation& operation : host.attention(record.name).operations())
+        known.insert(operation.name);
+  return known;
+}
+
+// Kernels of the plugin for operations that nobody has: of a later version, of a strategy that is
+// not loaded, or misspelt.
+std::vector<std::string> unknown_operations(const PluginInfo& info, const PluginHost& host) {
+  const OperationTable built_in;
+  const auto others = known_operations(host);
+  std::set<std::string> unknown;
+  for (const perdure_kernel& kernel : info.kernels)
+    if (built_in.find(kernel.op) == nullptr && !others.contains(kernel.op))
+      unknown.insert(kernel.op);
+  return {unknown.begin(), unknown.end()};
 }
 
 const char* type_name(OptionType type) {
@@ -141,8 +171,9 @@ PluginInfo plugin_info(const PluginHost& host, const std::string& name) {
   if (record.kind == "attention") add_strategy(info, host.attention(record.name));
   if (record.kind == "kernels") add_kernels(info, host);
   if (record.kind == "threads") host.threads(record.name);
-  if (record.kind == "stores") host.store(record.name);
+  if (record.kind == "stores") info.options = host.store(record.name).options();
   info.record = loaded_record(host, record);
+  info.unknown_operations = unknown_operations(info, host);
   return info;
 }
 
@@ -155,7 +186,14 @@ std::string info_text(const PluginInfo& info) {
   text += section("operations", info.operations, [](const Operation& operation) {
     return fmt::format("  {:<24} {}\n", operation.name, kind_text(operation));
   });
-  return text + section("kernels", info.kernels, kernel_text);
+  text += section("kernels", info.kernels, kernel_text);
+  if (!info.unknown_operations.empty())
+    text += fmt::format(
+        "\n  {}: no operation of this program or of a strategy that is loaded; kernels for it "
+        "never "
+        "run here\n",
+        fmt::join(info.unknown_operations, ", "));
+  return text;
 }
 
 Json info_json(const PluginInfo& info) {
@@ -168,7 +206,8 @@ Json info_json(const PluginInfo& info) {
                                              return object({member("name", operation.name),
                                                             member("kind", kind_text(operation))});
                                            })),
-                 member("kernels", list(info.kernels, kernel_json))});
+                 member("kernels", list(info.kernels, kernel_json)),
+                 member("unknown_operations", info.unknown_operations)});
 }
 
 }  // namespace perdure::app

@@ -14,9 +14,11 @@ namespace perdure::app {
 struct PluginInfo {
   PluginRecord record;
   int version = 0;                    // of a strategy
-  std::vector<OptionSpec> options;    // of a strategy
+  std::vector<OptionSpec> options;    // of a strategy or a store
   std::vector<Operation> operations;  // of a strategy
   std::vector<perdure_kernel> kernels;
+  // Of kernels: those that neither this program nor a strategy that is built in or loaded has.
+  std::vector<std::string> unknown_operations;
 };
 
 // `name`: "sliding_window" or "attention.sliding_window". Loads that plugin.

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "core/base/json/json.hpp"
 #include "tests/apps/program.hpp"
@@ -41,7 +42,94 @@ struct Library {
   std::string trace = folder / "trace";
 };
 
+// What the program says, and its exit status, when the strategy has this fault.
+Outcome run_faulty(const Library& library, const char* fault, const Words& more = {}) {
+  setenv("PERDURE_TEST_FAULT", fault, 1);
+  const Outcome outcome =
+      run_perdure(Words{"generate", "-p", "a", "-n", "2"} + golden_words("llama.v0.bin") +
+                  library.loading() + Words{"--set", "attention.strategy=faulty"} + more);
+  unsetenv("PERDURE_TEST_FAULT");
+  return outcome;
+}
+
+bool holds(const std::string& text, const std::string& part) {
+  if (text.find(part) != std::string::npos) return true;
+  MESSAGE("'" << text << "' lacks '" << part << "'");
+  return false;
+}
+
 }  // namespace
+
+TEST_CASE("what the engine refuses of a foreign strategy names the plugin's file") {
+  const Library library("faulty_strategy");
+  CHECK(run_faulty(library, "none").status == 0);
+  CHECK(run_faulty(library, "own operation").status == 0);
+  const std::map<const char*, const char*> faults{
+      {"window with state", "computes whole windows and declares state"},
+      {"window too long", "declares a window of 1073741824 tokens"},
+      {"phase without segments", "declares segments of 0 tokens"},
+      {"rows beyond source", "asks for 99999 extra rows of 'token_embd.weight'"},
+      {"state of another type", "the state 'a' is declared with the element type 1"},
+      {"state of no stream", "the input stream 'nowhere', which no strategy declares"},
+      {"stream without state", "'passages' is declared without a state that grows with it"},
+      {"state of no weight", "the state 'a' starts as 'nothing'"},
+      {"state anywhere", "is written by 'state_write' in the graph 'step' at other places"},
+      {"kernel for nothing", "the operation 'copyy', which neither it nor this program has"},
+      {"other columns", "returned from mix of layer 0 rows of 1 values"},
+  };
+  for (const auto& [fault, words] : faults) {
+    CAPTURE(fault);
+    const Outcome outcome = run_faulty(library, fault);
+    CHECK(outcome.status == 1);
+    CHECK(holds(outcome.err, words));
+    CHECK(holds(outcome.err, "attention.faulty (" + library.path + ")"));
+  }
+}
+
+TEST_CASE("two strategies with one name for an operation or a state are refused with the file") {
+  const Library library("faulty_strategy"), twin("faulty_twin");
+  const Words both{"--set", "plugins.load=[" + library.path + ", " + twin.path + "]", "--set",
+                   "attention.layers={'0': {strategy: faulty_twin}}"};
+  const Outcome operation = run_faulty(library, "none", both);
+  CHECK(operation.status == 1);
+  CHECK(holds(operation.err, "the operation 'copy' is registered already"));
+  CHECK(holds(operation.err, "attention.faulty_twin (" + twin.path + ")"));
+  const Outcome state = run_faulty(library, "shared state", both);
+  CHECK(state.status == 1);
+  CHECK(holds(state.err, "two strategies declare the state 'shared'"));
+  CHECK(holds(state.err, "attention.faulty_twin (" + twin.path + ")"));
+}
+
+TEST_CASE("a strategy that ends the program is named with its file and with what it was doing") {
+  const Library library("faulty_strategy");
+  const std::map<const char*, const char*> deaths{
+      {"create crashes", "crashed (SIGSEGV) in create"},
+      {"mix crashes", "crashed (SIGSEGV) in mix of layer 0"},
+      {"mix aborts", "gave up (SIGABRT) in mix of layer 0"},
+      {"mix exits", "ended the program in mix of layer 0"},
+      {"destructor crashes", "crashed (SIGSEGV) in the destructor of a strategy"},
+  };
+  for (const auto& [death, words] : deaths) {
+    CAPTURE(death);
+    const Outcome outcome = run_faulty(library, death);
+    CHECK(outcome.status != 0);
+    CHECK(holds(outcome.err,
+                "perdure: the plugin attention.faulty (" + library.path + ") " + words + "; "));
+  }
+}
+
+TEST_CASE("a kernel that ends the program is named with its file") {
+  const Library library("faulty_strategy");
+  for (const auto& [death, words] : {std::pair{"prepare crashes", "crashed (SIGSEGV)"},
+                                     std::pair{"kernel crashes", "crashed (SIGSEGV)"},
+                                     std::pair{"kernel aborts", "gave up (SIGABRT)"}}) {
+    CAPTURE(death);
+    const Outcome outcome = run_faulty(library, death);
+    CHECK(outcome.status != 0);
+    CHECK(holds(outcome.err,
+                "attention.faulty (" + library.path + ") " + words + " in copy_f32_scalar; "));
+  }
+}
 
 TEST_CASE("commands that need no plugin run no code of the libraries that a configuration names") {
   Library library("leaves_trace");
@@ -109,4 +197,23 @@ TEST_CASE("plugin info of a name that there is not names the nearest") {
   const Outcome outcome = run_perdure({"plugin", "info", "attention.memry"});
   CHECK(outcome.status == 2);
   CHECK(outcome.err.find("attention.memory") != std::string::npos);
+}
+
+TEST_CASE("plugin info shows the options of a store") {
+  const Library library("faulty_store");
+  const Outcome text = run_perdure(Words{"plugin", "info", "stores.faulty"} + library.loading());
+  CHECK(text.status == 0);
+  CHECK(holds(text.out, "shelf "));
+  CHECK(holds(text.out, "integer, 1 to 8; default 4"));
+  CHECK(holds(text.out, "Where it stands."));
+  CHECK(holds(run_perdure({"plugin", "info", "stores.file"}).out, "durability"));
+}
+
+TEST_CASE("plugin info says which kernels are for operations that nobody has") {
+  const Library library("good_kernel");
+  const Outcome text = run_perdure(Words{"plugin", "info", "kernels.good"} + library.loading());
+  CHECK(text.status == 0);
+  CHECK(holds(text.out, "test_op: no operation of this program"));
+  CHECK_FALSE(run_perdure({"plugin", "info", "kernels.simd"}).out.find("no operation of") !=
+              std::string::npos);
 }

@@ -72,16 +72,18 @@ def recurrence(r, log_w, k, v, a, b, state, heads: int):
     r_b, r_k = (r_here @ x.transpose(-1, -2) * upto for x in (b_back, k_back))
     unit = torch.eye(_CHUNK, device=r.device).expand_as(a_b)
     solved = torch.linalg.solve_triangular(unit - a_b, unit, upper=False, unitriangular=True)
-    written, read = a_k @ v, r_k @ v
     end = here[..., -1:, :]
-    k_end, b_end = k_back * end, b_back * end
-    state, outputs = state.reshape(batch * heads, *state.shape[2:]), []
+    # A chunk takes the state S to S @ kept + added, and its rows are S seen by `query`, plus what the chunk itself tells.
+    corrected, seen = solved.transpose(-1, -2) @ (b_back * end), r_b @ solved
+    written = a_k @ v
+    kept = torch.diag_embed(end.squeeze(-2)) + a_before.transpose(-1, -2) @ corrected
+    added = v.transpose(-1, -2) @ (k_back * end) + written.transpose(-1, -2) @ corrected
+    states = [state.reshape(batch * heads, *state.shape[2:])]
     for c in range(r.shape[0]):
-        u = solved[c] @ (a_before[c] @ state.transpose(-1, -2) + written[c])
-        outputs.append(r_here[c] @ state.transpose(-1, -2) + read[c] + r_b[c] @ u)
-        state = state * end[c] + v[c].transpose(-1, -2) @ k_end[c] + u.transpose(-1, -2) @ b_end[c]
-    y = _unchunked(torch.stack(outputs), batch, heads)[:, :rows]
-    return y, state.view(batch, heads, *state.shape[1:])
+        states.append(torch.baddbmm(added[c], states[-1], kept[c]))
+    query = r_here + seen @ a_before
+    y = query @ torch.stack(states[:-1]).transpose(-1, -2) + r_k @ v + seen @ written
+    return _unchunked(y, batch, heads)[:, :rows], states[-1].view(state.shape)
 
 
 class TimeMix(nn.Module):

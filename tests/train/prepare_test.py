@@ -45,6 +45,11 @@ class GutenbergTest(unittest.TestCase):
         self.assertEqual(gutenberg.clean_book("One.\r\n\r\nTwo\r\nlines."), "One.\nTwo lines.\n")
 
 
+def told_first(folder):
+    """The quality in the first sentence of the training text."""
+    return (folder / "train.txt").read_text().split(".")[0].split()[-1]
+
+
 class PrepareTest(support.TrainerTest):
     def books(self):
         folder = self.scratch / "books"
@@ -80,6 +85,21 @@ class PrepareTest(support.TrainerTest):
             answer = ids[numpy.flatnonzero(marks)][:len(first)]
             self.assertEqual(list(answer), first if task == "repeat" else first[::-1])
             self.assertEqual(ids[numpy.flatnonzero(marks)[len(first)]], 2)
+
+    def test_a_thing_of_a_lexicon_keeps_its_quality_to_the_end_of_the_document(self):
+        out = self.scratch / "lexicon"
+        support.command("prepare", "--task", "lexicon", "--documents", 6, "--held-out-documents", 2, "--distance", 2000,
+                        "--vocab-size", 500, "--out", out)
+        worlds = []
+        for text in (out / "train.txt").read_text().splitlines():
+            told = [sentence.split() for sentence in text.removesuffix(".").split(". ")]
+            worlds.append({words[1]: words[3] for words in told})
+            self.assertEqual(len(told), 500)
+            for words in told:
+                self.assertEqual(words, ["the", words[1], "is", worlds[-1][words[1]]])
+        self.assertNotEqual(worlds[0], worlds[1])
+        file = TokenFile(out, "train")
+        self.assertEqual(Tokenizer(out / "tokenizer.model").decode(file.ids[file.answers[:] == 1][:2]), f"{told_first(out)}.")
 
     def test_fresh_text_has_the_ids_of_the_tokenizer(self):
         script = str(support.TOP / "apps/train/fresh.py")

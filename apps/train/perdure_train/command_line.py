@@ -16,7 +16,7 @@ FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "tokenizer")
 
 def _add_prepare(commands) -> None:
     p = commands.add_parser("prepare", help="texts or generated tasks to token files and a vocabulary")
-    p.add_argument("--task", default="text", choices=["text", "repeat", "reverse", "recall", "dialogue"])
+    p.add_argument("--task", default="text", choices=["text", "repeat", "reverse", "recall", "dialogue", "lexicon"])
     p.add_argument("--source", nargs="+", default=[], help="text files and folders of books; without: generated sentences")
     for split in ("validation", "test", "exclude"):
         p.add_argument(f"--{split}", nargs="+", default=[], metavar="BOOK", help="names of books, without .txt")
@@ -25,7 +25,8 @@ def _add_prepare(commands) -> None:
     p.add_argument("--sentences", type=count_or_zero, default=6,
                    help="of a generated text at most; 0: lists of words only (%(default)s)")
     p.add_argument("--distance", type=count_or_zero, default=256,
-                   help="recall and dialogue: most words between a fact and its question (%(default)s)")
+                   help="recall and dialogue: most words between a fact and its question; lexicon: words of a "
+                        "document (%(default)s)")
     p.add_argument("--vocab-size", type=count, default=4096)
     p.add_argument("--tokenizer", help="a tokenizer.model to use instead of learning one")
     p.add_argument("--seed", type=seed, default=0)

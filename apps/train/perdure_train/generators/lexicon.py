@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts that become easier the more of them has been read: every document describes the things of a world of its own.
+
+A world gives each thing one quality, at random, for good. Things are told again and again, some often and some rarely
+(the n-th of a world with weight n^-0.7), so that after 250 words half of what comes next was told before, after 2,500 words
+nineteen parts of twenty, and what was told far back is worth remembering. The splits share words but no worlds."""
+
+from ..documents import BOS, Segment
+
+_THINGS = """anchor apple arch arrow axe baker barn basin basket beam bear bell bench bird blade boat bone book bottle bowl box
+branch bread bridge broom brush bucket bull button cabin cage candle cap carpet cart castle cat cave chain chair cheese chest
+church clock cloth cloud coat coin comb cork corn cow crab cradle crane crow crown cup curtain deer desk dish dog donkey door
+dove dragon dress drum duck eagle egg elm engine fan farm feather fence fiddle field fig fire fish flag flame flower flute
+forest fork fox frog gate giant glass glove goat goose grape hammer harp hat hawk hedge hen hill hook horn horse house inn
+iron island ivy jar jewel jug kettle key king kite kitten knife ladder lake lamb lamp lantern leaf lemon letter lid lion lock
+loom maid map mask mast melon mill miller mirror moon mouse needle nest net nut oak oar onion oven owl ox paddle page path
+pear pearl pen pig pillow pine pipe plate plum pond pony pot prince purse queen quill rabbit raft rain ring river road robe
+""".split()
+_QUALITIES = """amber bitter black blue bold brave bright broken brown calm clean cold crooked dark dear deep dry dull faint fat
+gentle glad gold green grey heavy hollow hungry kind large lazy light long lost loud mild narrow new old pale plain poor proud
+quick quiet red rich""".split()
+_RARITY = 0.7
+_WORDS_PER_SENTENCE = 4
+
+
+def _world(random):
+    """({thing: quality}, cumulative weights of the things in the world's own order)."""
+    things = random.sample(_THINGS, len(_THINGS))
+    weights, total = [], 0.0
+    for place in range(1, len(things) + 1):
+        total += place ** -_RARITY
+        weights.append(total)
+    return {thing: random.choice(_QUALITIES) for thing in things}, weights
+
+
+def lexicon(_split: str, count: int, random, distance: int = 256):
+    """`count` documents of `distance` words."""
+    for _ in range(count):
+        world, weights = _world(random)
+        told = random.choices(list(world), cum_weights=weights, k=max(1, distance // _WORDS_PER_SENTENCE))
+        yield [BOS] + [part for thing in told
+                       for part in (Segment(f"the {thing} is"), Segment(f"{world[thing]}.", answer=True))]

@@ -3,7 +3,8 @@
 
 A world gives each thing one quality, at random, for good. Things are told again and again, some often and some rarely
 (the n-th of a world with weight n^-0.7), so that after 250 words half of what comes next was told before, after 2,500 words
-nineteen parts of twenty, and what was told far back is worth remembering. The splits share words but no worlds."""
+nineteen parts of twenty, and what was told far back is worth remembering. The splits share words but no worlds. Every other
+world of `train` is smaller: what can be remembered is learnt there first."""
 
 from ..documents import BOS, Segment
 
@@ -21,11 +22,18 @@ gentle glad gold green grey heavy hollow hungry kind large lazy light long lost 
 quick quiet red rich""".split()
 _RARITY = 0.7
 _WORDS_PER_SENTENCE = 4
+_SMALLEST = 6
 
 
-def _world(random):
-    """({thing: quality}, cumulative weights of the things in the world's own order)."""
-    things = random.sample(_THINGS, len(_THINGS))
+def _size(split: str, random) -> int:
+    if split != "train" or random.random() < 0.5:
+        return len(_THINGS)
+    return round(_SMALLEST * (len(_THINGS) / _SMALLEST) ** random.random())
+
+
+def _world(size: int, random):
+    """({thing: quality} of `size` things, their cumulative weights)."""
+    things = random.sample(_THINGS, size)
     weights, total = [], 0.0
     for place in range(1, len(things) + 1):
         total += place ** -_RARITY
@@ -33,10 +41,10 @@ def _world(random):
     return {thing: random.choice(_QUALITIES) for thing in things}, weights
 
 
-def lexicon(_split: str, count: int, random, distance: int = 256):
+def lexicon(split: str, count: int, random, distance: int = 256):
     """`count` documents of `distance` words."""
     for _ in range(count):
-        world, weights = _world(random)
+        world, weights = _world(_size(split, random), random)
         told = random.choices(list(world), cum_weights=weights, k=max(1, distance // _WORDS_PER_SENTENCE))
         yield [BOS] + [part for thing in told
                        for part in (Segment(f"the {thing} is"), Segment(f"{world[thing]}.", answer=True))]

@@ -32,6 +32,8 @@ Tensor read_tensor(const SafetensorsTensor& source, const std::string& what) {
   return t;
 }
 
+}  // namespace
+
 std::map<std::string, Tensor> read_tensors(const std::string& path) {
   const SafetensorsFile file(path);
   std::map<std::string, Tensor> tensors;
@@ -39,8 +41,6 @@ std::map<std::string, Tensor> read_tensors(const std::string& path) {
     tensors.emplace(name, read_tensor(tensor, path + ": " + name));
   return tensors;
 }
-
-}  // namespace
 
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -61,6 +61,9 @@ class Set {
   std::map<std::string, Noise> noise_of_model_;
 };
 
+// The tensors of a golden.safetensors file. Errors: Error naming the path and the tensor.
+std::map<std::string, Tensor> read_tensors(const std::string& path);
+
 // The whole file. Errors: Error naming the path.
 std::string read_file(const std::string& path);
 

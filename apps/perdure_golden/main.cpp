@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// perdure_golden: runs the cases of a golden set (tests/golden/llama2rnn/README.md) through the
-// public engine and says for each how far its numbers are from those of the original programs.
+// perdure_golden: runs the cases of a golden set (tests/golden/llama2rnn/README.md, or
+// tests/golden/rwkv/README.md) through the public engine and says for each how far its numbers are
+// from those of the original programs.
 #include <boost/program_options.hpp>
 #include <cstdio>
+#include <functional>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "apps/perdure_golden/golden_set.hpp"
 #include "apps/perdure_golden/runners.hpp"
+#include "apps/perdure_golden/rwkv_set.hpp"
 #include "core/api/error.hpp"
 #include "core/config/settings.hpp"
 
@@ -19,7 +22,7 @@ namespace {
 namespace po = boost::program_options;
 
 struct Arguments {
-  std::string folder, only;
+  std::string folder, only, vocabulary;
   std::vector<std::string> overrides;
   bool help = false;
 };
@@ -42,6 +45,8 @@ Arguments parse(int argc, char** argv) {
   options.add_options()("help", po::bool_switch(&a.help), "this text")(
       "only", po::value(&a.only), "only cases whose name begins with this")(
       "set", po::value(&a.overrides)->composing(), "configuration, as for perdure")(
+      "vocabulary", po::value(&a.vocabulary),
+      "all of RWKV World's vocabulary, for the ids of RWKV's set that need it")(
       "folder", po::value(&a.folder), "the golden set");
   po::variables_map values;
   const auto parsed = po::command_line_parser(argc, argv)
@@ -72,9 +77,9 @@ Outcome run_case(const Context& context, const Case& c) {
 }
 
 // A case that throws has failed; the others still run.
-Outcome run_guarded(const Context& context, const Case& c) {
+Outcome run_guarded(const std::function<Outcome()>& run) {
   try {
-    return run_case(context, c);
+    return run();
   } catch (const std::exception& e) {
     Outcome outcome;
     outcome.status = Status::kFail;
@@ -90,7 +95,10 @@ void print(const std::string& name, const Outcome& o) {
   }
   const bool ok = o.status == Status::kOk;
   std::printf("%-30s diff %-9.2g tolerance %-7.2g %s%s\n", name.c_str(), o.worst, o.tolerance,
-              ok ? "ok" : "FAIL  ", o.reason.c_str());
+              !ok                ? "FAIL  "
+              : o.reason.empty() ? "ok"
+                                 : "ok  ",
+              o.reason.c_str());
   for (const std::string& line : o.remarks) std::printf("    %s\n", line.c_str());
 }
 
@@ -119,12 +127,16 @@ struct Worst {
 struct Summary {
   int counts[3] = {};  // by Status
   Worst f32, q80;
+  bool any = false;
 
-  void add(const Case& c, const Outcome& o) {
-    ++counts[static_cast<int>(o.status)];
-    if (o.n_logits == 0) return;
-    const bool is_f32 = c.kind == "llama2c" || c.kind.starts_with("torch_");
-    (is_f32 ? f32 : q80).add(c.name, o);
+  // Runs a case and says how it went.
+  void run(const std::string& name, Worst& of_type, const std::function<Outcome()>& run) {
+    any = true;
+    const Outcome outcome = run_guarded(run);
+    golden::print(name, outcome);
+    std::fflush(stdout);
+    ++counts[static_cast<int>(outcome.status)];
+    if (outcome.n_logits > 0) of_type.add(name, outcome);
   }
 
   void print() const {
@@ -134,23 +146,26 @@ struct Summary {
   }
 };
 
-int run(const Arguments& arguments) {
+void run_llama2rnn(const Arguments& arguments, Summary& summary) {
   const Set set(arguments.folder);
   const Context context{.set = set,
                         .overrides = arguments.overrides,
                         .exact_kernels = kernels_are_exact(arguments.overrides)};
-  Summary summary;
-  bool any = false;
   for (const std::string& name : set.names()) {
     if (!name.starts_with(arguments.only)) continue;
-    any = true;
     const Case c = set.load(name);
-    const Outcome outcome = run_guarded(context, c);
-    print(name, outcome);
-    std::fflush(stdout);
-    summary.add(c, outcome);
+    const bool is_f32 = c.kind == "llama2c" || c.kind.starts_with("torch_");
+    summary.run(name, is_f32 ? summary.f32 : summary.q80, [&] { return run_case(context, c); });
   }
-  if (!any)
+}
+
+int run(const Arguments& arguments) {
+  Summary summary;
+  const auto rwkv = rwkv_cases({arguments.folder, arguments.overrides, arguments.vocabulary});
+  if (rwkv.empty()) run_llama2rnn(arguments, summary);
+  for (const RwkvCase& c : rwkv)
+    if (c.name.starts_with(arguments.only)) summary.run(c.name, summary.f32, c.run);
+  if (!summary.any)
     throw UsageError("no case of " + arguments.folder + " begins with '" + arguments.only + "'");
   summary.print();
   return summary.counts[static_cast<int>(Status::kFail)] == 0 ? 0 : 1;

@@ -33,6 +33,8 @@ Run run(const std::string& arguments) {
 
 const std::string kSet = "'" PERDURE_SOURCE_DIR "/tests/golden/llama2rnn' ";
 
+const std::string kRwkvSet = "'" PERDURE_SOURCE_DIR "/tests/golden/rwkv' ";
+
 }  // namespace
 
 TEST_CASE("only the cases asked for run, and passing is exit 0") {
@@ -81,4 +83,17 @@ TEST_CASE("wrong usage is exit 2, a missing set exit 1, each with one sentence")
   const Run missing = run("/nonexistent/set");
   CHECK(missing.exit_code == 1);
   CHECK(missing.output == "perdure_golden: /nonexistent/set/index.json: cannot be opened\n");
+}
+
+TEST_CASE("RWKV with another eps of the group norm fails where there is one, and in the states") {
+  const Run r = run(kRwkvSet + "--only rand_ --set attention.group_norm_eps=1e-3");
+  CHECK(r.output.find("rand_v4                        diff") != std::string::npos);
+  CHECK(r.last_line() == "2 passed, 5 failed, 0 skipped");
+  CHECK(r.exit_code == 1);
+}
+
+TEST_CASE("a whole vocabulary that is given is a case of its own") {
+  const Run r = run(kRwkvSet + "--only tokenizer_world --vocabulary /nowhere/vocabulary.txt");
+  CHECK(r.output.find("/nowhere/vocabulary.txt") != std::string::npos);
+  CHECK(r.last_line() == "1 passed, 1 failed, 0 skipped");
 }

@@ -159,6 +159,10 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  top_k: " + std::to_string(sampling.top_k) +
          "\n  top_p: " + dump_real(sampling.top_p) + "\n  min_p: " + dump_real(sampling.min_p) +
          "\n  repeat_penalty: " + dump_real(sampling.repeat_penalty) +
+         "\n  order: " + dump_text(sampling.order) +
+         "\n  presence_penalty: " + dump_real(sampling.presence_penalty) +
+         "\n  frequency_penalty: " + dump_real(sampling.frequency_penalty) +
+         "\n  penalty_decay: " + dump_real(sampling.penalty_decay) +
          "\n  seed: " + std::to_string(sampling.seed) + "\n";
   out += "chat:\n  template: " + dump_text(chat.chat_template) +
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";

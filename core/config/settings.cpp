@@ -188,6 +188,7 @@ void choose_store_path(Settings& settings) {
 }
 
 void read_sampling(YamlNode& node, Settings& settings) {
+  static const std::string kOrders[] = {"temperature_first", "temperature_last"};
   MapReader reader(node, "sampling");
   auto& sampling = settings.sampling;
   reader.real("temperature", sampling.temperature, 0, 1000);
@@ -195,6 +196,10 @@ void read_sampling(YamlNode& node, Settings& settings) {
   reader.real("top_p", sampling.top_p, 0, 1);
   reader.real("min_p", sampling.min_p, 0, 1);
   reader.real("repeat_penalty", sampling.repeat_penalty, 0.01, 100);
+  reader.choice("order", sampling.order, kOrders);
+  reader.real("presence_penalty", sampling.presence_penalty, 0, 100);
+  reader.real("frequency_penalty", sampling.frequency_penalty, 0, 100);
+  reader.real("penalty_decay", sampling.penalty_decay, 0, 1);
   reader.integer("seed", sampling.seed, 1, INT64_MAX);
   reader.finish();
 }

@@ -80,6 +80,8 @@ struct Settings {
     double temperature = 0.8;
     int64_t top_k = 40;
     double top_p = 0.95, min_p = 0.0, repeat_penalty = 1.0;
+    std::string order = "temperature_first";  // temperature_first | temperature_last
+    double presence_penalty = 0.0, frequency_penalty = 0.0, penalty_decay = 0.996;
     int64_t seed = 1;
   } sampling;
   struct {

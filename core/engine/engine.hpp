@@ -24,6 +24,7 @@
 #include "core/config/settings.hpp"
 #include "core/engine/sampler.hpp"
 #include "core/engine/session_values.hpp"
+#include "core/engine/token_counts.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 #include "core/runtime/plugin_host.hpp"
@@ -52,6 +53,8 @@ class Session {
   int64_t segment_number() const;
   int64_t segment_tokens() const;
   RandomState& random();
+  // What was written lately, as whoever writes counts it; for penalties. Nothing counts by itself.
+  TokenCounts& counts();
   int64_t state_bytes() const;  // live bytes of all state tensors
   static constexpr int64_t kTailLength = 64;
 
@@ -181,9 +184,9 @@ class Engine {
   void end_prompt(Session& session);
 
   // Cuts a session back to its first `position` tokens: what it gives from there on is, bit for
-  // bit, what it would give had it never read the others. Input streams and random numbers stay;
-  // the tail keeps those of its tokens that remain. Errors: Error, and nothing changes, if the
-  // session is not that long or the strategy cannot (Traits::can_rewind, rows that are gone, a
+  // bit, what it would give had it never read the others. Input streams, random numbers and counts
+  // stay; the tail keeps those of its tokens that remain. Errors: Error, and nothing changes, if
+  // the session is not that long or the strategy cannot (Traits::can_rewind, rows that are gone, a
   // segment that has ended); position 0 is always possible.
   void rewind(Session& session, int64_t position);
 

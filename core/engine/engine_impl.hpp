@@ -113,6 +113,7 @@ struct Session::Impl {
   std::vector<int64_t> stream_lengths;
   std::vector<std::vector<int64_t>> stream_chunks;
   RandomState random;
+  TokenCounts counts;
   SessionValues values;                 // the application's
   std::unique_ptr<StateShadow> shadow;  // under kernels.check only
   bool failed = false;  // a step failed in the middle: what its state holds is unknown

@@ -37,6 +37,7 @@ Session::Impl::Impl(const Impl& other)
       stream_lengths(other.stream_lengths),
       stream_chunks(other.stream_chunks),
       random(other.random),
+      counts(other.counts),
       values(other.values),
       shadow(other.shadow ? std::make_unique<StateShadow>(*other.shadow) : nullptr) {
   tail.reserve(static_cast<size_t>(engine->tail_length()));

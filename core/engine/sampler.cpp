@@ -23,6 +23,15 @@ void apply_repeat_penalty(std::span<float> logits, double penalty,
   }
 }
 
+void apply_penalties(std::span<float> logits, const SamplingOptions& options,
+                     std::span<const TokenCount> counts) {
+  if (!options.counts_tokens()) return;
+  const auto presence = static_cast<float>(options.presence_penalty);
+  const auto frequency = static_cast<float>(options.frequency_penalty);
+  for (const TokenCount& c : counts)
+    logits[static_cast<size_t>(c.token)] -= presence + frequency * c.count;
+}
+
 // The largest logit, lowest id on ties; 0 if all are NaN. Several running maxima side by side
 // become vector instructions; a comparison with NaN is false and keeps what was there.
 int32_t argmax(std::span<const float> logits) {
@@ -66,6 +75,11 @@ bool cuts_mass(const SamplingOptions& o) {
 
 bool cuts_ranks(const SamplingOptions& o) { return o.top_k > 0 || o.min_p > 0.0; }
 
+// Without cuts the order makes no difference.
+bool cuts_before_temperature(const SamplingOptions& o) {
+  return o.temperature_last && (cuts_mass(o) || cuts_ranks(o));
+}
+
 // The first id whose cumulated probability exceeds coin; rounding may leave a gap at the end, it
 // belongs to `last`.
 int32_t draw(std::span<const float> probabilities, float coin, int32_t last) {
@@ -101,8 +115,10 @@ RandomState random_of_session(uint64_t seed, uint64_t number) {
 Sampler::Sampler(int64_t vocab_size) { candidates_.reserve(static_cast<size_t>(vocab_size) + 1); }
 
 int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
-                        std::span<const int32_t> recent, RandomState& random) {
+                        std::span<const int32_t> recent, RandomState& random,
+                        std::span<const TokenCount> counts) {
   apply_repeat_penalty(logits, options.repeat_penalty, recent);
+  apply_penalties(logits, options, counts);
   const int32_t best = argmax(logits);
   if (options.temperature == 0.0) return best;
   const float coin = random.next_f32();
@@ -111,28 +127,52 @@ int32_t Sampler::sample(std::span<float> logits, const SamplingOptions& options,
 
   size_t last = logits.size() - 1;
   while (std::isnan(logits[last])) --last;
+  if (cuts_before_temperature(options)) {
+    softmax(logits, 1.0f, best);
+    keep_before_temperature(logits, options, best);
+    return candidates_.empty() ? best : draw_before(candidates_.size(), coin * mass());
+  }
   if (cuts_ranks(options)) {
     keep_best_ranks(logits, options, temperature, best);
-  } else {
-    softmax(logits, temperature, best);
-    if (!cuts_mass(options)) return draw(logits, coin, static_cast<int32_t>(last));
-    keep_likely(logits, static_cast<float>(options.top_p));
+    return candidates_.empty() ? best : draw_ranked(options, coin);
   }
-  return candidates_.empty() ? best : draw_among_candidates(options, coin);
+  softmax(logits, temperature, best);
+  if (!cuts_mass(options)) return draw(logits, coin, static_cast<int32_t>(last));
+  const float top_p = static_cast<float>(options.top_p);
+  keep_likely(logits, top_p);
+  return candidates_.empty() ? best : draw_likely(top_p, coin);
 }
 
 bool Sampler::is_better(const Candidate& a, const Candidate& b) {
   return a.value != b.value ? a.value > b.value : a.id < b.id;
 }
 
-// Tokens below (1 - top_p) / (n - 1) cannot be needed to reach top_p.
+// Tokens below (1 - top_p) / (n - 1) cannot be needed to reach top_p. Not sorted yet.
 void Sampler::keep_likely(std::span<const float> probabilities, float top_p) {
   const float lowest = (1.0f - top_p) / static_cast<float>(probabilities.size() - 1);
   candidates_.clear();
   for (size_t i = 0; i < probabilities.size(); ++i)
     if (probabilities[i] >= lowest && probabilities[i] > 0)
       candidates_.push_back({probabilities[i], static_cast<int32_t>(i)});
-  std::sort(candidates_.begin(), candidates_.end(), is_better);
+}
+
+// Brings the best candidates to the front, in order, until their mass exceeds the limit: how many.
+// Stretches that grow are sorted one after the other, so that a few likely tokens among many cost
+// no sort of all.
+size_t Sampler::sort_up_to(float limit, float& mass) {
+  size_t count = 0;
+  for (size_t stretch = 64; count < candidates_.size(); stretch *= 4) {
+    const auto first = candidates_.begin() + static_cast<std::ptrdiff_t>(count);
+    const size_t n = std::min(stretch, candidates_.size() - count);
+    const auto end = first + static_cast<std::ptrdiff_t>(n);
+    if (end != candidates_.end()) std::nth_element(first, end, candidates_.end(), is_better);
+    std::sort(first, end, is_better);
+    for (const size_t sorted = count + n; count < sorted;) {
+      mass += candidates_[count++].value;
+      if (mass > limit) return count;
+    }
+  }
+  return count;
 }
 
 // The best top_k logits that reach min_p, as weights relative to the best one. What follows does
@@ -162,28 +202,69 @@ void Sampler::keep_best_ranks(std::span<const float> logits, const SamplingOptio
   while (!candidates_.empty() && !(candidates_.back().value > 0)) candidates_.pop_back();
 }
 
-// The first of the sorted candidates whose cumulated value exceeds coin x the mass that top_p
-// keeps.
-int32_t Sampler::draw_among_candidates(const SamplingOptions& options, float coin) const {
-  float limit = static_cast<float>(options.top_p);
-  if (cuts_ranks(options)) {
-    float kept = 0;
-    for (const Candidate& c : candidates_) kept += c.value;
-    limit *= kept;
+// As RWKV's programs cut: the probability at which the sum reaches top_p, and all that are as
+// likely; of these top_k, and those that reach min_p. What is left gets its weight at the
+// temperature, relative to the best token's.
+void Sampler::keep_before_temperature(std::span<const float> probabilities,
+                                      const SamplingOptions& options, int32_t best) {
+  const float largest = probabilities[static_cast<size_t>(best)];
+  float lowest = static_cast<float>(options.min_p) * largest;
+  if (cuts_mass(options)) {
+    const float top_p = static_cast<float>(options.top_p);
+    float mass = 0;
+    keep_likely(probabilities, top_p);
+    // The sum that reaches top_p ends it here, as one that exceeds the number below does.
+    const size_t count = sort_up_to(std::nextafter(top_p, 0.0f), mass);
+    // None is left where even the best one is less likely than what cannot be needed.
+    lowest = std::max(lowest, count > 0 ? candidates_[count - 1].value : largest);
   }
-  float mass = 0;
-  size_t count = 0;
-  while (count < candidates_.size()) {
-    mass += candidates_[count++].value;
-    if (cuts_mass(options) && mass > limit) break;
+  candidates_.clear();
+  for (size_t i = 0; i < probabilities.size(); ++i)
+    if (probabilities[i] >= lowest && probabilities[i] > 0)
+      candidates_.push_back({probabilities[i], static_cast<int32_t>(i)});
+  if (options.top_k > 0 && static_cast<size_t>(options.top_k) < candidates_.size()) {
+    std::nth_element(candidates_.begin(), candidates_.begin() + options.top_k, candidates_.end(),
+                     is_better);
+    candidates_.resize(static_cast<size_t>(options.top_k));
   }
-  const float r = coin * mass;
+  std::sort(candidates_.begin(), candidates_.end(), is_better);
+  const float power = 1.0f / static_cast<float>(options.temperature);
+  for (Candidate& c : candidates_) c.value = std::pow(c.value / largest, power);
+}
+
+float Sampler::mass() const {
+  float sum = 0;
+  for (const Candidate& c : candidates_) sum += c.value;
+  return sum;
+}
+
+// The first of the first `count` candidates whose cumulated value exceeds r.
+int32_t Sampler::draw_before(size_t count, float r) const {
   float cdf = 0;
   for (size_t i = 0; i < count; ++i) {
     cdf += candidates_[i].value;
     if (r < cdf) return candidates_[i].id;
   }
   return candidates_[count - 1].id;
+}
+
+// Of probabilities, the first ones that together exceed top_p.
+int32_t Sampler::draw_likely(float top_p, float coin) {
+  float mass = 0;
+  const size_t count = sort_up_to(top_p, mass);
+  return draw_before(count, coin * mass);
+}
+
+// Of sorted weights, the first ones that together exceed top_p of them all.
+int32_t Sampler::draw_ranked(const SamplingOptions& options, float coin) const {
+  const float limit = static_cast<float>(options.top_p) * mass();
+  float kept = 0;
+  size_t count = 0;
+  while (count < candidates_.size()) {
+    kept += candidates_[count++].value;
+    if (cuts_mass(options) && kept > limit) break;
+  }
+  return draw_before(count, coin * kept);
 }
 
 }  // namespace perdure

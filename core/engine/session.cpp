@@ -93,6 +93,7 @@ void require_own_name(std::string_view name) {
 // Names of the engine's session values, lists of numbers as text; what a snapshot does not hold is
 // as it is without them.
 constexpr const char* kSegmentValue = "engine.segment";
+constexpr const char* kCountsValue = "engine.counts";
 std::string chunks_value(const std::string& stream) { return "engine.chunks:" + stream; }
 
 SessionValue list_value(std::span<const int64_t> numbers) {
@@ -119,6 +120,7 @@ SessionValues values_of(const Session::Impl& session) {
   const Engine::Impl& engine = *session.engine;
   const auto usual = Segment::of_full_ones(session.position, engine.traits.segment_length);
   if (session.segment != usual) values[kSegmentValue] = list_value(session.segment.values());
+  if (!session.counts.empty()) values[kCountsValue] = list_value(session.counts.values());
   for (size_t i = 0; i < engine.inputs.size(); ++i)
     if (!session.stream_chunks[i].empty())
       values[chunks_value(engine.inputs[i].stream.name)] = list_value(session.stream_chunks[i]);
@@ -151,6 +153,13 @@ std::vector<std::vector<int64_t>> take_chunks(const Engine::Impl& engine, Sessio
     all.push_back(std::move(*chunks));
   }
   return all;
+}
+
+// Errors: Error if they are none of this model.
+TokenCounts take_counts(const Engine::Impl& engine, SessionValues& values) {
+  const auto found = take_list(values, kCountsValue);
+  return found ? TokenCounts::from_values(*found, engine.model.spec().info.vocab_size)
+               : TokenCounts();
 }
 
 // Everything but the values of the tensors.
@@ -209,6 +218,7 @@ std::span<const int64_t> Session::stream_chunks(const std::string& stream) const
 int64_t Session::segment_number() const { return impl_->segment.number; }
 int64_t Session::segment_tokens() const { return impl_->position - impl_->segment.start; }
 RandomState& Session::random() { return impl_->random; }
+TokenCounts& Session::counts() { return impl_->counts; }
 int64_t Session::state_bytes() const { return impl_->state.live_bytes(impl_->position); }
 
 std::vector<std::string> Session::state_names() const {
@@ -313,6 +323,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
   }
   const Segment segment = take_segment(engine, values, head.position);
   auto stream_chunks = take_chunks(engine, values, stream_lengths);
+  TokenCounts counts = take_counts(engine, values);
   require_none_of_engine(values);
   for (size_t i = 0; i < head.tensors.size(); ++i) {
     state.set_count(i, head.tensors[i].rows);
@@ -328,6 +339,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
   impl_->position = head.position;
   impl_->tail.assign(head.tail.begin(), head.tail.end());
   impl_->random.state = head.random_state;
+  impl_->counts = std::move(counts);
   impl_->trust_state();
   impl_->failed = false;
   impl_->values = std::move(values);

@@ -59,7 +59,8 @@ attention:
 kernels: {prefer: [simd, mine], isa: avx2, activations: q8, reproducible: false, pin: {mat_mul: mat_mul_f32_avx2}}
 threads: {backend: serial, count: 2}
 store:   {kind: file, path: ../mem, session: alice, save_every: never}
-sampling: {temperature: 0, top_k: 0, top_p: 0.5, min_p: 0.1, repeat_penalty: 1.1, seed: 7}
+sampling: {temperature: 0, top_k: 0, top_p: 0.5, min_p: 0.1, repeat_penalty: 1.1, seed: 7,
+           order: temperature_last, presence_penalty: 0.2, frequency_penalty: 0.3, penalty_decay: 0.9}
 chat:    {template: llama2, system: "be kind", clock: true}
 step:    {max_rows: 8}
 plugins: {load: [./libmine.so]}
@@ -88,6 +89,10 @@ plugins: {load: [./libmine.so]}
   CHECK(s.sampling.temperature == 0.0);
   CHECK(s.sampling.top_k == 0);
   CHECK(s.sampling.seed == 7);
+  CHECK(s.sampling.order == "temperature_last");
+  CHECK(s.sampling.presence_penalty == 0.2);
+  CHECK(s.sampling.frequency_penalty == 0.3);
+  CHECK(s.sampling.penalty_decay == 0.9);
   CHECK(s.chat.system == "be kind");
   CHECK(s.chat.clock);
   CHECK(s.step.max_rows == 8);
@@ -302,12 +307,17 @@ TEST_CASE("a dump keeps every value") {
   const Settings s = parse_settings(
       dump_settings(parse(
           "chat: {system: \"a\\tb: #\\\"c\"}\nattention: {strategy: s, number: '12', plain: 12}\n"
-          "sampling: {top_p: 0.1}")),
+          "sampling: {top_p: 0.1, order: temperature_last, presence_penalty: 0.25, "
+          "frequency_penalty: 0.5, penalty_decay: 0.75}")),
       "dump", "");
   CHECK(s.chat.system == "a\tb: #\"c");
   CHECK(s.attention.choice.options.at("number").quoted);
   CHECK_FALSE(s.attention.choice.options.at("plain").quoted);
   CHECK(s.sampling.top_p == 0.1);
+  CHECK(s.sampling.order == "temperature_last");
+  CHECK(s.sampling.presence_penalty == 0.25);
+  CHECK(s.sampling.frequency_penalty == 0.5);
+  CHECK(s.sampling.penalty_decay == 0.75);
 }
 
 TEST_CASE("load_settings reads a file relative to itself and says what cannot be read") {

@@ -249,6 +249,46 @@ TEST_CASE("what an application wants to remember comes back with the session, an
   CHECK_THROWS_AS(session.value("engine.segment_start"), Error);
 }
 
+TEST_CASE(
+    "a text written under penalties goes on after a restore as if it had not been interrupted") {
+  Engine engine = make_engine();
+  const int64_t vocab_size = engine.spec().info.vocab_size;
+  const SamplingOptions options{.temperature = 1.2,
+                                .top_k = 0,
+                                .top_p = 0.9,
+                                .temperature_last = true,
+                                .presence_penalty = 0.3,
+                                .frequency_penalty = 0.4};
+  Sampler sampler(vocab_size);
+  std::vector<float> logits(static_cast<size_t>(vocab_size));
+  const auto write = [&](Session& session, int n, int32_t token) {
+    std::vector<int32_t> written;
+    for (int i = 0; i < n; ++i) {
+      engine.feed(session, {&token, 1}, logits);
+      token = sampler.sample(logits, options, {}, session.random(), session.counts().counts());
+      session.counts().add(token, 0.9f);
+      written.push_back(token);
+    }
+    return written;
+  };
+  Session session = engine.new_session();
+  const std::vector<int32_t> first = write(session, 30, 1);
+  const Bytes memory = session.snapshot();
+  Session fork = engine.fork(session);
+  const std::vector<int32_t> rest = write(session, 30, first.back());
+  Session restored = advanced(engine, 5);
+  restored.counts().add(2, 1.0f);
+  restored.restore(memory);
+  CHECK(write(restored, 30, first.back()) == rest);
+  CHECK(write(fork, 30, first.back()) == rest);
+  CHECK(restored.snapshot() == session.snapshot());
+
+  SnapshotContents contents = decode_snapshot(memory);
+  contents.values["engine.counts"] = "96 1065353216";
+  CHECK(refusal(restored, encode_snapshot(contents)) ==
+        "the snapshot's counts of tokens do not fit the vocabulary");
+}
+
 TEST_CASE("values of the engine that this program does not know are refused by name") {
   Engine engine = make_engine();
   Session session = advanced(engine, 3);

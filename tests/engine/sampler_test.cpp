@@ -7,11 +7,15 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <bitset>
 #include <cmath>
 #include <limits>
 #include <utility>
 #include <vector>
+
+#include "core/api/error.hpp"
 
 using namespace perdure;
 
@@ -64,6 +68,32 @@ int32_t sample_slowly(const std::vector<float>& logits, double temperature, doub
   for (size_t i = 0; i < count; ++i)
     if ((cdf += p[i].first) > coin * mass) return p[i].second;
   return p[count - 1].second;
+}
+
+// RWKV's programs in double precision, section 12.3: cut at temperature 1, then warm what is left;
+// top_p 0 and top_k 0 = off.
+int32_t sample_as_rwkv(const std::vector<float>& logits, double temperature, double top_p,
+                       size_t top_k, double coin) {
+  double largest = -1e300, sum = 0;
+  for (float x : logits) largest = std::max(largest, static_cast<double>(x));
+  std::vector<std::pair<double, int32_t>> p;
+  for (size_t i = 0; i < logits.size(); ++i)
+    p.emplace_back(std::exp(logits[i] - largest), static_cast<int32_t>(i));
+  for (auto& q : p) sum += q.first;
+  for (auto& q : p) q.first /= sum;
+  std::stable_sort(p.begin(), p.end(), [](auto& a, auto& b) { return a.first > b.first; });
+  if (top_p > 0) {
+    size_t at = 0;
+    for (double mass = p[0].first; mass < top_p && at + 1 < p.size();) mass += p[++at].first;
+    const double cutoff = p[at].first;
+    std::erase_if(p, [&](auto& q) { return q.first < cutoff; });
+  }
+  if (top_k > 0) p.resize(std::min(top_k, p.size()));
+  double left = 0, cdf = 0;
+  for (auto& q : p) left += q.first = std::pow(q.first, 1 / temperature);
+  for (auto& q : p)
+    if ((cdf += q.first) > coin * left) return q.second;
+  return p.back().second;
 }
 
 std::vector<float> random_logits(size_t n, RandomState& random) {
@@ -204,4 +234,176 @@ TEST_CASE("the repeat penalty acts once on every recent token, also when greedy"
   CHECK(sample({3, 4, 1}, greedy, 1, {1}) == 0);
   CHECK(sample({1.5f, 4, 1}, greedy, 1, {1, 1, 1}) == 1);
   CHECK(sample({-3, -2, -5}, greedy, 1, {1}) == 0);
+}
+
+TEST_CASE("with temperature last, draws equal RWKV's programs computed in double precision") {
+  RandomState source{2027};
+  for (int i = 0; i < 2000; ++i) {
+    const auto logits = random_logits(2 + source.next_u32() % 60, source);
+    const double temperature = 0.3 + 2 * source.next_f32();
+    const double top_p = i % 3 ? 0.05 + 0.9 * source.next_f32() : 0.0;
+    const int64_t top_k = i % 2 ? 1 + source.next_u32() % 20 : 0;
+    const uint64_t seed = source.next_u32() | 1u;
+    const double coin = RandomState{seed}.next_f32();
+    const SamplingOptions options{
+        .temperature = temperature, .top_k = top_k, .top_p = top_p, .temperature_last = true};
+    if (top_p == 0 && top_k == 0) continue;  // nothing is cut: see below
+    REQUIRE(sample(logits, options, seed) ==
+            sample_as_rwkv(logits, temperature, top_p, static_cast<size_t>(top_k), coin));
+  }
+}
+
+TEST_CASE("without cuts it makes no difference when the temperature comes") {
+  RandomState source{11};
+  for (int i = 0; i < 100; ++i) {
+    const auto logits = random_logits(40, source);
+    const uint64_t seed = source.next_u32() | 1u;
+    SamplingOptions options{.temperature = 0.4 + source.next_f32(), .top_k = 0, .top_p = 0};
+    const int32_t first = sample(logits, options, seed);
+    options.temperature_last = true;
+    CHECK(sample(logits, options, seed) == first);
+  }
+}
+
+TEST_CASE("temperature last cuts what is unlikely at temperature 1, however hot it gets") {
+  // 0.6, 0.3 and 0.1: of these top_p 0.9 leaves two, at any temperature. Hot first leaves three.
+  const std::vector<float> logits{std::log(0.6f), std::log(0.3f), std::log(0.1f)};
+  bool third_seen = false;
+  int second = 0;
+  for (uint64_t seed = 1; seed <= 4000; ++seed) {
+    SamplingOptions options{
+        .temperature = 100, .top_k = 0, .top_p = 0.89, .temperature_last = true};
+    const uint64_t mixed = seed * 0x9E3779B97F4A7C15u;
+    const int32_t id = sample(logits, options, mixed);
+    REQUIRE(id < 2);
+    second += id;
+    options.temperature_last = false;
+    third_seen |= sample(logits, options, mixed) == 2;
+    // All that are as likely as the last one stay, also those behind it.
+    CHECK(sample({0, -5, -5, -5},
+                 {.temperature = 1, .top_k = 0, .top_p = 0.5, .temperature_last = true},
+                 mixed) == 0);
+    CHECK(
+        sample({1, 1, -9},
+               {.temperature = 1, .top_k = 0, .top_p = 0.1, .min_p = 0.5, .temperature_last = true},
+               mixed) < 2);
+  }
+  CHECK(third_seen);
+  CHECK(second == doctest::Approx(2000).epsilon(0.05));
+}
+
+TEST_CASE("with temperature last, tokens as likely as the last one that top_p needs stay") {
+  std::array<int, 3> seen{};
+  for (uint64_t seed = 1; seed <= 300; ++seed)
+    ++seen[static_cast<size_t>(
+        sample({1, 1, -9}, {.temperature = 1, .top_k = 0, .top_p = 0.1, .temperature_last = true},
+               seed * 0x9E3779B97F4A7C15u))];
+  CHECK(seen[0] > 100);
+  CHECK(seen[1] > 100);
+  CHECK(seen[2] == 0);
+}
+
+TEST_CASE("every draw with temperature last takes exactly one number and gives a token") {
+  RandomState source{98};
+  for (std::vector<float> logits : {random_logits(50, source),
+                                    std::vector<float>(50, 0.0f),
+                                    std::vector<float>(50, kNan),
+                                    std::vector<float>(50, -kInf),
+                                    std::vector<float>(1, 3.0f),
+                                    {kNan, 1, kInf, 2},
+                                    {3e38f, -3e38f}})
+    for (const double temperature : {1e-60, 1e-30, 1e-3, 1.0, 1000.0}) {
+      Sampler sampler(static_cast<int64_t>(logits.size()));
+      RandomState random{source.next_u32() | 1u}, once = random;
+      once.next_u32();
+      std::vector<float> x = logits;
+      const int32_t id = sampler.sample(
+          x, {.temperature = temperature, .top_k = 7, .top_p = 0.9, .temperature_last = true}, {},
+          random);
+      CHECK(random.state == once.state);
+      CHECK(id >= 0);
+      CHECK(id < static_cast<int32_t>(logits.size()));
+    }
+}
+
+TEST_CASE("presence and frequency penalties are taken from the logits of counted tokens") {
+  Sampler sampler(4);
+  RandomState random{1};
+  const TokenCount counts[] = {{1, 2.5f}, {3, 1.0f}};
+  SamplingOptions options{.temperature = 0, .presence_penalty = 0.5, .frequency_penalty = 0.2};
+  std::vector<float> logits{0.0f, 1.5f, 0.4f, 1.0f};
+  CHECK(sampler.sample(logits, options, {}, random, counts) == 1);
+  CHECK(logits ==
+        std::vector<float>{0.0f, 1.5f - (0.5f + 0.2f * 2.5f), 0.4f, 1.0f - (0.5f + 0.2f * 1.0f)});
+  options.frequency_penalty = 1;
+  logits = {0.0f, 1.5f, 0.4f, 1.0f};
+  CHECK(sampler.sample(logits, options, {}, random, counts) == 2);
+  options.presence_penalty = options.frequency_penalty = 0;
+  logits = {0.0f, 1.5f, 0.4f, 1.0f};
+  CHECK(sampler.sample(logits, options, {}, random, counts) == 1);
+}
+
+TEST_CASE("counts fade by the decay, and what has faded is forgotten") {
+  TokenCounts counts;
+  counts.add(5, 0.5f);
+  counts.add(7, 0.5f);
+  counts.add(5, 0.5f);
+  CHECK(std::ranges::equal(counts.counts(), std::vector<TokenCount>{{5, 1.25f}, {7, 0.5f}}));
+  for (int i = 0; i < 9; ++i) counts.add(5, 0.5f);
+  CHECK(counts.counts().size() == 1);
+  TokenCounts lasting;
+  for (int i = 0; i < 5000; ++i) lasting.add(i % 3, 1.0f);
+  CHECK(lasting.counts()[0] == TokenCount{0, 1667});
+  TokenCounts usual;
+  for (int i = 0; i < 100000; ++i) usual.add(i, 0.996f);
+  CHECK(usual.counts().size() == 1724);
+}
+
+TEST_CASE("counts come back from a snapshot's numbers, and impossible ones are refused") {
+  TokenCounts counts;
+  for (const int32_t token : {3, 9, 3, 0}) counts.add(token, 0.996f);
+  const std::vector<int64_t> values = counts.values();
+  CHECK(std::ranges::equal(TokenCounts::from_values(values, 10).counts(), counts.counts()));
+  const auto bits = [](float x) { return static_cast<int64_t>(std::bit_cast<uint32_t>(x)); };
+  for (const std::vector<int64_t>& wrong :
+       std::vector<std::vector<int64_t>>{{3},
+                                         {10, bits(1)},
+                                         {-1, bits(1)},
+                                         {3, bits(0)},
+                                         {3, bits(-1)},
+                                         {3, bits(kNan)},
+                                         {3, bits(kInf)},
+                                         {3, -1},
+                                         {3, int64_t{1} << 32},
+                                         {3, bits(1), 4, bits(1), 3, bits(1)}})
+    CHECK_THROWS_AS(TokenCounts::from_values(wrong, 10), Error);
+}
+
+TEST_CASE("top_p alone gives the token that sorting the whole vocabulary gives, to the bit") {
+  RandomState source{77};
+  for (int i = 0; i < 60; ++i) {
+    std::vector<float> logits = random_logits(20000, source);
+    // From flat, where thousands are needed, to peaked; and many ties.
+    const float peak = static_cast<float>(i % 6) * 0.8f;
+    for (float& x : logits) x = std::round(x * 64) / 64 * (0.05f + peak);
+    const float top_p = 0.05f + 0.94f * source.next_f32();
+    const uint64_t seed = source.next_u32() | 1u;
+    std::vector<float> p = logits;
+    const float largest = *std::max_element(p.begin(), p.end());
+    float sum = 0;
+    for (float& x : p) sum += x = x == largest ? 1.0f : std::exp(x - largest);
+    std::vector<std::pair<float, int32_t>> sorted;
+    for (size_t t = 0; t < p.size(); ++t) sorted.emplace_back(p[t] / sum, static_cast<int32_t>(t));
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](auto& a, auto& b) { return a.first > b.first; });
+    float mass = 0;
+    size_t count = 0;
+    while (count < sorted.size() && !(mass > top_p)) mass += sorted[count++].first;
+    const float r = RandomState{seed}.next_f32() * mass;
+    float cdf = 0;
+    size_t at = 0;
+    while (at + 1 < count && !(r < (cdf += sorted[at].first))) ++at;
+    REQUIRE(sample(logits, {.temperature = 1, .top_k = 0, .top_p = top_p}, seed) ==
+            sorted[at].second);
+  }
 }

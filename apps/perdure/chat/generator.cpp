@@ -63,7 +63,11 @@ SamplingOptions sampling_options(const Settings& settings) {
           .top_k = sampling.top_k,
           .top_p = sampling.top_p,
           .min_p = sampling.min_p,
-          .repeat_penalty = sampling.repeat_penalty};
+          .repeat_penalty = sampling.repeat_penalty,
+          .temperature_last = sampling.order == "temperature_last",
+          .presence_penalty = sampling.presence_penalty,
+          .frequency_penalty = sampling.frequency_penalty,
+          .penalty_decay = sampling.penalty_decay};
 }
 
 Generator::Generator(Engine& engine, Session& session)
@@ -109,7 +113,8 @@ bool Generator::is_full() const {
 
 int32_t Generator::sample() {
   require_finite(logits_, session_);
-  return sampler_.sample(logits_, sampling_, session_.tail(), session_.random());
+  return sampler_.sample(logits_, sampling_, session_.tail(), session_.random(),
+                         session_.counts().counts());
 }
 
 void Generator::feed(int32_t token) { engine_.feed(session_, {&token, 1}, logits_); }
@@ -121,6 +126,8 @@ Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& 
     const int32_t token = sample();
     if (!rule.ignore_eos && ends_text(token, rule, engine_.spec().info, engine_.tokenizer()))
       return Stop::kEndToken;
+    if (sampling_.counts_tokens())
+      session_.counts().add(token, static_cast<float>(sampling_.penalty_decay));
     emit(token);
     ++writing_.tokens;
     if (written + 1 == rule.max_tokens && !rule.read_last) break;

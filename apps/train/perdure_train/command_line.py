@@ -103,6 +103,11 @@ def _parser() -> Parser:
     export.add_argument("--group-size", type=count, default=64, help="values per scale in v2 and v2-mem")
     export.add_argument("--out", required=True, help="the file to write")
     export.set_defaults(run=_export)
+    turn = commands.add_parser("convert-rwkv", help="a PyTorch checkpoint of RWKV, nanoRWKV or MicroRWKV to safetensors")
+    turn.add_argument("source", metavar="IN.pth", help="only tensors are unpickled")
+    turn.add_argument("out", metavar="OUT.safetensors")
+    turn.add_argument("--types", default="keep", choices=["keep", "f32"], help="keep: F32, BF16 and F16 stay (%(default)s)")
+    turn.set_defaults(run=_convert_rwkv)
     measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
     measure.add_argument("--run-folder", required=True)
     measure.add_argument("--data", help="a data folder (that of the run)")
@@ -134,6 +139,11 @@ def _finetune(options) -> None:
 def _export(options) -> None:
     from .export import export
     export(pathlib.Path(options.run_folder), options.format, pathlib.Path(options.out), options.group_size)
+
+
+def _convert_rwkv(options) -> None:
+    from .converting import convert
+    convert(pathlib.Path(options.source), pathlib.Path(options.out), options.types)
 
 
 def _evaluate(options) -> None:

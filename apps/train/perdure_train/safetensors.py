@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""safetensors files of F32 tensors: u64 length of a JSON header, the header, the values."""
+"""safetensors files: u64 length of a JSON header, the header, the values. F32, or types that are kept when written."""
 
 import json
 import pathlib
@@ -12,20 +12,32 @@ from .errors import UsageError
 from .files import write_atomically
 
 
-def write(path: pathlib.Path, tensors: dict) -> None:
-    """`tensors`: name to torch tensor; written as little-endian F32 in this order."""
-    header, at = {}, 0
+_TYPES = {torch.float32: ("F32", 4), torch.bfloat16: ("BF16", 2), torch.float16: ("F16", 2)}
+
+
+def _bytes(tensor, dtype) -> bytes:
+    values = tensor.detach().cpu().to(dtype).contiguous()
+    if dtype == torch.float32:
+        return values.numpy().astype("<f4").tobytes()
+    return values.view(torch.int16).numpy().astype("<i2").tobytes()
+
+
+def write(path: pathlib.Path, tensors: dict, kept=(), metadata=None) -> None:
+    """`tensors`: name to torch tensor; written little-endian in this order, as F32 but for the types in `kept`."""
+    header, at = {"__metadata__": metadata} if metadata else {}, 0
+    types = {name: tensor.dtype if tensor.dtype in kept else torch.float32 for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
-        end = at + 4 * tensor.numel()
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [at, end]}
+        dtype, size = _TYPES[types[name]]
+        end = at + size * tensor.numel()
+        header[name] = {"dtype": dtype, "shape": list(tensor.shape), "data_offsets": [at, end]}
         at = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
 
     def write_tensors(file):
         file.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            file.write(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+        for name, tensor in tensors.items():
+            file.write(_bytes(tensor, types[name]))
 
     write_atomically(path, write_tensors)
 

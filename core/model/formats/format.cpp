@@ -13,12 +13,14 @@ namespace perdure {
 
 // One line each; the definition is in the file of its name.
 ModelFormat safetensors_format();
+ModelFormat torch_checkpoint_format();
 ModelFormat llama2c_format();
 
 Model read_model(const std::string& path) {
   // Asked in this order. llama2.c's first version begins with no mark and comes last.
   static const ModelFormat table[] = {
       safetensors_format(),
+      torch_checkpoint_format(),
       llama2c_format(),
   };
   ModelSource source{path, std::nullopt};

@@ -200,32 +200,51 @@ void Engine::Impl::check_activations() const {
 
 void Engine::Impl::build_graphs() {
   check_activations();
-  std::vector<AttentionStrategy*> by_layer(
+  std::vector<const ConfiguredStrategy*> by_layer(
       static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)
-    for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = s.strategy.get();
-  const auto serving = [&](int64_t layer) { return by_layer[static_cast<size_t>(layer)]; };
+    for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = &s;
+  Builder* building = nullptr;
+  // What `add` adds is the strategy's.
+  const auto authored = [&](const ConfiguredStrategy& s, auto&& add) {
+    building->set_author(s.origin.text());
+    const Value value = add(*s.strategy);
+    building->set_author({});
+    return value;
+  };
   StrategyNodes nodes;
   nodes.mix = [&](GraphBuilder& g, int64_t layer, Value x) {
-    return serving(layer)->mix(g, layer, x);
+    return authored(*by_layer[static_cast<size_t>(layer)],
+                    [&](AttentionStrategy& s) { return s.mix(g, layer, x); });
   };
   nodes.extra_block = [&](GraphBuilder& g, int64_t layer, Value residual) {
-    return serving(layer)->extra_block(g, layer, residual);
+    return authored(*by_layer[static_cast<size_t>(layer)],
+                    [&](AttentionStrategy& s) { return s.extra_block(g, layer, residual); });
+  };
+  const auto each_strategy = [&](auto&& add) {
+    for (const auto& s : strategies)
+      if (s.strategy)
+        authored(s, [&](AttentionStrategy& strategy) {
+          add(strategy);
+          return Value{};
+        });
   };
   nodes.finish = [&](GraphBuilder& g, Value residual) {
-    for (const auto& s : strategies)
-      if (s.strategy) s.strategy->finish(g, residual);
+    each_strategy([&](AttentionStrategy& s) { s.finish(g, residual); });
   };
   nodes.sources = sources;
-  step.graph = build_graph("step", [&](GraphBuilder& g) { build_step(g, model.spec(), nodes); });
+  step.graph = build_graph("step", [&](Builder& b) {
+    building = &b;
+    build_step(b, model.spec(), nodes);
+  });
   check_classifier();
   auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
                          std::optional<CompiledGraph>& result) {
     if (rows == 0) return;
     result.emplace();
-    result->graph = build_graph(name, [&](GraphBuilder& g) {
-      for (const auto& s : strategies)
-        if (s.strategy) s.strategy->contribute(phase, g);
+    result->graph = build_graph(name, [&](Builder& b) {
+      building = &b;
+      each_strategy([&](AttentionStrategy& s) { s.contribute(phase, b); });
     });
   };
   phase_graph(Phase::kInit, "init", init_rows, init);
@@ -233,10 +252,12 @@ void Engine::Impl::build_graphs() {
   phase_graph(Phase::kEnd, "end", end_rows, end);
   phase_graph(Phase::kPromptEnd, "prompt_end", prompt_end_rows, prompt_end);
   for (InputGraph& input : inputs)
-    input.compiled.graph = build_graph("input:" + input.stream.name, [&](GraphBuilder& g) {
-      for (const auto& s : strategies)
-        if (s.strategy && std::ranges::count(s.strategy->input_streams(), input.stream))
-          s.strategy->contribute_input(input.stream.name, g);
+    input.compiled.graph = build_graph("input:" + input.stream.name, [&](Builder& b) {
+      building = &b;
+      each_strategy([&](AttentionStrategy& s) {
+        if (std::ranges::count(s.input_streams(), input.stream))
+          s.contribute_input(input.stream.name, b);
+      });
     });
 }
 
@@ -276,7 +297,7 @@ void Engine::Impl::check_places(const Graph& graph) const {
 }
 
 Graph Engine::Impl::build_graph(const std::string& name,
-                                const std::function<void(GraphBuilder&)>& fill) const {
+                                const std::function<void(Builder&)>& fill) const {
   auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
     const auto it = weights.find(weight);
     return it == weights.end() ? nullptr : &it->second;

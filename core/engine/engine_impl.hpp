@@ -172,7 +172,7 @@ struct Engine::Impl {
   void build_graphs();
   void check_classifier() const;
   void check_places(const Graph& graph) const;
-  Graph build_graph(const std::string& name, const std::function<void(GraphBuilder&)>& fill) const;
+  Graph build_graph(const std::string& name, const std::function<void(Builder&)>& fill) const;
   int64_t logits_per_step() const;
   void compile();
   bool is_weight(const void* data) const;

@@ -273,7 +273,7 @@ std::vector<Value> Builder::add_node(const Operation& operation, const std::vect
     if (const auto it = pure_.find(key); it != pure_.end()) return it->second;
   std::vector<Value> results;
   for (const ValueType& type : types) results.push_back(add_value({type, Origin::kNode, {}, {}}));
-  graph_.nodes.push_back({&operation, inputs, std::move(attributes), results});
+  graph_.nodes.push_back({&operation, inputs, std::move(attributes), results, author_});
   if (pure) pure_.emplace(key, results);
   return results;
 }

@@ -32,6 +32,7 @@ struct Node {
   std::vector<Value> inputs;
   Attributes attributes;
   std::vector<Value> results;  // none for operations that only write state
+  std::string author = {};     // who added it, for people; empty: the model's architecture
 
   // The only result; invalid if there are none or several.
   Value result() const { return results.size() == 1 ? results[0] : Value{}; }
@@ -81,6 +82,9 @@ class Builder final : public GraphBuilder {
   const ValueType& type(Value value) const override;
   void output(std::string_view name, Value value) override;
 
+  // Who adds the nodes from here on (Node::author).
+  void set_author(std::string author) { author_ = std::move(author); }
+
   // Nodes nobody needs are dropped. The builder is empty afterwards.
   Graph finish();
 
@@ -107,6 +111,7 @@ class Builder final : public GraphBuilder {
   const StateTypes& states_;
   int32_t mark_;  // bits of a handle above those of the number
   Graph graph_;
+  std::string author_;
   using Names = std::map<std::string, Value, std::less<>>;
   Names weight_names_, constant_names_, state_names_;  // in use
   Names views_;                                        // by number of the base and part

@@ -27,7 +27,7 @@ int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 std::string name_of(const PlanNode& node, const Plan& plan) {
   const auto number = static_cast<size_t>(&node - plan.nodes().data());
   return "node " + std::to_string(number) + " ('" + node.operation + "') of the graph '" +
-         plan.graph_name() + "'";
+         plan.graph_name() + "'" + (node.author.empty() ? "" : ", made by " + node.author);
 }
 
 std::string kernel_name(const PlanNode& node) {
@@ -76,6 +76,8 @@ void Executor::run_checked(Plan& plan, const perdure_step& step, StepCheck& chec
 
 void Executor::throw_failure(const Plan& plan, const perdure_step& step) const {
   const PlanNode& node = *failure_.node;
+  if (failure_.reach.use != nullptr)
+    throw Error(name_of(node, plan) + ": " + to_text(failure_.reach, node, step));
   const std::string kernel = kernel_name(node);
   if (failure_.status != PERDURE_OK)
     throw Error(kernel + " failed with status " + std::to_string(failure_.status) + " in " +
@@ -110,8 +112,14 @@ bool Executor::divide_node(const PlanNode& node, const perdure_step& step,
   node.kernel->divide(&node.call, &work);
   if (work.n_items >= 0 && work.n_items <= node.most_items(step) && work.min_items >= 1)
     return true;
-  fail({&node, PERDURE_OK, work});
+  fail({&node, PERDURE_OK, work, {}});
   return false;
+}
+
+bool Executor::within_bounds(const PlanNode& node, const perdure_step& step) noexcept {
+  const OutOfBounds found = find_out_of_bounds(node, step);
+  if (found.use != nullptr) fail({&node, PERDURE_OK, {}, found});
+  return found.use == nullptr;
 }
 
 void Executor::fail(const Failure& failure) noexcept {
@@ -126,10 +134,10 @@ void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
 bool Executor::run_node(PlanNode& node, const perdure_step& step) noexcept {
   const PluginCall call(node.plugin, node.kernel->name);
   perdure_work work;
-  if (!divide_node(node, step, work)) return false;
+  if (!within_bounds(node, step) || !divide_node(node, step, work)) return false;
   if (work.n_items == 0) return true;
   const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
-  if (status != PERDURE_OK) fail({&node, status, {}});
+  if (status != PERDURE_OK) fail({&node, status, {}, {}});
   return status == PERDURE_OK;
 }
 
@@ -185,9 +193,11 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
       ++finished;
       // After a failure ranges are only counted, so that nobody waits for them.
       if (failed_.load(std::memory_order_relaxed)) continue;
+      // Only here its inputs are sure to stay: no node ends before this range of it is counted.
+      if (finished == 1 && !within_bounds(node, *node.call.step)) continue;
       const int64_t range_end = std::min(begin + p.range_items, p.n_items);
       const int status = node.kernel->run(&node.call, begin, range_end, scratch);
-      if (status != PERDURE_OK) fail({&node, status, {}});
+      if (status != PERDURE_OK) fail({&node, status, {}, {}});
     }
   }
   if (finished == 0) return;

@@ -14,6 +14,7 @@
 
 #include "core/api/threads.hpp"
 #include "core/base/buffer.hpp"
+#include "core/runtime/bounds.hpp"
 #include "core/runtime/plan.hpp"
 #include "core/runtime/step_check.hpp"
 
@@ -31,7 +32,8 @@ class Executor {
   // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <=
   // plan.max_outputs().
   // Errors: Error that names plugin, kernel and node if a kernel fails, or divides its work as it
-  // may not; then the state of the step's sessions is whatever it was in the middle.
+  // may not, or if a row would read or write outside its tables (bounds.hpp); then the state of the
+  // step's sessions is whatever it was in the middle.
   void run(Plan& plan, const perdure_step& step);
   // The same on the caller alone, every node judged before and after. Errors: as run, and Error
   // that names plugin, kernel and node and says what the check found.
@@ -39,16 +41,19 @@ class Executor {
 
  private:
   struct NodeProgress;
-  // What went wrong first; of a division the work, of a run the status.
+  // What went wrong first; of a division the work, of a run the status, of a row where it reaches.
   struct Failure {
     const PlanNode* node = nullptr;
     int status = PERDURE_OK;
     perdure_work work{};
+    OutOfBounds reach{};
   };
   void run_nodes(Plan& plan, const perdure_step& step) noexcept;
   // False if it failed.
   bool run_node(PlanNode& node, const perdure_step& step) noexcept;
   [[noreturn]] void throw_failure(const Plan& plan, const perdure_step& step) const;
+  // False if a row of the step would reach outside.
+  bool within_bounds(const PlanNode& node, const perdure_step& step) noexcept;
   // False if the kernel gives work that it may not give.
   bool divide_node(const PlanNode& node, const perdure_step& step, perdure_work& work) noexcept;
   void fail(const Failure& failure) noexcept;

@@ -270,6 +270,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
   result.params = std::move(chosen.params);
   result.measure = measure_of(result);
   result.uses = state_uses(graph, node);
+  result.author = node.author;
   nodes_.push_back(std::move(result));
   input_ids_.push_back(std::move(in_ids));
   output_ids_.push_back(std::move(out_ids));

@@ -69,8 +69,9 @@ struct PlanNode {
   std::vector<std::byte> params;
   std::vector<perdure_value> inputs, outputs;
   std::vector<const void*> packed;
-  std::vector<StateUse> uses;  // for the checked mode
-  perdure_call call{};         // refers to the members above; step is filled per run
+  std::vector<StateUse> uses;
+  std::string author;   // Node::author
+  perdure_call call{};  // refers to the members above; step is filled per run
 
   // The measure of the node's items (enum perdure_items).
   struct Measure {

@@ -47,6 +47,9 @@ std::optional<std::string> StateShadow::check_read(size_t state, const perdure_s
   if (first < 0 || end < first)
     return "reads rows " + std::to_string(first) + " to " + std::to_string(end) +
            ", which is no range";
+  if (end - first > view.n_rows)
+    return "reads rows " + std::to_string(first) + " to " + std::to_string(end) +
+           ", more than the " + std::to_string(view.n_rows) + " that the state has";
   for (int64_t index = first; index < end; ++index) {
     const int64_t physical = physical_row(view, index);
     if (physical >= view.n_rows)
@@ -66,16 +69,29 @@ std::optional<std::string> StateShadow::check_read(size_t state, const perdure_s
   return std::nullopt;
 }
 
+StateShadow::Row& StateShadow::at(size_t state, int64_t physical) {
+  auto& rows = states_[state].rows;
+  if (static_cast<size_t>(physical) >= rows.size())
+    rows.resize(std::max(static_cast<size_t>(physical) + 1, 2 * rows.size()));
+  return rows[static_cast<size_t>(physical)];
+}
+
+void StateShadow::add(size_t state, const perdure_state_view& view, int64_t index, int64_t position,
+                      uint64_t node) {
+  const int64_t physical = index < 0 ? view.n_rows : physical_row(view, index);
+  if (physical >= view.n_rows) return;
+  Row& row = at(state, physical);
+  const int64_t writer = position == INT64_MAX ? kWrittenEarlier : position;
+  row = {index, std::max(row.writer, writer), node};
+}
+
 std::optional<std::string> StateShadow::write(size_t state, const perdure_state_view& view,
                                               int64_t index, int64_t position, uint64_t node) {
   if (index < 0) return "writes " + row_text(index);
   const int64_t physical = physical_row(view, index);
   if (physical >= view.n_rows)
     return "writes " + row_text(index) + ", but the state has " + std::to_string(view.n_rows);
-  auto& rows = states_[state].rows;
-  if (static_cast<size_t>(physical) >= rows.size())
-    rows.resize(std::max(static_cast<size_t>(physical) + 1, 2 * rows.size()));
-  Row& row = rows[static_cast<size_t>(physical)];
+  Row& row = at(state, physical);
   if (row.writer != kNeverWritten && row.node == node)
     return "writes " + row_text(index) + ", where another row of the step has just written " +
            row_text(row.index);

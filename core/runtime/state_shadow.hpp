@@ -40,6 +40,10 @@ class StateShadow {
   std::optional<std::string> write(size_t state, const perdure_state_view& view, int64_t index,
                                    int64_t position, uint64_t node);
 
+  // Notes that a row of the text at `position` adds to a row; nothing if the state has no such row.
+  void add(size_t state, const perdure_state_view& view, int64_t index, int64_t position,
+           uint64_t node);
+
  private:
   struct Row {
     int64_t index = 0;
@@ -51,6 +55,7 @@ class StateShadow {
     std::vector<Row> rows;  // by physical row; grows on demand
   };
   const Row* find(size_t state, int64_t physical) const;
+  Row& at(size_t state, int64_t physical);
   // A row that is not in `rows`.
   std::optional<std::string> check_trusted(size_t state, const perdure_state_view& view,
                                            int64_t index) const;

@@ -16,42 +16,56 @@ int64_t integer(const Node& node, std::string_view name, int64_t otherwise) {
   return otherwise;
 }
 
-bool is_state(const Graph& graph, const Node& node, size_t input) {
-  return graph.info(node.inputs[input]).origin == Origin::kState;
-}
-
-const std::vector<int64_t>* list(const Node& node, std::string_view name) {
+// Element `r` of a list with one for each range.
+int64_t of_range(const Node& node, std::string_view name, size_t r, int64_t otherwise) {
   for (const auto& [key, value] : node.attributes)
-    if (const auto* l = std::get_if<std::vector<int64_t>>(&value); l && key == name) return l;
-  return nullptr;
+    if (const auto* l = std::get_if<std::vector<int64_t>>(&value); l && key == name)
+      return r < l->size() ? (*l)[r] : otherwise;
+  return otherwise;
 }
 
-// attend: behind the queries, keys, values and range of every stretch; behind the angles, which a
-// constant [n, rotary] is, the lists of the stretches that have one.
+// The inputs of an attend node: [weights,] queries, then keys, values and range of every stretch,
+// [angles,] the lists of the stretches that have one, [slopes, places].
+struct AttendInputs {
+  const Graph& graph;
+  const Node& node;
+  bool weighing = node.operation->name == "attend_weighing";
+  uint32_t first = static_cast<uint32_t>(integer(node, "n_queries", 1)) + (weighing ? 1u : 0u);
+  uint32_t n_ranges = static_cast<uint32_t>(integer(node, "n_ranges", 0));
+  uint32_t angles = first + 3 * n_ranges;
+
+  // Slopes are a constant too, lists and places are rows.
+  bool has_angles() const {
+    const uint32_t slopes = integer(node, "slopes", 0) != 0 ? 2 : 0;
+    return node.inputs.size() > angles + slopes &&
+           graph.info(node.inputs[angles]).type.kind == ValueKind::kConstant;
+  }
+};
+
 std::vector<StateUse> ranges_of(const Graph& graph, const Node& node) {
   std::vector<StateUse> uses;
-  const bool weighing = node.operation->name == "attend_weighing";
-  if (weighing) uses.push_back({Kind::kUnknown, 0});
-  const auto first = static_cast<uint32_t>(integer(node, "n_queries", 1)) + (weighing ? 1u : 0u);
-  const auto n_ranges = static_cast<uint32_t>(integer(node, "n_ranges", 0));
-  const auto* listed = list(node, "listed");
-  uint32_t next_list = first + 3 * n_ranges;
-  if (listed && graph.info(node.inputs[next_list]).type.kind == ValueKind::kConstant) ++next_list;
-  for (uint32_t r = 0; r < n_ranges; ++r) {
-    const bool has_list = listed && r < listed->size() && (*listed)[r] != 0;
-    for (const uint32_t values : {first + 3 * r, first + 3 * r + 1})
-      uses.push_back({has_list ? Kind::kReadList : Kind::kReadRange, values, first + 3 * r + 2, 1,
-                      has_list ? next_list : 0});
-    next_list += has_list ? 1 : 0;
+  const AttendInputs inputs{graph, node};
+  uint32_t next_list = inputs.angles + (inputs.has_angles() ? 1 : 0);
+  for (uint32_t r = 0; r < inputs.n_ranges; ++r) {
+    const uint32_t keys = inputs.first + 3 * r, range = keys + 2;
+    const bool listed = of_range(node, "listed", r, 0) != 0;
+    const uint32_t list = listed ? next_list++ : 0;
+    const Kind read = listed ? Kind::kReadList : Kind::kReadRange;
+    StateUse::Rotation rotation;
+    if (of_range(node, "rotate", r, 0) != 0)
+      rotation = {inputs.angles, of_range(node, "group", r, 1),
+                  of_range(node, "angle_block", r, 0)};
+    uses.push_back({read, keys, range, 1, list, rotation});
+    uses.push_back({read, keys + 1, range, 1, list});
+    if (of_range(node, "weigh", r, 0) != 0)
+      uses.push_back({listed ? Kind::kAddList : Kind::kAddRange, 0, range, 1, list});
   }
   return uses;
 }
 
-std::vector<StateUse> sources_of(const Graph& graph, const Node& node) {
+std::vector<StateUse> sources_of(const Node& node) {
   std::vector<StateUse> uses;
-  for (size_t i = 1; i < node.inputs.size(); ++i)
-    if (is_state(graph, node, i))
-      uses.push_back({Kind::kReadSource, static_cast<uint32_t>(i), static_cast<uint32_t>(i)});
+  for (uint32_t i = 0; i < node.inputs.size(); ++i) uses.push_back({Kind::kReadSource, i, i});
   return uses;
 }
 
@@ -60,9 +74,11 @@ std::vector<StateUse> sources_of(const Graph& graph, const Node& node) {
 std::vector<StateUse> state_uses(const Graph& graph, const Node& node) {
   const std::string& name = node.operation->name;
   if (name == "attend" || name == "attend_weighing") return ranges_of(graph, node);
-  if (name == "row_input") return sources_of(graph, node);
+  if (name == "row_input") return sources_of(node);
   if (name == "state_read") return {{Kind::kReadRow, 0, 1}};
   if (name == "state_write") return {{Kind::kWriteRow, 1, 2, integer(node, "roles", 1)}};
+  if (name == "lookup") return {{Kind::kReadNear, 0, 1}};
+  if (name == "rope_angles" && node.inputs.size() == 3) return {{Kind::kReadRow, 1, 2}};
   std::vector<StateUse> uses;
   for (const int input : node.operation->writes)
     uses.push_back({Kind::kUnknown, static_cast<uint32_t>(input)});

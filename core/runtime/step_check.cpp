@@ -5,25 +5,23 @@
 #include <cmath>
 #include <string>
 
+#include "core/runtime/bounds.hpp"
+
 namespace perdure {
 namespace {
 
 using Kind = StateUse::Kind;
 
-template <class T>
-const T* row_of(const perdure_value& v, int64_t row) {
-  return reinterpret_cast<const T*>(static_cast<const char*>(v.tensor.data) +
-                                    row * v.tensor.row_stride_bytes);
-}
-
-bool takes_part(const StateUse& use, const perdure_row& row) {
-  if (use.kind == Kind::kReadSource) return row.source == static_cast<int32_t>(use.index);
-  if (use.kind != Kind::kWriteRow) return true;
-  return row.role < 63 && ((use.roles >> row.role) & 1) != 0;
-}
-
 std::string of_input(const PlanNode& node, uint32_t input) {
   return " (input " + std::to_string(input) + " of '" + node.operation + "')";
+}
+
+// visit(key) for each key of a range or list.
+template <typename Visit>
+void each_key(const PlanNode& node, const StateUse& use, int64_t row, const Visit& visit) {
+  const auto* range = row_of<int64_t>(node.inputs[use.index], row);
+  const int64_t* list = use.list == 0 ? nullptr : row_of<int64_t>(node.inputs[use.list], row);
+  for (int64_t i = range[0]; i < range[1]; ++i) visit(list == nullptr ? i : list[i]);
 }
 
 }  // namespace
@@ -36,13 +34,18 @@ void StepCheck::before(const PlanNode& node) {
   ++n_nodes_;
   for (const StateUse& use : node.uses)
     for (int64_t row = 0; row < step_.n_rows; ++row)
-      if (takes_part(use, step_.rows[row])) check(node, use, row);
+      if (use.takes_part(step_.rows[row])) check(node, use, row);
 }
 
 void StepCheck::check(const PlanNode& node, const StateUse& use, int64_t row) {
   const perdure_value& values = node.inputs[use.values];
+  if (values.kind == PERDURE_VALUE_CONSTANT) {
+    if (use.kind == Kind::kReadNear) check_table_row(node, use, row);
+    return;
+  }
+  check_list_range(node, use, row);
   if (values.kind != PERDURE_VALUE_STATE) {
-    check_keys_of_step(use, node.inputs[use.index], row);
+    check_keys_of_step(node, use, row);
     return;
   }
   StateShadow* shadow = shadows_[static_cast<size_t>(step_.rows[row].session)];
@@ -73,14 +76,17 @@ void StepCheck::check_state(const PlanNode& node, const StateUse& use, int64_t r
       fault = shadow.check_read(state, view, range[0], range[1], sees);
       break;
     }
-    case Kind::kReadList: {
-      const auto* range = row_of<int64_t>(node.inputs[use.index], row);
-      const auto* list = row_of<int64_t>(node.inputs[use.list], row);
-      check_list_range(node, use, row);
-      for (int64_t i = range[0]; i < range[1] && !fault; ++i)
-        fault = shadow.check_read(state, view, list[i], list[i] + 1, sees);
+    case Kind::kReadList:
+      each_key(node, use, row, [&](int64_t key) {
+        if (!fault) fault = shadow.check_read(state, view, key, key + 1, sees);
+      });
       break;
-    }
+    case Kind::kAddRange:
+    case Kind::kAddList:
+      each_key(node, use, row, [&](int64_t key) { shadow.add(state, view, key, sees, n_nodes_); });
+      break;
+    case Kind::kReadNear:
+      break;  // tables only
     case Kind::kWriteRow:
       fault = shadow.write(state, view, *row_of<int64_t>(node.inputs[use.index], row),
                            causal_ ? r.position : kWrittenEarlier, n_nodes_);
@@ -91,6 +97,7 @@ void StepCheck::check_state(const PlanNode& node, const StateUse& use, int64_t r
 
 // A range that names places in a list of keys.
 void StepCheck::check_list_range(const PlanNode& node, const StateUse& use, int64_t row) const {
+  if (use.kind != Kind::kReadList) return;
   const auto* limits = row_of<int64_t>(node.inputs[use.index], row);
   const int64_t size = node.inputs[use.list].tensor.shape[1];
   if (limits[0] < 0 || limits[1] > size)
@@ -98,21 +105,31 @@ void StepCheck::check_list_range(const PlanNode& node, const StateUse& use, int6
                   " of a list of " + std::to_string(size) + " keys" + of_input(node, use.values));
 }
 
+// What `lookup` would take the first or last row for.
+void StepCheck::check_table_row(const PlanNode& node, const StateUse& use, int64_t row) const {
+  const int64_t index = *row_of<int64_t>(node.inputs[use.index], row);
+  const int64_t n_rows = node.inputs[use.values].tensor.shape[0];
+  if (index < 0 || index >= n_rows)
+    fail(row, "reads row " + std::to_string(index) + " of a table of " + std::to_string(n_rows) +
+                  " rows" + of_input(node, use.values));
+}
+
 // Keys that are rows of the session in this step.
-void StepCheck::check_keys_of_step(const StateUse& use, const perdure_value& range,
-                                   int64_t row) const {
-  if (use.kind != Kind::kReadRange) return;
+void StepCheck::check_keys_of_step(const PlanNode& node, const StateUse& use, int64_t row) const {
   const perdure_row& r = step_.rows[row];
   const perdure_session& session = step_.sessions[r.session];
-  const auto* limits = row_of<int64_t>(range, row);
-  if (limits[0] < 0 || limits[1] < limits[0] || limits[1] > session.n_rows)
-    fail(row, "reads rows " + std::to_string(limits[0]) + " to " + std::to_string(limits[1]) +
-                  " of the " + std::to_string(session.n_rows) +
-                  " that its session has in the step");
-  for (int64_t key = limits[0]; causal_ && key < limits[1]; ++key)
-    if (const int64_t position = step_.rows[session.first_row + key].position;
-        position > r.position)
+  const auto* limits = row_of<int64_t>(node.inputs[use.index], row);
+  const std::string of = " of the " + std::to_string(session.n_rows) +
+                         " that its session has in the step" + of_input(node, use.values);
+  if (use.kind == Kind::kReadRange &&
+      (limits[0] < 0 || limits[1] < limits[0] || limits[1] > session.n_rows))
+    fail(row, "reads rows " + std::to_string(limits[0]) + " to " + std::to_string(limits[1]) + of);
+  each_key(node, use, row, [&](int64_t key) {
+    if (key < 0 || key >= session.n_rows) fail(row, "reads row " + std::to_string(key) + of);
+    const int64_t position = step_.rows[session.first_row + key].position;
+    if (causal_ && position > r.position)
       fail(row, "looks ahead: it reads the row of position " + std::to_string(position));
+  });
 }
 
 void StepCheck::after(const PlanNode& node) const {
@@ -131,12 +148,7 @@ void StepCheck::after(const PlanNode& node) const {
 }
 
 void StepCheck::fail(int64_t row, const std::string& what) const {
-  const perdure_row& r = step_.rows[row];
-  const std::string kind =
-      r.role == PERDURE_ROLE_TOKEN ? "" : ", an extra row of role " + std::to_string(r.role);
-  throw CheckFailure("row " + std::to_string(row) + " of the step (session " +
-                     std::to_string(r.session) + ", position " + std::to_string(r.position) + kind +
-                     ") " + what);
+  throw CheckFailure(row_text(step_, row) + " " + what);
 }
 
 }  // namespace perdure

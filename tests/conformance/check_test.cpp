@@ -77,6 +77,40 @@ TEST_CASE("the checked mode finds every fault and names strategy's node, row and
   }
 }
 
+TEST_CASE("no strategy reaches outside: the error names node, strategy and row, in every mode") {
+  const std::vector<Overrides> modes{{"threads.count=1"},
+                                     {"threads.count=3", "kernels.prefer=[scalar]"},
+                                     {"threads.count=3", "kernels.prefer=[simd]"},
+                                     kChecked};
+  for (const ReachingFault& fault : kReachingFaults)
+    for (const Overrides& mode : modes) {
+      CAPTURE(fault.name);
+      CAPTURE(mode.back());
+      const std::string said = fault_of(*faulty_engine(fault.name, mode), 40, false);
+      CAPTURE(said);
+      if (fault.checked_only && mode != kChecked) {
+        CHECK(said == "");
+        continue;
+      }
+      CHECK(said.starts_with("node "));
+      CHECK(said.find("of the graph 'step', made by the plugin attention.faulty_proof") !=
+            std::string::npos);
+      CHECK(said.find(": row 0 of the step (session 0, position 0) ") != std::string::npos);
+      if (mode != kChecked) CHECK(said.find(fault.said) != std::string::npos);
+    }
+}
+
+TEST_CASE("a session that reached outside takes nothing more, one beside it in no step is well") {
+  const auto engine = faulty_engine("read_beyond", {"threads.count=3"});
+  Session session = engine->new_session(), other = engine->new_session();
+  const std::vector<int32_t> tokens{1, 2, 3};
+  CHECK_THROWS_WITH_AS(all_logits(*engine, session, tokens), doctest::Contains("a state of 4 rows"),
+                       Error);
+  CHECK_THROWS_WITH_AS(all_logits(*engine, session, tokens),
+                       doctest::Contains("restore it from a snapshot"), Error);
+  CHECK(!other.snapshot().empty());
+}
+
 TEST_CASE("the checked mode finds a strategy that looks ahead when it reads token by token") {
   CHECK(fault_of(*faulty_engine("looks_ahead"), 3, true).find("never written") !=
         std::string::npos);

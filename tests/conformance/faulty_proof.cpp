@@ -30,6 +30,11 @@ class FaultyProof final : public AttentionStrategy {
                           .columns = model_.num_key_value_heads * model_.head_size,
                           .growth = Growth::kRing,
                           .rows = kWindow});
+    for (const int64_t layer : layers_)
+      for (const char* name : {"note", "sums"})
+        states.push_back({.name = layer_name(layer, name),
+                          .columns = name == std::string("sums") ? 1 : kv_columns(),
+                          .rows = 4});
     return states;
   }
 
@@ -38,19 +43,69 @@ class FaultyProof final : public AttentionStrategy {
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
     const Value q = projections_.query(g, layer, x, place);
-    const Value k = projections_.key(g, layer, x, place);
+    const Value note = g.state(layer_name(layer, "note"));
+    const Value k = reaching(g, projections_.key(g, layer, x, place), note, place);
     const Value v = op::mat_mul(g, x, g.weight(layer_name(layer, "attn_v.weight")));
     op::state_write(g, k, keys, place);
     op::state_write(g, spoiled(g, v), values, place);
-    const Value mixed = op::attend(g, {q}, {{keys, values, range(g, place)}},
-                                   model_.num_attention_heads, model_.num_key_value_heads);
+    op::KeyRange seen{keys, values, range(g, place)};
+    if (fault_ == "long_step_range" || fault_ == "key_beyond_step")
+      seen = {k, v, fault_ == "key_beyond_step" ? op::window_range(g, same(g, 1)) : seen.range};
+    const Value angles = reaching_keys(g, seen, place);
+    op::AttendOptions options;
+    if (fault_ == "weighed_key_before") options.weights = g.state(layer_name(layer, "sums"));
+    seen.weigh = options.weights.valid();
+    const Value mixed = op::attend(g, {q}, {seen}, model_.num_attention_heads,
+                                   model_.num_key_value_heads, angles, options);
     return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
   }
 
  private:
+  static constexpr int64_t kFar = int64_t{1} << 40;
+
+  int64_t kv_columns() const { return model_.num_key_value_heads * model_.head_size; }
+
+  // The same number in all rows.
+  static Value same(GraphBuilder& g, int64_t n) { return op::row_index(g, 1, n); }
+
+  static Value table(GraphBuilder& g, const char* name, int64_t rows, int64_t columns) {
+    return g.constant(name, rows, columns, std::vector<float>(static_cast<size_t>(rows * columns)));
+  }
+
+  // The key, with something of a row that there is not.
+  Value reaching(GraphBuilder& g, Value k, Value note, Value place) const {
+    if (fault_ == "write_beyond") op::state_write(g, k, note, same(g, kFar));
+    if (fault_ == "write_before") op::state_write(g, k, note, same(g, -5));
+    if (fault_ == "read_beyond") return op::add(g, k, op::state_read(g, note, same(g, 4)));
+    if (fault_ == "lookup_beyond" || fault_ == "lookup_before") {
+      const Value index = same(g, fault_ == "lookup_beyond" ? 3 : -5);
+      return op::add(g, k, op::lookup(g, table(g, "table", 3, kv_columns()), index));
+    }
+    if (fault_ != "set_beyond") return k;
+    const Value frequencies = table(g, "frequencies", 2, model_.head_size / 2);
+    return op::rope(g, k, op::rope_angles(g, place, frequencies, {}, same(g, 2)));
+  }
+
+  // Makes `seen` a stretch of keys that reaches too far; the angles that it needs.
+  Value reaching_keys(GraphBuilder& g, op::KeyRange& seen, Value place) const {
+    const bool beyond = fault_ == "key_beyond_step";
+    if (fault_ == "key_before" || fault_ == "weighed_key_before" || fault_ == "place_beyond" ||
+        beyond) {
+      seen.list = op::concat(g, {place, same(g, beyond ? kFar : -5)});
+      seen.range = op::window_range(g, same(g, fault_ == "place_beyond" ? 2 : 1));
+    }
+    if (!fault_.starts_with("shift_") && fault_ != "block_beyond") return {};
+    seen.rotate = true;
+    seen.angle_block = fault_ == "block_beyond" ? 8 : 0;
+    seen.range = op::shift_range(g, seen.range, same(g, fault_ == "shift_before" ? -kFar : kFar));
+    return table(g, "angles", 64, model_.head_size);
+  }
+
   Value range(GraphBuilder& g, Value place) const {
     if (fault_ == "looks_ahead") return op::window_range(g, op::map_index(g, place, 1), kWindow);
     if (fault_ == "lost_rows") return op::window_range(g, place);
+    if (fault_ == "range_before") return op::window_range(g, same(g, 0), 6, -5);
+    if (fault_.starts_with("long_")) return op::window_range(g, same(g, 999'999'999));
     if (fault_ == "before_start") return op::window_range(g, place, kWindow, -1);
     if (fault_ == "unwritten")
       return op::window_range(g, op::map_index(g, place, kWindow + 255), 2);
@@ -77,11 +132,13 @@ class FaultyProofPlugin final : public AttentionPlugin {
   std::string_view name() const override { return "faulty_proof"; }
   int version() const override { return 1; }
   std::vector<OptionSpec> options() const override {
+    std::vector<std::string> faults(std::begin(kFaults), std::end(kFaults));
+    for (const ReachingFault& fault : kReachingFaults) faults.emplace_back(fault.name);
     return {{.name = "fault",
              .type = OptionType::kText,
              .default_value = std::string(kFaults[0]),
              .help = "What is wrong with it.",
-             .choices = {std::begin(kFaults), std::end(kFaults)}}};
+             .choices = faults}};
   }
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Rows whose numbers a graph computes lie where there are rows. Kernels trust them; a strategy that
+// is wrong would otherwise crash, or read memory that is not its session's. Looked at once per row
+// and node, before the node runs, in every mode.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/runtime/plan.hpp"
+
+namespace perdure {
+
+// A row of a step that would reach outside, and how; none if `use` is nullptr.
+struct OutOfBounds {
+  int64_t row = 0;
+  const StateUse* use = nullptr;
+};
+
+// The first one of a node whose inputs are computed. Allocates nothing; any thread. Cost: per row
+// and use a few comparisons, or one per key of a list.
+OutOfBounds find_out_of_bounds(const PlanNode& node, const perdure_step& step) noexcept;
+
+// What it does, as the end of a sentence about the node.
+std::string to_text(const OutOfBounds& found, const PlanNode& node, const perdure_step& step);
+
+// A row of a step by session and position, as the subject of such an end.
+std::string row_text(const perdure_step& step, int64_t row);
+
+// Row `row` of a value that has rows of its own.
+template <class T>
+const T* row_of(const perdure_value& v, int64_t row) {
+  return reinterpret_cast<const T*>(static_cast<const char*>(v.tensor.data) +
+                                    row * v.tensor.row_stride_bytes);
+}
+
+}  // namespace perdure

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <utility>
@@ -45,6 +46,22 @@ std::byte* map_pages(size_t size_bytes, int protection, int extra_flags) {
   return range == MAP_FAILED ? nullptr : static_cast<std::byte*>(range);
 }
 
+// The number in a file; INT64_MAX if there is none, "max" among others.
+int64_t number_in(const std::string& file) {
+  std::ifstream in(file);
+  int64_t number = 0;
+  return in >> number && number > 0 ? number : INT64_MAX;
+}
+
+// The least limit that the group `path` or one above it has. Inside a container the path may be the
+// host's and lead nowhere; the root is then the container's own group.
+int64_t least_limit(const std::string& root, std::string path, const char* file) {
+  int64_t least = number_in(root + "/" + file);
+  for (; path.starts_with('/') && path != "/"; path.resize(path.rfind('/')))
+    least = std::min(least, number_in(root + path + "/" + file));
+  return least;
+}
+
 [[noreturn]] void throw_no_memory(size_t size_bytes) {
   throw Error("cannot allocate " + std::to_string(size_bytes) +
               " bytes: not enough memory; use a smaller model, step.max_rows, window or length");
@@ -53,7 +70,25 @@ std::byte* map_pages(size_t size_bytes, int protection, int extra_flags) {
 }  // namespace
 
 int64_t physical_memory_bytes() {
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(page_size());
+  const int64_t machine =
+      static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<int64_t>(page_size());
+  return std::min(machine, control_group_bytes("/proc/self/cgroup", "/sys/fs/cgroup"));
+}
+
+int64_t control_group_bytes(const std::string& proc_file, const std::string& root) {
+  int64_t least = INT64_MAX;
+  std::ifstream groups(proc_file);
+  // "0::/a/b" of version 2, "7:cpu,memory:/a/b" of version 1.
+  for (std::string line; std::getline(groups, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string path = line.substr(second + 1);
+    if (controllers == ",,") least = std::min(least, least_limit(root, path, "memory.max"));
+    if (controllers.find(",memory,") != std::string::npos)
+      least = std::min(least, least_limit(root + "/memory", path, "memory.limit_in_bytes"));
+  }
+  return least;
 }
 
 Buffer::Buffer(size_t size_bytes) : size_(size_bytes) {
@@ -111,6 +146,10 @@ void ReservedBuffer::commit(size_t first, size_t size_bytes) {
   if (!promised_ && mprotect(data_ + first, size, PROT_READ | PROT_WRITE) != 0)
     throw_no_memory(size_bytes);
   if (size_bytes >= kHugePageBytes) madvise(data_ + first, size, MADV_HUGEPAGE);
+}
+
+void ReservedBuffer::release(size_t first, size_t size_bytes) noexcept {
+  if (size_bytes > 0) madvise(data_ + first, round_up(size_bytes, page_size()), MADV_DONTNEED);
 }
 
 void ReservedBuffer::swap(ReservedBuffer& other) noexcept {

@@ -7,11 +7,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 namespace perdure {
 
-// What this machine has, in bytes.
+// What this process may use, in bytes: the machine's memory, or less where a control group (a
+// container, a service) is given less. Read anew at each call.
 int64_t physical_memory_bytes();
+// The same with control groups as `proc_file` (as /proc/self/cgroup) names them below `root` (as
+// /sys/fs/cgroup), of version 2 or 1; INT64_MAX if nothing there limits it.
+int64_t control_group_bytes(const std::string& proc_file, const std::string& root);
 
 // Zeroed memory aligned to 64 bytes. Movable. Errors: Error if the memory cannot be had.
 class Buffer {
@@ -50,6 +55,9 @@ class ReservedBuffer {
   // Makes bytes first .. first + size_bytes - 1 usable. Requires: `first` is the begin of a page.
   // Errors: Error if over capacity or out of memory; nothing changes then.
   void commit(size_t first, size_t size_bytes);
+  // Gives the memory of these bytes back; they read as zero from now on. Requires: committed, and
+  // `first` is the begin of a page.
+  void release(size_t first, size_t size_bytes) noexcept;
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }

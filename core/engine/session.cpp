@@ -312,7 +312,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
   const Engine::Impl& engine = *impl_->engine;
   check_head(engine, head);
   SessionValues values = head.values;
-  StateSet state(*engine.layout);
+  StateSet state = impl_->state.successor();
   state.reserve(head.position);
   std::vector<int64_t> stream_lengths;
   for (const InputGraph& input : engine.inputs) {
@@ -332,7 +332,7 @@ void Session::restore(std::span<const std::byte> snapshot) {
       require_sound(engine.layout->specs()[i], run);
     }
   }
-  impl_->state = std::move(state);
+  impl_->state.become(std::move(state));
   impl_->stream_lengths = std::move(stream_lengths);
   impl_->stream_chunks = std::move(stream_chunks);
   impl_->segment = segment;

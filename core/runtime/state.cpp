@@ -15,6 +15,9 @@ constexpr int64_t kSmallBlockBytes = int64_t{1} << 16, kBlockBytes = int64_t{1} 
 constexpr int64_t kAlignment = 64;
 // Growing tensors begin on pages of their own, whatever the machine's size of pages.
 constexpr int64_t kPageBytes = int64_t{1} << 16;
+// Rows that a growing tensor has addresses for at first, and how many times as many when it moves.
+// What moves is copied: at most a third of a copy per row, all in all.
+constexpr int64_t kFirstRows = 1024, kGrowth = 4;
 
 int64_t round_up(int64_t bytes, int64_t unit) {
   return checked_add(bytes, unit - 1, "the state of a session") / unit * unit;
@@ -86,9 +89,9 @@ void StateLayout::check(const StateSpec& s) const {
 
 void StateLayout::place(const StateSpec& spec) {
   const int64_t bytes = physical_bytes(spec, max_step_rows_);
-  int64_t& end = grows(spec) ? range_bytes_ : slab_bytes_;
-  offsets_.push_back(end);
-  end = round_up(checked_add(end, bytes, spec.name.c_str()), grows(spec) ? kPageBytes : kAlignment);
+  offsets_.push_back(grows(spec) ? 0 : slab_bytes_);
+  if (grows(spec)) return;
+  slab_bytes_ = round_up(checked_add(slab_bytes_, bytes, spec.name.c_str()), kAlignment);
 }
 
 size_t StateLayout::number(std::string_view name) const {
@@ -131,22 +134,26 @@ void StateLayout::check_memory() const {
                 "; use a smaller window or fewer rows of memory");
 }
 
-StateSet::StateSet(const StateLayout& layout)
+StateSet::StateSet(const StateLayout& layout) : StateSet(layout, nullptr) {}
+
+StateSet::StateSet(const StateLayout& layout, const BudgetShare* replaced)
     : layout_(&layout),
       share_(layout.budget()),
       counts_(layout.specs().size(), 0),
-      reserved_(layout.specs().size(), 0) {
+      rooms_(layout.specs().size()),
+      planned_(layout.specs().size()) {
+  if (replaced != nullptr) share_.replace(*replaced);
   share_.take(layout.slab_bytes_);
   slab_ = Buffer(static_cast<size_t>(layout.slab_bytes_));
-  range_ = ReservedBuffer(static_cast<size_t>(layout.range_bytes_));
   for (size_t i = 0; i < layout.specs().size(); ++i) {
     const StateSpec& spec = layout.specs()[i];
     perdure_state_view view{};
-    std::byte* base = grows(spec) ? range_.data() : slab_.data();
-    view.data = reinterpret_cast<char*>(base + layout.offsets_[i]);
     view.row_bytes = row_bytes(spec);
     view.dtype = spec.type;
-    if (!grows(spec)) view.n_rows = physical_rows(spec, layout.max_step_rows());
+    if (!grows(spec)) {
+      view.data = reinterpret_cast<char*>(slab_.data() + layout.offsets_[i]);
+      view.n_rows = physical_rows(spec, layout.max_step_rows());
+    }
     if (spec.growth == Growth::kCounted) view.count = &counts_[i];
     if (spec.growth == Growth::kRing) {
       view.ring_first = spec.sinks;
@@ -158,30 +165,91 @@ StateSet::StateSet(const StateLayout& layout)
 
 StateSet::StateSet(const StateSet& other) : StateSet(*other.layout_) {
   if (slab_.size() > 0) std::memcpy(slab_.data(), other.slab_.data(), slab_.size());
+  for (size_t i = 0; i < views_.size(); ++i)
+    if (other.rooms_[i].rows > 0) plan_rows(i, other.rooms_[i].rows);
+  take_planned();
   for (size_t i = 0; i < views_.size(); ++i) {
-    const int64_t bytes = committed_bytes(i, other.reserved_[i]);
-    if (bytes == 0) continue;
-    share_.take(bytes);
-    range_.commit(static_cast<size_t>(layout_->offsets_[i]), static_cast<size_t>(bytes));
-    std::memcpy(views_[i].data, other.views_[i].data,
-                static_cast<size_t>(other.reserved_[i] * views_[i].row_bytes));
-    views_[i].n_rows = other.views_[i].n_rows;
     views_[i].live_rows = other.views_[i].live_rows;
+    const int64_t bytes = other.rooms_[i].rows * views_[i].row_bytes;
+    if (bytes > 0) std::memcpy(views_[i].data, other.views_[i].data, static_cast<size_t>(bytes));
   }
   std::ranges::copy(other.counts_, counts_.begin());
-  reserved_ = other.reserved_;
 }
 
-// Bytes that so many rows of a growing tensor take: whole blocks, but not beyond the last row.
-int64_t StateSet::committed_bytes(size_t number, int64_t rows) const {
+StateSet StateSet::successor() const { return StateSet(*layout_, &share_); }
+
+void StateSet::become(StateSet&& successor) noexcept {
+  successor.share_.replaced(share_);
+  *this = std::move(successor);
+}
+
+// Plans room for so many rows of a growing tensor: whole blocks, but not beyond the capacity.
+void StateSet::plan_rows(size_t number, int64_t rows) {
   const StateSpec& spec = layout_->specs()[number];
   const int64_t bytes = rows * views_[number].row_bytes;
-  return std::min(round_up(bytes, bytes < kBlockBytes ? kSmallBlockBytes : kBlockBytes),
-                  round_up(spec.rows * views_[number].row_bytes, kSmallBlockBytes));
+  Room& room = planned_[number];
+  room.rows = rows;
+  if (rows > room.capacity)
+    room.capacity = std::min(spec.rows, std::max({rows, kGrowth * room.capacity, kFirstRows}));
+  room.committed =
+      std::max(room.committed,
+               std::min(round_up(bytes, bytes < kBlockBytes ? kSmallBlockBytes : kBlockBytes),
+                        round_up(room.capacity * views_[number].row_bytes, kSmallBlockBytes)));
+}
+
+// Places of the planned rooms, one behind the other; the bytes of all.
+int64_t StateSet::place_planned() {
+  int64_t end = 0;
+  for (size_t i = 0; i < planned_.size(); ++i) {
+    planned_[i].offset = end;
+    end = round_up(
+        checked_add(end, planned_[i].capacity * views_[i].row_bytes, "the state of a session"),
+        kPageBytes);
+  }
+  return end;
+}
+
+// Makes the planned rooms what there is. Errors: as reserve; nothing changes then.
+void StateSet::take_planned() {
+  int64_t growth = 0;
+  for (size_t i = 0; i < rooms_.size(); ++i) growth += planned_[i].committed - rooms_[i].committed;
+  share_.take(growth);
+  try {
+    use_planned();
+  } catch (...) {
+    share_.give_back(growth);
+    throw;
+  }
+}
+
+void StateSet::use_planned() {
+  const auto bytes = static_cast<size_t>(place_planned());
+  const bool moves = bytes > range_.capacity();
+  ReservedBuffer larger(moves ? bytes : 0);
+  ReservedBuffer& range = moves ? larger : range_;
+  for (size_t i = 0; i < rooms_.size(); ++i)
+    if (planned_[i].committed > (moves ? 0 : rooms_[i].committed))
+      range.commit(static_cast<size_t>(planned_[i].offset),
+                   static_cast<size_t>(planned_[i].committed));
+  for (size_t i = 0; i < rooms_.size(); ++i) {
+    if (!grows(layout_->specs()[i])) continue;
+    char* data = reinterpret_cast<char*>(range.data() + planned_[i].offset);
+    if (moves && rooms_[i].rows > 0) {
+      std::memcpy(data, views_[i].data, static_cast<size_t>(rooms_[i].rows * views_[i].row_bytes));
+      // Tensor by tensor, so that the state is never there twice.
+      range_.release(static_cast<size_t>(rooms_[i].offset),
+                     static_cast<size_t>(rooms_[i].committed));
+    }
+    views_[i].data = data;
+    views_[i].n_rows = std::min(planned_[i].committed / views_[i].row_bytes, planned_[i].capacity);
+  }
+  if (moves) range_ = std::move(larger);
+  rooms_ = planned_;
 }
 
 void StateSet::reserve(int64_t end, std::string_view stream) {
-  int64_t growth = 0;
+  planned_ = rooms_;
+  bool grown = false;
   for (size_t i = 0; i < views_.size(); ++i) {
     const StateSpec& spec = layout_->specs()[i];
     if (!grows(spec) || spec.stream != stream) continue;
@@ -190,20 +258,11 @@ void StateSet::reserve(int64_t end, std::string_view stream) {
       throw Error("a session can have at most " + std::to_string(layout_->max_length(stream)) +
                   " tokens here, not " + std::to_string(end) +
                   "; raise attention.max_length or use a strategy of constant memory");
-    if (rows > reserved_[i]) growth += committed_bytes(i, rows) - committed_bytes(i, reserved_[i]);
+    if (rows <= rooms_[i].rows) continue;
+    plan_rows(i, rows);
+    grown = true;
   }
-  if (growth > 0) share_.take(growth);
-  for (size_t i = 0; i < views_.size(); ++i) {
-    const StateSpec& spec = layout_->specs()[i];
-    if (!grows(spec) || spec.stream != stream) continue;
-    const int64_t rows = StateLayout::begun_rows(spec, end);
-    if (rows <= reserved_[i]) continue;
-    const int64_t bytes = committed_bytes(i, rows);
-    if (bytes > committed_bytes(i, reserved_[i]))
-      range_.commit(static_cast<size_t>(layout_->offsets_[i]), static_cast<size_t>(bytes));
-    views_[i].n_rows = std::min(bytes / views_[i].row_bytes, spec.rows);
-    reserved_[i] = rows;
-  }
+  if (grown) take_planned();
 }
 
 void StateSet::set_stream_length(std::string_view stream, int64_t length) {

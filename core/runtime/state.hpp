@@ -2,9 +2,12 @@
 
 // The state tensors of a session: what strategies declared, laid out, grown and copied by their
 // live rows. What does not grow lies in one allocation, what grows in one mapping, so that sessions
-// are many. Kernels see pointers and lengths only (perdure_state_view).
+// are many. The mapping has room for a few times of what is used, whatever the longest session may
+// be; beyond that the tensors move to a larger one, between steps. Kernels see pointers and lengths
+// only (perdure_state_view).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -12,6 +15,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/api/kernel.h"
@@ -51,18 +55,34 @@ class BudgetShare {
 
   // Errors: as StateBudget::take.
   void take(int64_t bytes) {
-    budget_->take(bytes);
-    bytes_ += bytes;
+    const int64_t lent = std::min(bytes, credit_);
+    budget_->take(bytes - lent);
+    credit_ -= lent;
+    bytes_ += bytes - lent;
+  }
+  void give_back(int64_t bytes) noexcept {
+    budget_->give_back(bytes);
+    bytes_ -= bytes;
+  }
+  // What `other` took need not be taken again by this one, which will replace it.
+  void replace(const BudgetShare& other) { credit_ = other.bytes_; }
+  // It has: what was lent is this one's, the rest is given back. Requires: replace(other).
+  void replaced(BudgetShare& other) noexcept {
+    other.give_back(credit_);
+    bytes_ += std::exchange(other.bytes_, 0);
+    credit_ = 0;
   }
 
  private:
   void swap(BudgetShare& other) noexcept {
     std::swap(budget_, other.budget_);
     std::swap(bytes_, other.bytes_);
+    std::swap(credit_, other.credit_);
   }
 
   std::shared_ptr<StateBudget> budget_;
   int64_t bytes_ = 0;
+  int64_t credit_ = 0;  // of another's bytes, not yet used
 };
 
 // The declared tensors of a model, their numbers and their places. Immutable after construction.
@@ -100,8 +120,8 @@ class StateLayout {
   std::vector<StateSpec> specs_;
   std::map<std::string, size_t, std::less<>> numbers_;
   int64_t max_step_rows_;
-  std::vector<int64_t> offsets_;  // of each tensor, in the slab or in the growing range
-  int64_t slab_bytes_ = 0, range_bytes_ = 0;
+  std::vector<int64_t> offsets_;  // in the slab; of growing tensors 0
+  int64_t slab_bytes_ = 0;
   std::shared_ptr<StateBudget> budget_;
 };
 
@@ -115,9 +135,15 @@ class StateSet {
   StateSet(StateSet&&) = default;
   StateSet& operator=(StateSet&&) = default;
 
+  // One that will replace `*this`: it needs budget only for what it takes beyond. All zero.
+  // Errors: as the first constructor.
+  StateSet successor() const;
+  // `*this` becomes its successor.
+  void become(StateSet&& successor) noexcept;
+
   // Makes room for `end` tokens of a stream ("" = the text); no allocation unless a tensor outgrows
-  // a block. Errors: Error if memory or budget is short or `end` is over the longest; nothing
-  // changes then.
+  // a block. Rows may move: views are those of after the call. Errors: Error if memory or budget is
+  // short or `end` is over the longest; nothing changes then.
   void reserve(int64_t end, std::string_view stream = {});
   // Tokens so far of an input stream, in the states that grow with it. Requires: reserved.
   void set_stream_length(std::string_view stream, int64_t length);
@@ -142,15 +168,27 @@ class StateSet {
   void copy_fixed(const StateSet& other);
 
  private:
-  int64_t committed_bytes(size_t number, int64_t rows) const;
+  // What a growing tensor has of the mapping.
+  struct Room {
+    int64_t rows = 0;      // that were asked for
+    int64_t capacity = 0;  // rows until it has to move
+    int64_t offset = 0;
+    int64_t committed = 0;  // bytes
+  };
+
+  explicit StateSet(const StateLayout& layout, const BudgetShare* replaced);
+  void plan_rows(size_t number, int64_t rows);
+  int64_t place_planned();
+  void take_planned();
+  void use_planned();
 
   const StateLayout* layout_;
   BudgetShare share_;
   Buffer slab_;           // what does not grow
   ReservedBuffer range_;  // what grows
   std::vector<perdure_state_view> views_;
-  std::vector<int64_t> counts_;    // live rows of counted states; where kernels set them
-  std::vector<int64_t> reserved_;  // rows of growing states that were asked for
+  std::vector<int64_t> counts_;  // live rows of counted states; where kernels set them
+  std::vector<Room> rooms_, planned_;
 };
 
 }  // namespace perdure

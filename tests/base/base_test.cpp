@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include "core/base/cpu.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/mapped_file.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 namespace fs = std::filesystem;
 using namespace perdure;
@@ -86,6 +88,42 @@ TEST_CASE("a reserved buffer grows in place and fresh memory reads as zero") {
     CHECK(buffer.data()[9] == std::byte{7});
     CHECK(all_zero(buffer.data() + 10, (1 << 20) - 10));
   }
+}
+
+TEST_CASE("memory that a reserved buffer has given back reads as zero") {
+  ReservedBuffer buffer(size_t{1} << 20);
+  buffer.commit(0, size_t{1} << 20);
+  std::fill_n(buffer.data(), size_t{1} << 20, std::byte{7});
+  buffer.release(1 << 16, 1 << 16);
+  CHECK(buffer.data()[(1 << 16) - 1] == std::byte{7});
+  CHECK(all_zero(buffer.data() + (1 << 16), 1 << 16));
+  CHECK(buffer.data()[1 << 17] == std::byte{7});
+}
+
+TEST_CASE("memory is what the control groups leave, of version 2 and 1, the least of all above") {
+  const testing::TemporaryFolder folder;
+  const auto write = [&](const std::string& name, const std::string& text) {
+    const std::filesystem::path file = folder.path() / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  };
+  const auto limit = [&](const std::string& groups) {
+    write("cgroup", groups);
+    return control_group_bytes((folder.path() / "cgroup").string(), folder.path().string());
+  };
+  write("a/memory.max", "3000000\n");
+  write("a/b/memory.max", "max\n");
+  write("memory/c/memory.limit_in_bytes", "2000000\n");
+  write("memory/c/d/memory.limit_in_bytes", "9223372036854771712\n");
+  CHECK(limit("0::/a/b\n") == 3'000'000);
+  CHECK(limit("0::/elsewhere\n") == INT64_MAX);
+  CHECK(limit("4:cpu,memory:/c/d\n0::/\n") == 2'000'000);
+  CHECK(limit("4:cpu:/c/d\nnonsense\n") == INT64_MAX);
+  write("memory.max", "1000000\n");  // inside a container
+  CHECK(limit("0::/a/b\n") == 1'000'000);
+  CHECK(limit("0::/\n") == 1'000'000);
+  CHECK(control_group_bytes("/nowhere", "/nowhere") == INT64_MAX);
+  CHECK(physical_memory_bytes() > 0);
 }
 
 TEST_CASE("a reserved buffer over its capacity is an error that changes nothing") {

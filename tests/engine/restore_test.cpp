@@ -231,6 +231,30 @@ TEST_CASE("after any refused restore the session is what it was, bit for bit") {
   CHECK(all_logits(engine, session, tokens) == all_logits(engine, reference, tokens));
 }
 
+TEST_CASE("a session comes back in its place although two of it are over the budget") {
+  const auto tokens = random_tokens(900, 96, 8);
+  const auto read = [&](Engine& engine) {
+    Session session = engine.new_session();
+    all_logits(engine, session, tokens);
+    return session;
+  };
+  const ModelInfo info = make_engine().spec().info;
+  // Two tensors a layer take whole blocks of 64 KiB.
+  const int64_t tensor = 900 * info.num_key_value_heads * info.head_size * 4;
+  const int64_t taken = 2 * info.num_hidden_layers * ((tensor + 65535) / 65536 * 65536);
+  const std::string budget = std::to_string(taken * 3 / 2);
+  Engine tight =
+      make_engine({"attention={strategy: full, max_length: 1024}", "state.max_bytes=" + budget});
+  Session session = read(tight);
+  const Bytes memory = session.snapshot();
+  CHECK_THROWS_WITH_AS(read(tight), doctest::Contains("state.max_bytes"), Error);
+  for (int i = 0; i < 3; ++i) session.restore(memory);
+  Bytes damaged = memory;
+  damaged[damaged.size() / 2] ^= std::byte{1};
+  CHECK_FALSE(refusal(session, damaged).empty());
+  CHECK(session.snapshot() == memory);
+}
+
 TEST_CASE("what an application wants to remember comes back with the session, and only that") {
   Engine engine = make_engine();
   Session session = engine.new_session();

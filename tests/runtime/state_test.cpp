@@ -83,6 +83,86 @@ TEST_CASE("4,096 sessions of 32 layers fit, constant or growing, with a mapping 
   }
 }
 
+TEST_CASE("thousands of sessions with a huge longest length need little address space") {
+  // 256 GiB each, if all of it were reserved.
+  const StateLayout layout(
+      of_32_layers(
+          {.name = {}, .columns = 16, .growth = Growth::kAppended, .rows = int64_t{1} << 26}),
+      4, int64_t{1} << 50);
+  std::vector<StateSet> sessions;
+  for (int i = 0; i < 3000; ++i) {
+    sessions.emplace_back(layout);
+    REQUIRE_NOTHROW(sessions.back().reserve(1));
+    sessions.back().row(63, 0)[0] = static_cast<float>(i);
+  }
+  CHECK(sessions[2999].row(63, 0)[0] == 2999.0f);
+  CHECK(layout.max_length() == int64_t{1} << 26);
+}
+
+TEST_CASE("rows stay what they are while tensors and copies outgrow their place, again and again") {
+  const StateLayout layout(
+      {{.name = "a", .columns = 3, .growth = Growth::kAppended, .rows = 50'000},
+       {.name = "b",
+        .columns = 5,
+        .growth = Growth::kAppended,
+        .rows = 25'000,
+        .tokens_per_row = 2},
+       {.name = "c", .columns = 7, .growth = Growth::kAppended, .rows = 100, .stream = "notes"},
+       {.name = "d", .columns = 2, .rows = 4}},
+      1);
+  StateSet state(layout);
+  state.reserve(3, "notes");
+  state.row(2, 2)[6] = 5.0f;
+  state.row(3, 3)[1] = 6.0f;
+  const auto value = [](size_t tensor, int64_t row) {
+    return static_cast<float>(row) + static_cast<float>(tensor) / 4.0f;
+  };
+  const auto all_there = [&](const StateSet& s, int64_t end) {
+    bool all = s.row(2, 2)[6] == 5.0f && s.row(3, 3)[1] == 6.0f;
+    for (int64_t i = 0; i < end; ++i)
+      all = all && s.row(0, i)[2] == value(0, i) && s.row(1, i / 2)[4] == value(1, i / 2);
+    return all;
+  };
+  int64_t filled = 0;
+  for (const int64_t end : {1, 1000, 1024, 1025, 2049, 4097, 9000, 50'000}) {
+    state.reserve(end);
+    for (; filled < end; ++filled) {
+      CHECK(state.row(0, filled)[2] == 0.0f);  // fresh
+      state.row(0, filled)[2] = value(0, filled);
+      state.row(1, filled / 2)[4] = value(1, filled / 2);
+    }
+    CHECK(all_there(state, end));
+    CHECK(all_there(StateSet(state), end));
+  }
+  CHECK_THROWS_AS(state.reserve(50'001), Error);
+  CHECK(all_there(state, 50'000));
+}
+
+TEST_CASE("a state that replaces another needs budget only for what it takes beyond") {
+  const StateLayout layout(
+      {{.name = "a", .columns = 1024, .growth = Growth::kAppended, .rows = 4096},
+       {.name = "b", .columns = 256, .rows = 1024}},
+      1, int64_t{10} << 20);
+  StateSet state(layout);
+  state.reserve(1792);  // 1 + 7 MiB
+  CHECK(layout.budget()->used() == int64_t{8} << 20);
+  {
+    StateSet larger = state.successor();
+    larger.reserve(2304);  // 9
+    CHECK(layout.budget()->used() == int64_t{10} << 20);
+    CHECK_THROWS_WITH_AS(larger.reserve(2305), doctest::Contains("state.max_bytes"), Error);
+  }  // given up
+  CHECK(layout.budget()->used() == int64_t{8} << 20);
+  StateSet smaller = state.successor();
+  smaller.reserve(256);
+  smaller.row(0, 255)[0] = 3.0f;
+  state.become(std::move(smaller));
+  CHECK(layout.budget()->used() == int64_t{2} << 20);
+  CHECK(state.row(0, 255)[0] == 3.0f);
+  state = StateSet(layout);
+  CHECK(layout.budget()->used() == int64_t{1} << 20);
+}
+
 TEST_CASE("tensors of a session begin 64-byte aligned and do not overlap") {
   StateLayout layout({{.name = "a", .columns = 3, .rows = 1},
                       {.name = "b", .columns = 5, .growth = Growth::kRing, .rows = 3},

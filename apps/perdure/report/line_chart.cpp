@@ -19,7 +19,8 @@ constexpr double kLegendRow = 21;
 constexpr double kTickWidth = 62;  // left of a plot
 constexpr double kBelowPlot = 50;  // tick texts and the axis' title
 constexpr double kTitleRow = 19;
-constexpr double kSample = 34;  // of a line in the legend
+constexpr double kTitleFont = 14.8;  // as wide as the style sheet's bold one of 13.5
+constexpr double kSample = 34;       // of a line in the legend
 
 // Where a line ends, to list names in the order in which the eye meets the lines.
 double last_value(const Series& series) {
@@ -88,8 +89,9 @@ double draw_legend(Markup& shapes, const LegendEntries& legend, double x, double
 // Returns the y below the panel.
 double draw_panel_at(Markup& shapes, const Panel& panel, double y, double width,
                      const std::string& clip_id) {
-  if (!panel.title.empty()) {
-    draw_text(shapes, 0, y + 13, panel.title, "subheading");
+  for (const std::string& line : wrapped(panel.title, width, kTitleFont)) {
+    if (line.empty()) break;
+    draw_text(shapes, 0, y + 13, line, "subheading");
     y += kTitleRow;
   }
   if (has_one_x(panel)) return draw_dot_panel(shapes, panel, y, width);
@@ -114,14 +116,15 @@ Drawing draw_lines(const LineFigure& figure, double width, const std::string& id
   const double plot_width = wide ? width - kLegendWidth - 18 : width;
   Drawing drawing = {{}, width, 0};
   double y = 0;
-  for (size_t i = 0; i < figure.panels.size(); ++i)
+  for (size_t i = 0; i < figure.panels.size(); ++i) {
     y = draw_panel_at(drawing.shapes, figure.panels[i], y, plot_width,
                       id + "-clip" + std::to_string(i)) +
         8;
-  if (wide)
-    y = std::max(y, draw_legend(drawing.shapes, legend, plot_width + 18, 30, kLegendWidth));
-  else
-    y = draw_legend(drawing.shapes, legend, 4, y + 6, width - 4);
+    // Below the first: on a phone the last may be a long way down.
+    if (i == 0 && has_legend && !wide)
+      y = draw_legend(drawing.shapes, legend, 4, y + 6, width - 4) + 8;
+  }
+  if (wide) y = std::max(y, draw_legend(drawing.shapes, legend, plot_width + 18, 30, kLegendWidth));
   drawing.height = draw_notes(drawing.shapes, figure.notes, y, width) + 4;
   return drawing;
 }

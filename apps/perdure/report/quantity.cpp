@@ -89,7 +89,8 @@ std::string interval_text(double low, double high, std::string_view unit) {
   const std::string_view between = low < 0 ? " to " : "\u2013";
   const std::string last = figure_text(high, unit);
   if (unit == "share") return fmt::format("{:.1f}{}{}", 100 * low, between, last);
-  return fmt::format("{}{}{}", figure_text(low, unit), between, last);
+  const bool bound = low == 0 && prefixes_of(unit).empty();  // no measurement: needs no digits
+  return fmt::format("{}{}{}", bound ? "0" : figure_text(low, unit), between, last);
 }
 
 std::string figure_with_interval(const Interval& figure, std::string_view unit) {

@@ -31,8 +31,8 @@ Reasons reasons_of(const ComparisonView& view) {
   return reasons;
 }
 
-void add_words(Markup& markup, const std::string& words) {
-  markup.element("td", {{"class", "words"}}, words);
+void add_words(Markup& markup, const std::string& words, const char* css_class = "words") {
+  markup.element("td", {{"class", css_class}}, words);
 }
 
 }  // namespace
@@ -55,9 +55,9 @@ Markup reasons_table(const ComparisonView& view) {
       lengths += (lengths.empty() ? "" : ", ") + std::to_string(length);
     markup.open("tr");
     add_entry_heading(markup, view, e);
-    for (const std::string& words :
-         {std::string(refused ? "refused" : "failed"), reason, measures, lengths})
-      add_words(markup, words);
+    add_words(markup, refused ? "refused" : "failed");
+    add_words(markup, reason, "words reason");
+    for (const std::string& words : {measures, lengths}) add_words(markup, words);
     markup.close();
   }
   markup.close().close().close();

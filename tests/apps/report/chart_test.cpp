@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "apps/perdure/report/assets.hpp"
@@ -28,6 +29,15 @@ LineFigure figure_of(std::vector<Series> series, Axis y = {}) {
   panel.y = std::move(y);
   panel.series = std::move(series);
   return {{panel}, {}};
+}
+
+// Of a colour "rrggbb" (WCAG 2).
+double luminance(const std::string& colour) {
+  const auto part = [&](size_t at) {
+    const double c = std::stoi(colour.substr(at, 2), nullptr, 16) / 255.0;
+    return c <= 0.04045 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
+  };
+  return 0.2126 * part(0) + 0.7152 * part(2) + 0.0722 * part(4);
 }
 
 }  // namespace
@@ -67,12 +77,25 @@ TEST_CASE("where nothing was measured the line has a gap and no arrow") {
   CHECK(path.find('L') == std::string::npos);
 }
 
-TEST_CASE("the legend stands at the side of wide drawings and below narrow ones") {
-  const LineFigure figure = figure_of({{"a", 0, {point(1, 1), point(2, 2)}}});
+TEST_CASE("the legend stands at the side of wide drawings, below the first panel of narrow ones") {
+  LineFigure figure = figure_of({{"a", 0, {point(1, 1), point(2, 2)}}});
+  figure.panels.push_back(figure.panels[0]);
+  figure.panels[1].title = "second";
   const Drawing wide = draw_lines(figure, 900, "id"), narrow = draw_lines(figure, 350, "id");
   CHECK(wide.width == 900);
   CHECK(narrow.width == 350);
-  CHECK(wide.shapes.str() != narrow.shapes.str());
+  CHECK(wide.shapes.str().find("class=\"name\">a<") > wide.shapes.str().find(">second<"));
+  CHECK(narrow.shapes.str().find("class=\"name\">a<") < narrow.shapes.str().find(">second<"));
+}
+
+TEST_CASE("a title that is wider than its panel goes on in the next line") {
+  LineFigure figure = figure_of({{"a", 0, {point(1, 1), point(2, 2)}}});
+  figure.panels[0].title = "Top-1 accuracy of the last 256 targets, context shuffled";
+  const Drawing wide = draw_lines(figure, 900, "id"), narrow = draw_lines(figure, 350, "id");
+  CHECK(count(wide, "class=\"subheading\"") == 1);
+  CHECK(count(narrow, "class=\"subheading\"") == 2);
+  CHECK(count(narrow, ">Top-1 accuracy of the last 256 targets, context shuffled<") == 0);
+  CHECK(count(narrow, "shuffled<") == 1);
 }
 
 TEST_CASE("lines of one point each are rows with their names, the lowest first") {
@@ -97,6 +120,19 @@ TEST_CASE("labels of vertical marks that would touch stand in rows of their own"
 TEST_CASE("a figure without points is still a drawing") {
   CHECK(draw_lines(figure_of({}), 900, "id").height > 100);
   CHECK(draw_lines({}, 900, "id").height > 0);
+}
+
+TEST_CASE("the colours of entries stand out from light paper, and more so from dark") {
+  const std::string style(picture_style());
+  for (int i = 0; i < kStyles; ++i) {
+    CAPTURE(i);
+    const std::string rule = ".picture .style" + std::to_string(i) + " { color: #";
+    const size_t at = style.find(rule);
+    REQUIRE(at != std::string::npos);
+    const double colour = luminance(style.substr(at + rule.size(), 6));
+    CHECK((luminance("ffffff") + 0.05) / (colour + 0.05) > 3);
+    CHECK((colour + 0.05) / (luminance("0d1117") + 0.05) > 3.6);
+  }
 }
 
 TEST_CASE("a heat map shades what was measured and leaves the rest open") {

@@ -31,6 +31,8 @@ TEST_CASE("figures have the digits that say something, and their unit") {
 
 TEST_CASE("an interval that begins below zero is not written with a dash") {
   CHECK(interval_text(1.2, 1.3, "nats") == "1.200\u20131.300");
+  CHECK(interval_text(0, 29183, "tokens/s") == "0\u201329,183");
+  CHECK(interval_text(0, 0.25, "share") == "0.0\u201325.0 %");
   CHECK(interval_text(-0.2, -0.1, "nats") == "-0.200 to -0.100");
   CHECK(interval_text(1, std::numeric_limits<double>::quiet_NaN(), "nats") == "no interval");
 }

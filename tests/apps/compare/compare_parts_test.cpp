@@ -8,6 +8,7 @@
 #include <set>
 
 #include "apps/perdure/compare/cell_runner.hpp"
+#include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/compare/comparison_files.hpp"
 #include "apps/perdure/compare/estimate.hpp"
 #include "apps/perdure/compare/method_list.hpp"
@@ -182,6 +183,15 @@ TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of
   CHECK(tables.find("warning: plain, \"long\": loss at 8, 16 is no better than uniform guessing "
                     "(2.300)\n") != std::string::npos);
   CHECK(tables.find("warning: b:") == std::string::npos);
+}
+
+TEST_CASE("threads that are left to the program are told as a number") {
+  Settings settings;
+  CHECK(threads_of(settings) >= 1);
+  settings.threads.count = 3;
+  CHECK(threads_of(settings) == 3);
+  settings.threads.backend = "serial";
+  CHECK(threads_of(settings) == 1);
 }
 
 TEST_CASE("the machine that was measured on stands below its tables") {

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -129,6 +130,17 @@ TEST_CASE("a kernel that ends the program is named with its file") {
     CHECK(holds(outcome.err,
                 "attention.faulty (" + library.path + ") " + words + " in copy_f32_scalar; "));
   }
+}
+
+TEST_CASE("a store that ends the program is named with its file") {
+  const Library library("faulty_store");
+  setenv("PERDURE_TEST_FAULT", "list aborts", 1);
+  const Outcome outcome = run_perdure(Words{"memory", "list"} + library.loading() +
+                                      Words{"--set", "store.kind=faulty"});
+  unsetenv("PERDURE_TEST_FAULT");
+  CHECK(outcome.status == 128 + SIGABRT);
+  CHECK(holds(outcome.err, "perdure: the plugin stores.faulty (" + library.path +
+                               ") gave up (SIGABRT) in list; "));
 }
 
 TEST_CASE("commands that need no plugin run no code of the libraries that a configuration names") {

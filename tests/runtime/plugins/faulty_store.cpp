@@ -29,6 +29,7 @@ class Store final : public MemoryStore {
     return {};
   }
   std::vector<StoredSnapshot> list() override {
+    if (fault("list aborts")) std::abort();
     if (fault("session twice"))
       return {{.name = "b", .generation = 1}, {.name = "a", .generation = 1}};
     return {{.name = fault("odd session") ? "../a" : "a", .generation = 1}};

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "apps/perdure/report/quantity.hpp"
@@ -34,13 +35,22 @@ std::vector<double> finite_values(const std::vector<Series>& all) {
   return values;
 }
 
+// Points of one x are drawn as rows, in which no interval covers another.
+bool are_rows(const std::vector<Series>& all) {
+  std::set<double> xs;
+  for (const Series& series : all)
+    for (const ChartPoint& point : series.points) xs.insert(point.x);
+  return xs.size() == 1;
+}
+
 // With room for the intervals, unless they would take it from the lines.
 Range with_intervals(Range range, const std::vector<Series>& all) {
-  if (!intervals_fit(all, range, ScaleKind::kLinear)) return range;
+  if (!are_rows(all) && !intervals_fit(all, range, ScaleKind::kLinear)) return range;
+  const double longest = kMedians * std::max(std::abs(range.high), range.high - range.low);
   Range wider = range;
   for (const Series& series : all)
     for (const ChartPoint& point : series.points) {
-      if (!(point.y <= range.high) || !std::isfinite(point.high - point.low)) continue;
+      if (!(point.y <= range.high) || !(point.high - point.low <= longest)) continue;
       wider = {std::min(wider.low, point.low), std::max(wider.high, point.high)};
     }
   return wider;

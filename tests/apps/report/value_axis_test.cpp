@@ -32,6 +32,13 @@ TEST_CASE("intervals far longer than the lines' range do not press the lines fla
   CHECK(value_axis(kLoss, {line(0, {1, 1}, 0.5)}).range->high >= 1.5);
 }
 
+TEST_CASE("rows have room for their intervals, however long, unless they overflow") {
+  const Range range = *value_axis(kLoss, {line(0, {1.55}, 0.2), line(1, {1.56}, 0.2)}).range;
+  CHECK(range.low <= 1.35);
+  CHECK(range.high >= 1.76);
+  CHECK(value_axis(kLoss, {line(0, {1.55}, 1e30), line(1, {1.6})}).range->high < 20);
+}
+
 TEST_CASE("one overflow does not take the axis") {
   const Axis axis = value_axis(kLoss, {line(0, {1.2, 1.3, 1.4}), line(1, {1.2, 1e30, 2})});
   CHECK(axis.range->high < 20);

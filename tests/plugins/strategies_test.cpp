@@ -398,3 +398,57 @@ TEST_CASE("chunk_lstm has a row of state for every place of its chunk and needs 
   model.mem_len = 0;
   check_refused("chunk_lstm", {}, "LSTM", model);
 }
+
+namespace {
+
+ModelInfo small_rwkv(int64_t version) {
+  ModelInfo model = small_model();
+  model.architecture = "rwkv";
+  model.num_key_value_heads = model.mem_len = model.train_length = 0;
+  model.sizes["rwkv.version"] = version;
+  model.reals["rwkv.group_norm_eps"] = 64e-5;
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("rwkv keeps its last inputs and a matrix per head, or in version 4 three vectors") {
+  const std::vector<int64_t> all{0, 1, 2};
+  const auto matrices = create("rwkv", {}, small_rwkv(7), all);
+  CHECK(matrices->traits().constant_memory);
+  CHECK(!matrices->traits().can_rewind);
+  CHECK(matrices->traits().segment_length == 0);
+  CHECK(state(matrices->states(), "blk.0.att_x").columns == 32);
+  CHECK(state(matrices->states(), "blk.2.ffn_x").rows == 1);
+  const StateSpec matrix = state(matrices->states(), "blk.2.wkv");
+  CHECK(matrix.rows == 32);
+  CHECK(matrix.columns == 8);
+  CHECK(matrix.initial == StateSpec::Initial::kZero);
+  CHECK(matrices->phase_rows(Phase::kInit) == 0);
+  const auto vectors = create("rwkv", {}, small_rwkv(4), all);
+  const StateSpec sums = state(vectors->states(), "blk.1.wkv");
+  CHECK(sums.rows == 3);
+  CHECK(sums.columns == 32);
+  CHECK(sums.initial == StateSpec::Initial::kInit);
+  CHECK(sums.extremes);
+  CHECK(vectors->phase_rows(Phase::kInit) == 1);
+}
+
+TEST_CASE("rwkv starts with a tuned state where the model has one") {
+  ModelInfo model = small_rwkv(6);
+  model.sizes["rwkv.tuned_states"] = 1;
+  const StateSpec matrix = state(create("rwkv", {}, model, {0, 1, 2})->states(), "blk.1.wkv");
+  CHECK(matrix.initial == StateSpec::Initial::kWeight);
+  CHECK(matrix.initial_weight == "blk.1.wkv_start");
+}
+
+TEST_CASE("attention refuses a model without keys, and rwkv one without a recurrence") {
+  for (const char* strategy : {"full", "sliding_window", "memory"})
+    check_refused(strategy, {}, "the architecture 'rwkv' has no queries and keys", small_rwkv(6));
+  check_refused("chunk_lstm", {}, "which this one has not", small_rwkv(6));
+  check_refused("rwkv", {}, "needs an RWKV model, and this one is a 'llama'");
+}
+
+TEST_CASE("rwkv serves all layers of a model or none") {
+  check_refused("rwkv", {}, "no layers that another strategy could serve", small_rwkv(5));
+}

@@ -7,23 +7,38 @@
 namespace perdure::rwkv::PERDURE_ISA {
 namespace {
 
-// A vector of channels at `c`, row after row.
-inline void shift_vector(const ShiftParams& p, const perdure_call& call, const Item& item,
-                         int64_t c, int64_t n) {
-  float* state = state_row(state_of(*call.step, item.session_number, call.inputs[2]), 0) + c;
-  Lanes previous = load(state, n);
-  for (int64_t row = item.first_row(); row < item.end_row(); ++row) {
-    const Lanes x = load(row_at(call.inputs[0], row, c), n);
-    for (int64_t i = 0; i < p.n_lerps; ++i)
-      store(row_at(call.outputs[i], row, c),
-            x + (previous - x) * load(row_at(call.inputs[1], i, c), n), n);
-    if (p.previous) store(row_at(call.outputs[p.n_lerps], row, c), previous, n);
-    previous = x;
+// One row of a block of channels: x, the row before it, and what becomes of them.
+inline void shift_row(const ShiftParams& p, const perdure_call& call, int64_t row,
+                      const Channels& channels, const float* previous) {
+  const float* x = row_at(call.inputs[0], row, channels.first);
+  for (int64_t i = 0; i < p.n_lerps; ++i) {
+    const float* lerp = row_at(call.inputs[1], i, channels.first);
+    float* y = row_at(call.outputs[i], row, channels.first);
+    for_each_vector(channels.count, [&](int64_t c, int64_t n) {
+      const Lanes now = load(x + c, n);
+      store(y + c, now + (load(previous + c, n) - now) * load(lerp + c, n), n);
+    });
   }
-  store(state, previous, n);
+  if (!p.previous) return;
+  float* y = row_at(call.outputs[p.n_lerps], row, channels.first);
+  for_each_vector(channels.count,
+                  [&](int64_t c, int64_t n) { store(y + c, load(previous + c, n), n); });
 }
 
-// z = k * k_k of a head, and 1 / its norm's place in keys: the sum of squares in vectors.
+inline void shift_channels(const ShiftParams& p, const perdure_call& call, const Item& item) {
+  const Channels channels = channels_of(item, p.n);
+  float* state =
+      state_row(state_of(*call.step, item.session_number, call.inputs[2]), 0) + channels.first;
+  const float* previous = state;
+  for (int64_t row = item.first_row(); row < item.end_row(); ++row) {
+    shift_row(p, call, row, channels, previous);
+    previous = row_at(call.inputs[0], row, channels.first);
+  }
+  for_each_vector(channels.count,
+                  [&](int64_t c, int64_t n) { store(state + c, load(previous + c, n), n); });
+}
+
+// The Euclidean norm of k * k_k over a head, at least kLeastNorm.
 inline float norm_of(const float* k, const float* k_k, int64_t count) {
   Lanes squares = {};
   for_each_vector(count, [&](int64_t i, int64_t n) {
@@ -38,13 +53,7 @@ inline float norm_of(const float* k, const float* k_k, int64_t count) {
 
 int run_token_shift(const perdure_call* call, int64_t begin, int64_t end, void*) {
   const auto& p = *static_cast<const ShiftParams*>(call->params);
-  for (int64_t i = begin; i < end; ++i) {
-    const Item item = item_of(*call, i, p.n_blocks);
-    const Channels channels = channels_of(item, p.n);
-    for_each_vector(channels.count, [&](int64_t c, int64_t n) {
-      shift_vector(p, *call, item, channels.first + c, n);
-    });
-  }
+  for (int64_t i = begin; i < end; ++i) shift_channels(p, *call, item_of(*call, i, p.n_blocks));
   return PERDURE_OK;
 }
 

@@ -161,9 +161,9 @@ class Importer {
     return values_of(full_name(name), sizes_.width);
   }
 
-  // One value for each channel, or one for each head that serves all its channels.
+  // Of version 5.2 a value for each channel; else one for each head, which serves its channels.
   std::vector<float> head_values(const std::string& name) const {
-    if (n_values(get(name), name) != sizes_.n_heads) return vector_values(name);
+    if (version_ == Version::k52) return vector_values(name);
     const std::vector<float> heads = values_of(full_name(name), sizes_.n_heads);
     std::vector<float> values;
     for (const float value : heads)

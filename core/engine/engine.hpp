@@ -104,7 +104,10 @@ using LogitsSink = std::function<void(size_t feed, size_t token, std::span<const
 
 // Tokens that one session is to read in a call.
 struct Feed {
-  enum class Logits { kNone, kLast, kAll };
+  // kAll: of every token as if it were the last. kWindow: of those tokens that are in the last
+  // one's window, as the network computes them beside it; for strategies that look ahead only
+  // (Traits::window_length).
+  enum class Logits { kNone, kLast, kAll, kWindow };
 
   Session* session = nullptr;
   std::span<const int32_t> tokens;

@@ -194,7 +194,9 @@ struct Engine::Impl {
   void add_window(const StepPart& part, const Feed& feed, size_t cursor);
   perdure_row row_at(const Session::Impl& session, int64_t position) const;
   void add_extra_rows(ExtraRows::When when, const Session::Impl& session, int64_t position);
-  void add_row(const perdure_row& row, bool wants_logits);
+  // Whether the sink gets logits of a token.
+  bool wants_logits(const Feed& feed, size_t token) const;
+  void add_row(const perdure_row& row, bool logits);
   void run_phase(std::optional<CompiledGraph>& graph, Phase phase,
                  std::span<Session::Impl* const> sessions);
   int64_t rows_of_phase(Phase phase) const;
@@ -214,6 +216,8 @@ struct Engine::Impl {
   int64_t wanted(const Feed& feed, size_t cursor) const;
   int64_t rows_of(const Session::Impl& session, int64_t n) const;
   int64_t window_rows(const Session::Impl& session, int64_t n) const;
+  int64_t window_outputs(const Feed& feed) const;
+  void check_window_logits(const Feed& feed) const;
   // What happens between tokens (boundaries.cpp).
   void close_segments(std::span<Session::Impl* const> sessions);
   void run_end_rows(std::span<Session::Impl* const> sessions);

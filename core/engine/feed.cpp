@@ -10,12 +10,18 @@
 namespace perdure {
 namespace {
 
-bool wants_logits(const Feed& feed, size_t token) {
-  return feed.logits == Feed::Logits::kAll ||
-         (feed.logits == Feed::Logits::kLast && token + 1 == feed.tokens.size());
+// Of the last tokens, how many: all of them under kAll.
+size_t tokens_with_logits(const Feed& feed, int64_t window_length) {
+  if (feed.logits == Feed::Logits::kAll) return feed.tokens.size();
+  if (feed.logits == Feed::Logits::kLast) return 1;
+  return feed.logits == Feed::Logits::kWindow ? static_cast<size_t>(window_length) : 0;
 }
 
 }  // namespace
+
+bool Engine::Impl::wants_logits(const Feed& feed, size_t token) const {
+  return token + tokens_with_logits(feed, traits.window_length) >= feed.tokens.size();
+}
 
 Session::Impl::Impl(const Engine::Impl& owner, const StateLayout& layout)
     : engine(&owner),
@@ -67,6 +73,18 @@ void Session::Impl::require_intact() const {
         "snapshot or begin a new session");
 }
 
+void Engine::Impl::check_window_logits(const Feed& feed) const {
+  if (feed.logits != Feed::Logits::kWindow) return;
+  if (traits.window_length == 0)
+    throw Error(
+        "the logits of a whole window were asked for, but this strategy only looks back; ask for "
+        "those of every token");
+  if (window_outputs(feed) > max_outputs)
+    throw Error("the logits of a whole window are " + std::to_string(window_outputs(feed)) +
+                " rows, and a step has room for " + std::to_string(max_outputs) +
+                "; raise step.max_logits_bytes");
+}
+
 void Engine::Impl::check(std::span<const Feed> feeds) {
   ++calls;
   const int64_t vocab_size = model.spec().info.vocab_size;
@@ -74,6 +92,7 @@ void Engine::Impl::check(std::span<const Feed> feeds) {
   for (size_t f = 0; f < feeds.size(); ++f) {
     const Feed& feed = feeds[f];
     check_session(*feed.session);
+    check_window_logits(feed);
     if (std::exchange(feed.session->impl().call, calls) == calls)
       throw Error("a session was named twice in one call");
     for (size_t t = 0; t < feed.tokens.size(); ++t)
@@ -169,7 +188,7 @@ void Engine::Impl::add_window(const StepPart& part, const Feed& feed, size_t cur
         row_at(session, session.position + static_cast<int64_t>(n) - static_cast<int64_t>(back));
     row.position = static_cast<int64_t>(i);
     row.index = token;
-    add_row(row, back == 1);
+    add_row(row, back <= n && wants_logits(feed, cursor + n - back));
   }
   add_session(session, first_row, static_cast<int64_t>(n_rows));
 }

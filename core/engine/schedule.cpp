@@ -117,9 +117,10 @@ bool Engine::Impl::choose_window(const Feed& feed, size_t number, size_t cursor,
   const auto n = static_cast<int64_t>(feed.logits == Feed::Logits::kAll ? 1 : left);
   if (feed.logits != Feed::Logits::kNone) {
     const int64_t n_rows = window_rows(session, n);
-    if (n_rows > room.rows || room.outputs == 0) return false;
+    const int64_t n_outputs = window_outputs(feed);
+    if (n_rows > room.rows || n_outputs > room.outputs) return false;
     room.rows -= n_rows;
-    --room.outputs;
+    room.outputs -= n_outputs;
   }
   parts.push_back({number, &session, n});
   return true;
@@ -127,6 +128,12 @@ bool Engine::Impl::choose_window(const Feed& feed, size_t number, size_t cursor,
 
 int64_t Engine::Impl::window_rows(const Session::Impl& session, int64_t n) const {
   return std::min(traits.window_length, static_cast<int64_t>(session.tail.size()) + n);
+}
+
+// Rows with logits of a window of the feed.
+int64_t Engine::Impl::window_outputs(const Feed& feed) const {
+  const auto n = static_cast<int64_t>(feed.tokens.size());
+  return feed.logits == Feed::Logits::kWindow ? std::min(traits.window_length, n) : 1;
 }
 
 // Chooses the parts of the next step, beginning with feed `first`, and sets it to the one that has

@@ -49,6 +49,51 @@ TEST_CASE("whole windows: rows of a window see what comes after them") {
   CHECK(last_logits(*one, tokens) == last_logits(*causal, std::span(tokens).last(1)));
 }
 
+TEST_CASE("whole windows: the logits of all rows are those of the tokens that were given") {
+  const auto engine = make_engine(with("{strategy: window_proof}"));
+  const auto width = static_cast<size_t>(engine->spec().info.vocab_size);
+  const auto tokens = random_tokens(kProofWindow + 4, engine->spec().info.vocab_size, 6);
+  const auto window_logits = [&](Session& session, std::span<const int32_t> text) {
+    std::vector<size_t> rows;
+    std::vector<float> all;
+    const Feed one[] = {{&session, text, Feed::Logits::kWindow}};
+    engine->feed(one, [&](size_t, size_t token, std::span<const float> logits) {
+      rows.push_back(token);
+      all.insert(all.end(), logits.begin(), logits.end());
+    });
+    CHECK(std::ranges::is_sorted(rows));
+    CHECK((rows.empty() || rows.back() + 1 == text.size()));
+    return all;
+  };
+  Session whole = engine->new_session(), parts = engine->new_session();
+  const auto all = window_logits(whole, tokens);
+  CHECK(all.size() == kProofWindow * width);  // those before the window have none
+  CHECK(std::ranges::equal(std::span(all).last(width), last_logits(*engine, tokens)));
+  window_logits(parts, std::span(tokens).first(kProofWindow));
+  const auto rest = window_logits(parts, std::span(tokens).subspan(kProofWindow));
+  CHECK(std::ranges::equal(rest, std::span(all).last(4 * width)));
+}
+
+TEST_CASE(
+    "the logits of a whole window are refused where there is none, and where no step has room") {
+  const auto tokens = random_tokens(kProofWindow, 64, 7);
+  const auto refusal = [&](Engine& engine) {
+    Session session = engine.new_session();
+    const Feed one[] = {{&session, tokens, Feed::Logits::kWindow}};
+    try {
+      engine.feed(one, [](size_t, size_t, std::span<const float>) {});
+    } catch (const Error& e) {
+      CHECK(session.position() == 0);
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal(*make_engine(with("{strategy: full}"))).find("only looks back") !=
+        std::string::npos);
+  const auto narrow = make_engine(with("{strategy: window_proof}"), {"step.max_logits_bytes=1024"});
+  CHECK(refusal(*narrow).find("raise step.max_logits_bytes") != std::string::npos);
+}
+
 TEST_CASE("whole windows: a session and its snapshot remember the window, the tail is no longer") {
   const auto engine = make_engine(with("{strategy: window_proof}"));
   const auto tokens = random_tokens(kProofWindow + 30, engine->spec().info.vocab_size, 5);

@@ -9,6 +9,7 @@
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
+#include "core/model/formats/microrwkv_safetensors.hpp"
 #include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -210,8 +211,9 @@ Model read_llama2rnn(const ModelSource& source) {
 Model read_safetensors_file(ModelSource source) {
   SafetensorsMetadata metadata;
   const SafetensorsMap tensors = read_safetensors(source.bytes(), source.path, &metadata);
-  Model model = is_rwkv(tensors) ? read_rwkv_safetensors(tensors, metadata, source.path)
-                                 : read_llama2rnn(source);
+  Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
+                : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
+                                        : read_llama2rnn(source);
   ModelBuilder::keep(model, std::move(*source.file));
   return model;
 }

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// MicroRWKV's safetensors: what is refused, by name.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <map>
+
+#include "core/model/formats/safetensors.hpp"
+#include "core/model/model.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const std::string kModel =
+    std::string(PERDURE_SOURCE_DIR) + "/tests/golden/microrwkv/bias_crop/model.safetensors";
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+Shapes shapes() {
+  Shapes shapes;
+  const SafetensorsFile file(kModel);
+  for (const auto& [name, tensor] : file.tensors()) shapes[name] = tensor.shape;
+  return shapes;
+}
+
+// The sentence with which a file of zeros of these shapes is refused.
+std::string refusal(const Shapes& shapes) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "model.safetensors";
+  std::vector<SafetensorsWriter::Declared> declared;
+  size_t n_bytes = 0;
+  for (const auto& [name, shape] : shapes) {
+    declared.push_back({name, "F32", shape});
+    size_t n = sizeof(float);
+    for (const int64_t size : shape) n *= static_cast<size_t>(size);
+    n_bytes += n;
+  }
+  SafetensorsWriter writer(path, declared);
+  writer.write(std::vector<std::byte>(n_bytes));
+  writer.close();
+  try {
+    Model::open(path);
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).find(path) != std::string::npos);
+    return e.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a MicroRWKV file tells its sizes by its tensors") {
+  const Model model = Model::open(kModel);
+  CHECK(model.spec().architecture == "microrwkv");
+  CHECK(model.spec().info.hidden_size == 32);
+  CHECK(model.spec().info.num_hidden_layers == 3);
+  CHECK(model.spec().info.num_attention_heads == 2);
+  CHECK(model.spec().info.train_length == 48);
+  CHECK(model.spec().info.size("num_experts") == 3);  // those that are active
+  CHECK(model.find("blk.0.ffn_gate.weight")->rows == 6);
+  CHECK(refusal(shapes()).empty());
+}
+
+TEST_CASE("a MicroRWKV file without one of its tensors is refused by the tensor's name") {
+  const Shapes all = shapes();
+  for (const auto& [name, shape] : all) {
+    if (name.ends_with(".bias")) continue;  // may all be missing
+    CAPTURE(name);
+    Shapes some = all;
+    some.erase(name);
+    CHECK(refusal(some).find(name) != std::string::npos);
+  }
+}
+
+TEST_CASE("a MicroRWKV file whose shapes contradict each other is refused by the tensor's name") {
+  const Shapes all = shapes();
+  for (const auto& [name, shape] : all) {
+    CAPTURE(name);
+    Shapes other = all;
+    other[name].front() += name.find("wpe") == std::string::npos ? 1 : 0;
+    other[name].back() += 1;
+    CHECK_FALSE(refusal(other).empty());
+  }
+}

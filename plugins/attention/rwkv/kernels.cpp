@@ -9,6 +9,7 @@
 
 #include "plugins/attention/rwkv/operations.hpp"
 #include "plugins/attention/rwkv/run.hpp"
+#include "sdk/group_attention.hpp"
 
 namespace perdure::rwkv {
 namespace {
@@ -92,6 +93,18 @@ int prepare_bonus(const perdure_node* node, void* params) {
   return fill(params, node, perdure_attribute_int(node, "head_size", 1));
 }
 
+int prepare_groups(const perdure_node* node, void* params) {
+  if (node->n_inputs != 1 || !are_rows(*node, 0, 1)) return PERDURE_DECLINED;
+  const int64_t n_heads = perdure_attribute_int(node, "n_heads", 1);
+  *static_cast<GroupParams*>(params) = {
+      n_heads, columns(node->inputs[0]) / (kGroupParts * kPiecesOfPart * n_heads)};
+  return PERDURE_OK;
+}
+
+size_t group_scratch(const perdure_node*, const void* params) {
+  return static_cast<size_t>(static_cast<const GroupParams*>(params)->n_heads) * sizeof(float);
+}
+
 size_t head_scratch(const perdure_node*, const void* params) {
   return static_cast<size_t>(static_cast<const HeadParams*>(params)->head_size) * sizeof(float);
 }
@@ -144,6 +157,7 @@ perdure_kernel kernel(const char* op, decltype(perdure_kernel::prepare) prepare,
 std::vector<perdure_kernel> kernels_of(const RunTable& t) {
   static constexpr const char* kShiftAttributes[] = {"previous", nullptr};
   static constexpr const char* kHeadAttributes[] = {"head_size", nullptr};
+  static constexpr const char* kGroupAttributes[] = {"n_heads", nullptr};
   std::vector<perdure_kernel> all = {
       kernel<ShiftParams>("token_shift", prepare_shift, divide_shift, t.token_shift,
                           PERDURE_ITEMS_ELEMENTS, kShiftAttributes),
@@ -155,15 +169,18 @@ std::vector<perdure_kernel> kernels_of(const RunTable& t) {
                          kHeadAttributes),
       kernel<HeadParams>("wkv7_bonus", prepare_bonus, divide_rows, t.wkv7_bonus, PERDURE_ITEMS_ROWS,
                          kHeadAttributes),
+      kernel<GroupParams>("row_groups", prepare_groups, divide_rows, t.row_groups,
+                          PERDURE_ITEMS_ROWS, kGroupAttributes),
   };
+  all.back().scratch_bytes = group_scratch;
   for (perdure_kernel& k : all)
     if (k.run == scalar::run_wkv7) k.scratch_bytes = head_scratch;
   return all;
 }
 
-constexpr RunTable kScalar = {scalar::run_token_shift, scalar::run_lerp, scalar::run_wkv4,
-                              scalar::run_wkv5,        scalar::run_wkv7, scalar::run_wkv7_keys,
-                              scalar::run_wkv7_bonus};
+constexpr RunTable kScalar = {scalar::run_token_shift, scalar::run_lerp,      scalar::run_wkv4,
+                              scalar::run_wkv5,        scalar::run_wkv7,      scalar::run_wkv7_keys,
+                              scalar::run_wkv7_bonus,  scalar::run_row_groups};
 
 std::vector<perdure_kernel> all_kernels() {
   static std::deque<std::string> names;

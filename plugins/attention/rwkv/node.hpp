@@ -39,6 +39,11 @@ struct HeadParams {
   bool decay_by_row;  // of wkv5
 };
 
+struct GroupParams {
+  int64_t n_heads;
+  int64_t head_size;
+};
+
 // One item of a per-session kernel: a part of a session's work.
 struct Item {
   const perdure_session* session;

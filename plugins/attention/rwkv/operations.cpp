@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "sdk/group_attention.hpp"
+
 namespace perdure::rwkv {
 namespace {
 
@@ -104,6 +106,17 @@ Types bonus_types(const Types& in, const Attributes& attributes) {
   return {in[0]};
 }
 
+Types groups_types(const Types& in, const Attributes& attributes) {
+  const int64_t n_heads = integer(attributes, "n_heads");
+  const int64_t pieces = kernels::kGroupParts * kernels::kPiecesOfPart;
+  const bool fits = in.size() == 1 && are_rows(in, 0, 1) && n_heads > 0 &&
+                    in[0].columns % (pieces * n_heads) == 0;
+  require(fits, "row_groups", "y [rows, 4n], n being a multiple of 4 * n_heads");
+  ValueType out = in[0];
+  out.columns /= kernels::kPiecesOfPart;
+  return {out};
+}
+
 }  // namespace
 
 std::vector<Value> token_shift(GraphBuilder& g, Value x, Value lerp, Value state, bool previous) {
@@ -136,16 +149,17 @@ Value wkv7_bonus(GraphBuilder& g, Value y, Value r, Value k, Value v, Value r_k,
   return g.apply("wkv7_bonus", {y, r, k, v, r_k}, {{"head_size", head_size}});
 }
 
+Value row_groups(GraphBuilder& g, Value y, int64_t n_heads) {
+  return g.apply("row_groups", {y}, {{"n_heads", n_heads}});
+}
+
 std::vector<Operation> operations() {
   constexpr auto kSession = OperationKind::kPerSession;
   constexpr auto kRow = OperationKind::kRowWise;
-  return {{"token_shift", kSession, shift_types, {2}},
-          {"lerp", kRow, lerp_types},
-          {"wkv4", kSession, wkv4_types, {4}},
-          {"wkv5", kSession, wkv5_types, {5}},
-          {"wkv7", kSession, wkv7_types, {6}},
-          {"wkv7_keys", kRow, keys_types},
-          {"wkv7_bonus", kRow, bonus_types}};
+  return {{"token_shift", kSession, shift_types, {2}}, {"lerp", kRow, lerp_types},
+          {"wkv4", kSession, wkv4_types, {4}},         {"wkv5", kSession, wkv5_types, {5}},
+          {"wkv7", kSession, wkv7_types, {6}},         {"wkv7_keys", kRow, keys_types},
+          {"wkv7_bonus", kRow, bonus_types},           {"row_groups", kRow, groups_types}};
 }
 
 }  // namespace perdure::rwkv

@@ -56,6 +56,10 @@ Keys7 wkv7_keys(GraphBuilder& g, Value k, Value rate, Value k_k, Value k_a, int6
 // y + (sum over the head of r * k * r_k) * v; y, r, k, v [rows, n], r_k [1, n] F32.
 Value wkv7_bonus(GraphBuilder& g, Value y, Value r, Value k, Value v, Value r_k, int64_t head_size);
 
+// MicroRWKV's group attention of each row by itself, sdk/group_attention.hpp. y [rows, 4 n], result
+// [rows, n].
+Value row_groups(GraphBuilder& g, Value y, int64_t n_heads);
+
 std::vector<Operation> operations();
 // Scalar ones, and those of every instruction set that is compiled in. Lives for ever.
 std::span<const perdure_kernel> kernels();

@@ -14,7 +14,7 @@ constexpr float kLeastNorm = 1e-12f;
 using Run = int (*)(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 
 struct RunTable {
-  Run token_shift, lerp, wkv4, wkv5, wkv7, wkv7_keys, wkv7_bonus;
+  Run token_shift, lerp, wkv4, wkv5, wkv7, wkv7_keys, wkv7_bonus, row_groups;
 };
 
 namespace scalar {
@@ -25,6 +25,7 @@ int run_wkv5(const perdure_call*, int64_t, int64_t, void*);
 int run_wkv7(const perdure_call*, int64_t, int64_t, void*);  // scratch: a head's floats
 int run_wkv7_keys(const perdure_call*, int64_t, int64_t, void*);
 int run_wkv7_bonus(const perdure_call*, int64_t, int64_t, void*);
+int run_row_groups(const perdure_call*, int64_t, int64_t, void*);  // scratch: a float per head
 }  // namespace scalar
 
 namespace avx2 {

@@ -12,6 +12,7 @@
 
 #include "core/api/plugin.h"
 #include "core/api/strategy.hpp"
+#include "plugins/attention/rwkv/causal_microrwkv.hpp"
 #include "plugins/attention/rwkv/operations.hpp"
 #include "sdk/projections.hpp"
 
@@ -233,6 +234,7 @@ class RwkvPlugin final : public AttentionPlugin {
 
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {
+    if (model.architecture == "microrwkv") return rwkv::causal_microrwkv(model, layers);
     return std::make_unique<Rwkv>(model, options, layers);
   }
 

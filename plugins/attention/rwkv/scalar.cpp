@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "plugins/attention/rwkv/run.hpp"
+#include "sdk/group_attention.hpp"
 
 namespace perdure::rwkv::scalar {
 namespace {
@@ -169,6 +170,16 @@ int run_wkv7_bonus(const perdure_call* call, int64_t begin, int64_t end, void*) 
       for (int64_t c = first; c < first + p.head_size; ++c)
         *row_at(call->outputs[0], row, c) = y[c] + sum * v[c];
     }
+  return PERDURE_OK;
+}
+
+int run_row_groups(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+  const auto& p = *static_cast<const GroupParams*>(call->params);
+  for (int64_t row = begin; row < end; ++row) {
+    const GroupWindow window{&call->inputs[0], &call->outputs[0], row, 1, p.n_heads, p.head_size};
+    for (int64_t part = 0; part < kGroupParts; ++part)
+      group_attend(window, part, 0, static_cast<float*>(scratch));
+  }
   return PERDURE_OK;
 }
 

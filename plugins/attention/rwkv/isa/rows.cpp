@@ -3,6 +3,7 @@
 // What is not a recurrence: shifts, and what version 7 makes of its rows.
 #include "plugins/attention/rwkv/isa/lanes.hpp"
 #include "plugins/attention/rwkv/isa/runs.hpp"
+#include "sdk/group_attention.hpp"
 
 namespace perdure::rwkv::PERDURE_ISA {
 namespace {
@@ -110,6 +111,16 @@ int run_wkv7_bonus(const perdure_call* call, int64_t begin, int64_t end, void*) 
         store(row_at(call->outputs[0], row, first + i), load(y + i, n) + bonus * load(v + i, n), n);
       });
     }
+  return PERDURE_OK;
+}
+
+int run_row_groups(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+  const auto& p = *static_cast<const GroupParams*>(call->params);
+  for (int64_t row = begin; row < end; ++row) {
+    const GroupWindow window{&call->inputs[0], &call->outputs[0], row, 1, p.n_heads, p.head_size};
+    for (int64_t part = 0; part < kGroupParts; ++part)
+      group_attend(window, part, 0, static_cast<float*>(scratch));
+  }
   return PERDURE_OK;
 }
 

@@ -14,5 +14,6 @@ int run_wkv5(const perdure_call*, int64_t, int64_t, void*);
 int run_wkv7(const perdure_call*, int64_t, int64_t, void*);
 int run_wkv7_keys(const perdure_call*, int64_t, int64_t, void*);
 int run_wkv7_bonus(const perdure_call*, int64_t, int64_t, void*);
+int run_row_groups(const perdure_call*, int64_t, int64_t, void*);
 
 }  // namespace perdure::rwkv::PERDURE_ISA

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// perdure_golden: runs the cases of a golden set (tests/golden/llama2rnn/README.md, or
-// tests/golden/rwkv/README.md) through the public engine and says for each how far its numbers are
-// from those of the original programs.
+// perdure_golden: runs the cases of a golden set (any that is laid out like one in tests/golden,
+// where a README.md says what is in it) through the public engine and says for each how far its
+// numbers are from those of the original programs.
 #include <boost/program_options.hpp>
 #include <cstdio>
 #include <functional>
@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "apps/perdure_golden/folder_case.hpp"
 #include "apps/perdure_golden/golden_set.hpp"
 #include "apps/perdure_golden/runners.hpp"
-#include "apps/perdure_golden/rwkv_set.hpp"
 #include "core/api/error.hpp"
 #include "core/config/settings.hpp"
 
@@ -38,6 +38,10 @@ constexpr Kind kKinds[] = {
     {"cli", run_text},           {"chat", run_text},        {"torch_attention", run_attention},
     {"torch_eval", run_eval},
 };
+
+// One line per layout of a set without an index.
+constexpr std::vector<FolderCase> (*kLayouts[])(const FolderSetting&) = {rwkv_cases,
+                                                                         microrwkv_cases};
 
 Arguments parse(int argc, char** argv) {
   Arguments a;
@@ -159,11 +163,17 @@ void run_llama2rnn(const Arguments& arguments, Summary& summary) {
   }
 }
 
+std::vector<FolderCase> folder_cases(const FolderSetting& setting) {
+  for (const auto find : kLayouts)
+    if (auto cases = find(setting); !cases.empty()) return cases;
+  return {};
+}
+
 int run(const Arguments& arguments) {
   Summary summary;
-  const auto rwkv = rwkv_cases({arguments.folder, arguments.overrides, arguments.vocabulary});
-  if (rwkv.empty()) run_llama2rnn(arguments, summary);
-  for (const RwkvCase& c : rwkv)
+  const auto cases = folder_cases({arguments.folder, arguments.overrides, arguments.vocabulary});
+  if (cases.empty()) run_llama2rnn(arguments, summary);
+  for (const FolderCase& c : cases)
     if (c.name.starts_with(arguments.only)) summary.run(c.name, summary.f32, c.run);
   if (!summary.any)
     throw UsageError("no case of " + arguments.folder + " begins with '" + arguments.only + "'");

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Finds the cases, and compares texts and ids; run_rwkv.cpp compares numbers.
-#include "apps/perdure_golden/rwkv_set.hpp"
+// A golden set laid out like tests/golden/rwkv (its README.md says what is in it): folders rand_*
+// and tiny_* with a model and what the original computed, bin_* with rwkv.cpp's files, and
+// tokenizer_world. Finds the cases, and compares texts and ids; run_rwkv.cpp compares numbers.
+#include "apps/perdure_golden/folder_case.hpp"
 
-#include <algorithm>
 #include <filesystem>
 
 #include "apps/perdure_golden/run_rwkv.hpp"
@@ -49,7 +50,7 @@ Outcome run_vocabulary(const std::string& folder, const std::string& vocabulary,
 }
 
 void add_vocabularies(const std::string& folder, const std::string& full,
-                      std::vector<RwkvCase>& cases) {
+                      std::vector<FolderCase>& cases) {
   const std::string name = "tokenizer_world/";
   cases.push_back({name + "mini",
                    [=] { return run_vocabulary(folder, folder + "/mini_vocab.txt", "mini_ids"); }});
@@ -59,15 +60,10 @@ void add_vocabularies(const std::string& folder, const std::string& full,
 
 }  // namespace
 
-std::vector<RwkvCase> rwkv_cases(const RwkvSetting& setting) {
-  std::vector<std::string> names;
-  if (!fs::is_directory(setting.folder)) return {};
-  for (const auto& entry : fs::directory_iterator(setting.folder))
-    if (entry.is_directory()) names.push_back(entry.path().filename().string());
-  std::ranges::sort(names);
-  std::vector<RwkvCase> cases;
-  for (const std::string& name : names) {
-    const std::string folder = setting.folder + "/" + name;
+std::vector<FolderCase> rwkv_cases(const FolderSetting& setting) {
+  std::vector<FolderCase> cases;
+  for (const std::string& folder : subfolders(setting.folder)) {
+    const std::string name = last_name(folder);
     const std::vector<std::string>& overrides = setting.overrides;
     if (name.starts_with("rand_") || name.starts_with("tiny_"))
       cases.push_back({name, [=] { return run_rwkv_model(folder, overrides); }});

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Cases of golden sets that are folders without an index: one function for each layout finds those
+// of its own, which then run through the public engine.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "apps/perdure_golden/judge.hpp"
+
+namespace perdure::golden {
+
+struct FolderCase {
+  std::string name;
+  std::function<Outcome()> run;  // Errors: whatever goes wrong, as Error
+};
+
+struct FolderSetting {
+  std::string folder;
+  std::vector<std::string> overrides;  // the user's --set
+  std::string vocabulary;  // all of RWKV World's, for the ids that need it; may be empty
+};
+
+// Paths of the folders in a folder, by name; none if it is no folder.
+std::vector<std::string> subfolders(const std::string& folder);
+// "small" of "golden/microrwkv/small".
+std::string last_name(const std::string& path);
+
+// All cases of a layout, by name; none if the folder has another. Errors: Error naming a path that
+// cannot be read.
+std::vector<FolderCase> rwkv_cases(const FolderSetting& setting);
+std::vector<FolderCase> microrwkv_cases(const FolderSetting& setting);
+
+}  // namespace perdure::golden

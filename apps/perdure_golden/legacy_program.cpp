@@ -82,7 +82,7 @@ void LegacyProgram::generate() {
     const auto place = static_cast<size_t>(position_) + 1;
     const int32_t next = place < prompt.size() ? prompt[place] : sample();
     ++position_;
-    if (next == Tokenizer::kBos) {
+    if (next == engine_.tokenizer().bos_id()) {
       if (!has_memory_) break;
       out_ +=
           "\ntokens " + std::to_string(position_) + "/" + std::to_string(arguments_.steps) + "\n";
@@ -103,6 +103,8 @@ void LegacyProgram::chat(const std::string& input) {
   int32_t next = 0;
   bool user_turn = true;
   const int64_t mem_len = engine_.spec().info.mem_len;
+  const std::span<const int32_t> ends = engine_.tokenizer().eos_ids();
+  const auto ends_answer = [&](int32_t id) { return std::ranges::count(ends, id) > 0; };
   while (position_ % mem_len < arguments_.steps) {
     if (user_turn) {
       std::string user = arguments_.prompt.value_or("");
@@ -120,12 +122,12 @@ void LegacyProgram::chat(const std::string& input) {
     const bool from_prompt = used < prompt.size();
     const int32_t token = from_prompt ? prompt[used++] : next;
     if (!from_prompt) ++n_answered;
-    if (token == Tokenizer::kEos && n_answered > 1) user_turn = true;
+    if (ends_answer(token) && n_answered > 1) user_turn = true;
     read(token);
     next = sample();
     ++position_;
-    if (used >= prompt.size() && !user_turn && next != Tokenizer::kEos) print(token, next);
-    if (next == Tokenizer::kEos) out_ += "\n\n";
+    if (used >= prompt.size() && !user_turn && !ends_answer(next)) print(token, next);
+    if (ends_answer(next)) out_ += "\n\n";
   }
 }
 

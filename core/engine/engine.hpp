@@ -149,6 +149,8 @@ class Engine {
   std::span<const Options> strategy_options() const;
   // The tokenizer. Errors: Error if the settings name none or it does not fit the model.
   const Tokenizer& tokenizer() const;
+  // The same; nullptr if the settings name none.
+  const Tokenizer* find_tokenizer() const;
 
   // Its random numbers start at sampling.seed if it is the engine's first, else at a number made of
   // that and of how many there were before.

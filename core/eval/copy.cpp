@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Copying: BOS, a passage, BOS, the same passage again, half the length each. Scored are the last
-// targets of the second one: what a state of fixed size cannot hold shows here (Jelassi et al.
-// 2024, arXiv:2402.01032).
+// Copying: BOS (or what else stands between texts), a passage, BOS, the same passage again, half
+// the length each. Scored are the last targets of the second one: what a state of fixed size cannot
+// hold shows here (Jelassi et al. 2024, arXiv:2402.01032).
 #include <cmath>
 
 #include "core/eval/measure_kind.hpp"
@@ -12,10 +12,9 @@ namespace perdure {
 namespace {
 
 // What is copied: `n` tokens.
-std::vector<int32_t> passage_of(const MeasureRun& run, const std::vector<int64_t>& ends, int64_t n,
-                                int64_t sample) {
-  if (!run.spec.copy_text)
-    return random_passage(n, run.engine.spec().info.vocab_size, run.spec.seed, sample);
+std::vector<int32_t> passage_of(const MeasureRun& run, const UsedIds& ids,
+                                const std::vector<int64_t>& ends, int64_t n, int64_t sample) {
+  if (!run.spec.copy_text) return random_passage(ids, n, run.spec.seed, sample);
   const auto end = run.text.tokens.begin() + ends[static_cast<size_t>(sample)];
   return {end - n, end};
 }
@@ -36,15 +35,14 @@ std::optional<MeasureResult> run_copy(const MeasureRun& run) {
   if (n < 1)
     throw UsageError("a length of " + std::to_string(run.length) +
                      " leaves nothing to copy; it must be at least 3");
-  if (run.engine.spec().info.vocab_size <= Tokenizer::kEos + 1)
-    throw UsageError("the vocabulary has nothing but special tokens to copy");
+  const UsedIds ids = used_ids(run.engine.spec().info, run.engine.find_tokenizer());
   std::vector<int64_t> ends;
   if (run.spec.copy_text)
     ends = sample_ends(run.text, run.spec.samples, run.longest(), run.spec.tail, run.spec.seed);
   MeasurePoint loss, accuracy;
   const bool whole = read_windows(
       run.engine, run.spec.copy_text ? std::ssize(ends) : run.spec.samples,
-      [&](int64_t i) { return copy_window(passage_of(run, ends, n, i), run.spec.tail); },
+      [&](int64_t i) { return copy_window(ids, passage_of(run, ids, ends, n, i), run.spec.tail); },
       [&](int64_t, std::span<const RowScore> scores) {
         loss.samples.push_back(mean_loss(scores));
         accuracy.samples.push_back(top1_share(scores));

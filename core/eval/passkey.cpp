@@ -19,7 +19,8 @@ Window make_window(const MeasureRun& run, int64_t sample, int64_t end, double de
     throw UsageError("a pass key with its question takes " + std::to_string(key.size()) +
                      " tokens, more than a length of " + std::to_string(run.length) +
                      "; leave out this length");
-  return passkey_window(key, run.text, end, run.length, depth);
+  const UsedIds ids = used_ids(run.engine.spec().info, &run.engine.tokenizer());
+  return passkey_window(ids, key, run.text, end, run.length, depth);
 }
 
 std::vector<FigureInfo> figures(const MeasureSpec&) {

@@ -31,11 +31,11 @@ int64_t tokens(const MeasureSpec& spec, int64_t length) {
 }
 
 // Those numbers of pairs for which the length and the vocabulary have room.
-std::vector<MeasurePoint> points_of(const MeasureRun& run) {
+std::vector<MeasurePoint> points_of(const MeasureRun& run, const UsedIds& ids) {
   std::vector<MeasurePoint> points;
   const int64_t vocab_size = run.engine.spec().info.vocab_size;
   for (const int64_t n : run.spec.pairs)
-    if (recall_fits(n, run.length, vocab_size)) points.push_back({static_cast<double>(n), {}});
+    if (recall_fits(ids, n, run.length)) points.push_back({static_cast<double>(n), {}});
   if (points.empty())
     throw UsageError("no number of pairs fits a length of " + std::to_string(run.length) +
                      " and a vocabulary of " + std::to_string(vocab_size) +
@@ -44,7 +44,8 @@ std::vector<MeasurePoint> points_of(const MeasureRun& run) {
 }
 
 std::optional<MeasureResult> run_recall(const MeasureRun& run) {
-  std::vector<MeasurePoint> points = points_of(run);
+  const UsedIds ids = used_ids(run.engine.spec().info, run.engine.find_tokenizer());
+  std::vector<MeasurePoint> points = points_of(run, ids);
   const int64_t n_samples = run.spec.samples;
   const auto point = [&](int64_t i) -> MeasurePoint& {
     return points[static_cast<size_t>(i / n_samples)];
@@ -52,8 +53,8 @@ std::optional<MeasureResult> run_recall(const MeasureRun& run) {
   const bool whole = read_windows(
       run.engine, n_samples * std::ssize(points),
       [&](int64_t i) {
-        return recall_window(static_cast<int64_t>(point(i).axis), run.length,
-                             run.engine.spec().info.vocab_size, run.spec.seed, i % n_samples);
+        return recall_window(ids, static_cast<int64_t>(point(i).axis), run.length, run.spec.seed,
+                             i % n_samples);
       },
       [&](int64_t i, std::span<const RowScore> scores) {
         point(i).samples.push_back(share_of_answers(scores));

@@ -12,8 +12,6 @@
 namespace perdure {
 namespace {
 
-constexpr int32_t kFirstId = Tokenizer::kEos + 1;  // of ids that mean nothing special
-
 void append(std::vector<int32_t>& tokens, const std::vector<int32_t>& more) {
   tokens.insert(tokens.end(), more.begin(), more.end());
 }
@@ -24,6 +22,28 @@ int64_t questions_of(int64_t n_pairs) { return std::min(n_pairs, kMostQuestions)
 int64_t recall_size(int64_t n_pairs) { return 2 * n_pairs + 2 * questions_of(n_pairs) - 1; }
 
 }  // namespace
+
+UsedIds used_ids(const ModelInfo& model, const Tokenizer* tokenizer) {
+  const auto vocab_size = static_cast<int32_t>(model.vocab_size);
+  const int32_t bos = tokenizer ? tokenizer->bos_id() : model.bos_id;
+  const std::span<const int32_t> eos = tokenizer ? tokenizer->eos_ids() : model.eos_ids;
+  std::vector<int32_t> special(eos.begin(), eos.end());
+  if (bos >= 0) special.push_back(bos);
+  if (special.empty())
+    throw UsageError(
+        "the vocabulary has no token that begins or ends a text; give a tokenizer "
+        "that says which");
+  UsedIds ids{.begin = bos >= 0 ? bos : special.front(), .first = 0, .end = vocab_size};
+  for (const int32_t id : special) {
+    if (id < vocab_size / 2)
+      ids.first = std::max(ids.first, id + 1);
+    else
+      ids.end = std::min(ids.end, id);
+  }
+  if (ids.count() < 1 || ids.begin >= vocab_size)
+    throw UsageError("the vocabulary has nothing but special tokens");
+  return ids;
+}
 
 int64_t Passkey::size() const {
   return 1 + std::ssize(needle) + std::ssize(question) + std::ssize(answer) - 1;
@@ -40,12 +60,12 @@ Passkey make_passkey(const Tokenizer& tokenizer, int64_t digits, uint64_t seed, 
           std::move(question.prompt), std::move(question.answer)};
 }
 
-Window passkey_window(const Passkey& key, const EvalText& text, int64_t end, int64_t length,
-                      double depth) {
+Window passkey_window(const UsedIds& ids, const Passkey& key, const EvalText& text, int64_t end,
+                      int64_t length, double depth) {
   const int64_t n_filling = length - key.size();
   const auto filling = text.tokens.begin() + (end - n_filling);
   const auto before = static_cast<std::ptrdiff_t>(depth * static_cast<double>(n_filling));
-  std::vector<int32_t> context{Tokenizer::kBos};
+  std::vector<int32_t> context{ids.begin};
   context.insert(context.end(), filling, filling + before);
   append(context, key.needle);
   context.insert(context.end(), filling + before, filling + n_filling);
@@ -53,15 +73,15 @@ Window passkey_window(const Passkey& key, const EvalText& text, int64_t end, int
   return answer_window(std::move(context), key.answer);
 }
 
-bool recall_fits(int64_t n_pairs, int64_t length, int64_t vocab_size) {
-  return n_pairs >= 1 && recall_size(n_pairs) <= length && n_pairs < vocab_size - kFirstId;
+bool recall_fits(const UsedIds& ids, int64_t n_pairs, int64_t length) {
+  return n_pairs >= 1 && recall_size(n_pairs) <= length && n_pairs < ids.count();
 }
 
-Window recall_window(int64_t n_pairs, int64_t length, int64_t vocab_size, uint64_t seed,
+Window recall_window(const UsedIds& used, int64_t n_pairs, int64_t length, uint64_t seed,
                      int64_t sample) {
   EvalRandom random(seed, static_cast<uint64_t>(sample));
-  std::vector<int32_t> ids(static_cast<size_t>(vocab_size - kFirstId));
-  std::iota(ids.begin(), ids.end(), kFirstId);
+  std::vector<int32_t> ids(static_cast<size_t>(used.count()));
+  std::iota(ids.begin(), ids.end(), used.first);
   random.shuffle(std::span(ids));
   const std::span<const int32_t> keys = std::span(ids).first(static_cast<size_t>(n_pairs));
   const std::span<const int32_t> others = std::span(ids).subspan(static_cast<size_t>(n_pairs));
@@ -81,19 +101,19 @@ Window recall_window(int64_t n_pairs, int64_t length, int64_t vocab_size, uint64
   return answer_window(std::move(tokens), asked);
 }
 
-std::vector<int32_t> random_passage(int64_t size, int64_t vocab_size, uint64_t seed,
+std::vector<int32_t> random_passage(const UsedIds& ids, int64_t size, uint64_t seed,
                                     int64_t sample) {
   EvalRandom random(seed, static_cast<uint64_t>(sample));
   std::vector<int32_t> passage(static_cast<size_t>(size));
   for (auto id = passage.rbegin(); id != passage.rend(); ++id)
-    *id = kFirstId + static_cast<int32_t>(random.below(vocab_size - kFirstId));
+    *id = ids.first + static_cast<int32_t>(random.below(ids.count()));
   return passage;
 }
 
-Window copy_window(const std::vector<int32_t>& passage, int64_t tail) {
-  std::vector<int32_t> context{Tokenizer::kBos};
+Window copy_window(const UsedIds& ids, const std::vector<int32_t>& passage, int64_t tail) {
+  std::vector<int32_t> context{ids.begin};
   append(context, passage);
-  context.push_back(Tokenizer::kBos);
+  context.push_back(ids.begin);
   Window window = answer_window(std::move(context), passage);
   const int64_t n_scored = std::min(tail, std::ssize(passage));
   window.targets.erase(window.targets.begin(), window.targets.end() - n_scored);

@@ -18,6 +18,26 @@ using namespace perdure::testing;
 namespace {
 
 constexpr int64_t kVocab = 320;
+constexpr UsedIds kIds{.begin = 1, .first = 3, .end = kVocab};
+
+// A vocabulary of which only the special ids matter.
+class OtherTokenizer final : public Tokenizer {
+ public:
+  OtherTokenizer(int32_t bos, std::vector<int32_t> eos) : bos_(bos), eos_(std::move(eos)) {}
+  std::vector<int32_t> encode_text(std::string_view text, bool) const override {
+    return {text.begin(), text.end()};
+  }
+  std::string_view decode(int32_t, int32_t) const override { return "x"; }
+  int64_t vocab_size() const override { return kVocab; }
+  int32_t bos_id() const override { return bos_; }
+  std::span<const int32_t> eos_ids() const override { return eos_; }
+  const std::string& hash() const override { return hash_; }
+
+ private:
+  int32_t bos_;
+  std::vector<int32_t> eos_;
+  std::string hash_;
+};
 
 Llama2cTokenizer tokenizer() { return Llama2cTokenizer::open(golden_model("tok_320.bin"), kVocab); }
 
@@ -27,7 +47,7 @@ EvalText some_text(size_t n_tokens = 3000) {
 
 std::string decoded(const Tokenizer& t, std::span<const int32_t> tokens) {
   std::string text;
-  int32_t previous = Tokenizer::kBos;
+  int32_t previous = Llama2cTokenizer::kBos;
   for (const int32_t token : tokens) {
     text += t.decode(previous, token);
     previous = token;
@@ -51,10 +71,10 @@ TEST_CASE("a pass key stands at its depth, is asked for at the end, and its digi
   CHECK(decoded(t, key.needle).find("key is " + digits.substr(digits.size() - 5)) !=
         std::string::npos);
   for (const double depth : {0.0, 0.25, 1.0}) {
-    const Window window = passkey_window(key, text, 2000, 600, depth);
+    const Window window = passkey_window(kIds, key, text, 2000, 600, depth);
     CHECK(window.tokens.size() == 600);
     CHECK(window.targets == key.answer);
-    CHECK(window.tokens[0] == Tokenizer::kBos);
+    CHECK(window.tokens[0] == Llama2cTokenizer::kBos);
     const auto needle = std::search(window.tokens.begin(), window.tokens.end(), key.needle.begin(),
                                     key.needle.end());
     REQUIRE(needle != window.tokens.end());
@@ -63,6 +83,37 @@ TEST_CASE("a pass key stands at its depth, is asked for at the end, and its digi
     const size_t n_end = key.question.size() + key.answer.size() - 1;
     const auto question = window.tokens.end() - static_cast<std::ptrdiff_t>(n_end);
     CHECK(std::equal(key.question.begin(), key.question.end(), question));
+  }
+}
+
+TEST_CASE(
+    "what is read begins with the tokenizer's own BOS, and random ids are none of its special") {
+  ModelInfo model;
+  model.vocab_size = kVocab;
+  CHECK(used_ids(model, nullptr) == kIds);
+  const Llama2cTokenizer llama = tokenizer();
+  CHECK(used_ids(model, &llama) == kIds);
+  // As Llama 3's, at the end; as RWKV's, one that ends a text and none that begins it.
+  const OtherTokenizer high(300, {301, 309}), ending(-1, {0}), none(-1, {});
+  CHECK(used_ids(model, &high) == UsedIds{.begin = 300, .first = 0, .end = 300});
+  CHECK(used_ids(model, &ending) == UsedIds{.begin = 0, .first = 1, .end = kVocab});
+  CHECK_THROWS_AS(used_ids(model, &none), UsageError);
+  model.bos_id = 7;
+  CHECK(used_ids(model, nullptr).begin == 7);
+  model.vocab_size = 3;
+  CHECK_THROWS_WITH_AS(used_ids(model, &llama), doctest::Contains("nothing but special"),
+                       UsageError);
+  for (const OtherTokenizer* t : {&high, &ending}) {
+    model.vocab_size = kVocab;
+    const UsedIds ids = used_ids(model, t);
+    CHECK(copy_window(ids, {7, 8}, 2).tokens ==
+          std::vector<int32_t>{ids.begin, 7, 8, ids.begin, 7});
+    const auto passage = random_passage(ids, 2000, 1, 0);
+    CHECK(*std::ranges::max_element(passage) == ids.end - 1);
+    CHECK(*std::ranges::min_element(passage) == ids.first);
+    const Window pairs = recall_window(ids, 20, 200, 1, 0);
+    CHECK(std::ranges::all_of(pairs.tokens,
+                              [&](int32_t id) { return id >= ids.first && id < ids.end; }));
   }
 }
 
@@ -93,7 +144,7 @@ TEST_CASE("passkey has a point per depth and needs a tokenizer and room") {
 }
 
 TEST_CASE("recall asks for values of keys that occur once before") {
-  const Window window = recall_window(20, 200, kVocab, 1, 0);
+  const Window window = recall_window(kIds, 20, 200, 1, 0);
   CHECK(window.tokens.size() == 200);
   REQUIRE(window.targets.size() == 15);
   std::map<int32_t, int32_t> value_of;
@@ -106,7 +157,7 @@ TEST_CASE("recall asks for values of keys that occur once before") {
     CHECK(window.targets[row] == value_of.at(key));
     CHECK(std::count(window.tokens.begin(), window.tokens.end(), key) == 2);
   }
-  CHECK(recall_window(20, 200, kVocab, 1, 1).tokens != window.tokens);
+  CHECK(recall_window(kIds, 20, 200, 1, 1).tokens != window.tokens);
 }
 
 TEST_CASE("recall leaves out what does not fit, and is refused if nothing does") {
@@ -117,9 +168,9 @@ TEST_CASE("recall leaves out what does not fit, and is refused if nothing does")
   REQUIRE(result->figures[0].points.size() == 2);
   CHECK(result->figures[0].points[1].axis == 16);
   CHECK(result->figures[0].points[1].samples.size() == 3);
-  CHECK_FALSE(recall_fits(16, 46, kVocab));
-  CHECK(recall_fits(16, 47, kVocab));
-  CHECK_FALSE(recall_fits(317, 4096, kVocab));
+  CHECK_FALSE(recall_fits(kIds, 16, 46));
+  CHECK(recall_fits(kIds, 16, 47));
+  CHECK_FALSE(recall_fits(kIds, 317, 4096));
   CHECK_THROWS_WITH_AS(
       run_measure(engine, {.name = "recall", .pairs = {500}}, 64, {}),
       "no number of pairs fits a length of 64 and a vocabulary of 320; ask for fewer pairs",
@@ -127,14 +178,14 @@ TEST_CASE("recall leaves out what does not fit, and is refused if nothing does")
 }
 
 TEST_CASE("copy scores the end of the second passage, the same targets at every length") {
-  const std::vector<int32_t> passage = random_passage(50, kVocab, 1, 0);
-  const std::vector<int32_t> shorter = random_passage(20, kVocab, 1, 0);
+  const std::vector<int32_t> passage = random_passage(kIds, 50, 1, 0);
+  const std::vector<int32_t> shorter = random_passage(kIds, 20, 1, 0);
   CHECK(std::equal(shorter.rbegin(), shorter.rend(), passage.rbegin()));
-  CHECK(*std::min_element(passage.begin(), passage.end()) > Tokenizer::kEos);
-  const Window window = copy_window({7, 8, 9}, 2);
+  CHECK(*std::min_element(passage.begin(), passage.end()) > Llama2cTokenizer::kEos);
+  const Window window = copy_window(kIds, {7, 8, 9}, 2);
   CHECK(window.tokens == std::vector<int32_t>{1, 7, 8, 9, 1, 7, 8});
   CHECK(window.targets == std::vector<int32_t>{8, 9});
-  CHECK(copy_window({7, 8, 9}, 100).targets == std::vector<int32_t>{7, 8, 9});
+  CHECK(copy_window(kIds, {7, 8, 9}, 100).targets == std::vector<int32_t>{7, 8, 9});
 }
 
 TEST_CASE("copy takes random tokens or text, and needs room for one token") {

@@ -93,7 +93,7 @@ TEST_CASE("an exact match is an answer of first choices only") {
   for (int i = 0; i < 26 * 26 && !(found_right && found_wrong); ++i) {
     const std::string prompt{static_cast<char>('a' + i / 26), static_cast<char>('a' + i % 26)};
     for (int32_t id = 259; id < static_cast<int32_t>(kVocab); ++id) {
-      const std::string answer(engine.tokenizer().decode(Tokenizer::kBos, id));
+      const std::string answer(engine.tokenizer().decode(Llama2cTokenizer::kBos, id));
       if (answer.empty() ||
           answer.find_first_not_of("abcdefghijklmnopqrstuvwxyz") != std::string::npos)
         continue;

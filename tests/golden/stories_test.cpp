@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/engine/engine.hpp"
+#include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "plugins/linked_plugins.hpp"
 
 using namespace perdure;
@@ -40,12 +41,12 @@ std::string greedy_text(const std::string& model, const std::string& tokenizer, 
   Session session = engine.new_session();
   std::vector<float> logits(static_cast<size_t>(engine.spec().info.vocab_size));
   std::string text;
-  int32_t token = Tokenizer::kBos;
+  int32_t token = Llama2cTokenizer::kBos;
   for (int i = 0; i < steps; ++i) {
     engine.feed(session, {&token, 1}, logits);
     const auto next =
         static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-    if (next == Tokenizer::kBos) break;
+    if (next == Llama2cTokenizer::kBos) break;
     text += engine.tokenizer().decode(token, next);
     token = next;
   }

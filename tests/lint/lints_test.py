@@ -101,6 +101,18 @@ class SourceRules(LintCase):
         self.write("docs/a.md", "see /" + "home/me/x\n")
         self.assert_finds("source_rules.py", "absolute path")
 
+    def test_a_merge_that_is_left_half_done_is_found_in_any_text(self):
+        for path in ("docs/a.md", "models/a.json", "tests/golden/a.txt", "core/base/a.cpp"):
+            for marker in ("<" * 7 + " HEAD", ">" * 7 + " branch", "|" * 7 + " base"):
+                with self.subTest(path=path, marker=marker):
+                    self.write(path, "// SPDX-License-Identifier: Apache-2.0\nx\n" + marker + "\n")
+                    self.assert_finds("source_rules.py", path + ":3: a conflict")
+                    (self.top / path).unlink()
+        self.write("docs/a.md", "a << b\n" + "=" * 7 + "\n " + "<" * 7 + " HEAD\n")
+        (self.top / "models").mkdir(exist_ok=True)
+        (self.top / "models/a.bin").write_bytes(b"\0\n" + b"<" * 7 + b" HEAD\n")
+        self.assert_passes("source_rules.py")
+
     def test_a_long_readme_is_found(self):
         self.write("README.md", "x\n" * 121)
         self.assert_finds("source_rules.py", "120 lines")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Rules of every text file: sources open with their licence, headers with their purpose, nobody writes an absolute path
-of his own machine, README stays short enough to be read, and what api_hash.py generates is up to date."""
+of his own machine, no merge is left half done, README stays short enough to be read, and what api_hash.py generates is up
+to date."""
 
 import re
 
@@ -12,6 +13,7 @@ SOURCES = (".cpp", ".hpp", ".h", ".c", ".py", ".sh", ".cmake", ".yaml")
 HEADERS = (".hpp", ".h")
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 HOME_PATH = re.compile(r"""(?:^|["'(\s=:])/(?:home|root|tmp|work|Users|mnt)/""")
+CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: |$)")
 README_LINES = 120
 
 
@@ -24,14 +26,27 @@ def first_lines_problem(name: str, lines) -> str:
     return ""
 
 
+def text_lines(file):
+    """The lines of a text file; None for other files, which have zeros at their begin or no UTF-8."""
+    with open(file, "rb") as opened:
+        if b"\0" in opened.read(4096):
+            return None
+    try:
+        return file.read_text().split("\n")
+    except UnicodeDecodeError:
+        return None
+
+
 def violations(top):
     for relative in tree.files(top):
         path, name = str(relative), relative.name
-        if path.startswith(("tests/golden/", "tests/fuzz/corpus/", "models/")) or name == "LICENSE":
+        lines = text_lines(top / relative)
+        if lines is None:
             continue
-        try:
-            lines = (top / relative).read_text().split("\n")
-        except UnicodeDecodeError:
+        for number, line in enumerate(lines, 1):
+            if CONFLICT.match(line):
+                yield path, number, "a conflict of a merge is left unresolved"
+        if path.startswith(("tests/golden/", "tests/fuzz/corpus/", "models/")) or name == "LICENSE":
             continue
         if name.endswith(SOURCES) or name in ("CMakeLists.txt", "run"):
             problem = first_lines_problem(name, lines)

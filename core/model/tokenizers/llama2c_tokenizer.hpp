@@ -16,6 +16,9 @@ namespace perdure {
 
 class Llama2cTokenizer final : public Tokenizer {
  public:
+  static constexpr int32_t kBos = 1;
+  static constexpr int32_t kEos = 2;
+
   // `vocab_size` comes from the model (the file does not store it).
   // Errors: Error with path and byte offset if the file is malformed, truncated, or of another
   // vocabulary size.

@@ -20,11 +20,6 @@ namespace perdure {
 // Immutable after loading; any thread may use it.
 class Tokenizer {
  public:
-  // Of llama2.c's vocabularies, and of tests that need some id: a tokenizer says its own by
-  // bos_id() and eos_ids().
-  static constexpr int32_t kBos = 1;
-  static constexpr int32_t kEos = 2;
-
   virtual ~Tokenizer() = default;
 
   // Ids of a text of any length. With `prefix`, as of a text that begins here: sentencepiece

@@ -89,7 +89,8 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
 }
 
 const std::string& Engine::Impl::identity() const {
-  if (known_identity.empty()) known_identity = make_identity(strategies, model, tokenizer.get());
+  if (known_identity.empty())
+    known_identity = make_identity(strategies, model, tokenizer.get(), layout->specs());
   return known_identity;
 }
 
@@ -188,10 +189,11 @@ void Engine::Impl::check_source(const ExtraRows& extra) const {
                 extra.source + "', which has " + std::to_string(rows));
 }
 
+// Errors: UsageError if 8-bit activations are asked for and no product of the step takes them. An
+// embedding that is quantised is read, not multiplied with.
 void Engine::Impl::check_activations() const {
-  const bool quantised = std::any_of(weights.begin(), weights.end(), [](const auto& named) {
-    return activation_type(named.second.dtype) != PERDURE_F32;
-  });
+  const bool quantised = std::ranges::any_of(
+      step.graph.nodes, [](const Node& node) { return node.operation->name == "quantize"; });
   if (settings.kernels.activations == Activations::kQ8 && !quantised)
     throw UsageError(
         "kernels.activations is q8, but the model has no quantised weights to multiply 8-bit "
@@ -199,7 +201,6 @@ void Engine::Impl::check_activations() const {
 }
 
 void Engine::Impl::build_graphs() {
-  check_activations();
   std::vector<const ConfiguredStrategy*> by_layer(
       static_cast<size_t>(model.spec().info.num_hidden_layers));
   for (const auto& s : strategies)
@@ -238,6 +239,7 @@ void Engine::Impl::build_graphs() {
     build_step(b, model.spec(), nodes);
   });
   check_classifier();
+  check_activations();
   auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
                          std::optional<CompiledGraph>& result) {
     if (rows == 0) return;

@@ -56,7 +56,9 @@ Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
 // The identity lines of an engine (see Engine::identity).
 std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,
-                          const Tokenizer* tokenizer);
+                          const Tokenizer* tokenizer, std::span<const StateSpec> states);
+// The types of the states' values: the name of one if it is that of all, otherwise each by name.
+std::string types_text(std::span<const StateSpec> states);
 
 // A graph and its plans, smallest first.
 struct CompiledGraph {
@@ -202,6 +204,8 @@ struct Engine::Impl {
   int64_t rows_of_phase(Phase phase) const;
   // Runs the step under construction. Errors: Error; the step's sessions have failed then.
   void run_step(CompiledGraph& graph);
+  void require_room(const Plan& largest, const perdure_step& step) const;
+  void require_all_read(std::span<const Feed> feeds, std::span<const size_t> cursors) const;
   void run_checked(CompiledGraph& graph, const perdure_step& step);
   void add_session(Session::Impl& session, int64_t first_row, int64_t n_rows);
   void clear_step();

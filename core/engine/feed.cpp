@@ -200,6 +200,15 @@ void Engine::Impl::fill_step(std::span<const Feed> feeds, std::span<const size_t
                          : add_part(part, feeds[part.feed], cursors[part.feed]);
 }
 
+// Errors: Error if a step has more rows than any plan of its graph; they would lie outside.
+void Engine::Impl::require_room(const Plan& largest, const perdure_step& c_step) const {
+  if (c_step.n_rows <= largest.max_rows() && c_step.n_outputs <= largest.max_outputs()) return;
+  throw Error("a step of " + std::to_string(c_step.n_rows) + " rows, of which " +
+              std::to_string(c_step.n_outputs) + " ask for logits, is over what the graph '" +
+              largest.graph_name() + "' is planned for (" + std::to_string(largest.max_rows()) +
+              " and " + std::to_string(largest.max_outputs()) + "); this is a fault of the engine");
+}
+
 void Engine::Impl::run_step(CompiledGraph& graph) {
   perdure_step c_step{};
   c_step.struct_size = sizeof c_step;
@@ -210,6 +219,7 @@ void Engine::Impl::run_step(CompiledGraph& graph) {
   c_step.n_sessions = static_cast<int64_t>(sessions.size());
   c_step.sessions = sessions.data();
   if (c_step.n_rows == 0) return;
+  require_room(graph.plans.back(), c_step);
   try {
     settings.kernels.check ? run_checked(graph, c_step)
                            : executor->run(graph.plan_for(c_step.n_rows), c_step);
@@ -302,12 +312,23 @@ void Engine::Impl::finish_step(std::span<const Feed> feeds, std::span<size_t> cu
   close_segments(due);
 }
 
+// Errors: Error if tokens are left of which none could be put into a step.
+void Engine::Impl::require_all_read(std::span<const Feed> feeds,
+                                    std::span<const size_t> cursors) const {
+  for (size_t f = 0; f < feeds.size(); ++f)
+    if (cursors[f] < feeds[f].tokens.size())
+      throw Error("a session at position " + std::to_string(feeds[f].session->position()) +
+                  " has " + std::to_string(feeds[f].tokens.size() - cursors[f]) +
+                  " tokens left to read, but no step has room for one of them; this is a fault of "
+                  "the engine");
+}
+
 template <class Sink, class KeepGoing>
 void Engine::Impl::feed(std::span<const Feed> feeds, std::span<size_t> cursors, const Sink& sink,
                         const KeepGoing& keep_going) {
   size_t first = 0;
   while (keep_going()) {
-    if (!choose_parts(feeds, cursors, first)) return;
+    if (!choose_parts(feeds, cursors, first)) return require_all_read(feeds, cursors);
     if (begin) {
       due.clear();
       for (const StepPart& part : parts)

@@ -6,6 +6,7 @@
 #include <limits>
 #include <sstream>
 
+#include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
 
@@ -65,6 +66,9 @@ void check_tensors(const StateLayout& layout, const SnapshotContents& contents) 
   for (size_t i = 0; i < specs.size(); ++i) {
     const SnapshotTensor& t = contents.tensors[i];
     const int64_t rows = rows_at(layout, contents, i);
+    if (t.type != specs[i].type)
+      throw Error("the snapshot's state tensor '" + t.name + "' has values of the type " +
+                  dtype_name(t.type) + ", not " + dtype_name(specs[i].type));
     if (t.name != specs[i].name || t.rows != rows || t.columns != specs[i].columns)
       throw Error("the snapshot's state tensor '" + t.name + "' is " + std::to_string(t.rows) +
                   " x " + std::to_string(t.columns) + " where '" + specs[i].name + "' " +
@@ -290,7 +294,7 @@ void Session::snapshot(const SnapshotSink& sink) const {
   const auto give_values = [&](size_t i, const ValueSink& values) {
     for (const auto run : state.live_runs(i, impl_->position)) {
       require_sound(specs[i], run);
-      values(run);
+      values(std::as_bytes(run));
     }
   };
   write_snapshot(head_of(*impl_), give_values, sink);

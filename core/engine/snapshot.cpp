@@ -5,12 +5,12 @@
 #include "core/engine/snapshot.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
 
 #include "core/api/error.hpp"
-#include "core/base/checked.hpp"
 
 namespace perdure {
 namespace {
@@ -38,6 +38,23 @@ void require_text_within(const std::string& text, const char* what) {
   require_within(text.size(), kMaxText, what);
 }
 
+// Bytes of the rows of a tensor and of its scales, if there can be such a tensor.
+std::optional<int64_t> checked_bytes(const SnapshotTensor& t) {
+  if (t.rows < 0 || t.columns < 1) return std::nullopt;
+  const bool groups = t.type == PERDURE_Q80;
+  if (groups ? t.group_size < 1 || t.columns % t.group_size != 0 : t.group_size != 0)
+    return std::nullopt;
+  int64_t row = 0, bytes = 0;
+  const int64_t values = perdure_block_values(t.type);
+  if (values == 0 || t.columns % values != 0 ||
+      __builtin_mul_overflow(t.columns / values, perdure_block_bytes(t.type), &row) ||
+      (groups && __builtin_add_overflow(
+                     row, t.columns / t.group_size * static_cast<int64_t>(sizeof(float)), &row)) ||
+      __builtin_mul_overflow(t.rows, row, &bytes))
+    return std::nullopt;
+  return bytes;
+}
+
 void require_encodable(const SnapshotContents& contents) {
   require_text_within(contents.identity, "bytes of identity");
   require_within(contents.notes.size(), kMaxNotes, "notes");
@@ -55,8 +72,8 @@ void require_encodable(const SnapshotContents& contents) {
   }
   for (const auto& tensor : contents.tensors) {
     require_text_within(tensor.name, "bytes of a tensor's name");
-    if (tensor.columns < 1 || tensor.type != PERDURE_F32)
-      throw Error("state tensor '" + tensor.name + "' has no columns or another type than F32");
+    if (!checked_bytes(tensor))
+      throw Error("state tensor '" + tensor.name + "' has a shape or type that it cannot have");
   }
 }
 
@@ -91,6 +108,7 @@ void write_head(Writer& out, const SnapshotContents& contents) {
     out.number(tensor.type);
     out.number(tensor.rows);
     out.number(tensor.columns);
+    if (tensor.type == PERDURE_Q80) out.number(tensor.group_size);
   }
 }
 
@@ -133,9 +151,9 @@ void read_type(Reader& in, SnapshotTensor& tensor) {
   if (in.version() == 1) return;
   const uint64_t where = in.offset();
   tensor.type = in.number<uint32_t>();
-  if (tensor.type != PERDURE_F32)
+  if (perdure_block_values(tensor.type) == 0)
     refuse("tensor '" + tensor.name + "' has the element type " + std::to_string(tensor.type) +
-               ", of which this program knows none but 0 (F32)",
+               ", which this program does not know",
            where);
 }
 
@@ -143,23 +161,22 @@ void read_type(Reader& in, SnapshotTensor& tensor) {
 std::vector<SnapshotTensor> read_directory(Reader& in) {
   std::vector<SnapshotTensor> tensors(in.count(kMaxTensors, 20, "tensors"));
   std::set<std::string_view> names;
-  uint64_t values = 0;
+  uint64_t bytes = 0;
   for (auto& tensor : tensors) {
     const uint64_t where = in.offset();
     tensor.name = in.text("bytes of a tensor's name");
     read_type(in, tensor);
     tensor.rows = in.number<int64_t>();
     tensor.columns = in.number<int64_t>();
-    int64_t size = 0;
-    if (tensor.rows < 0 || tensor.columns < 1 ||
-        __builtin_mul_overflow(tensor.rows, tensor.columns, &size) ||
-        __builtin_add_overflow(values, static_cast<uint64_t>(size), &values)) {
+    if (tensor.type == PERDURE_Q80) tensor.group_size = in.number<int64_t>();
+    const auto size = checked_bytes(tensor);
+    if (!size || __builtin_add_overflow(bytes, static_cast<uint64_t>(*size), &bytes)) {
       refuse("tensor '" + tensor.name + "' has an impossible shape", where);
     }
     if (!names.insert(tensor.name).second)
       refuse("tensor '" + tensor.name + "' occurs twice", where);
   }
-  if (in.left() % sizeof(float) != 0 || in.left() / sizeof(float) != values) {
+  if (in.left() != bytes) {
     refuse("the values are not as many as the shapes say", in.offset());
   }
   return tensors;
@@ -200,6 +217,8 @@ std::vector<std::pair<std::string, std::string>> identity_lines(const std::strin
 
 }  // namespace
 
+int64_t SnapshotTensor::size_bytes() const { return checked_bytes(*this).value_or(0); }
+
 void write_snapshot(const SnapshotContents& head,
                     const std::function<void(size_t tensor, const ValueSink& sink)>& give_values,
                     const SnapshotSink& sink) {
@@ -208,13 +227,17 @@ void write_snapshot(const SnapshotContents& head,
   write_head(out, head);
   for (size_t i = 0; i < head.tensors.size(); ++i) {
     const SnapshotTensor& tensor = head.tensors[i];
-    int64_t left = checked_mul(tensor.rows, tensor.columns, "a state tensor");
-    give_values(i, [&](std::span<const float> run) {
+    int64_t left = tensor.size_bytes();
+    give_values(i, [&](std::span<const std::byte> run) {
       left -= static_cast<int64_t>(run.size());
-      if (left >= 0) out.numbers(run);
+      if (left < 0) return;
+      if (tensor.type == PERDURE_F32)
+        out.numbers(std::span(reinterpret_cast<const float*>(run.data()), run.size() / 4));
+      else
+        out.bytes(run.data(), run.size());
     });
     if (left != 0)
-      throw Error("state tensor '" + tensor.name + "' has not as many values as rows x columns");
+      throw Error("state tensor '" + tensor.name + "' has not as many values as its shape says");
   }
   out.finish();
 }
@@ -222,7 +245,12 @@ void write_snapshot(const SnapshotContents& head,
 std::vector<std::byte> encode_snapshot(const SnapshotContents& contents) {
   std::vector<std::byte> bytes;
   write_snapshot(
-      contents, [&](size_t i, const ValueSink& values) { values(contents.tensors[i].values); },
+      contents,
+      [&](size_t i, const ValueSink& values) {
+        const SnapshotTensor& tensor = contents.tensors[i];
+        values(tensor.type == PERDURE_F32 ? std::as_bytes(std::span(tensor.values))
+                                          : std::span(tensor.stored));
+      },
       [&](std::span<const std::byte> piece) {
         bytes.insert(bytes.end(), piece.begin(), piece.end());
       });
@@ -236,8 +264,13 @@ SnapshotContents decode_snapshot(std::span<const std::byte> bytes) {
   SnapshotReader reader(bytes);
   SnapshotContents contents = reader.contents();
   for (auto& tensor : contents.tensors) {
-    tensor.values.resize(static_cast<size_t>(tensor.rows * tensor.columns));
-    reader.read_values(tensor.values);
+    if (tensor.type == PERDURE_F32) {
+      tensor.values.resize(static_cast<size_t>(tensor.rows * tensor.columns));
+      reader.read_values(tensor.values);
+    } else {
+      tensor.stored.resize(static_cast<size_t>(tensor.size_bytes()));
+      reader.read_stored(tensor.stored);
+    }
   }
   return contents;
 }

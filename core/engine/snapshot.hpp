@@ -29,8 +29,13 @@ inline constexpr int64_t kMaxSnapshotPosition = int64_t{1} << 62;
 struct SnapshotTensor {
   std::string name;
   int64_t rows = 0, columns = 0;
-  std::vector<float> values;    // rows * columns
-  uint32_t type = PERDURE_F32;  // enum perdure_dtype; no other has a layout yet
+  std::vector<float> values;           // of F32: rows * columns
+  uint32_t type = PERDURE_F32;         // enum perdure_dtype
+  int64_t group_size = 0;              // Q80: consecutive values that share a scale, within a row
+  std::vector<std::byte> stored = {};  // of other types: the rows, then of Q80 the F32 scales
+
+  // Bytes that a snapshot has of it. Requires: the type has rows of so many columns.
+  int64_t size_bytes() const;
 };
 
 struct SnapshotContents {
@@ -49,11 +54,11 @@ struct SnapshotContents {
 using SnapshotSink = snapshot_frame::Sink;
 
 // Writes a snapshot in pieces. `head`: everything but the tensors' values. `give_values` is called
-// once per tensor, in order, and hands over its values, front to back, in any number of runs. Holds
-// 1 MiB. Errors: Error if the contents are over a limit of the format or a tensor was given not as
-// many values as its shape says; whatever the sink throws. What the sink received then is worth
-// nothing.
-using ValueSink = std::function<void(std::span<const float> run)>;
+// once per tensor, in order, and hands over its size_bytes(), front to back, in any number of runs;
+// of F32 whole values. Holds 1 MiB. Errors: Error if the contents are over a limit of the format or
+// a tensor was given not as many bytes as its shape says; whatever the sink throws. What the sink
+// received then is worth nothing.
+using ValueSink = std::function<void(std::span<const std::byte> run)>;
 void write_snapshot(const SnapshotContents& head,
                     const std::function<void(size_t tensor, const ValueSink& sink)>& give_values,
                     const SnapshotSink& sink);
@@ -69,6 +74,8 @@ class SnapshotReader {
   const SnapshotContents& contents() const { return contents_; }
   // The next values: tensor after tensor, front to back. Errors: Error beyond the last.
   void read_values(std::span<float> values) { in_.numbers(values); }
+  // The same of tensors of other types.
+  void read_stored(std::span<std::byte> bytes) { in_.bytes(bytes.data(), bytes.size()); }
 
  private:
   snapshot_frame::Reader in_;

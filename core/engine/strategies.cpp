@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
 #include "core/model/architectures/architecture.hpp"
@@ -206,8 +207,18 @@ Traits combine_traits(std::span<const ConfiguredStrategy> strategies) {
   return all;
 }
 
+std::string types_text(std::span<const StateSpec> states) {
+  const uint32_t first = states.empty() ? uint32_t{PERDURE_F32} : states.front().type;
+  if (std::ranges::all_of(states, [&](const StateSpec& s) { return s.type == first; }))
+    return dtype_name(first);
+  std::string text;
+  for (const StateSpec& s : states)
+    text += (text.empty() ? "" : ", ") + s.name + " " + dtype_name(s.type);
+  return text;
+}
+
 std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,
-                          const Tokenizer* tokenizer) {
+                          const Tokenizer* tokenizer, std::span<const StateSpec> states) {
   std::ostringstream out;
   out << "weights: " << model.weights_hash() << "\n";
   add_model_identity(out, model.spec());
@@ -227,7 +238,7 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
         out << prefix << option.name << ": " << value_text(value) << "\n";
     }
   }
-  out << "state: f32\n";
+  out << "state: " << types_text(states) << "\n";
   return out.str();
 }
 

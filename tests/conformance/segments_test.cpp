@@ -195,6 +195,35 @@ TEST_CASE("segments: sessions in random phases, restored at random, equal themse
   }
 }
 
+TEST_CASE("segments: extra rows of many sessions count among the rows of a step") {
+  const auto other = make_engine(kProof);
+  for (const char* rows : {"step.max_rows=1", "step.max_rows=3", "step.max_rows=16"})
+    for (const size_t before : {size_t{0}, size_t{1}, size_t{kProofSegment} - 1}) {
+      CAPTURE(rows);
+      CAPTURE(before);
+      const auto engine = make_engine(kProof, {rows});
+      std::vector<Session> sessions;
+      std::vector<std::vector<int32_t>> tokens;
+      for (uint32_t i = 0; i < 9; ++i) {
+        sessions.push_back(engine->new_session());
+        tokens.push_back(random_tokens(2 * kProofSegment + 1, engine->spec().info.vocab_size, i));
+        all_logits(*engine, sessions.back(), std::span(tokens.back()).first(before));
+      }
+      std::vector<Feed> feeds;
+      for (size_t i = 0; i < sessions.size(); ++i)
+        feeds.push_back({&sessions[i], std::span(tokens[i]).subspan(before), Feed::Logits::kAll});
+      std::vector<std::vector<float>> logits(sessions.size());
+      REQUIRE_NOTHROW(engine->feed(feeds, [&](size_t feed, size_t, std::span<const float> l) {
+        logits[feed].insert(logits[feed].end(), l.begin(), l.end());
+      }));
+      for (size_t i = 0; i < sessions.size(); ++i) {
+        Session alone = other->new_session();
+        all_logits(*other, alone, std::span(tokens[i]).first(before));
+        CHECK(all_logits(*other, alone, std::span(tokens[i]).subspan(before)) == logits[i]);
+      }
+    }
+}
+
 TEST_CASE("segments: alignment cuts a text of known length as the specification of RMT says") {
   const auto engine = make_engine(kProof);
   static_assert(kProofSegment == 6);

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "core/engine/engine_impl.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/wide_model.hpp"
@@ -145,6 +146,14 @@ TEST_CASE("a feed that wants no logits is not held up by those that do") {
   const auto read = least.engine->feed(
       feeds, [](size_t, size_t, std::span<const float>) {}, [&] { return ++steps <= 1; });
   CHECK(read == std::vector<size_t>{1, 50});
+}
+
+TEST_CASE("tokens that no step has room for are an error, not left out without a word") {
+  Engine engine(golden_settings("memA.q80.bin"), linked_plugins());
+  Session session = engine.new_session();
+  session.impl().segment.end = session.position();  // as no session is: full before it begins
+  CHECK_THROWS_WITH_AS(all_logits(engine, session, std::vector<int32_t>{1, 2, 3}),
+                       doctest::Contains("has 3 tokens left to read"), Error);
 }
 
 TEST_CASE("a classifier that is padded gives the logits of the vocabulary and no more") {

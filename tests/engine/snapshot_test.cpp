@@ -267,9 +267,9 @@ TEST_CASE("a snapshot is given in pieces of at most 1 MiB that make up the whole
   Bytes joined;
   size_t longest = 0;
   const auto give_values = [&](size_t i, const ValueSink& values) {
-    const std::span<const float> all(contents.tensors[i].values);
-    values(all.first(all.size() / 3));
-    values(all.subspan(all.size() / 3));
+    const auto all = std::as_bytes(std::span(contents.tensors[i].values));
+    values(all.first(all.size() / 12 * 4));
+    values(all.subspan(all.size() / 12 * 4));
   };
   write_snapshot(contents, give_values, [&](std::span<const std::byte> piece) {
     longest = std::max(longest, piece.size());
@@ -278,7 +278,7 @@ TEST_CASE("a snapshot is given in pieces of at most 1 MiB that make up the whole
   CHECK(longest == 1u << 20);
   CHECK(joined == encode_snapshot(contents));
   const auto too_few = [&](size_t i, const ValueSink& values) {
-    const std::span<const float> all(contents.tensors[i].values);
+    const auto all = std::as_bytes(std::span(contents.tensors[i].values));
     values(all.first(all.size() / 2));
   };
   CHECK_THROWS_AS(write_snapshot(contents, too_few, [](std::span<const std::byte>) {}), Error);
@@ -286,9 +286,36 @@ TEST_CASE("a snapshot is given in pieces of at most 1 MiB that make up the whole
 
 TEST_CASE("a tensor of a type that this program does not know is refused by its name") {
   Bytes bytes = encode_snapshot(sample(10));
-  put(bytes, find(bytes, "blk.0.attn_k") + 12, uint32_t{PERDURE_Q80});
+  put(bytes, find(bytes, "blk.0.attn_k") + 12, uint32_t{99});
   reseal(bytes);
-  CHECK(message(bytes).find("tensor 'blk.0.attn_k' has the element type 3") != std::string::npos);
+  CHECK(message(bytes).find("tensor 'blk.0.attn_k' has the element type 99") != std::string::npos);
+}
+
+TEST_CASE("tensors of every type come back with their bytes and scales, and only whole ones") {
+  std::mt19937 random(2);
+  for (uint32_t type = PERDURE_F16; type <= PERDURE_Q8_K; ++type) {
+    CAPTURE(type);
+    auto contents = sample(3);
+    SnapshotTensor tensor{"typed", 5, 512, {}, type};
+    if (type == PERDURE_Q80) tensor.group_size = 64;
+    const int64_t scales = type == PERDURE_Q80 ? 5 * 512 / 64 * 4 : 0;
+    REQUIRE(tensor.size_bytes() == 5 * perdure_row_bytes(type, 512) + scales);
+    for (int64_t i = 0; i < tensor.size_bytes(); ++i)
+      tensor.stored.push_back(static_cast<std::byte>(random() & 255));
+    contents.tensors.insert(contents.tensors.begin() + 1, tensor);
+    const SnapshotContents back = decode_snapshot(encode_snapshot(contents));
+    check_equal(contents, back);
+    CHECK(back.tensors[1].type == type);
+    CHECK(back.tensors[1].group_size == tensor.group_size);
+    CHECK(back.tensors[1].stored == tensor.stored);
+    contents.tensors[1].stored.pop_back();
+    CHECK_THROWS_AS(encode_snapshot(contents), Error);
+    contents.tensors[1].columns = 511;  // no whole blocks or groups; of plain types other bytes
+    CHECK_THROWS_AS(encode_snapshot(contents), Error);
+    contents.tensors[1].columns = 512;
+    contents.tensors[1].group_size = type == PERDURE_Q80 ? 0 : 64;
+    CHECK_THROWS_AS(encode_snapshot(contents), Error);
+  }
 }
 
 TEST_CASE("snapshots of every format version in tests/golden load, and the newest is written") {

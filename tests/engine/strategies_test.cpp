@@ -3,10 +3,12 @@
 // What a model is run by where the user says nothing: as it was trained.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "core/engine/engine_impl.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -102,4 +104,15 @@ TEST_CASE("tables of rotations do not count as weights that a token reads") {
   };
   CHECK(bytes("{rope_scaling: dynamic}") == bytes("{}"));
   CHECK(bytes("{positions: reindexed, strategy: sliding_window}") == bytes("{}"));
+}
+
+TEST_CASE("the identity states the type of all states, or of each where they differ") {
+  const StateSpec k{.name = "k", .columns = 32, .rows = 1},
+      v{.name = "v", .columns = 32, .rows = 1};
+  StateSpec halved = k;
+  halved.type = PERDURE_Q8_0;
+  CHECK(types_text({}) == "f32");
+  CHECK(types_text(std::array{k, v}) == "f32");
+  CHECK(types_text(std::array{halved}) == "q8_0");
+  CHECK(types_text(std::array{halved, v}) == "k q8_0, v f32");
 }

@@ -205,6 +205,7 @@ void read_sampling(YamlNode& node, Settings& settings) {
 }
 
 void read_chat(YamlNode& node, Settings& settings) {
+  // Those of core/model/templates, which this room may not include.
   static const std::string kTemplates[] = {"llama2"};
   MapReader reader(node, "chat");
   reader.choice("template", settings.chat.chat_template, kTemplates);

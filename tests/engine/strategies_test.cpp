@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "core/engine/engine_impl.hpp"
+#include "core/model/templates/chat_template.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -115,4 +116,14 @@ TEST_CASE("the identity states the type of all states, or of each where they dif
   CHECK(types_text(std::array{k, v}) == "f32");
   CHECK(types_text(std::array{halved}) == "q8_0");
   CHECK(types_text(std::array{halved, v}) == "k q8_0, v f32");
+}
+
+TEST_CASE("chat.template takes every template that there is, and no other") {
+  std::string all;
+  for (const std::string_view name : chat_template_names()) {
+    CHECK(load_settings("", {"chat.template=" + std::string(name)}).chat.chat_template == name);
+    all += (all.empty() ? "" : ", ") + std::string(name);
+  }
+  CHECK_THROWS_WITH_AS(load_settings("", {"chat.template=nobodys"}), doctest::Contains(all.c_str()),
+                       UsageError);
 }

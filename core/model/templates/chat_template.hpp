@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace perdure {
 
@@ -21,6 +22,9 @@ class ChatTemplate {
   virtual std::string turn(std::string_view system, std::string_view user) const = 0;
 };
 
+// All of them, in the order of the table. core/config, which may not look here, has a list of these
+// names as well; a test holds the two together.
+std::vector<std::string_view> chat_template_names();
 // Lives for ever. Errors: UsageError that lists the known names.
 const ChatTemplate& find_chat_template(std::string_view name);
 

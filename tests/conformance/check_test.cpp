@@ -78,10 +78,11 @@ TEST_CASE("the checked mode finds every fault and names strategy's node, row and
 }
 
 TEST_CASE("no strategy reaches outside: the error names node, strategy and row, in every mode") {
-  const std::vector<Overrides> modes{{"threads.count=1"},
-                                     {"threads.count=3", "kernels.prefer=[scalar]"},
-                                     {"threads.count=3", "kernels.prefer=[simd]"},
-                                     kChecked};
+  const std::vector<Overrides> modes{
+      {"threads.count=1"},
+      {"threads.backend=tbb", "threads.count=3"},
+      {"threads.backend=tbb", "threads.count=3", "kernels.prefer=[simd]"},
+      kChecked};
   for (const ReachingFault& fault : kReachingFaults)
     for (const Overrides& mode : modes) {
       CAPTURE(fault.name);
@@ -101,7 +102,7 @@ TEST_CASE("no strategy reaches outside: the error names node, strategy and row, 
 }
 
 TEST_CASE("a session that reached outside takes nothing more, one beside it in no step is well") {
-  const auto engine = faulty_engine("read_beyond", {"threads.count=3"});
+  const auto engine = faulty_engine("read_beyond", {"threads.backend=tbb", "threads.count=3"});
   Session session = engine->new_session(), other = engine->new_session();
   const std::vector<int32_t> tokens{1, 2, 3};
   CHECK_THROWS_WITH_AS(all_logits(*engine, session, tokens), doctest::Contains("a state of 4 rows"),

@@ -224,6 +224,22 @@ TEST_CASE("segments: extra rows of many sessions count among the rows of a step"
     }
 }
 
+TEST_CASE("segments: extra rows are part of a fair share, so that nobody is left out of a step") {
+  // All rows of a step: with those of the begin and of the end that the engine adds, four tokens
+  // with four times the rows of the begin.
+  const auto engine =
+      make_engine(kProof, {"step.max_rows=" + std::to_string(2 * kProofMemory + 4)});
+  std::vector<Session> sessions;
+  for (int i = 0; i < 4; ++i) sessions.push_back(engine->new_session());
+  const auto tokens = random_tokens(kProofSegment, engine->spec().info.vocab_size, 1);
+  std::vector<Feed> feeds;
+  for (Session& session : sessions) feeds.push_back({&session, tokens, Feed::Logits::kAll});
+  int n_steps = 0;
+  const auto read = engine->feed(
+      feeds, [](size_t, size_t, std::span<const float>) {}, [&] { return n_steps++ == 0; });
+  CHECK(read == std::vector<size_t>{1, 1, 1, 1});
+}
+
 TEST_CASE("segments: alignment cuts a text of known length as the specification of RMT says") {
   const auto engine = make_engine(kProof);
   static_assert(kProofSegment == 6);

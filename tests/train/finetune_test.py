@@ -126,9 +126,19 @@ class FinetuneTest(support.TrainerTest):
             self.assertLess(float((model(tokens)[0] - before).abs().max()), 1e-5)
         self.assertFalse(any(isinstance(m, lora.AdaptedLinear) for m in model.modules()))
 
-    def test_a_quantised_base_is_refused(self):
+    def test_a_quantised_base_is_read_as_its_readers_do(self):
         run = self.train("quantised", "--steps", 2)
         support.command("export", "--run-folder", run, "--format", "v2", "--out", self.scratch / "q.bin")
+        model, _ = checkpoint.load_model(run)
+        args, weights = llama2c.read(self.scratch / "q.bin")
+        self.assertEqual(args, dataclasses.replace(model.args, memseqlen=args.memseqlen))
+        self.assertEqual(weights.keys(), model.state_dict().keys())
+        for name, weight in llama2c.dequantised(model.args, model.state_dict(), "v2").items():
+            self.assertTrue(torch.equal(weight, weights[name]), name)
+
+    def test_a_quantised_base_with_a_memory_is_refused(self):
+        run = self.train("quantised memory", *support.MEMORY, "--steps", 2)
+        support.command("export", "--run-folder", run, "--format", "v2-mem", "--out", self.scratch / "q.bin")
         with self.assertRaisesRegex(Exception, "quantised"):
             llama2c.read(self.scratch / "q.bin")
 

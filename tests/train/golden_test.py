@@ -89,4 +89,5 @@ class GoldenTest(unittest.TestCase):
                 self.assert_close(logits, case.tensors["logits_" + run["tag"]], f"{name}, {run['tag']}")
 
 
-support.run()
+if __name__ == "__main__":
+    support.run()

@@ -16,6 +16,8 @@ import torch
 from perdure_train import checkpoint, loop, progress
 
 _RUN = [*support.MEMORY, "--steps", 30, "--chain", 3, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
+_SEGMENTS = ["--architecture", "rmt", "--num-mem-tokens", 3, "--steps", 30, "--chain", 4, "--segments", 4, "--segments-grow", 16,
+             "--vary-segments", "--replay", "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
 _CONVERSATIONS = [*_RUN, "--reading", "dialogue", "--distance", 10, "--ask-every", 16]
 # Raises a signal in its own process as soon as a step is done: arguments are where the trainer lies, the step, the signal,
 # and the trainer's own.
@@ -69,6 +71,9 @@ class ResumeTest(support.TrainerTest):
 
     def test_conversations_go_on_likewise(self):
         self.assert_killed_twice_it_ends_the_same(_CONVERSATIONS)
+
+    def test_segments_that_grow_go_on_likewise(self):
+        self.assert_killed_twice_it_ends_the_same(_SEGMENTS)
 
     def test_seeds_reproduce_and_matter(self):
         runs = [self.weights(self.train(f"seed{i}", "--steps", 6, "--seed", seed)) for i, seed in enumerate((5, 5, 6))]

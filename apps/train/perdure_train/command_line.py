@@ -11,7 +11,7 @@ from .architectures import ModelArgs
 from .arguments import Parser, above_zero, count, count_or_zero, seed, zero_or_above
 from .errors import UsageError
 
-FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "tokenizer")
+FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "memory", "tokenizer")
 
 
 def _add_prepare(commands) -> None:
@@ -55,6 +55,13 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--window", type=count_or_zero, default=0,
                        help="tokens per row through which is back-propagated (max-seq-len)")
     group.add_argument("--chain", type=count, default=1, help="windows that a row reads in a row, carrying its memory")
+    group.add_argument("--segments", type=count, default=1, help="windows that follow each other in an update, through which "
+                       "gradients go back (%(default)s)")
+    group.add_argument("--segments-grow", type=count_or_zero, default=0,
+                       help="steps over which they grow from 1 to --segments (none)")
+    group.add_argument("--vary-segments", action="store_true", help="every other update takes any number of them")
+    group.add_argument("--replay", action="store_true",
+                       help="reads a window again for its gradients instead of keeping all that it computed")
     group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream", "dialogue"],
                        help="stream: every row reads on without end, carrying its memory; dialogue: conversations made while "
                        "they are read")
@@ -89,7 +96,7 @@ def _parser() -> Parser:
     _add_training_options(train, 5e-4)
     train.set_defaults(run=_train)
     tune = commands.add_parser("finetune", help="gives a plain llama a memory, or adapts a model")
-    tune.add_argument("--base", required=True, help="run folder, llama2.c v0 or v1 file, or safetensors with its json")
+    tune.add_argument("--base", required=True, help="run folder, llama2.c file v0, v1 or v2, or safetensors with its json")
     tune.add_argument("--trained", default="memory", choices=["memory", "memory+attention", "all", "lora"],
                       help="which parameters are trained (%(default)s)")
     tune.add_argument("--lora-rank", type=count, default=8)

@@ -118,6 +118,10 @@ class Conversations:
             ids[i, :len(these)], answers[i, :len(are)] = these, are
         return Questions(*map(torch.from_numpy, (numpy.array(rows, numpy.int64), ids[:, :-1], ids[:, 1:], answers[:, 1:])))
 
+    def take(self, count: int) -> list:
+        """`count` batches that follow each other."""
+        return [self.next() for _ in range(count)]
+
     def state(self) -> dict:
         return {"rows": [(r.number, r.place) for r in self._rows], "left": list(self._left), "fresh": self._fresh.tolist(),
                 "asked": self._asked}

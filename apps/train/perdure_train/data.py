@@ -94,6 +94,10 @@ class Windows:
         inputs, targets, answers = (torch.from_numpy(numpy.stack(column)) for column in zip(*parts))
         return inputs, targets, answers, torch.from_numpy(fresh), []
 
+    def take(self, count: int) -> list:
+        """`count` batches that follow each other."""
+        return [self.next() for _ in range(count)]
+
     def state(self) -> dict:
         return {"epoch": self.epoch, "next": self._next, "places": self._places.tolist(), "left": self._left.tolist(),
                 "fresh": self._fresh.tolist()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where fine-tuning starts: run folders, llama2.c v0 and v1 files, safetensors with their options."""
+"""Where fine-tuning starts: run folders, llama2.c files v0, v1 and v2, safetensors with their options."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from .errors import UsageError
 def load_base(path: pathlib.Path) -> tuple:
     """(options by name, state dict)."""
     if not path.exists():
-        raise UsageError(f"--base {path} does not exist; name a run folder, a llama2.c file v0 or v1, or a safetensors file")
+        raise UsageError(f"--base {path} does not exist; name a run folder, a llama2.c file v0, v1 or v2, or a safetensors file")
     if path.is_dir():
         model, _ = checkpoint.load_model(path)
         return dataclasses.asdict(model.args), model.state_dict()

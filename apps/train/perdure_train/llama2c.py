@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checkpoints of llama2.c (v0, v1, v2) and of llama2Rnn (v2-mem): order of tensors, q80, writing, reading v0 and v1."""
+"""The checkpoints of llama2.c (v0, v1, v2) and of llama2Rnn (v2-mem): order of tensors, q80, writing; reading v0, v1, v2."""
 
 import math
 import pathlib
@@ -143,19 +143,50 @@ def _shape(args: ModelArgs, name: str) -> tuple:
             _TABLES: (args.max_seq_len * args.head_size,)}.get(last, (args.dim,))
 
 
+class _Values:
+    """Tensors as they follow each other in a file of `data`, from byte `at` on."""
+
+    def __init__(self, data: bytes, at: int, group_size: int):
+        self._data, self._at, self._group_size = data, at, group_size
+
+    def _take(self, kind: str, count: int) -> numpy.ndarray:
+        values = numpy.frombuffer(self._data, kind, count, self._at)
+        self._at += values.nbytes
+        return values
+
+    def floats(self, shape: tuple):
+        return torch.from_numpy(self._take("<f4", math.prod(shape)).reshape(shape).copy())
+
+    def quantised(self, shape: tuple):
+        values = self._take("i1", math.prod(shape)).astype(numpy.float32).reshape(-1, self._group_size)
+        scales = self._take("<f4", len(values))
+        return torch.from_numpy((values * scales[:, None]).reshape(shape))
+
+
+def _bytes(shapes: list, group_size: int) -> int:
+    """Of tensors in q80, or in F32 if the group size is 0."""
+    count = sum(map(math.prod, shapes))
+    return count + 4 * (count // group_size) if group_size else 4 * count
+
+
 def read(path: pathlib.Path) -> tuple:
-    """(ModelArgs, state dict) of a v0 or v1 file. Errors: UsageError for other files."""
+    """(ModelArgs, state dict) of a v0, v1 or v2 file. Errors: UsageError for other files, those of v2-mem included."""
     data, other = pathlib.Path(path).read_bytes(), UsageError(
-        f"{path} is neither a llama2.c checkpoint v0 or v1 nor a .safetensors file, or was cut off; name one, or a run folder")
+        f"{path} is neither a llama2.c checkpoint v0, v1 or v2 nor a .safetensors file, or was cut off; name one, or a run folder")
     if len(data) < _HEADER_BYTES:
         raise other
-    kind, at = "v0", 28
+    kind, at, group_size = "v0", 28, 0
     sizes = struct.unpack_from("<7i", data, 0)
     shared = sizes[5] > 0
     if struct.unpack_from("<I", data, 0)[0] == _MAGIC:
-        if struct.unpack_from("<i", data, 4)[0] != 1:
-            raise UsageError(f"{path} is quantised; fine-tuning starts from v0, v1, safetensors or a run folder")
-        kind, at, sizes, shared = "v1", _HEADER_BYTES, struct.unpack_from("<7i", data, 8), bool(data[36])
+        version = struct.unpack_from("<i", data, 4)[0]
+        kind, at, sizes, shared = f"v{version}", _HEADER_BYTES, struct.unpack_from("<7i", data, 8), bool(data[36])
+        if version not in (1, 2):
+            raise other
+        group_size = struct.unpack_from("<i", data, 37)[0] if version == 2 else 0
+        if version == 2 and (group_size < 1 or sizes[0] % group_size or sizes[1] % group_size):
+            raise UsageError(f"{path} is quantised with a memory, or cut off; fine-tuning starts from v0, v1, v2, safetensors or "
+                             "a run folder")
     values = dict(zip(_SIZES, sizes), shared_classifier=shared)
     values["vocab_size"] = abs(values["vocab_size"])
     try:
@@ -164,12 +195,11 @@ def read(path: pathlib.Path) -> tuple:
         raise other from None
     if args.n_layers * args.dim > len(data):  # before names of so many layers are made
         raise other
-    shapes = {name: _shape(args, name) for name in layout(args, kind)[0]}
-    if at + 4 * sum(map(math.prod, shapes.values())) != len(data):
+    floats, quantised = ({name: _shape(args, name) for name in names} for names in layout(args, kind))
+    if at + _bytes(list(floats.values()), 0) + _bytes(list(quantised.values()), group_size) != len(data):
         raise other
-    for name, shape in shapes.items():
-        count = math.prod(shape)
-        weights[name] = torch.from_numpy(numpy.frombuffer(data, "<f4", count, at).reshape(shape).copy())
-        at += 4 * count
+    values = _Values(data, at, group_size)
+    weights.update((name, values.floats(shape)) for name, shape in floats.items())
+    weights.update((name, values.quantised(shape)) for name, shape in quantised.items())
     weights.pop(_TABLES, None)
     return args, weights

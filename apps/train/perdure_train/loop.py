@@ -10,9 +10,11 @@ import time
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint as replayed
 
 from . import checkpoint
 from .conversations import Conversations
+from .curriculum import Curriculum
 from .data import TokenFile, Windows
 from .errors import UsageError
 from .evaluate import window_loss
@@ -48,7 +50,7 @@ class Trainer:
         torch.backends.cuda.matmul.allow_tf32 = True
         self.model = model.to(self.device)
         self.optimizer = make_optimizer(self.model, options)
-        self.schedule = Schedule(options)
+        self.schedule, self.curriculum = Schedule(options), Curriculum(options)
         window = options.window or model.args.max_seq_len
         self.validation = TokenFile(options.data, "validation")
         self.windows = self._open_windows(window)
@@ -59,8 +61,11 @@ class Trainer:
             unlogged = self._restore(state) if state else (0.0, 0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise checkpoint.damaged(folder, error) from None
-        tokens = options.batch * options.accumulate * window
-        self.progress = Progress(folder, self.steps_done, tokens, options.log_every, unlogged)
+        self.progress = Progress(folder, self.steps_done, self.tokens_before, options.log_every, unlogged)
+
+    def tokens_before(self, step: int) -> int:
+        """Read in all steps before this one."""
+        return self.options.batch * self.options.accumulate * self.window * self.curriculum.windows_before(step)
 
     def _open_windows(self, window: int):
         o = self.options
@@ -95,8 +100,9 @@ class Trainer:
         weights = weights.flatten()
         return (losses * weights).sum(), weights.sum(), losses.detach().sum()
 
-    def _read(self, inputs, targets, answers, memory, beside):
-        """One window, part by part where questions are asked beside it. Returns (loss, mean loss per token, memory)."""
+    def _read(self, inputs, targets, answers, fresh, beside, memory):
+        """One window, part by part where questions are asked beside it. Returns what _losses does, and the memory."""
+        memory = self.model.start(memory, fresh)
         part = inputs.shape[1] // max(1, len(beside))
         total, weight, plain = 0.0, 0.0, 0.0
         for number, begin in enumerate(range(0, inputs.shape[1], part)):
@@ -109,7 +115,17 @@ class Trainer:
             if beside and len(beside[number].rows):
                 loss, weights = self._ask(beside[number], memory)
                 total, weight = total + loss, weight + weights
-        return total / weight, plain / targets.numel(), memory
+        return total, weight, plain, memory
+
+    def _read_all(self, windows: list, memory):
+        """Windows that follow each other, gradients going through all: (mean weighted loss, mean loss per token, memory)."""
+        total, weight, plain = 0.0, 0.0, 0.0
+        replay = self.options.replay
+        with contextlib.nullcontext() if replay else self.autocast():  # which casts every weight once
+            for window in windows:
+                read = replayed(self._read, *window, memory, use_reentrant=False) if replay else self._read(*window, memory)
+                total, weight, plain, memory = total + read[0], weight + read[1], plain + read[2], read[3]
+        return total / weight, plain / sum(w[1].numel() for w in windows), memory
 
     def _ask(self, questions, memory):
         """The weighted loss of the answers, and their weight. The memory goes on as if nothing had been asked."""
@@ -120,16 +136,16 @@ class Trainer:
 
     def step(self):
         """One update of the parameters. Returns the mean loss per token, on the device."""
-        inputs, targets, answers, fresh, beside = self.windows.next()
-        inputs, targets, answers, fresh = (t.to(self.device) for t in (inputs, targets, answers, fresh))
+        windows = [(*(t.to(self.device) for t in tensors), beside)
+                   for *tensors, beside in self.windows.take(self.curriculum.windows(self.steps_done))]
         rate = self.schedule.rate(self.steps_done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         mean, share = 0.0, self.options.batch
         for micro, memory in enumerate(self.memories):
             rows = slice(micro * share, (micro + 1) * share)
-            loss, plain, carried = self._read(inputs[rows], targets[rows], answers[rows],
-                                              self.model.start(memory, fresh[rows]), [q.of(rows) for q in beside])
+            own = [(*(t[rows] for t in tensors), [q.of(rows) for q in beside]) for *tensors, beside in windows]
+            loss, plain, carried = self._read_all(own, memory)
             (loss / len(self.memories)).backward()
             self.memories[micro] = [m if m is None else m.detach() for m in carried]
             mean = mean + plain / len(self.memories)

@@ -13,11 +13,11 @@ _SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
 
 
 class Progress:
-    """Takes the loss of every step; logs the mean of `every` steps. Resumed, it drops what was logged after `step`, and takes
+    """Takes the loss of every step; logs the mean of `every` steps. `tokens_before(step)`: how many were read. Resumed, it drops what was logged after `step`, and takes
     the losses that had not been logged from the checkpoint, so that an interrupted run leaves the log of any other."""
 
-    def __init__(self, folder: pathlib.Path, step: int, tokens_per_step: int, every: int, unlogged: tuple):
-        self._folder, self._tokens_per_step, self._every = folder, tokens_per_step, every
+    def __init__(self, folder: pathlib.Path, step: int, tokens_before, every: int, unlogged: tuple):
+        self._folder, self._tokens_before, self._every = folder, tokens_before, every
         self._records = [r for r in _read(folder / "log.jsonl") if r["step"] <= step]
         self._log = open(folder / "log.jsonl", "w")
         for record in self._records:
@@ -43,15 +43,17 @@ class Progress:
         if self._count < self._every and step != steps:
             return
         seconds = time.monotonic() - self._since
-        speed = self._steps * self._tokens_per_step / max(seconds, 1e-9)
-        record = {"step": step, "tokens": step * self._tokens_per_step, "loss": round(float(self._sum) / self._count, 5),
+        tokens = self._tokens_before(step)
+        speed = (tokens - self._tokens_before(step - self._steps)) / max(seconds, 1e-9)
+        record = {"step": step, "tokens": tokens, "loss": round(float(self._sum) / self._count, 5),
                   "learning_rate": rate, "tokens_per_second": round(speed), "seconds": round(seconds, 2)}
         self._note(record)
-        self._show(record, steps, (steps - step) * self._tokens_per_step / speed)
+        self._show(record, steps, (self._tokens_before(steps) - tokens) / speed)
         self._sum, self._count, self._steps, self._since = 0.0, 0, 0, time.monotonic()
 
-    def evaluated(self, step: int, loss: float) -> None:
-        self._note({"step": step, "tokens": step * self._tokens_per_step, "validation_loss": round(loss, 5)})
+    def evaluated(self, step: int, loss: float, **more: float) -> None:
+        """`more`: other figures, by name."""
+        self._note({"step": step, "tokens": self._tokens_before(step), "validation_loss": round(loss, 5), **more})
         (self._folder / "loss.svg").write_text(loss_curve(self._records))
 
     def _note(self, record: dict) -> None:

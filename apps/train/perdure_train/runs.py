@@ -18,11 +18,15 @@ from .tokenizer import Tokenizer
 # What a resumed run may change without becoming another one.
 _FREE = {"out", "device", "threads", "log_every", "validate_every", "validation_batches", "checkpoint_seconds", "run",
          "data", "base"}
+# What came later: run folders that do not tell it have these.
+_ADDED = {"segments": 1, "segments_grow": 0, "vary_segments": False, "replay": False}
 _MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
 # What the weights of a base have fixed, and what decides which weights there are.
 _SHAPE = ("architecture", "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
-_PARTS = ("attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
+_PARTS = ("architecture", "attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
 # Of llama2Rnn's files: a matrix that computes nothing, and what a memory held when they were written.
+# Of rmt: the learned memory, and what stands before the names of the llama inside.
+_LEARNED_MEMORY, _INSIDE = "memory_cell.memory", "memory_cell.model."
 _WITHOUT_EFFECT = (".attention.wqm.weight", ".attention.memory")
 
 
@@ -42,6 +46,7 @@ def _check_window(options, args: ModelArgs) -> None:
     if args.extend_seq_len < args.max_seq_len:
         raise UsageError(f"--extend-seq-len {args.extend_seq_len} is below the {args.max_seq_len} tokens of --max-seq-len, "
                          "which it extends; leave it out")
+    _check_segments(options)
     if options.reading == "stream" and options.chain != 1:
         raise UsageError("--reading stream never begins anew, as --chain says when to; leave one of the two out")
     if args.attention_type == "memory_attention" and window % args.memseqlen:
@@ -54,6 +59,14 @@ def _check_window(options, args: ModelArgs) -> None:
                          "read part by part something else than of the whole; leave it out")
     if part and (window % part or part % args.memseqlen):
         raise UsageError(f"--ask-every {part} must divide the window of {window} tokens into parts of whole segments")
+
+
+def _check_segments(options) -> None:
+    if options.reading != "stream" and options.segments > options.chain:
+        raise UsageError(f"--segments {options.segments}: gradients go back through windows that a row reads in a row, which "
+                         f"--chain {options.chain} does not let be so many; set it to {options.segments} or more")
+    if options.segments == 1 and (options.segments_grow or options.vary_segments):
+        raise UsageError("--segments-grow and --vary-segments need --segments above 1; leave them out")
 
 
 def _training_options(options) -> dict:
@@ -69,7 +82,7 @@ def _open_folder(options, args: ModelArgs) -> pathlib.Path:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "checkpoint.pt").exists():
         old = checkpoint.load_options(folder)
-        before = {**{f.name: f.default for f in dataclasses.fields(ModelArgs)}, **old["model"], **old["training"]}
+        before = {**{f.name: f.default for f in dataclasses.fields(ModelArgs)}, **_ADDED, **old["model"], **old["training"]}
         for name, value in {**dataclasses.asdict(args), **training}.items():
             if name not in _FREE and before.get(name) != value:
                 raise UsageError(f"{folder} holds a run with {name} = {before.get(name)}, not {value}; "
@@ -114,6 +127,8 @@ def _take_over(options, base: dict) -> None:
         given = getattr(options, name)
         if given is None:
             setattr(options, name, value)
+        elif name == "architecture" and (value, given) == ("llama", "rmt"):
+            continue  # which wraps it
         elif name in _SHAPE and given != value:
             raise UsageError(f"--{name.replace('_', '-')}: {options.base} has {name} = {value}, which fine-tuning cannot "
                              f"change to {given}; leave the option out")
@@ -127,8 +142,8 @@ def _fitted(weight, own):
 
 
 def _of_tokens(name: str) -> str:
-    """The weight that reads tokens as this one reads memory; any other one itself."""
-    return name.replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")
+    """The weight that reads tokens as this one reads memory, or that a wrapped llama has; any other one itself."""
+    return name.replace(_INSIDE, "").replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")
 
 
 def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set, where: str) -> None:
@@ -168,6 +183,8 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
         raise UsageError(f"--trained lora would leave {new[0]} and other new weights as they were drawn at random; train the "
                          "memory first, with --trained memory, and adapt that run")
     model.load_state_dict(own)
+    if _LEARNED_MEMORY in new:
+        model.memory_cell.initialise_memory()
     if options.trained == "lora":
         for parameter in model.parameters():
             parameter.requires_grad_(False)
@@ -177,13 +194,13 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
         parameter.requires_grad_(options.trained == "all" or is_memory_parameter(name)
                                  or (options.trained == "memory+attention" and ".attention." in name))
     if not any(p.requires_grad for p in model.parameters()):
-        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, or --trained all or lora")
+        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, --architecture rmt, or --trained all or lora")
     return model
 
 
 def is_memory_parameter(name: str) -> bool:
     """Of a memory layer alone, by its name in a checkpoint."""
-    return ".attention." in name and name.split(".attention.")[1].startswith(_MEMORY_PARTS)
+    return name == _LEARNED_MEMORY or ".attention." in name and name.split(".attention.")[1].startswith(_MEMORY_PARTS)
 
 
 def evaluate(options) -> None:

@@ -24,7 +24,7 @@ _ATTENTION_ONLY = {"n_kv_heads", "multiple_of", "norm_eps", "shared_classifier",
 class ModelArgs:
     """Names as in llama2Rnn; the defaults are those its published models were trained with."""
 
-    architecture: str = "llama"  # or rwkv7
+    architecture: str = "llama"  # or rwkv7, rmt
     dim: int = 288
     n_layers: int = 6
     n_heads: int = 6
@@ -48,13 +48,15 @@ class ModelArgs:
     reuse_kv: bool = True
     train_orimem: bool = True
     update_memory: bool = False
+    num_mem_tokens: int = 0  # of rmt
 
     def __post_init__(self):
         self._check_ranges()
         if self.architecture == "rwkv7":
             self._check_recurrent()
-        elif self.architecture != "llama":
-            raise UsageError(f"architecture '{self.architecture}' is not known; llama and rwkv7 are")
+        elif self.architecture not in ("llama", "rmt"):
+            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt and rwkv7 are")
+        self._check_memory_tokens()
         self.n_kv_heads = self.n_kv_heads or self.n_heads
         self.extend_seq_len = self.extend_seq_len or self.max_seq_len
         if not self.hidden_dim:
@@ -90,6 +92,16 @@ class ModelArgs:
         for field in dataclasses.fields(self):
             if field.name in _ATTENTION_ONLY and getattr(self, field.name) not in (field.default, self._derived(field.name)):
                 raise UsageError(f"{field.name} is an option of attention, which rwkv7 does not have; leave it out")
+
+    def _check_memory_tokens(self) -> None:
+        if self.architecture != "rmt":
+            if self.num_mem_tokens:
+                raise UsageError(f"num_mem_tokens = {self.num_mem_tokens} is an option of architecture rmt; leave it out")
+            return
+        if not self.num_mem_tokens:
+            raise UsageError("architecture rmt needs memory tokens: set num_mem_tokens")
+        if self.attention_type != "attention" or self.extend_method or self.extend_seq_len not in (0, self.max_seq_len):
+            raise UsageError("architecture rmt wraps a plain llama; leave out attention_type, extend_method and extend_seq_len")
 
     def _derived(self, name: str):
         return {"n_kv_heads": self.n_heads, "extend_seq_len": self.max_seq_len}.get(name)
@@ -132,11 +144,14 @@ def norm_keys(k):
     return k * torch.rsqrt(k.pow(2).mean(-1, keepdim=True) + 1e-5)
 
 
-def attend(q, k, v, mask):
-    """[batch, heads, rows, head size] over keys; `mask` [rows, keys] is 0 where a row may look, else minus infinity."""
+def attend(q, k, v, mask, causal: bool = False):
+    """[batch, heads, rows, head size] over keys; `mask` [rows, keys] is 0 where a row may look, else minus infinity.
+    `causal`: the mask is that of the rows before, for which PyTorch 2 has one operation."""
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    if causal and hasattr(functional, "scaled_dot_product_attention"):
+        return functional.scaled_dot_product_attention(q, k, v, is_causal=True)
     scale = 1 / math.sqrt(q.shape[-1])
     score = torch.baddbmm(mask.to(q.dtype), q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2), alpha=scale)
     return torch.bmm(score.softmax(-1).to(v.dtype), v.flatten(0, 1)).view(q.shape)
@@ -170,7 +185,9 @@ class Attention(ProjectedAttention):
         super().__init__(args)
         self.positions = Positions(args, max(args.extend_seq_len, args.max_seq_len))
         length = self.positions.length
-        self.register_buffer("mask", additive_mask(_visible(args, length)), persistent=False)
+        visible = _visible(args, length)
+        self.causal = torch.equal(visible, torch.ones_like(visible).tril())
+        self.register_buffer("mask", additive_mask(visible), persistent=False)
 
     def initial_memory(self):
         return None
@@ -184,7 +201,7 @@ class Attention(ProjectedAttention):
         if self.args.key_norm:
             k = norm_keys(k)
         v = self.heads(self.wv(x))
-        out = attend(q.to(v.dtype), k.to(v.dtype), v, self.mask[:length, :length])
+        out = attend(q.to(v.dtype), k.to(v.dtype), v, self.mask[:length, :length], self.causal)
         return self.wo(out.transpose(1, 2).flatten(2)), memory
 
 
@@ -248,10 +265,19 @@ class Transformer(nn.Module):
     def forward(self, tokens, memory: Optional[list] = None):
         if memory is None:
             memory = self.start(None, torch.ones(tokens.shape[0], dtype=torch.bool, device=tokens.device))
-        x = self.dropout(self.tok_embeddings(tokens))
+        x, carried = self.hidden(self.embed(tokens), memory)
+        return self.classify(x), carried
+
+    def embed(self, tokens):
+        return self.dropout(self.tok_embeddings(tokens))
+
+    def hidden(self, x, memory: list):
+        """Embeddings [batch, rows, dim] to (outputs behind the last norm, memory)."""
         carried = []
         for block, layer_memory in zip(self.layers, memory):
             x, layer_memory = block(x, layer_memory)
             carried.append(layer_memory)
-        classifier = self.tok_embeddings.weight if self.output is None else self.output.weight
-        return functional.linear(self.norm(x), classifier), carried
+        return self.norm(x), carried
+
+    def classify(self, x):
+        return functional.linear(x, self.tok_embeddings.weight if self.output is None else self.output.weight)

@@ -93,22 +93,24 @@ class ConversationsTest(support.TrainerTest):
         trainer = Trainer(build(args), torch.device("cpu"), options, self.scratch)
         trainer.progress.close()
         inputs, targets, answers, fresh, beside = trainer.windows.next()
-        return trainer, (inputs, targets, answers, trainer.model.start(None, fresh)), beside
+        return trainer, (inputs, targets, answers, fresh), beside
 
     def test_asking_leaves_the_memory_as_it_is(self):
         trainer, batch, beside = self.trainer()
         nothing = [q.of(slice(0, 0)) for q in beside]
         self.assertGreater(sum(len(q.rows) for q in beside), 5)
-        (asked, plain, memory), (unasked, same, untouched) = trainer._read(*batch, beside), trainer._read(*batch, nothing)
+        (asked, weight, plain, memory), (unasked, less, same, untouched) = (
+            trainer._read(*batch, questions, None) for questions in (beside, nothing))
         self.assertEqual(float(plain), float(same))
-        self.assertNotEqual(float(asked), float(unasked))
+        self.assertGreater(float(weight), float(less))
+        self.assertNotEqual(float(asked / weight), float(unasked / less))
         for rows, twin in zip(memory, untouched):
             self.assertTrue(torch.equal(rows, twin))
 
     def test_shorter_questions_count_as_if_they_were_asked_alone(self):
-        trainer, (*_, memory), beside = self.trainer()
+        trainer, (*_, fresh), beside = self.trainer()
         questions = beside[-1]
-        memory = [rows + torch.randn(rows.shape) for rows in memory]
+        memory = [rows + torch.randn(rows.shape) for rows in trainer.model.start(None, fresh)]
         loss, weight = trainer._ask(questions, memory)
         lengths = [int(counts.nonzero().max()) + 1 for counts in questions.answers]
         self.assertLess(min(lengths), max(lengths))

@@ -97,7 +97,7 @@ class ResumeTest(support.TrainerTest):
     def test_a_resumed_run_tells_the_speed_of_its_own_steps(self):
         clock = iter(range(100))
         with mock.patch.object(progress.time, "monotonic", lambda: next(clock)):
-            told = progress.Progress(self.scratch, 7, 100, 4, (9.0, 3))  # three steps of another process are not logged yet
+            told = progress.Progress(self.scratch, 7, lambda step: 100 * step, 4, (9.0, 3))  # three steps of another process are not logged yet
             told.step(8, 100, 1.0, 0.02)
             told.close()
         record = json.loads((self.scratch / "log.jsonl").read_text())

@@ -169,6 +169,33 @@ TEST_CASE("a row of Q8_0 is within half a step of the row that it was made of") 
   }
 }
 
+TEST_CASE("a block of Q8_0 that is made of a NaN has NaN as its scale, and the others have not") {
+  int n_checked = 0;
+  for (const int64_t place : {0, 31, 33, 95}) {
+    CAPTURE(place);
+    KernelCase test{.op = "quantize"};
+    test.add_session(0, 1);
+    Numbers numbers(4);
+    Floats x = numbers.normals(96);
+    x[static_cast<size_t>(place)] = NAN;
+    test.add_rows(96, x);
+    test.set_output(96, PERDURE_Q8_0);
+    for_each_kernel("quantize", [&](const perdure_kernel& kernel) {
+      PreparedKernel prepared(kernel, test);
+      if (!prepared.accepted()) return;
+      prepared.run();
+      for (int64_t block = 0; block < 3; ++block) {
+        uint16_t scale = 0;
+        std::memcpy(&scale, prepared.result().data.data() + block * 34, sizeof scale);
+        const bool is_nan = (scale & 0x7fff) > 0x7c00;
+        CHECK(is_nan == (block == place / 32));
+      }
+      ++n_checked;
+    });
+  }
+  CHECK(n_checked >= 4);
+}
+
 TEST_CASE("rows of tables in blocks enter a step as the values that GGUF defines") {
   for (const perdure_dtype dtype : {PERDURE_Q8_0, PERDURE_Q4_0}) {
     Numbers numbers(3);

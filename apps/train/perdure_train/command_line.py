@@ -16,7 +16,8 @@ FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "memory", "tokenizer")
 
 def _add_prepare(commands) -> None:
     p = commands.add_parser("prepare", help="texts or generated tasks to token files and a vocabulary")
-    p.add_argument("--task", default="text", choices=["text", "repeat", "reverse", "recall", "dialogue", "lexicon"])
+    p.add_argument("--task", default="text", choices=["text", "repeat", "reverse", "recall", "dialogue", "lexicon",
+                   "segments"])
     p.add_argument("--source", nargs="+", default=[], help="text files and folders of books; without: generated sentences")
     for split in ("validation", "test", "exclude"):
         p.add_argument(f"--{split}", nargs="+", default=[], metavar="BOOK", help="names of books, without .txt")
@@ -62,9 +63,9 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--vary-segments", action="store_true", help="every other update takes any number of them")
     group.add_argument("--replay", action="store_true",
                        help="reads a window again for its gradients instead of keeping all that it computed")
-    group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream", "dialogue"],
+    group.add_argument("--reading", default="shuffled", choices=["shuffled", "order", "stream", "dialogue", "segments"],
                        help="stream: every row reads on without end, carrying its memory; dialogue: conversations made while "
-                       "they are read")
+                       "they are read; segments: documents of --segments windows, likewise")
     group.add_argument("--distance", type=count_or_zero, default=256,
                        help="with --reading dialogue: as of prepare (%(default)s)")
     group.add_argument("--ask-every", type=count_or_zero, default=0,
@@ -121,7 +122,8 @@ def _parser() -> Parser:
     measure.add_argument("--split", default="validation", choices=["train", "validation", "test"])
     measure.add_argument("--lengths", type=count, nargs="+", default=[256, 512, 1024])
     measure.add_argument("--distances", type=count_or_zero, nargs="+",
-                         help="instead: facts recalled behind so many words of other talk (a model of the task dialogue)")
+                         help="instead: facts recalled behind so many words of other talk (data of the task dialogue), or so "
+                         "many segments on (segments)")
     measure.add_argument("--samples", type=count, default=64)
     measure.add_argument("--device", default="auto")
     measure.set_defaults(run=_evaluate)

@@ -20,7 +20,10 @@ from .errors import UsageError
 from .evaluate import window_loss
 from .optimizer import Schedule, make_optimizer
 from .progress import Progress
+from .segments import Documents, recall
 from .tokenizer import Tokenizer
+
+_RECALLED = 64  # documents that are asked at a validation
 
 
 def pick_device(name: str) -> torch.device:
@@ -69,9 +72,9 @@ class Trainer:
 
     def _open_windows(self, window: int):
         o = self.options
-        if o.reading == "dialogue":
-            pieces = Tokenizer(pathlib.Path(o.data) / "tokenizer.model")
-            return Conversations(pieces, o.batch * o.accumulate, o, window)
+        if o.reading in ("dialogue", "segments"):
+            pieces, rows = Tokenizer(pathlib.Path(o.data) / "tokenizer.model"), o.batch * o.accumulate
+            return Conversations(pieces, rows, o, window) if o.reading == "dialogue" else Documents(pieces, rows, window, o.seed)
         return Windows(TokenFile(o.data, "train"), o.batch * o.accumulate, window, o.chain, o.reading, o.seed)
 
     def _restore(self, state: dict) -> tuple:
@@ -155,9 +158,15 @@ class Trainer:
         self.steps_done += 1
         return mean, rate
 
-    def validate(self) -> float:
-        return window_loss(self.model, self.validation, self.window, self.options.batch, self.options.validation_batches,
-                           self.device, self.autocast)
+    def validate(self) -> tuple:
+        """(loss, other figures by name)."""
+        o, figures = self.options, {}
+        if o.reading == "segments":
+            pieces, distance = Tokenizer(pathlib.Path(o.data) / "tokenizer.model"), self.curriculum.stage(self.steps_done - 1) - 1
+            right, total = recall(self.model, pieces, distance, _RECALLED, self.device, "validation")
+            figures = {"distance": distance, "recalled": round(right / total, 4)}
+        return window_loss(self.model, self.validation, self.window, o.batch, o.validation_batches, self.device,
+                           self.autocast), figures
 
     def _cool_down_if_asked(self) -> None:
         """A file `cooldown` in the run folder ends training early: it holds the step to cool down from. Empty, or with a step
@@ -190,7 +199,8 @@ class Trainer:
             self._cool_down_if_asked()  # before it is asked whether this step was the last one
             self.progress.step(self.steps_done, self.schedule.steps, loss, rate)
             if self.steps_done % self.options.validate_every == 0 or self.steps_done == self.schedule.steps:
-                self.progress.evaluated(self.steps_done, self.validate())
+                loss, figures = self.validate()
+                self.progress.evaluated(self.steps_done, loss, **figures)
             if time.monotonic() - saved > self.options.checkpoint_seconds:
                 self.save()
                 saved = time.monotonic()

@@ -17,6 +17,7 @@ from .documents import BOS_MARK, EOS_MARK, as_text
 from .errors import UsageError
 from .generators import GENERATORS, sentences
 from .gutenberg import clean_book
+from .segments import write_data
 from .tasks import TEXT_TASKS
 
 SPLITS = ("train", "validation", "test")
@@ -26,6 +27,10 @@ _VOCABULARY_DOCUMENTS = 20_000
 
 def prepare(options) -> None:
     """`options`: the parsed command line of `prepare`."""
+    if options.task == "segments":
+        _refuse_books(options)
+        write_data(options)
+        return
     splits, out = _split_documents(options), pathlib.Path(options.out)
     if options.tokenizer:
         _copy_tokenizer(pathlib.Path(options.tokenizer), out)
@@ -42,10 +47,16 @@ def prepare(options) -> None:
     (out / "data.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
+def _refuse_books(options) -> None:
+    if options.source or options.task == "segments" and options.tokenizer:
+        raise UsageError(f"--task {options.task} is made by rule and reads no {'--source' if options.source else '--tokenizer'}; "
+                         "leave one of the two out")
+
+
 def _split_documents(options) -> dict:
     """For each split a function that yields its documents, the same ones every time."""
-    if options.source and options.task in GENERATORS:
-        raise UsageError(f"--task {options.task} is made by rule and reads no --source; leave one of the two out")
+    if options.task in GENERATORS:
+        _refuse_books(options)
     if not options.source and (options.validation or options.test or options.exclude):
         raise UsageError("--validation, --test and --exclude name books; name their folder with --source")
     counts = {s: options.documents if s == "train" else options.held_out_documents for s in SPLITS}

@@ -13,8 +13,9 @@ _SECONDS_BETWEEN_LINES = 30  # where standard error is no terminal
 
 
 class Progress:
-    """Takes the loss of every step; logs the mean of `every` steps. `tokens_before(step)`: how many were read. Resumed, it drops what was logged after `step`, and takes
-    the losses that had not been logged from the checkpoint, so that an interrupted run leaves the log of any other."""
+    """Takes the loss of every step; logs the mean of `every` steps. `tokens_before(step)`: how many were read. Resumed, it
+    drops what was logged after `step`, and takes the losses that had not been logged from the checkpoint, so that an
+    interrupted run leaves the log of any other."""
 
     def __init__(self, folder: pathlib.Path, step: int, tokens_before, every: int, unlogged: tuple):
         self._folder, self._tokens_before, self._every = folder, tokens_before, every

@@ -7,7 +7,7 @@ import pathlib
 
 import torch
 
-from . import checkpoint, lora
+from . import checkpoint, lora, segments
 from .architectures import ModelArgs, build
 from .data import TokenFile
 from .errors import UsageError
@@ -62,7 +62,7 @@ def _check_window(options, args: ModelArgs) -> None:
 
 
 def _check_segments(options) -> None:
-    if options.reading != "stream" and options.segments > options.chain:
+    if options.reading not in ("stream", "segments") and options.segments > options.chain:
         raise UsageError(f"--segments {options.segments}: gradients go back through windows that a row reads in a row, which "
                          f"--chain {options.chain} does not let be so many; set it to {options.segments} or more")
     if options.segments == 1 and (options.segments_grow or options.vary_segments):
@@ -194,13 +194,24 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
         parameter.requires_grad_(options.trained == "all" or is_memory_parameter(name)
                                  or (options.trained == "memory+attention" and ".attention." in name))
     if not any(p.requires_grad for p in model.parameters()):
-        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, --architecture rmt, or --trained all or lora")
+        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, --architecture rmt, or "
+                         "--trained all or lora")
     return model
 
 
 def is_memory_parameter(name: str) -> bool:
     """Of a memory layer alone, by its name in a checkpoint."""
     return name == _LEARNED_MEMORY or ".attention." in name and name.split(".attention.")[1].startswith(_MEMORY_PARTS)
+
+
+def _tell_segments(options, model, data: pathlib.Path, device) -> None:
+    pieces = Tokenizer(data / "tokenizer.model")
+    for distance in options.distances:
+        right, total = segments.recall(model, pieces, distance, options.samples, device, options.split)
+        control, _ = segments.recall(model, pieces, distance, options.samples, device, options.split, reset=True)
+        low, high = segments.interval(right, total)
+        print(f"{distance:>8} segments  {right / total:.1%} of {total} right ({low:.1%} to {high:.1%})  {control / total:.1%} "
+              "with the memory reset before the question")
 
 
 def evaluate(options) -> None:
@@ -212,6 +223,9 @@ def evaluate(options) -> None:
     if file.vocab_size != model.args.vocab_size:
         raise UsageError(f"{options.run_folder} knows {model.args.vocab_size} pieces and {data} has {file.vocab_size}; "
                          "name a folder with the vocabulary of the run with --data")
+    if options.distances and file.about.get("task") == "segments":
+        _tell_segments(options, model.to(device), pathlib.Path(data), device)
+        return
     if options.distances:
         pieces = Tokenizer(pathlib.Path(data) / "tokenizer.model")
         for distance in options.distances:

@@ -37,6 +37,11 @@ perdure_dtype dtype_of(const std::string& name, const std::string& dtype, const 
 
 }  // namespace
 
+RwkvTensor rwkv_tensor(const std::string& name, const SafetensorsTensor& tensor,
+                       const std::string& path) {
+  return {tensor.shape, {.dtype = dtype_of(name, tensor.dtype, path), .data = tensor.bytes.data()}};
+}
+
 bool is_rwkv(const SafetensorsMap& tensors) {
   return std::ranges::any_of(
       tensors, [](const auto& named) { return named.first.starts_with(kRwkvTensorPrefix); });
@@ -45,9 +50,7 @@ bool is_rwkv(const SafetensorsMap& tensors) {
 Model read_rwkv_safetensors(const SafetensorsMap& tensors, const SafetensorsMetadata& metadata,
                             const std::string& path) {
   RwkvFile file{.path = path, .format = "safetensors"};
-  for (const auto& [name, tensor] : tensors)
-    file.tensors[name] = {
-        tensor.shape, {.dtype = dtype_of(name, tensor.dtype, path), .data = tensor.bytes.data()}};
+  for (const auto& [name, tensor] : tensors) file.tensors[name] = rwkv_tensor(name, tensor, path);
   file.group_norm_eps = metadata_number(metadata, "gn_eps", file.group_norm_eps, path);
   return rwkv_model(file);
 }

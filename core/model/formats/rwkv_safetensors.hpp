@@ -5,10 +5,15 @@
 
 #include <string>
 
+#include "core/model/architectures/rwkv.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/model.hpp"
 
 namespace perdure {
+
+// A tensor of a file. Errors: Error if its type is none of weights.
+RwkvTensor rwkv_tensor(const std::string& name, const SafetensorsTensor& tensor,
+                       const std::string& path);
 
 // Whether the tensors are RWKV's.
 bool is_rwkv(const SafetensorsMap& tensors);

@@ -138,8 +138,8 @@ std::string dump_text(const std::string& text) {
 }
 
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved) {
-  const auto& [model, attention, kernels, threads, store, sampling, chat, step, state, plugins] =
-      settings;
+  const auto& [model, attention, kernels, threads, store, sampling, input, chat, step, state,
+               plugins] = settings;
   std::string out = "model:\n  path: " + dump_text(model.path) +
                     "\n  tokenizer: " + dump_text(model.tokenizer) + "\n";
   out += dump_attention(settings, resolved);
@@ -164,6 +164,8 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  frequency_penalty: " + dump_real(sampling.frequency_penalty) +
          "\n  penalty_decay: " + dump_real(sampling.penalty_decay) +
          "\n  seed: " + std::to_string(sampling.seed) + "\n";
+  out += std::string("input:\n  line_ends: ") +
+         (input.line_ends == LineEnds::kKeep ? "keep" : "lf") + "\n";
   out += "chat:\n  template: " + dump_text(chat.chat_template) +
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
   out += "step:\n  max_rows: " + std::to_string(step.max_rows) +

@@ -204,6 +204,15 @@ void read_sampling(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
+void read_input(YamlNode& node, Settings& settings) {
+  static const std::string kLineEnds[] = {"lf", "keep"};
+  MapReader reader(node, "input");
+  std::string line_ends = settings.input.line_ends == LineEnds::kKeep ? "keep" : "lf";
+  reader.choice("line_ends", line_ends, kLineEnds);
+  settings.input.line_ends = line_ends == "keep" ? LineEnds::kKeep : LineEnds::kLf;
+  reader.finish();
+}
+
 void read_chat(YamlNode& node, Settings& settings) {
   // Those of core/model/templates, which this room may not include.
   static const std::string kTemplates[] = {"llama2"};
@@ -247,6 +256,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   read_threads(section("threads"), settings);
   read_store(section("store"), settings, directory);
   read_sampling(section("sampling"), settings);
+  read_input(section("input"), settings);
   read_chat(section("chat"), settings);
   {
     MapReader step(section("step"), "step");

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/api/options.hpp"
+#include "core/base/outside_text.hpp"
 
 namespace perdure {
 
@@ -84,6 +85,9 @@ struct Settings {
     double presence_penalty = 0.0, frequency_penalty = 0.0, penalty_decay = 0.996;
     int64_t seed = 1;
   } sampling;
+  struct {
+    LineEnds line_ends = LineEnds::kLf;  // of prompts, documents and other texts
+  } input;
   struct {
     std::string chat_template = "llama2", system;  // chat.template
     bool clock = false;

@@ -7,6 +7,7 @@
 #include "core/api/error.hpp"
 #include "core/base/json/json.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/base/outside_text.hpp"
 
 namespace perdure {
 namespace {
@@ -101,8 +102,8 @@ std::vector<Task> parse_tasks(std::string_view text, const std::string& name) {
 
 std::vector<Task> read_tasks(const std::string& path) {
   const MappedFile file(path);
-  return parse_tasks({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
-                     path);
+  const std::string bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  return parse_tasks(normalise_text(bytes, path, LineEnds::kLf).text, path);
 }
 
 }  // namespace perdure

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Text from outside: what is dropped, what is kept, what is refused.
+#include <doctest/doctest.h>
+
+#include "core/api/error.hpp"
+#include "core/base/outside_text.hpp"
+
+using namespace perdure;
+
+namespace {
+
+OutsideText lf(const std::string& bytes) { return normalise_text(bytes, "a.txt", LineEnds::kLf); }
+
+}  // namespace
+
+TEST_CASE("byte order marks go, CR LF becomes LF, and it says so") {
+  CHECK(lf("\xef\xbb\xbf"
+           "a\r\nb\r\n")
+            .text == "a\nb\n");
+  CHECK(lf("\xef\xbb\xbf"
+           "a\r\n")
+            .changes() == "dropped a byte order mark and read CR LF line ends as LF");
+  CHECK(lf("a\r\n").changes() == "read CR LF line ends as LF");
+  CHECK(lf("\xef\xbb\xbf").changes() == "dropped a byte order mark");
+  CHECK(lf("\xef\xbb\xbf").text.empty());
+}
+
+TEST_CASE("what is no line end of Windows stays") {
+  for (const char* text : {"", "a\n", "a\rb", "a\r", "\r\r", "a\xef\xbb\xbf"}) {
+    CHECK(lf(text).text == text);
+    CHECK(lf(text).changes().empty());
+  }
+  CHECK(lf("a\r\r\n").text == "a\r\n");
+  CHECK(normalise_text("a\r\n", "t", LineEnds::kKeep).text == "a\r\n");
+}
+
+TEST_CASE("UTF-16 is refused by name, with and without a mark, and nothing else is") {
+  const std::string sentence =
+      "a.txt is UTF-16 text; convert it to UTF-8, for example with iconv -f UTF-16";
+  for (const std::string& bytes : {std::string("\xff\xfe"), std::string("\xfe\xff\0a", 4),
+                                   std::string("a\0b\0", 4), std::string("\0a\0b\0c", 6)})
+    CHECK_THROWS_WITH_AS(lf(bytes), sentence.c_str(), Error);
+  for (const std::string& bytes : {std::string("a\0", 2), std::string("\0\0\0\0", 4),
+                                   std::string("abcdefgh\0", 9), std::string("\xff\xff")})
+    CHECK(lf(bytes).text == bytes);
+}

@@ -19,7 +19,7 @@ int fail(const char* what, int status) {
     perdure::app::flush();
   } catch (const perdure::Error&) {  // one sentence is enough
   }
-  perdure::app::show(std::string("perdure: ") + what + "\n");
+  perdure::app::note(std::string("perdure: ") + what);
   return status;
 }
 

@@ -280,7 +280,7 @@ TEST_CASE("a full disk says what to do") {
     FAIL("saved on a full disk");
   } catch (const Error& error) {
     CHECK(std::string(error.what()) ==
-          "cannot save memory 'alice' in " + place.folder / "place" +
+          "cannot save session 'alice' in " + place.folder / "place" +
               " (what was saved before is as it was): writing failed (No space left on "
               "device); free some space and try again");
   }
@@ -297,7 +297,7 @@ TEST_CASE("whichever call of a read fails, wrong bytes are never returned") {
         const Bytes found = store.get("alice");
         CHECK(found == blob(5000, 2));
       } catch (const Error& failed) {
-        CHECK(std::string(failed.what()).find("cannot read memory 'alice'") == 0);
+        CHECK(std::string(failed.what()).find("cannot read session 'alice'") == 0);
       }
       fired = system.fired;
     }

@@ -6,10 +6,12 @@
 
 #include <ctime>
 #include <span>
+#include <utility>
 
-#include "apps/perdure/chat/chat_text.hpp"
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "apps/perdure/text_reader.hpp"
 #include "core/model/templates/chat_template.hpp"
 
 namespace perdure::app {
@@ -19,15 +21,17 @@ std::string now_text() { return time_text(static_cast<int64_t>(std::time(nullptr
 
 }  // namespace
 
-ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int64_t most_tokens,
+ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, StopRule rule,
                    bool quiet)
     : engine_(engine),
       memory_(memory),
       input_(input),
       generator_(engine, memory.session()),
-      most_tokens_(most_tokens),
+      rule_(std::move(rule)),
       quiet_(quiet),
-      first_turn_(memory.session().position() == 0) {}
+      system_(engine.settings().chat.system) {
+  rule_.read_last = true;
+}
 
 void ChatLoop::read_document(const std::string& text, const std::string& name, bool again) {
   Document document(memory_.session(), text, again);
@@ -35,7 +39,7 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
   const std::string total = grouped(std::ssize(tokens));
   const int64_t before = document.done(std::ssize(tokens));
   if (before == std::ssize(tokens)) {
-    note(fmt::format("{} was read before; --again reads it a second time", name), quiet_);
+    note(fmt::format("{} was read before; use --again to read it a second time", name), quiet_);
     return;
   }
   if (before > 0)
@@ -55,16 +59,17 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
 }
 
 void ChatLoop::run() {
+  say_what_system_does();
   for (; !must_end(); clear_interrupt()) {
-    std::string line;
-    switch (input_.read(user_prompt(now_text()), line)) {
+    std::string turn;
+    switch (read_turn(turn)) {
       case LineInput::Result::kInterrupted:
         if (!must_end()) note("(/quit or Ctrl-D ends the chat)", quiet_);
         continue;
       case LineInput::Result::kEnd:
         break;
       case LineInput::Result::kLine:
-        if (handle(line)) continue;
+        if (handle(turn)) continue;
         break;
     }
     break;
@@ -72,37 +77,26 @@ void ChatLoop::run() {
   clear_interrupt();
 }
 
+std::string ChatLoop::clock_text() const { return engine_.settings().chat.clock ? now_text() : ""; }
+
+// Lines that end in a backslash continue on the next one.
+LineInput::Result ChatLoop::read_turn(std::string& turn) {
+  std::string line;
+  LineInput::Result result = input_.read(user_prompt(clock_text()), line);
+  for (turn = line; result == LineInput::Result::kLine && line.ends_with('\\'); turn += line) {
+    turn.back() = '\n';
+    result = input_.read("> ", line);
+    if (result == LineInput::Result::kEnd) return LineInput::Result::kLine;
+  }
+  return result;
+}
+
 // False if the user ends the conversation.
 bool ChatLoop::handle(const std::string& line) {
-  const ChatInput input = classify(line);
-  if (input == ChatInput::kQuit) return false;
+  const ChatLine parsed = parse_line(line);
+  if (parsed.input == ChatInput::kQuit) return false;
   try {
-    switch (input) {
-      case ChatInput::kTalk:
-        talk(line);
-        break;
-      case ChatInput::kHelp:
-        print(chat_help());
-        break;
-      case ChatInput::kSave:
-        save();
-        break;
-      case ChatInput::kReset:
-        reset();
-        break;
-      case ChatInput::kMemory:
-        print(memory_text());
-        break;
-      case ChatInput::kStats:
-        print(stats_text());
-        break;
-      case ChatInput::kUnknown:
-        note(unknown_command(line));
-        break;
-      case ChatInput::kNothing:
-      case ChatInput::kQuit:
-        break;
-    }
+    obey(parsed);
   } catch (const NotFiniteError&) {
     throw;  // every answer to come would be the same
   } catch (const OutputError&) {
@@ -114,15 +108,42 @@ bool ChatLoop::handle(const std::string& line) {
   return true;
 }
 
+void ChatLoop::obey(const ChatLine& line) {
+  switch (line.input) {
+    case ChatInput::kTalk:
+      return talk(line.text);
+    case ChatInput::kFile:
+      return talk(std::string(trimmed(TextReader(engine_.settings(), quiet_).read(line.text))));
+    case ChatInput::kHelp:
+      return print(chat_help());
+    case ChatInput::kSave:
+      return save();
+    case ChatInput::kReset:
+      return reset();
+    case ChatInput::kUndo:
+      return undo();
+    case ChatInput::kRegenerate:
+      return regenerate();
+    case ChatInput::kSystem:
+      return set_system(line.text);
+    case ChatInput::kLoad:
+      return load(line.text);
+    case ChatInput::kMemory:
+      return print(memory_text());
+    case ChatInput::kStats:
+      return print(stats_text());
+    case ChatInput::kUnknown:
+      return note(unknown_command(line.text));
+    case ChatInput::kNothing:
+    case ChatInput::kQuit:
+      return;
+  }
+}
+
 void ChatLoop::talk(const std::string& user) {
-  const Settings& settings = engine_.settings();
-  const std::string text = find_chat_template(settings.chat.chat_template)
-                               .turn(first_turn_ ? settings.chat.system : "",
-                                     timed(user, settings.chat.clock ? now_text() : ""));
-  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
+  remember_turn(user);
   clear_interrupt();
-  const bool whole = generator_.read(tokens, "reading", quiet_);
-  first_turn_ = false;
+  const bool whole = read_turn_tokens(user);
   print("Assistant: ");
   flush();
   if (whole) answer();
@@ -132,13 +153,102 @@ void ChatLoop::talk(const std::string& user) {
   memory_.save_by_itself(true);
 }
 
+// The system prompt is told with the first turn, and again when it changes. False if a signal came:
+// then it counts as not told.
+bool ChatLoop::read_turn_tokens(const std::string& user) {
+  Session& session = memory_.session();
+  const bool tell = !system_.empty() && system_ != told_system(session);
+  const std::string text = find_chat_template(engine_.settings().chat.chat_template)
+                               .turn(tell ? system_ : "", timed(user, clock_text()));
+  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
+  const bool whole = generator_.read(tokens, "reading", quiet_);
+  if (whole && tell) set_told_system(session, system_);
+  return whole;
+}
+
 void ChatLoop::answer() {
   // As at the beginning of a text, where the space that the first piece brings is not shown.
-  TokenPrinter printer(engine_.tokenizer(), engine_.tokenizer().bos_id());
-  const StopRule rule{.max_tokens = most_tokens_, .read_last = true};
-  const Stop stop = generator_.write(rule, [&](int32_t token) { printer.print(token); });
-  printer.finish();
-  if (stop == Stop::kFull) note("\n(this memory is full; /reset starts afresh)");
+  TokenText text(engine_.tokenizer(), engine_.tokenizer().bos_id(), StopTexts(rule_.texts));
+  const Stop stop = generator_.write(rule_, [&](int32_t token) {
+    print(text.push(token));
+    flush();
+    return !text.ended();
+  });
+  print(text.finish());
+  if (stop == Stop::kFull) note("\n(this session is full; /reset starts it anew)");
+}
+
+// ---- taking turns back
+
+// Small states are copied; large ones are rewound if it comes to that and the strategy can.
+void ChatLoop::remember_turn(const std::string& user) {
+  constexpr size_t kMostTurns = 8;
+  constexpr int64_t kSmall = int64_t{32} << 20;
+  Session& session = memory_.session();
+  Turn turn{user, told_system(session), session.position(), session.random(), std::nullopt};
+  if (session.state_bytes() <= kSmall) turn.session = engine_.fork(session);
+  turns_.push_back(std::move(turn));
+  if (turns_.size() > kMostTurns) turns_.pop_front();
+}
+
+std::optional<ChatLoop::Turn> ChatLoop::take_back() {
+  if (turns_.empty()) return std::nullopt;
+  Turn& last = turns_.back();
+  Session& session = memory_.session();
+  if (last.session) {
+    session = std::move(*last.session);
+  } else {
+    engine_.rewind(session, last.position);
+    session.random() = last.random;
+    set_told_system(session, last.told_system);
+  }
+  memory_.mark_changed();
+  std::optional<Turn> taken(std::move(last));
+  turns_.pop_back();
+  return taken;
+}
+
+void ChatLoop::undo() {
+  const auto turn = take_back();
+  if (!turn) throw UsageError("there is no turn to take back");
+  note(fmt::format("took back: {}", turn->user), quiet_);
+  memory_.save_by_itself(true);
+}
+
+void ChatLoop::regenerate() {
+  const RandomState random = memory_.session().random();
+  const auto turn = take_back();
+  if (!turn) throw UsageError("there is no turn to answer again");
+  memory_.session().random() = random;  // another answer, not the same one
+  talk(turn->user);
+}
+
+void ChatLoop::set_system(const std::string& text) {
+  if (!text.empty()) system_ = text;
+  say_what_system_does();
+  if (text.empty())
+    print(told_system(memory_.session()).empty()
+              ? "no system prompt was given\n"
+              : fmt::format("system prompt: {}\n", told_system(memory_.session())));
+}
+
+void ChatLoop::say_what_system_does() {
+  const std::string told = told_system(memory_.session());
+  if (told == system_ || (told.empty() && memory_.session().position() == 0)) return;
+  note(system_.empty() ? "chat.system is empty, but this session was given a system prompt before, "
+                         "which stays in effect; /reset drops it"
+                       : "the system prompt is given with the next turn",
+       quiet_);
+}
+
+void ChatLoop::load(const std::string& name) {
+  if (name.empty()) throw UsageError("which session? /load NAME");
+  if (name == memory_.name()) throw UsageError("this is session '" + name + "' already");
+  memory_.save_by_itself(true);
+  memory_.switch_to(name);
+  turns_.clear();
+  note(greeting(memory_), quiet_);
+  say_what_system_does();
 }
 
 // The model reads the end of its answer also where it did not come to it itself: every turn it
@@ -150,15 +260,20 @@ void ChatLoop::close_turn() {
 
 void ChatLoop::save() {
   memory_.save();
-  note(fmt::format("saved memory '{}' at token {}", memory_.name(),
+  note(fmt::format("saved session '{}' at token {}", memory_.name(),
                    grouped(memory_.session().position())),
        quiet_);
 }
 
 void ChatLoop::reset() {
+  const uint64_t stored = memory_.saved().generation;
   memory_.reset();
-  first_turn_ = true;
-  note("forgotten; what is saved stays until the next save", quiet_);
+  turns_.clear();
+  const std::string back =
+      stored == 0 ? ""
+                  : fmt::format("; perdure memory restore {}@{} brings the old one back",
+                                memory_.name(), stored);
+  note("started anew" + back, quiet_);
 }
 
 std::string ChatLoop::memory_text() {
@@ -168,7 +283,7 @@ std::string ChatLoop::memory_text() {
           ? "never saved"
           : fmt::format("saved {} ({}, generation {})", time_text(saved.saved_at),
                         bytes_text(static_cast<double>(saved.size_bytes)), saved.generation);
-  return fmt::format("memory '{}' in {}\n{} tokens read, state {}\n{}\n", memory_.name(),
+  return fmt::format("session '{}' in {}\n{} tokens read, state {}\n{}\n", memory_.name(),
                      engine_.settings().store.path, grouped(memory_.session().position()),
                      bytes_text(static_cast<double>(memory_.session().state_bytes())), kept);
 }

@@ -4,8 +4,11 @@
 // turn; an error inside a turn, a full disk for example, is told and the conversation goes on.
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <string>
 
+#include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/terminal/line_input.hpp"
@@ -14,9 +17,8 @@ namespace perdure::app {
 
 class ChatLoop {
  public:
-  // `most_tokens`: the longest answer. Engine, memory and input are borrowed.
-  ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, int64_t most_tokens,
-           bool quiet);
+  // `rule`: when an answer ends. Engine, memory and input are borrowed.
+  ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, StopRule rule, bool quiet);
 
   // Reads a text into the memory before the first turn, saving it at intervals; a signal stops the
   // reading, and what was read stays. A document that was read to some token continues there; one
@@ -29,9 +31,29 @@ class ChatLoop {
   void run();
 
  private:
+  // What the session was before a turn, and the turn.
+  struct Turn {
+    std::string user, told_system;
+    int64_t position = 0;
+    RandomState random;
+    std::optional<Session> session;  // a copy, where it is small
+  };
+
+  std::string clock_text() const;
+  LineInput::Result read_turn(std::string& turn);
   bool handle(const std::string& line);
+  void obey(const ChatLine& line);
   void talk(const std::string& user);
+  void remember_turn(const std::string& user);
+  bool read_turn_tokens(const std::string& user);
   void answer();
+  // Takes the last turn back and returns it; nullopt if none is known.
+  std::optional<Turn> take_back();
+  void undo();
+  void regenerate();
+  void set_system(const std::string& text);
+  void say_what_system_does();
+  void load(const std::string& name);
   void close_turn();
   void save();
   void reset();
@@ -42,9 +64,10 @@ class ChatLoop {
   StoredSession& memory_;
   LineInput& input_;
   Generator generator_;
-  int64_t most_tokens_;
+  StopRule rule_;
   bool quiet_;
-  bool first_turn_;  // the system prompt is still to be told
+  std::string system_;
+  std::deque<Turn> turns_;  // the latest ones, for /undo
 };
 
 }  // namespace perdure::app

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/config/settings.hpp"
@@ -14,17 +15,27 @@ namespace {
 struct ChatCommand {
   const char* word;
   ChatInput input;
-  const char* help;
+  const char* argument;
+  const char* help;  // nullptr: another word for a command
 };
 
 constexpr ChatCommand kCommands[] = {
-    {"/help", ChatInput::kHelp, "this text"},
-    {"/save", ChatInput::kSave, "saves the memory now"},
-    {"/reset", ChatInput::kReset, "forgets everything; what is saved stays until the next save"},
-    {"/memory", ChatInput::kMemory, "what is remembered, and where it is kept"},
-    {"/stats", ChatInput::kStats, "how fast it reads and writes"},
-    {"/quit", ChatInput::kQuit, "ends the chat, as Ctrl-D does; Ctrl-C only stops an answer"},
+    {"/help", ChatInput::kHelp, "", "show this text"},
+    {"/undo", ChatInput::kUndo, "", "take back the last turn and its answer"},
+    {"/regenerate", ChatInput::kRegenerate, "", "answer the last turn again (also /retry)"},
+    {"/retry", ChatInput::kRegenerate, "", nullptr},
+    {"/system", ChatInput::kSystem, "[TEXT]",
+     "set the system prompt from the next turn on, or show it"},
+    {"/file", ChatInput::kFile, "PATH", "send the text of a file as your turn"},
+    {"/load", ChatInput::kLoad, "NAME", "save this session and continue another one"},
+    {"/save", ChatInput::kSave, "", "save the session now"},
+    {"/reset", ChatInput::kReset, "", "start the session anew"},
+    {"/memory", ChatInput::kMemory, "", "show what was read and where it is stored"},
+    {"/stats", ChatInput::kStats, "", "show the speed of reading and writing"},
+    {"/quit", ChatInput::kQuit, "", "end the chat, as Ctrl-D does; Ctrl-C only stops an answer"},
 };
+
+}  // namespace
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
@@ -33,21 +44,25 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-}  // namespace
-
 std::string timed(std::string_view user, std::string_view time) {
   return time.empty() ? std::string(user) : fmt::format("({}) {}", time, user);
 }
 
-std::string user_prompt(std::string_view time) { return fmt::format("({})  User: ", time); }
+std::string user_prompt(std::string_view time) {
+  return time.empty() ? "User: " : fmt::format("({})  User: ", time);
+}
 
-ChatInput classify(std::string_view line) {
+ChatLine parse_line(std::string_view line) {
   const std::string_view text = trimmed(line);
-  if (text.empty()) return ChatInput::kNothing;
-  if (!text.starts_with('/')) return ChatInput::kTalk;
+  if (text.empty()) return {};
+  if (text.starts_with("//")) return {ChatInput::kTalk, std::string(text.substr(1))};
+  if (!text.starts_with('/')) return {ChatInput::kTalk, std::string(text)};
+  const size_t end = std::min(text.find_first_of(" \t\n"), text.size());
+  const std::string argument(trimmed(text.substr(end)));
   for (const ChatCommand& command : kCommands)
-    if (text == command.word) return command.input;
-  return ChatInput::kUnknown;
+    if (text.substr(0, end) == command.word && (argument.empty() || *command.argument != '\0'))
+      return {command.input, argument};
+  return {ChatInput::kUnknown, std::string(text)};
 }
 
 std::string unknown_command(std::string_view line) {
@@ -55,15 +70,19 @@ std::string unknown_command(std::string_view line) {
   for (const ChatCommand& command : kCommands) words.emplace_back(command.word);
   const std::string word(trimmed(line));
   const std::string near = nearest(word, words);
-  return fmt::format("{} is no command; {}", word,
+  return fmt::format("{} is not a command; {} (// begins a turn with /)", word,
                      near.empty() ? "see /help" : "did you mean " + near + "?");
 }
 
 std::string chat_help() {
   std::string text;
   for (const ChatCommand& command : kCommands)
-    text += fmt::format("{:<8} {}\n", command.word, command.help);
-  return text;
+    if (command.help != nullptr)
+      text += fmt::format("{:<16} {}\n", fmt::format("{} {}", command.word, command.argument),
+                          command.help);
+  return text +
+         "A line that ends in \\ continues on the next one, and pasted lines are one turn.\n"
+         "// begins a turn with a slash.\n";
 }
 
 }  // namespace perdure::app

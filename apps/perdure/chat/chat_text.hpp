@@ -13,13 +13,37 @@ namespace perdure::app {
 // were said.
 std::string timed(std::string_view user, std::string_view time);
 
-// "(2026-11-20 11:34:56)  User: ".
+// "(2026-11-20 11:34:56)  User: ", or "User: " if `time` is empty.
 std::string user_prompt(std::string_view time);
 
-enum class ChatInput { kTalk, kNothing, kHelp, kSave, kReset, kMemory, kStats, kQuit, kUnknown };
+// Without the white space around it, as chat templates want the words of a user.
+std::string_view trimmed(std::string_view text);
 
-// What a line means: commands start with '/', blank lines are nothing.
-ChatInput classify(std::string_view line);
+enum class ChatInput {
+  kTalk,
+  kNothing,
+  kHelp,
+  kSave,
+  kReset,
+  kUndo,
+  kRegenerate,
+  kSystem,
+  kFile,
+  kLoad,
+  kMemory,
+  kStats,
+  kQuit,
+  kUnknown
+};
+
+// What a turn that was typed means, with what the command is about, or the words of kTalk.
+struct ChatLine {
+  ChatInput input = ChatInput::kNothing;
+  std::string text;
+};
+
+// Commands start with '/', words that start with '/' with '//'; blank lines are nothing.
+ChatLine parse_line(std::string_view line);
 
 // The sentence for kUnknown, with the nearest command.
 std::string unknown_command(std::string_view line);

@@ -8,6 +8,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/progress.hpp"
@@ -80,6 +81,7 @@ Generator::Generator(Engine& engine, Session& session)
 bool Generator::read(std::span<const int32_t> tokens, const std::string& what, bool quiet) {
   Progress progress(what, static_cast<int64_t>(tokens.size()), quiet);
   const Stopwatch watch(reading_);
+  next_.reset();
   const int64_t start = session_.position();
   size_t done = 0;
   while (true) {
@@ -111,29 +113,50 @@ bool Generator::is_full() const {
   return longest && session_.position() >= *longest;
 }
 
-int32_t Generator::sample() {
+int32_t Generator::sample(RandomState& random) {
   require_finite(logits_, session_);
-  return sampler_.sample(logits_, sampling_, session_.tail(), session_.random(),
-                         session_.counts().counts());
+  return sampler_.sample(logits_, sampling_, session_.tail(), random, session_.counts().counts());
 }
 
-void Generator::feed(int32_t token) { engine_.feed(session_, {&token, 1}, logits_); }
+int32_t Generator::take_next() {
+  if (!next_) return sample(session_.random());
+  const NextToken next = *std::exchange(next_, std::nullopt);
+  session_.random() = next.random;
+  return next.token;
+}
 
-Stop Generator::write(const StopRule& rule, const std::function<void(int32_t)>& emit) {
+std::optional<NextToken> Generator::next() {
+  if (next_ || is_full()) return next_;
+  RandomState random = session_.random();
+  const int32_t token = sample(random);
+  return NextToken{token, random};
+}
+
+void Generator::feed(int32_t token) {
+  next_.reset();
+  engine_.feed(session_, {&token, 1}, logits_);
+}
+
+Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& emit) {
   const Stopwatch watch(writing_);
   for (int64_t written = 0; written < rule.max_tokens; ++written) {
     if (interrupted()) return Stop::kInterrupted;
-    const int32_t token = sample();
-    if (!rule.ignore_eos && ends_text(token, rule, engine_.spec().info, engine_.tokenizer()))
+    if (rule.read_last && is_full()) return Stop::kFull;
+    const int32_t token = take_next();
+    if (!rule.ignore_eos && ends_text(token, rule, engine_.spec().info, engine_.tokenizer())) {
+      next_ = {token, session_.random()};
       return Stop::kEndToken;
+    }
     if (sampling_.counts_tokens())
       session_.counts().add(token, static_cast<float>(sampling_.penalty_decay));
-    emit(token);
+    const bool goes_on = emit(token);
     ++writing_.tokens;
-    if (written + 1 == rule.max_tokens && !rule.read_last) break;
+    if (!rule.read_last && (!goes_on || written + 1 == rule.max_tokens))
+      return goes_on ? Stop::kLimit : Stop::kText;
     if (is_full()) return Stop::kFull;
     feed(token);
     if (checkpoint_due()) checkpoint_.take();
+    if (!goes_on) return Stop::kText;
   }
   return Stop::kLimit;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,11 +25,18 @@ class NotFiniteError : public Error {
 // When a text ends.
 struct StopRule {
   int64_t max_tokens = 256;
-  bool ignore_eos = false;  // BOS and EOS are tokens like others
-  bool read_last = false;   // the model also reads the last token: the session will go on later
+  bool ignore_eos = false;         // BOS and EOS are tokens like others
+  std::vector<std::string> texts;  // end it too; whoever decodes the tokens looks for them
+  bool read_last = false;  // the model also reads the last token: the session will go on later
 };
 
-enum class Stop { kLimit, kEndToken, kInterrupted, kFull };
+enum class Stop { kLimit, kEndToken, kText, kInterrupted, kFull };
+
+// A token that was sampled and is not yet part of the text, and the random numbers behind it.
+struct NextToken {
+  int32_t token = 0;
+  RandomState random;
+};
 
 // True for the model's BOS and EOS unless the rule ignores them; for those of the tokenizer where
 // the model's file states none.
@@ -60,10 +68,17 @@ class Generator {
   // Errors: Error if the session is full, before anything is read.
   bool read(std::span<const int32_t> tokens, const std::string& what, bool quiet);
 
-  // Writes until the rule, a signal or the longest session ends it; `emit` gets every token but the
-  // end token. Requires: the last read() read at least one token.
+  // Writes until the rule, `emit`, a signal or the longest session ends it; `emit` gets every token
+  // but the end token, and says whether the text goes on. With rule.read_last the model has read
+  // every token that was emitted. Requires: the last read() read at least one token, or resume().
   // Errors: NotFiniteError naming the token and the position after which logits are not finite.
-  Stop write(const StopRule& rule, const std::function<void(int32_t)>& emit);
+  Stop write(const StopRule& rule, const std::function<bool(int32_t)>& emit);
+
+  // The token with which another write() would begin; nullopt if there can be none. Nothing may be
+  // written afterwards. Errors: as write.
+  std::optional<NextToken> next();
+  // write() begins with this token, as next() gave it for a session at the same position.
+  void resume(NextToken next) { next_ = next; }
 
   // Reads one token, whatever signals say. Errors: Error if the session is full.
   void feed(int32_t token);
@@ -78,13 +93,15 @@ class Generator {
   // Reads up to the end, a signal or a checkpoint; the number of tokens.
   size_t read_on(std::span<const int32_t> tokens, const std::function<void()>& before_step);
   bool checkpoint_due() const { return checkpoint_.due && checkpoint_.due(); }
-  int32_t sample();
+  int32_t sample(RandomState& random);
+  int32_t take_next();
 
   Engine& engine_;
   Session& session_;
   Sampler sampler_;
   SamplingOptions sampling_;
   std::vector<float> logits_;
+  std::optional<NextToken> next_;
   Checkpoint checkpoint_;
   Speed reading_, writing_;
 };

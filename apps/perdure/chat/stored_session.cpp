@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "apps/perdure/terminal/output.hpp"
 #include "core/engine/snapshot.hpp"
@@ -68,7 +69,7 @@ void StoredSession::restore() {
     session_.restore(store_->get(name_, saved_.generation));
   } catch (const Error& error) {
     throw Error(fmt::format(
-        "memory '{}' (generation {}, in {}) cannot be used and stays as it is: {}; {}", name_,
+        "session '{}' (generation {}, in {}) cannot be used and stays as it is: {}; {}", name_,
         saved_.generation, engine_.settings().store.path, error.what(), remedy()));
   }
 }
@@ -87,7 +88,7 @@ void StoredSession::save() {
   const Clock::time_point start = tried_at_ = Clock::now();
   tried_position_ = session_.position();
   if (const auto changed = engine_.model().changed_on_disk())
-    throw Error(fmt::format("memory '{}' is not saved, what was saved before is as it was: {}",
+    throw Error(fmt::format("session '{}' is not saved, what was saved before is as it was: {}",
                             name_, *changed));
   uint64_t size_bytes = 0;
   const SnapshotSource snapshot = [&](const auto& piece) {
@@ -99,6 +100,7 @@ void StoredSession::save() {
   const uint64_t generation = store_->put(name_, snapshot, saved_.generation);
   saved_ = {name_, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
   saved_position_ = session_.position();
+  changed_ = false;
   tried_at_ = Clock::now();
   save_takes_ = tried_at_ - start;
 }
@@ -106,6 +108,18 @@ void StoredSession::save() {
 void StoredSession::reset() {
   session_ = engine_.new_session();
   tried_position_ = saved_position_ = 0;
+  changed_ = saved_.generation != 0;
+}
+
+void StoredSession::switch_to(const std::string& name) {
+  StoredSession other(engine_, name);
+  std::swap(name_, other.name_);
+  std::swap(store_, other.store_);
+  std::swap(lock_, other.lock_);
+  std::swap(session_, other.session_);
+  std::swap(saved_, other.saved_);
+  tried_position_ = saved_position_ = session_.position();
+  changed_ = false;
 }
 
 bool StoredSession::saves_by_itself() const {
@@ -115,7 +129,7 @@ bool StoredSession::saves_by_itself() const {
 void StoredSession::save_by_itself(bool quiet) {
   if (!saves_by_itself() || !unsaved()) return;
   save();
-  note(fmt::format("saved memory '{}' at token {}", name_, grouped(session_.position())), quiet);
+  note(fmt::format("saved session '{}' at token {}", name_, grouped(session_.position())), quiet);
 }
 
 void StoredSession::keep_through(const std::function<void()>& work, bool quiet) {
@@ -132,6 +146,15 @@ void StoredSession::keep_through(const std::function<void()>& work, bool quiet) 
     throw;
   }
   save_by_itself(quiet);
+}
+
+std::string greeting(StoredSession& stored) {
+  const StoredSnapshot& saved = stored.saved();
+  if (saved.generation == 0)
+    return fmt::format("new session '{}'; /help lists the commands", stored.name());
+  return fmt::format("session '{}' continues at token {}, saved {}; /help lists the commands",
+                     stored.name(), grouped(stored.session().position()),
+                     time_text(saved.saved_at));
 }
 
 // ---- while a long text is read

@@ -45,10 +45,15 @@ class StoredSession {
 
   // Durable when it returns. Errors: Error; what was saved before is as it was.
   void save();
-  // Whether anything was read since the last save.
-  bool unsaved() const { return session_.position() != saved_position_; }
-  // Starts afresh; the store keeps what it has until the next save.
+  // Whether anything changed since the last save.
+  bool unsaved() const { return changed_ || session_.position() != saved_position_; }
+  // The session is not what was saved, though it may be as long.
+  void mark_changed() { changed_ = true; }
+  // Starts afresh; the store keeps its generations, the next save adds one.
   void reset();
+  // Becomes the session `name`. What is unsaved, the caller has saved. Errors: as the constructor;
+  // this session is as it was.
+  void switch_to(const std::string& name);
 
   // Unless store.save_every is `never`: saves what is unsaved, and says so unless `quiet`.
   // Errors: as save.
@@ -81,10 +86,14 @@ class StoredSession {
   Session session_;
   StoredSnapshot saved_;
   int64_t saved_position_ = 0;
+  bool changed_ = false;
   // Of the last save or attempt, and how long a save takes.
   int64_t tried_position_ = 0;
   Clock::time_point tried_at_ = Clock::now();
   Clock::duration save_takes_{0};
 };
+
+// What a conversation begins with: where the session continues.
+std::string greeting(StoredSession& stored);
 
 }  // namespace perdure::app

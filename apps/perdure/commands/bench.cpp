@@ -68,8 +68,8 @@ void measure(Engine& engine, Report& report, bool quiet) {
     Generator generator(engine, session);
     const bool whole =
         generator.read(tokens, fmt::format("run {} of {}", i, report.request.repeat), quiet) &&
-        generator.write(rule, [](int32_t) {}) != Stop::kInterrupted;
-    if (!whole) throw Error("stopped by Ctrl-C; nothing was measured");
+        generator.write(rule, [](int32_t) { return true; }) != Stop::kInterrupted;
+    if (!whole) throw Error("stopped by Ctrl-C; no result");
     report.state_bytes = session.state_bytes();
     if (i == 0) continue;
     reading.push_back(generator.reading().per_second());
@@ -137,7 +137,7 @@ int run_bench(const Arguments& arguments) {
   Request request;
   CommandLine line(
       "bench [--prompt N] [--generate N] [--repeat R]",
-      "Measures tokens per second: the median of R runs, the slowest and the fastest.");
+      "Measures prefill and decode in tokens per second: median, slowest and fastest of R runs.");
   line.add("prompt", &request.prompt, "tokens to read (512)")
       .add("generate", &request.generate, "tokens to write (128)")
       .add("repeat", &request.repeat, "runs (5)")

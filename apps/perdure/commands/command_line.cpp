@@ -6,7 +6,9 @@
 
 #include <sstream>
 
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/config/dump_text.hpp"
 
 namespace perdure::app {
 namespace {
@@ -24,10 +26,12 @@ CommandLine::CommandLine(std::string usage, std::string purpose)
     : usage_(std::move(usage)), purpose_(std::move(purpose)), options_("Options", kHelpWidth) {
   options_.add_options()("config,c", po::value(&config_)->value_name("FILE"),
                          "configuration (YAML)")(
+      "model,m", po::value(&model_)->value_name("MODEL"),
+      "the model's file or folder (model.path); a tokenizer beside it is found")(
       "set", po::value(&overrides_)->value_name("KEY=VALUE"),
-      "overrides a key of the configuration; may be repeated")(
-      "quiet,q", po::bool_switch(&quiet_), "no progress and no statistics on standard error")(
-      "help,h", po::bool_switch(&help_), "this text");
+      "set a key of the configuration; may be repeated")(
+      "quiet,q", po::bool_switch(&quiet_), "no progress or statistics on standard error")(
+      "help,h", po::bool_switch(&help_), "show this help");
 }
 
 CommandLine& CommandLine::add_flag(const char* names, bool* variable, const char* help) {
@@ -35,12 +39,73 @@ CommandLine& CommandLine::add_flag(const char* names, bool* variable, const char
   return *this;
 }
 
-CommandLine& CommandLine::add_json() { return add_flag("json", &json_, "the result as JSON"); }
+CommandLine& CommandLine::add_json() {
+  return add_flag("json", &json_, "print the result as JSON");
+}
+
+void CommandLine::add_shorthand(const char* name, const char* key, const char* help) {
+  shorthands_[name] = key;
+  options_.add_options()(name, po::value<std::string>()->value_name("X"), help);
+}
+
+CommandLine& CommandLine::add_sampling() {
+  add_shorthand("temp", "sampling.temperature", "temperature; 0 takes the most likely token");
+  add_shorthand("top-k", "sampling.top_k", "sample among the X most likely tokens");
+  add_shorthand("top-p", "sampling.top_p", "sample among tokens of this total probability");
+  add_shorthand("min-p", "sampling.min_p", "drop tokens below this share of the best one");
+  add_shorthand("seed", "sampling.seed", "seed of the random numbers");
+  return *this;
+}
+
+CommandLine& CommandLine::add_model_word() { return add_words("MODEL", &model_words_, 1); }
+
+// They come after --set, so they win.
+void CommandLine::apply_shorthands() {
+  for (const auto& [option, key] : shorthands_)
+    if (given(option.c_str()))
+      overrides_.push_back(key + "=" + variables_[option].as<std::string>());
+  if (!model_words_.empty()) {
+    if (!model_.empty()) throw UsageError("the model is given twice, as a word and with -m");
+    model_ = model_words_.front();
+  }
+  if (model_.ends_with(".yaml") || model_.ends_with(".yml"))
+    throw UsageError(model_ + " is a configuration, not a model; use -c " + model_);
+  if (!model_.empty()) overrides_.push_back("model.path=" + dump_quoted(model_));
+}
+
+Settings CommandLine::settings() const {
+  Settings settings = load_settings(config_, overrides_);
+  complete_model(settings);
+  return settings;
+}
+
+Settings CommandLine::model_settings() const {
+  Settings result = settings();
+  if (result.model.path.empty())
+    throw UsageError(
+        "no model is given; name its file or folder with -m, or write model.path in the "
+        "configuration (-c)");
+  return result;
+}
 
 CommandLine& CommandLine::add_words(const char* name, std::vector<std::string>* words, int most) {
   words_.add_options()(name, po::value(words));
   positions_.add(name, most);
   return *this;
+}
+
+void CommandLine::describe_to(CommandDescription& description) const {
+  description.usage = usage_;
+  description.help = purpose_;
+  for (const auto& option : options_.options()) {
+    const std::string short_form =
+        option->canonical_display_name(po::command_line_style::allow_dash_for_short);
+    const bool has_letter = short_form.size() == 2 && short_form[0] == '-' && short_form[1] != '-';
+    const bool takes_value = option->semantic()->max_tokens() > 0;
+    description.options.push_back({option->long_name(), has_letter ? short_form.substr(1) : "",
+                                   takes_value ? option->semantic()->name() : "",
+                                   option->description()});
+  }
 }
 
 std::vector<std::string> CommandLine::option_names() const {
@@ -56,6 +121,10 @@ std::string CommandLine::help() const {
 }
 
 bool CommandLine::parse(const std::vector<std::string>& arguments) {
+  if (CommandDescription* wanted = description_wanted()) {
+    describe_to(*wanted);
+    return false;
+  }
   const std::string more =
       fmt::format("; see perdure {} --help", usage_.substr(0, usage_.find(' ')));
   po::options_description all;
@@ -75,7 +144,10 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   } catch (const po::error& error) {
     throw UsageError(error.what() + more);
   }
-  if (help_) print(help());
+  if (help_)
+    print(help());
+  else
+    apply_shorthands();
   return !help_;
 }
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The arguments of one command: what every command takes (-c, --set, --quiet, --help), what it
+// The arguments of one command: what every command takes (-c, -m, --set, --quiet, --help), what it
 // adds, and sentences for what is wrong.
 #pragma once
 
 #include <boost/program_options.hpp>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "apps/perdure/commands/description.hpp"
 #include "core/config/settings.hpp"
 
 namespace perdure::app {
@@ -30,32 +32,44 @@ class CommandLine {
   CommandLine& add_flag(const char* names, bool* variable, const char* help);
   // Adds --json.
   CommandLine& add_json();
+  // Adds --temp, --top-k, --top-p, --min-p and --seed: other ways to write --set sampling....
+  CommandLine& add_sampling();
+  // The first word is the model, as with -m.
+  CommandLine& add_model_word();
   // Words that are no options go here in order; `most` of them, -1 = any number.
   CommandLine& add_words(const char* name, std::vector<std::string>* words, int most);
 
-  // False if the user asked for help, which is then printed.
+  // False if the user asked for help, which is then printed, or a description is wanted
+  // (description.hpp), which is then made.
   // Errors: UsageError that names the option, the nearest one if it is unknown.
   bool parse(const std::vector<std::string>& arguments);
 
   bool given(const char* name) const { return variables_.count(name) != 0; }
   bool quiet() const { return quiet_; }
   bool json() const { return json_; }
-  // The file of -c, empty if there is none, and what --set gives, as written.
+  // The file of -c, empty if there is none, and what --set and its shorthands give, in that form.
   const std::string& config() const { return config_; }
   const std::vector<std::string>& overrides() const { return overrides_; }
-  // The configuration of both.
-  Settings settings() const { return load_settings(config_, overrides_); }
+  // The configuration of both, completed (complete_model).
+  Settings settings() const;
+  // The same where a model is needed. Errors: UsageError if none is given.
+  Settings model_settings() const;
 
  private:
   template <class T>
   static const char* value_name() {
-    return std::is_same_v<T, std::string> ? "TEXT" : "N";
+    return std::is_integral_v<T> ? "N" : "TEXT";
   }
+  void add_shorthand(const char* name, const char* key, const char* help);
+  void apply_shorthands();
+  void describe_to(CommandDescription& description) const;
   std::vector<std::string> option_names() const;
   std::string help() const;
 
   std::string usage_, purpose_;
-  std::string config_;
+  std::string config_, model_;
+  std::vector<std::string> model_words_;
+  std::map<std::string, std::string> shorthands_;  // option -> key of the configuration
   std::vector<std::string> overrides_;
   bool quiet_ = false, json_ = false, help_ = false;
   boost::program_options::options_description options_, words_;

@@ -22,6 +22,7 @@ int run_memory(const Arguments& arguments);
 int run_plugin(const Arguments& arguments);
 int run_inspect(const Arguments& arguments);
 int run_config(const Arguments& arguments);
+int run_completion(const Arguments& arguments);
 
 // A command, or a sub-command of one, with the line that the help shows.
 struct Command {

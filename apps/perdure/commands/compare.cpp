@@ -45,7 +45,7 @@ std::string estimate_text(const ComparePlan& plan, const Survey& survey, int pro
     tokens += cell.tokens;
     seconds += cell.seconds / (plan.is_machine(cell.cell) ? 1 : processes);
   }
-  return fmt::format("{} of {} cells to make, about {} tokens, {}", open, survey.cells.size(),
+  return fmt::format("{} of {} cells to measure, about {} tokens, {}", open, survey.cells.size(),
                      grouped(tokens), duration_text(seconds));
 }
 
@@ -84,7 +84,7 @@ void print_tables(const ComparePlan& plan, const Survey& survey) {
                       (no_color == nullptr || std::string_view(no_color).empty());
   for (const bool machine : {false, true}) {
     const Comparison comparison = make_comparison(plan, survey, machine);
-    if (!comparison.measures.empty()) print(comparison_tables(comparison, colour));
+    if (!comparison.measures.empty()) print_raw(comparison_tables(comparison, colour));
   }
   flush();
 }
@@ -102,8 +102,8 @@ int close(const ComparePlan& plan, const Survey& survey) {
   }
   if (finished < std::ssize(survey.cells))
     throw Interrupted(
-        fmt::format("stopped by Ctrl-C; {} of {} cells are there, and the same command "
-                    "goes on with the others",
+        fmt::format("stopped by Ctrl-C; {} of {} cells are done, and the same command "
+                    "continues with the others",
                     finished, survey.cells.size()));
   if (failed > 0)
     throw Error(
@@ -154,13 +154,14 @@ int run_compare(const Arguments& arguments) {
   CommandLine line(
       "compare -c FILE [--out DIR] [--dry-run] [--only ENTRY[/MEASURE[/LENGTH]]]",
       "Measures every entry of the section `compare` at every length, and writes tables, data and\n"
-      "a report to a folder. Finished cells are kept there: a run that was stopped goes on.\n"
+      "a report to a folder. Finished cells are kept there, so an interrupted run continues.\n"
       "mpirun -n N perdure compare ... shares the cells over N processes.");
-  line.add("out,o", &request.out, "folder of the results (compare.out)", "DIR")
-      .add("only", &request.only, "make these cells only, and no files of results; may be repeated",
+  line.add("out,o", &request.out, "write the results to this folder (compare.out)", "DIR")
+      .add("only", &request.only, "measure only these cells, and write no results; may be repeated",
            "CELL")
-      .add_flag("list", &request.list, "the measures and methods there are, a sentence each")
-      .add_flag("dry-run", &request.dry_run, "say what would be done and about how long it takes");
+      .add_flag("list", &request.list, "list all measures and methods, with a sentence each")
+      .add_flag("dry-run", &request.dry_run,
+                "list what would be measured and how long it would take");
   if (!line.parse(arguments)) return 0;
   if (request.list) {
     print(compare_list());
@@ -168,10 +169,12 @@ int run_compare(const Arguments& arguments) {
   }
   const ComparePlan plan = make_plan(load_comparison(line.config(), line.overrides()));
   const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
-  if (out.empty()) throw UsageError("where do the results go? use --out DIR, or write compare.out");
+  if (out.empty())
+    throw UsageError("no folder for the results is given; use --out DIR, or write compare.out");
   catch_interrupts();
   std::unique_ptr<Ranks> ranks = join_ranks();
-  CellRunner runner(plan, ranks->size() > 1 ? threads_per_rank() : 0);
+  CellRunner runner(plan, ranks->size() > 1 ? threads_per_rank() : 0,
+                    line.quiet() || ranks->rank() != 0);
   if (ranks->rank() == 0)
     return lead(plan, request, line, out, std::make_unique<Team>(std::move(ranks)), runner);
   take_part(plan, runner, *ranks);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// perdure config: the configuration that holds, as YAML that gives the same run.
+// perdure config: the effective configuration, as YAML that reproduces the run.
 #include <fmt/format.h>
 
 #include "apps/perdure/commands/command_line.hpp"
@@ -34,17 +34,19 @@ std::string effective(const Settings& settings, bool load_plugins) {
 
 int run_config(const Arguments& arguments) {
   CommandLine line("config",
-                   "Prints the configuration that holds: defaults, file and --set together.");
+                   "Prints the effective configuration: defaults, file and --set combined.");
   bool load_plugins = false;
   line.add_flag("load-plugins", &load_plugins,
-                "load the libraries of plugins.load, to check and fill in their options");
+                "load the libraries of plugins.load, to check and complete their options");
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const std::string dump = effective(settings, load_plugins);
   print(dump);
   if (!settings.plugins.load.empty() && !load_plugins)
-    note("options are shown as written: --load-plugins lets the libraries of plugins.load run",
-         line.quiet());
+    note(
+        "options are shown as written; --load-plugins runs the libraries of plugins.load to "
+        "complete them",
+        line.quiet());
   note("configuration " + configuration_hash(dump), line.quiet());
   return 0;
 }

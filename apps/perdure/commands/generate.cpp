@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// perdure generate: the prompt, then what the model makes of it.
+// perdure generate: the prompt and its continuation.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <optional>
 
 #include "apps/perdure/chat/generator.hpp"
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/side_by_side.hpp"
-#include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "apps/perdure/text_reader.hpp"
+#include "core/base/json/json_write.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
@@ -21,78 +23,176 @@ namespace {
 
 struct Request {
   std::string prompt, file, session;
-  bool from_file = false, again = false;
+  bool from_file = false, again = false, json = false;
   std::vector<std::string> with;
   StopRule stop;
 
-  std::string text() const { return from_file ? read_file(file) : prompt; }
+  std::string text(const Settings& settings, bool quiet) const {
+    TextReader reader(settings, quiet);
+    return from_file ? reader.read(file) : reader.take(prompt, "the prompt");
+  }
 };
 
-// The prompt as tokens. A session that goes on gets no BOS; there the tokenizer's own leading space
-// stands for the prompt's.
+// Text cut anywhere goes on as one text: only a text that begins here gets BOS and the space that
+// sentencepiece puts first.
 std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt,
                                    bool resumed) {
-  if (!resumed) return tokenizer.encode(prompt, true, false);
-  if (prompt.starts_with(' ') && prompt.size() > 1) prompt.remove_prefix(1);
-  return tokenizer.encode(prompt, false, false);
+  return resumed ? tokenizer.encode_text(prompt, false) : tokenizer.encode(prompt, true, false);
 }
 
-void report(const Generator& generator, const Session& session, Stop stop, bool quiet) {
-  if (stop == Stop::kFull)
+const char* stop_name(Stop stop) {
+  switch (stop) {
+    case Stop::kLimit:
+      return "length";
+    case Stop::kEndToken:
+      return "end";
+    case Stop::kText:
+      return "stop_text";
+    case Stop::kInterrupted:
+      return "interrupted";
+    case Stop::kFull:
+      return "full";
+  }
+  return "";
+}
+
+// One text: the prompt is read, the continuation written.
+class TextRun {
+ public:
+  // `stored`: where the session lives, nullptr if it is not kept. All is borrowed.
+  TextRun(Engine& engine, Session& session, const Request& request, bool quiet,
+          StoredSession* stored = nullptr)
+      : engine_(engine),
+        session_(session),
+        request_(request),
+        quiet_(quiet),
+        stored_(stored),
+        prompt_(request.text(engine.settings(), quiet)),
+        generator_(engine, session) {
+    if (stored != nullptr && request.from_file) document_.emplace(session, prompt_, request.again);
+  }
+
+  void run() {
+    const bool whole = read();
+    if (!request_.json) print(prompt_);
+    flush();
+    if (whole) write();
+    if (request_.json)
+      print(json_text(result()) + "\n");
+    else if (isatty(STDOUT_FILENO) != 0)
+      print("\n");
+    flush();
+    report();
+  }
+
+ private:
+  bool read();
+  std::vector<int32_t> prompt_tokens() const;
+  bool read_tokens(std::span<const int32_t> tokens);
+  void resume();
+  void write();
+  void show(const std::string& text);
+  void report() const;
+  Json result() const;
+
+  Engine& engine_;
+  Session& session_;
+  const Request& request_;
+  bool quiet_;
+  StoredSession* stored_;
+  std::string prompt_, written_;
+  std::optional<Document> document_;
+  Generator generator_;
+  Stop stop_ = Stop::kInterrupted;
+};
+
+// False if a signal stopped it.
+bool TextRun::read() {
+  const bool resumed = document_ ? !document_->starts() : session_.position() > 0;
+  if (resumed && prompt_.empty() && !document_) {
+    resume();
+    return true;
+  }
+  return read_tokens(encode_prompt(engine_.tokenizer(), prompt_, resumed));
+}
+
+// Without a prompt a session goes on with the token that it would have written next.
+void TextRun::resume() {
+  const auto next = remembered_next(session_);
+  if (!next)
+    throw UsageError(
+        fmt::format("session '{}' was not left by a finished `generate`, so what comes next "
+                    "is not known; give a prompt with -p or -f",
+                    request_.session));
+  generator_.resume(*next);
+}
+
+bool TextRun::read_tokens(std::span<const int32_t> tokens) {
+  const int64_t total = std::ssize(tokens);
+  const int64_t before = document_ ? document_->done(total) : 0;
+  if (document_ && before == total)
+    throw UsageError(fmt::format("session '{}' has read {} before; --again reads it a second time",
+                                 request_.session, request_.file));
+  if (stored_ != nullptr)
+    generator_.set_checkpoint(document_ ? stored_->checkpoint(*document_, total)
+                                        : stored_->checkpoint());
+  const bool whole =
+      generator_.read(tokens.subspan(static_cast<size_t>(before)), "reading", quiet_);
+  const int64_t done = before + generator_.reading().tokens;
+  if (document_) {
+    document_->set_done(done, total);
+    generator_.set_checkpoint(stored_->checkpoint());
+  }
+  if (!whole)
+    note(fmt::format("read {} of {} tokens, then {} came", grouped(done), grouped(total),
+                     interrupt_name()),
+         quiet_);
+  return whole;
+}
+
+void TextRun::write() {
+  TokenText text(engine_.tokenizer(), session_.tail().back(), StopTexts(request_.stop.texts));
+  stop_ = generator_.write(request_.stop, [&](int32_t token) {
+    show(text.push(token));
+    return !text.ended();
+  });
+  show(text.finish());
+  if (stored_ != nullptr) remember_next(session_, generator_.next());
+}
+
+void TextRun::show(const std::string& text) {
+  if (request_.json) {
+    written_ += text;
+    return;
+  }
+  print(text);
+  flush();
+}
+
+void TextRun::report() const {
+  if (stop_ == Stop::kFull)
     note(fmt::format("stopped: this session can have no more than {} tokens; use a strategy of "
                      "constant memory",
-                     session.position()),
-         quiet);
+                     session_.position()),
+         quiet_);
+  if (stop_ == Stop::kEndToken && generator_.writing().tokens == 0)
+    note("the model ends the text here; --ignore-eos continues it", quiet_);
   note(fmt::format("read {} tokens at {:.1f} tokens/s, wrote {} at {:.1f} tokens/s; state {}",
-                   grouped(generator.reading().tokens), generator.reading().per_second(),
-                   grouped(generator.writing().tokens), generator.writing().per_second(),
-                   bytes_text(static_cast<double>(session.state_bytes()))),
-       quiet);
+                   grouped(generator_.reading().tokens), generator_.reading().per_second(),
+                   grouped(generator_.writing().tokens), generator_.writing().per_second(),
+                   bytes_text(static_cast<double>(session_.state_bytes()))),
+       quiet_);
 }
 
-// `stored`: where the session lives, nullptr if it is not kept.
-void generate(Engine& engine, Session& session, const Request& request, bool quiet,
-              StoredSession* stored = nullptr) {
-  const std::string prompt = request.text();
-  std::optional<Document> document;
-  if (stored != nullptr && request.from_file) document.emplace(session, prompt, request.again);
-  const bool resumed = document ? !document->starts() : session.position() > 0;
-  if (resumed && prompt.empty())
-    throw UsageError("memory '" + request.session +
-                     "' goes on from a prompt; give one with -p or -f");
-  const Tokenizer& tokenizer = engine.tokenizer();
-  const std::vector<int32_t> tokens = encode_prompt(tokenizer, prompt, resumed);
-  const int64_t before = document ? document->done(std::ssize(tokens)) : 0;
-  if (before == std::ssize(tokens))
-    throw UsageError(fmt::format("memory '{}' has read {} before; --again reads it a second time",
-                                 request.session, request.file));
-  Generator generator(engine, session);
-  if (document)
-    generator.set_checkpoint(stored->checkpoint(*document, std::ssize(tokens)));
-  else if (stored != nullptr)
-    generator.set_checkpoint(stored->checkpoint());
-  Stop stop = Stop::kInterrupted;
-  const bool whole =
-      generator.read(std::span(tokens).subspan(static_cast<size_t>(before)), "reading", quiet);
-  if (document) {
-    document->set_done(before + generator.reading().tokens, std::ssize(tokens));
-    generator.set_checkpoint(stored->checkpoint());
-  }
-  print(prompt);
-  flush();
-  if (!whole)
-    note(fmt::format("read {} of {} tokens, then {} came",
-                     grouped(before + generator.reading().tokens),
-                     grouped(static_cast<int64_t>(tokens.size())), interrupt_name()),
-         quiet);
-  if (whole) {
-    TokenPrinter printer(tokenizer, tokens.back());
-    stop = generator.write(request.stop, [&](int32_t token) { printer.print(token); });
-    printer.finish();
-  }
-  if (isatty(STDOUT_FILENO) != 0) print("\n");
-  flush();
-  report(generator, session, stop, quiet);
+Json TextRun::result() const {
+  return object({member("prompt", prompt_), member("text", written_),
+                 member("stop", std::string(stop_name(stop_))),
+                 member("prompt_tokens", generator_.reading().tokens),
+                 member("generated_tokens", generator_.writing().tokens),
+                 member("prefill_tokens_per_second", generator_.reading().per_second()),
+                 member("decode_tokens_per_second", generator_.writing().per_second()),
+                 member("position", session_.position()),
+                 member("state_bytes", session_.state_bytes())});
 }
 
 void check(const Request& request, const CommandLine& line) {
@@ -100,32 +200,40 @@ void check(const Request& request, const CommandLine& line) {
   if (line.given("prompt") && line.given("file"))
     throw UsageError("-p and -f both give a prompt; use one of them");
   if (request.with.empty()) return;
-  if (line.given("config"))
-    throw UsageError("-c and --with both give configurations; name all of them by --with");
+  if (line.given("config") || line.given("model"))
+    throw UsageError("--with names all configurations; it cannot be combined with -c or a model");
   if (line.given("session"))
-    throw UsageError("--session goes on from one memory; it cannot be given together with --with");
+    throw UsageError("--session continues one session; it cannot be combined with --with");
+  if (request.json) throw UsageError("--json prints one result; it cannot be combined with --with");
 }
 
 // One text under every configuration of --with.
 void compare_live(const Request& request, const CommandLine& line) {
   const std::vector<NamedEngine> engines = open_engines(request.with, line.overrides());
-  const std::string prompt = request.text();
+  const std::string prompt = request.text(engines.front().engine->settings(), line.quiet());
+  catch_interrupts();
   if (isatty(STDOUT_FILENO) != 0) {
-    catch_interrupts();
     write_columns(engines, prompt, request.stop, line.quiet());
     return;
   }
-  catch_interrupts();
   Request one = request;
   one.prompt = prompt;
   one.from_file = false;
   for (const NamedEngine& named : engines) {
     print(fmt::format("== {} ==\n", named.name));
     Session session = named.engine->new_session();
-    generate(*named.engine, session, one, line.quiet());
+    TextRun(*named.engine, session, one, line.quiet()).run();
     print("\n");
     if (interrupted()) return;
   }
+}
+
+void run_stored(Engine& engine, Request& request, bool quiet) {
+  request.stop.read_last = true;
+  catch_ending_signals();
+  StoredSession stored(engine, request.session);
+  stored.keep_through([&] { TextRun(engine, stored.session(), request, quiet, &stored).run(); },
+                      quiet);
 }
 
 }  // namespace
@@ -133,20 +241,23 @@ void compare_live(const Request& request, const CommandLine& line) {
 int run_generate(const Arguments& arguments) {
   Request request;
   CommandLine line(
-      "generate [-p TEXT | -f FILE] [-n N] [--session NAME | --with FILE ...]",
-      "Prints the prompt and then its continuation; nothing else goes to standard output.\n"
-      "Without a prompt the text starts from nothing (BOS).");
-  line.add("prompt,p", &request.prompt, "the text to go on with")
+      "generate [MODEL] [-p TEXT | -f FILE] [-n N] [--session NAME | --with FILE ...]",
+      "Prints the prompt and its continuation; nothing else goes to standard output.\n"
+      "Without a prompt, a session continues where it was, and a new text starts from BOS.");
+  line.add("prompt,p", &request.prompt, "the text to continue")
       .add("file,f", &request.file,
            "read the prompt from a file of any length; - is standard input", "FILE")
       .add_flag("again", &request.again, "read FILE a second time if the session has read it")
       .add("tokens,n", &request.stop.max_tokens, "write at most N tokens (256)")
+      .add("stop", &request.stop.texts, "stop before this text; may be repeated", "TEXT")
       .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
-      .add("session", &request.session,
-           "go on from this memory of the store, and save it at the end", "NAME")
+      .add("session", &request.session, "continue this stored session, and save it at the end",
+           "NAME")
       .add("with", &request.with,
-           "go on under this configuration; repeated: under each, side by side on a terminal",
-           "FILE");
+           "use this configuration; repeated: each in turn, side by side on a terminal", "FILE")
+      .add_sampling()
+      .add_model_word();
+  line.add_flag("json", &request.json, "print prompt, text, why it stopped and speed as JSON");
   if (!line.parse(arguments)) return 0;
   check(request, line);
   request.from_file = line.given("file");
@@ -154,18 +265,14 @@ int run_generate(const Arguments& arguments) {
     compare_live(request, line);
     return 0;
   }
-  Engine engine(line.settings(), linked_plugins());
-  if (!line.given("session")) {
-    catch_interrupts();
-    Session session = engine.new_session();
-    generate(engine, session, request, line.quiet());
+  Engine engine(line.model_settings(), linked_plugins());
+  if (line.given("session")) {
+    run_stored(engine, request, line.quiet());
     return 0;
   }
-  request.stop.read_last = true;
-  catch_ending_signals();
-  StoredSession stored(engine, request.session);
-  stored.keep_through([&] { generate(engine, stored.session(), request, line.quiet(), &stored); },
-                      line.quiet());
+  catch_interrupts();
+  Session session = engine.new_session();
+  TextRun(engine, session, request, line.quiet()).run();
   return 0;
 }
 

@@ -78,7 +78,7 @@ std::string model_text(const Model& model) {
 }
 
 int run_model(const Arguments& arguments) {
-  CommandLine line("inspect model", "What is in the model file.");
+  CommandLine line("inspect model", "Shows the model's parameters and weights.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
@@ -100,8 +100,9 @@ void print_graphs(const Engine& engine, const std::vector<std::string>& names,
 int run_graph(const Arguments& arguments) {
   std::vector<std::string> names;
   bool dot = false;
-  CommandLine line("inspect graph [step | init | begin | end | input:NAME] [--dot]",
-                   "What will be computed; without a name, all graphs of the model and strategy.");
+  CommandLine line(
+      "inspect graph [step | init | begin | end | input:NAME] [--dot]",
+      "Prints the graph that is computed; without a name, all graphs of model and strategy.");
   line.add_flag("dot", &dot, "as Graphviz DOT").add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const Engine engine(line.settings(), linked_plugins());
@@ -113,7 +114,8 @@ int run_graph(const Arguments& arguments) {
 int run_plan(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("inspect plan [step | init | begin | end | input:NAME]",
-                   "Which kernel computes what, in which buffer; without a name, all plans.");
+                   "Prints the plan: which kernel computes which node, in which buffer; without a "
+                   "name, all plans.");
   line.add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const Engine engine(line.settings(), linked_plugins());
@@ -126,11 +128,12 @@ int run_plan(const Arguments& arguments) {
 
 int run_inspect(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
-      {"model", "what is in the model file", run_model},
-      {"graph", "what will be computed", run_graph},
-      {"plan", "by which kernel, in which buffer", run_plan},
+      {"model", "show parameters and weights", run_model},
+      {"graph", "print what is computed", run_graph},
+      {"plan", "print by which kernel, in which buffer", run_plan},
   };
-  return run_subcommand("perdure inspect", "Looks at a model before it runs.", kCommands,
+  return run_subcommand("perdure inspect",
+                        "Shows a model, its graph and its plan without running it.", kCommands,
                         arguments);
 }
 

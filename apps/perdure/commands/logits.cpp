@@ -51,11 +51,11 @@ int run_logits(const Arguments& arguments) {
   int64_t tail = 0;
   bool force = false;
   CommandLine line("logits --tokens FILE [--tail N] --out FILE.safetensors [--force]",
-                   "Reads given token ids and writes the logits after each of them: F32 `logits` "
+                   "Reads token ids and writes the logits after each of them: F32 `logits` "
                    "[tokens, vocabulary].");
   line.add("tokens", &tokens_path,
            "token ids in decimal, separated by white space; - is standard input", "FILE")
-      .add("tail", &tail, "only the logits after the last N tokens (all)")
+      .add("tail", &tail, "write only the logits after the last N tokens (all)")
       .add("out", &out, "the file to write", "FILE")
       .add_flag("force", &force, "replace the file if it exists");
   if (!line.parse(arguments)) return 0;
@@ -67,7 +67,7 @@ int run_logits(const Arguments& arguments) {
   inputs.insert(inputs.end(), {tokens_path, line.config()});
   require_output(out, force, inputs);
   const std::vector<int32_t> tokens =
-      parse_tokens(read_file(tokens_path), engine.spec().info.vocab_size, tokens_path);
+      parse_tokens(read_token_text(tokens_path), engine.spec().info.vocab_size, tokens_path);
   if (tokens.empty()) throw Error(tokens_path + " holds no token ids");
   const size_t n_rows =
       tail == 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(tail));

@@ -20,7 +20,7 @@ namespace perdure::app {
 namespace {
 
 int run_list(const Arguments& arguments) {
-  CommandLine line("memory list", "Every memory of the store, newest generation first.");
+  CommandLine line("memory list", "Lists the sessions of the store, newest generation first.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
@@ -34,10 +34,10 @@ int run_list(const Arguments& arguments) {
                         time_text(snapshot.saved_at));
   }
   if (!settings.store.elsewhere.empty())
-    note("more memories lie in " + settings.store.elsewhere +
-             ", the place before XDG_DATA_HOME was set; --set store.path=DIR shows them",
+    note("more sessions are in " + settings.store.elsewhere +
+             ", the default before XDG_DATA_HOME was set; --set store.path=DIR lists them",
          line.quiet());
-  if (list.empty()) note("no memories in " + settings.store.path, line.quiet());
+  if (list.empty()) note("no sessions in " + settings.store.path, line.quiet());
   print(line.json() ? json_text(json(list)) + "\n" : text);
   return 0;
 }
@@ -64,8 +64,8 @@ std::string indented(const std::string& text) {
 
 std::string contents_text(const std::string& name, const SnapshotContents& contents) {
   std::string text = fmt::format(
-      "memory '{}' after {} tokens\n\nidentity (what a run must have in common with it)\n{}", name,
-      grouped(contents.position), indented(contents.identity));
+      "session '{}' after {} tokens\n\nidentity (a run that continues it must have the same)\n{}",
+      name, grouped(contents.position), indented(contents.identity));
   for (const auto& [key, value] : contents.notes)
     text += fmt::format("\n{}\n{}", key, indented(value));
   text += "\nstate\n";
@@ -78,12 +78,12 @@ int run_memory_inspect(const Arguments& arguments) {
   std::vector<std::string> names;
   uint64_t generation = 0;
   CommandLine line("memory inspect NAME [--generation G]",
-                   "What a memory is of, and what is in it.");
-  line.add("generation", &generation, "not the newest but this one")
+                   "Shows which model and strategy a session belongs to, and what it contains.");
+  line.add("generation", &generation, "this generation instead of the newest")
       .add_json()
       .add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
-  if (names.empty()) throw UsageError("which memory? perdure memory inspect NAME");
+  if (names.empty()) throw UsageError("which session? perdure memory inspect NAME");
   const OpenStore open(line.settings());
   const SnapshotContents contents = decode_snapshot_header(open.store->get(names[0], generation));
   print(line.json() ? json_text(contents_json(names[0], contents)) + "\n"
@@ -102,7 +102,7 @@ bool is_stored(MemoryStore& store, const StoredSnapshot& snapshot) {
 int run_verify(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("memory verify [NAME]",
-                   "Reads every generation, of one memory or of all, and checks every byte.");
+                   "Reads every generation of one session, or of all, and checks every byte.");
   line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const OpenStore open(line.settings());
@@ -121,27 +121,27 @@ int run_verify(const Arguments& arguments) {
     if (!found.empty()) result.push_back(member("damage", found));
     results.push_back(object(std::move(result)));
   }
-  if (results.empty() && !names.empty()) throw Error("there is no memory '" + names[0] + "'");
+  if (results.empty() && !names.empty()) throw Error("there is no session '" + names[0] + "'");
   print(line.json() ? json_text(json(results)) + "\n" : text);
   flush();
   if (damaged > 0)
-    throw Error(fmt::format("{} of {} stored memories cannot be read; nothing was changed", damaged,
-                            results.size()));
+    throw Error(fmt::format("{} of {} stored generations cannot be read; nothing was changed",
+                            damaged, results.size()));
   return 0;
 }
 
 int run_remove(const Arguments& arguments) {
   std::vector<std::string> names;
-  CommandLine line("memory remove NAME", "Deletes all generations of a memory.");
+  CommandLine line("memory remove NAME", "Deletes all generations of a session.");
   line.add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
-  if (names.empty()) throw UsageError("which memory? perdure memory remove NAME");
+  if (names.empty()) throw UsageError("which session? perdure memory remove NAME");
   const OpenStore open(line.settings());
   if (newest(*open.store, names[0]).generation == 0)
     open.store->get(names[0]);  // says that there is none
   const auto lock = open.store->lock(names[0]);
   open.store->remove(names[0]);
-  note("removed memory '" + names[0] + "'", line.quiet());
+  note("removed session '" + names[0] + "'", line.quiet());
   return 0;
 }
 
@@ -149,19 +149,20 @@ int run_remove(const Arguments& arguments) {
 
 int run_memory(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
-      {"list", "every memory of the store", run_list},
-      {"inspect", "what a memory is of", run_memory_inspect},
-      {"log", "every generation of a memory", run_log},
-      {"restore", "makes an older generation the newest", run_restore},
-      {"verify", "checks every byte", run_verify},
-      {"export", "writes a memory to a file", run_memory_export},
-      {"import", "takes a memory from a file", run_memory_import},
-      {"prune", "deletes old generations", run_prune},
-      {"remove", "deletes a memory", run_remove},
+      {"list", "list the sessions of the store", run_list},
+      {"inspect", "show what a session contains", run_memory_inspect},
+      {"log", "list the generations of a session", run_log},
+      {"restore", "make an older generation the newest", run_restore},
+      {"verify", "check every byte", run_verify},
+      {"export", "write a session to a file", run_memory_export},
+      {"import", "read a session from a file", run_memory_import},
+      {"prune", "delete old generations", run_prune},
+      {"remove", "delete a session", run_remove},
   };
-  return run_subcommand("perdure memory",
-                        "Memories are what sessions have read, kept in the store under a name.",
-                        kCommands, arguments);
+  return run_subcommand(
+      "perdure memory",
+      "Manages the sessions of the store: what chat and generate --session have saved, by name.",
+      kCommands, arguments);
 }
 
 }  // namespace perdure::app

@@ -21,7 +21,7 @@ namespace {
 
 void require_absent(MemoryStore& store, const std::string& name) {
   if (newest(store, name).generation != 0)
-    throw Error(fmt::format("memory '{}' exists; remove it or choose another name", name));
+    throw Error(fmt::format("session '{}' exists; remove it or choose another name", name));
 }
 
 // The snapshot of a file, checked from end to end.
@@ -69,8 +69,8 @@ void export_portable(const Settings& settings, const Export& request, bool quiet
   write_file(request.path, snapshot, request.rules());
   if (has_notes)
     note(
-        "it carries the configuration it was saved under, with absolute paths and the system "
-        "prompt; --strip leaves that out",
+        "the file contains the configuration of the session, with absolute paths and the system "
+        "prompt; --strip leaves it out",
         quiet);
 }
 
@@ -88,17 +88,17 @@ int run_memory_export(const Arguments& arguments) {
   Export request;
   CommandLine line(
       "memory export NAME FILE [--generation G] [--strip] [--legacy] [--force]",
-      "Writes a memory to a new file that `perdure memory import` reads on any machine.");
-  line.add("generation", &request.generation, "not the newest but this one")
+      "Writes a session to a new file that `perdure memory import` reads on any machine.");
+  line.add("generation", &request.generation, "this generation instead of the newest")
       .add_flag("strip", &request.strip,
-                "leave out the configuration: it has absolute paths and the system prompt")
+                "leave out the configuration, which contains absolute paths and the system prompt")
       .add_flag("legacy", &request.legacy,
                 "the raw memory file of llama2Rnn's C program (needs the model)")
       .add_flag("force", &request.force, "replace the file if it exists")
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
   if (words.size() != 2)
-    throw UsageError("which memory, to which file? perdure memory export NAME FILE");
+    throw UsageError("which session, to which file? perdure memory export NAME FILE");
   const Settings settings = line.settings();
   const std::vector<std::string> inputs{line.config(), settings.model.path,
                                         settings.model.tokenizer};
@@ -109,7 +109,7 @@ int run_memory_export(const Arguments& arguments) {
     export_legacy(settings, request);
   else
     export_portable(settings, request, line.quiet());
-  note(fmt::format("exported memory '{}' to {}", words[0], words[1]), line.quiet());
+  note(fmt::format("exported session '{}' to {}", words[0], words[1]), line.quiet());
   return 0;
 }
 
@@ -117,7 +117,7 @@ int run_memory_import(const Arguments& arguments) {
   std::vector<std::string> words;
   bool legacy = false;
   CommandLine line("memory import FILE NAME [--legacy]",
-                   "Takes a memory from a file into the store, under a new name.");
+                   "Reads a session from a file into the store, under a new name.");
   line.add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
@@ -131,7 +131,7 @@ int run_memory_import(const Arguments& arguments) {
   const std::unique_ptr<StoreLock> lock = store->lock(words[1]);
   require_absent(*store, words[1]);
   store->put(words[1], snapshot, 0);
-  note(fmt::format("imported {} as memory '{}'", words[0], words[1]), line.quiet());
+  note(fmt::format("imported {} as session '{}'", words[0], words[1]), line.quiet());
   return 0;
 }
 

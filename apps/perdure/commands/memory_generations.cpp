@@ -108,13 +108,13 @@ Json::Map stored_members(const StoredSnapshot& snapshot) {
 
 int run_log(const Arguments& arguments) {
   std::vector<std::string> names;
-  CommandLine line("memory log NAME", "Every generation of a memory that is kept, newest first.");
+  CommandLine line("memory log NAME", "Lists the stored generations of a session, newest first.");
   line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
-  if (names.empty()) throw UsageError("which memory? perdure memory log NAME");
+  if (names.empty()) throw UsageError("which session? perdure memory log NAME");
   const OpenStore open(line.settings());
   const std::vector<LogEntry> log = read_log(*open.store, names[0]);
-  if (log.empty()) throw Error("there is no memory '" + names[0] + "'");
+  if (log.empty()) throw Error("there is no session '" + names[0] + "'");
   std::vector<Json> list;
   std::string text;
   for (const LogEntry& entry : log) {
@@ -129,7 +129,7 @@ int run_log(const Arguments& arguments) {
 int run_restore(const Arguments& arguments) {
   std::vector<std::string> words;
   CommandLine line("memory restore NAME@GENERATION",
-                   "Saves an older generation of a memory again, as its newest one.");
+                   "Saves an older generation of a session again, as the newest one.");
   line.add_words("generation", &words, 1);
   if (!line.parse(arguments)) return 0;
   const StoredSnapshot wanted = parse_generation(words.empty() ? "" : words[0]);
@@ -139,8 +139,8 @@ int run_restore(const Arguments& arguments) {
   const std::vector<std::byte> snapshot = open.store->get(wanted.name, wanted.generation);
   decode_snapshot(snapshot);
   const uint64_t generation = open.store->put(wanted.name, snapshot, before);
-  note(fmt::format("generation {} of memory '{}' is its newest again, as generation {}",
-                   wanted.generation, wanted.name, generation),
+  note(fmt::format("restored generation {} of session '{}' as generation {}", wanted.generation,
+                   wanted.name, generation),
        line.quiet());
   return 0;
 }
@@ -150,17 +150,17 @@ int run_prune(const Arguments& arguments) {
   bool dry_run = false;
   CommandLine line(
       "memory prune [NAME] [--dry-run]",
-      "Deletes the generations of one memory, or of all, that store.keep and\n"
+      "Deletes the generations of one session, or of all, that store.keep and\n"
       "store.keep_days do not keep, and the oldest ones while the store is larger than\n"
-      "store.max_bytes. The newest of a memory always stays.");
-  line.add_flag("dry-run", &dry_run, "say what would be deleted, and delete nothing")
+      "store.max_bytes. The newest generation of a session is always kept.");
+  line.add_flag("dry-run", &dry_run, "list what would be deleted, and delete nothing")
       .add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const OpenStore open(settings);
   const std::vector<StoredSnapshot> all =
       names.empty() ? open.store->list() : open.store->generations(names[0]);
-  if (all.empty() && !names.empty()) throw Error("there is no memory '" + names[0] + "'");
+  if (all.empty() && !names.empty()) throw Error("there is no session '" + names[0] + "'");
   const std::vector<StoredSnapshot> gone = not_kept(all, rules_of(settings));
   uint64_t bytes = 0;
   for (const StoredSnapshot& snapshot : gone) {

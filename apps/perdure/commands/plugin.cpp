@@ -58,8 +58,8 @@ Json as_json(const PluginHost& host) {
 
 int run_list(const Arguments& arguments) {
   CommandLine line("plugin list",
-                   "Every plugin found: loaded, shadowed by one of the same name that comes first, "
-                   "or refused, and why.");
+                   "Lists every plugin found: loaded, shadowed by an earlier one of the same name, "
+                   "or rejected, with the reason.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const PluginHost host(linked_plugins(), line.settings().plugins.load);
@@ -71,7 +71,7 @@ int run_list(const Arguments& arguments) {
 int run_info(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("plugin info NAME",
-                   "What a plugin brings: options, operations, kernels. NAME: full, or "
+                   "Shows what a plugin provides: options, operations, kernels. NAME: full, or "
                    "attention.full where two kinds have a plugin of that name.");
   line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
@@ -86,9 +86,9 @@ int run_info(const Arguments& arguments) {
 
 int run_plugin(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
-      {"list", "every plugin found: loaded, or why not", run_list},
-      {"info", "what a plugin brings: options, operations, kernels", run_info}};
-  return run_subcommand("perdure plugin", "Strategies, kernels, threads and stores are plugins.",
+      {"list", "list every plugin found, and why it is not loaded", run_list},
+      {"info", "show what a plugin provides: options, operations, kernels", run_info}};
+  return run_subcommand("perdure plugin", "Shows plugins: strategies, kernels, threads and stores.",
                         kCommands, arguments);
 }
 

@@ -36,14 +36,14 @@ TerminalSize terminal_size() {
 class Column {
  public:
   Column(const NamedEngine& named, const std::string& prompt, const StopRule& rule, bool quiet)
-      : stream_(named.engine->tokenizer(), -1),
+      : text_(named.engine->tokenizer(), -1),
         session_(named.engine->new_session()),
         generator_(*named.engine, session_),
         rule_(rule) {
     const Tokenizer& tokenizer = named.engine->tokenizer();
     const std::vector<int32_t> tokens = tokenizer.encode(prompt, true, false);
     active_ = generator_.read(tokens, named.name, quiet) && rule.max_tokens > 0;
-    stream_ = TokenStream(tokenizer, tokens.back());
+    text_ = TokenText(tokenizer, tokens.back(), StopTexts(rule.texts));
   }
 
   bool active() const { return active_; }
@@ -53,13 +53,16 @@ class Column {
   std::string next() {
     const StopRule one{.max_tokens = 1, .ignore_eos = rule_.ignore_eos, .read_last = true};
     std::string text;
-    const Stop stop = generator_.write(one, [&](int32_t token) { text = stream_.push(token); });
+    const Stop stop = generator_.write(one, [&](int32_t token) {
+      text = text_.push(token);
+      return !text_.ended();
+    });
     active_ = stop == Stop::kLimit && generator_.writing().tokens < rule_.max_tokens;
-    return active_ ? text : text + stream_.flush();
+    return active_ ? text : text + text_.finish();
   }
 
  private:
-  TokenStream stream_;
+  TokenText text_;
   Session session_;
   Generator generator_;
   StopRule rule_;
@@ -88,7 +91,7 @@ class Table {
 
   // `settled`: no line above this one will change.
   void draw(size_t settled) {
-    if (drawn_ > 0) print(fmt::format("\r\033[{}A\033[J", drawn_));
+    if (drawn_ > 0) print_raw(fmt::format("\r\033[{}A\033[J", drawn_));
     for (; first_ < settled; ++first_) print(columns_row(texts_, first_, width_) + "\n");
     const size_t last = std::min(rows(), first_ + size_.rows - 1);
     for (size_t row = first_; row < last; ++row) print(columns_row(texts_, row, width_) + "\n");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "apps/perdure/commands/description.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/config/settings.hpp"
 
@@ -13,6 +14,11 @@ namespace perdure::app {
 
 int run_subcommand(const std::string& program, const std::string& purpose,
                    std::span<const Command> commands, const Arguments& arguments) {
+  if (CommandDescription* wanted = description_wanted()) {
+    for (const Command& command : commands) wanted->commands.push_back(describe(command));
+    wanted->usage += " COMMAND";
+    return 0;
+  }
   std::vector<std::string> names;
   for (const Command& command : commands) names.emplace_back(command.name);
   if (arguments.empty())

@@ -8,6 +8,7 @@
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "apps/perdure/text_reader.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
@@ -25,53 +26,62 @@ std::unique_ptr<const Tokenizer> configured_tokenizer(const Settings& settings) 
 }
 
 // The words given, or else the file, or else standard input.
-std::string input_text(const std::vector<std::string>& words, const std::string& file) {
-  if (!words.empty() && !file.empty())
-    throw UsageError("give the text itself or a file with -f, not both");
-  if (!words.empty()) return fmt::format("{}", fmt::join(words, " "));
-  return read_file(file.empty() ? "-" : file);
-}
+struct Input {
+  std::vector<std::string> words;
+  std::string file;
+
+  std::string name() const {
+    return !words.empty() ? "the command line" : file.empty() ? "standard input" : file;
+  }
+  std::string bytes() const {
+    if (!words.empty() && !file.empty())
+      throw UsageError("give the text itself or a file with -f, not both");
+    return words.empty() ? read_file(file.empty() ? "-" : file)
+                         : fmt::format("{}", fmt::join(words, " "));
+  }
+};
 
 }  // namespace
 
 int run_tokenize(const Arguments& arguments) {
-  std::vector<std::string> words;
-  std::string file;
+  Input input;
   bool bos = false, eos = false;
-  CommandLine line(
-      "tokenize [TEXT] [-f FILE] [--bos] [--eos]",
-      "Prints the token ids of a text in decimal. Without text or file it reads standard input.");
-  line.add("file,f", &file, "read the text from a file", "FILE")
+  CommandLine line("tokenize [TEXT] [-f FILE] [--bos] [--eos]",
+                   "Prints the token ids of a text in decimal. Reads standard input if no text or "
+                   "file is given.");
+  line.add("file,f", &input.file, "read the text from a file", "FILE")
       .add_flag("bos", &bos, "put BOS first")
       .add_flag("eos", &eos, "put EOS last")
       .add_json()
-      .add_words("text", &words, 1);
+      .add_words("text", &input.words, 1);
   if (!line.parse(arguments)) return 0;
-  const auto tokenizer = configured_tokenizer(line.settings());
-  const std::vector<int32_t> ids = tokenizer->encode(input_text(words, file), bos, eos);
+  const Settings settings = line.settings();
+  const auto tokenizer = configured_tokenizer(settings);
+  const std::string text = TextReader(settings, line.quiet()).take(input.bytes(), input.name());
+  const std::vector<int32_t> ids = tokenizer->encode(text, bos, eos);
   print(line.json() ? json_text(json(ids)) : fmt::format("{}", fmt::join(ids, " ")));
   print("\n");
   return 0;
 }
 
 int run_detokenize(const Arguments& arguments) {
-  std::vector<std::string> words;
-  std::string file;
-  CommandLine line("detokenize [ID ...] [-f FILE]",
-                   "Prints the text of token ids, and nothing for BOS and EOS. Without ids or file "
-                   "it reads standard "
-                   "input.");
-  line.add("file,f", &file, "read the ids from a file", "FILE").add_words("ids", &words, -1);
+  Input input;
+  CommandLine line(
+      "detokenize [ID ...] [-f FILE]",
+      "Prints the text of token ids, and nothing for BOS and EOS. Reads standard input "
+      "if no ids or file are given.");
+  line.add("file,f", &input.file, "read the ids from a file", "FILE")
+      .add_words("ids", &input.words, -1);
   if (!line.parse(arguments)) return 0;
   const auto tokenizer = configured_tokenizer(line.settings());
-  const std::string name = !words.empty() ? "the command line"
-                           : file.empty() ? "standard input"
-                                          : file;
+  const std::string ids = normalise_text(input.bytes(), input.name(), LineEnds::kKeep).text;
   int32_t previous = tokenizer->bos_id();
-  for (const int32_t id : parse_tokens(input_text(words, file), tokenizer->vocab_size(), name)) {
-    if (!tokenizer->is_special(id)) print(tokenizer->decode(previous, id));
+  Utf8Stream characters;
+  for (const int32_t id : parse_tokens(ids, tokenizer->vocab_size(), input.name())) {
+    if (!tokenizer->is_special(id)) print(characters.push(tokenizer->decode(previous, id)));
     previous = id;
   }
+  print(characters.flush());
   return 0;
 }
 

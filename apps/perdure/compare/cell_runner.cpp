@@ -34,7 +34,8 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-CellRunner::CellRunner(const ComparePlan& plan, int64_t threads) : plan_(plan), threads_(threads) {}
+CellRunner::CellRunner(const ComparePlan& plan, int64_t threads, bool quiet)
+    : plan_(plan), threads_(threads), reader_(plan.settings.entries.front().settings, quiet) {}
 
 Settings CellRunner::settings_of(const Cell& cell) {
   Settings settings = plan_.settings.entries[cell.entry].settings;
@@ -72,15 +73,15 @@ Engine& CellRunner::engine(const Cell& cell) {
   return engines_->at(cell.length);
 }
 
-EvalText CellRunner::read_text(const Engine& engine) const {
+EvalText CellRunner::read_text(const Engine& engine) {
   const ComparisonSettings& s = plan_.settings;
   if (!s.tokens.empty())
     return make_eval_text(
         name_of({s.tokens}),
-        parse_tokens(read_file(s.tokens), engine.spec().info.vocab_size, s.tokens));
+        parse_tokens(read_token_text(s.tokens), engine.spec().info.vocab_size, s.tokens));
   if (s.text.empty()) return {};
   std::vector<std::string> documents;
-  for (const std::string& path : s.text) documents.push_back(read_file(path));
+  for (const std::string& path : s.text) documents.push_back(reader_.read(path));
   const std::vector<std::string_view> views(documents.begin(), documents.end());
   return make_eval_text(name_of(s.text), views, s.separator, engine.tokenizer());
 }

@@ -10,6 +10,7 @@
 
 #include "apps/perdure/compare/cell_store.hpp"
 #include "apps/perdure/compare/plan.hpp"
+#include "apps/perdure/text_reader.hpp"
 #include "core/eval/engines.hpp"
 
 namespace perdure::app {
@@ -18,14 +19,15 @@ namespace perdure::app {
 // plan must outlive it. One thread.
 class CellRunner {
  public:
-  // `threads`: of every engine whose configuration leaves it open; 0: all.
-  CellRunner(const ComparePlan& plan, int64_t threads);
+  // `threads`: of every engine whose configuration leaves it open; 0: all. `quiet`: nothing is said
+  // about texts that are normalised.
+  CellRunner(const ComparePlan& plan, int64_t threads, bool quiet = true);
 
   // The engine of a cell. Valid until one of another entry or length is asked for.
   // Errors: as the constructor of Engine.
   Engine& engine(const Cell& cell);
   // The text in the tokens of the cell's engine; empty if the measure reads none.
-  // Errors: as read_file, Tokenizer::encode; UsageError if there is no tokenizer.
+  // Errors: as TextReader, Tokenizer::encode; UsageError if there is no tokenizer.
   const EvalText& text(const Cell& cell);
   // Names everything that changes what is found, and nothing else: weights, tokenizer, options,
   // kernels, foreign libraries, measure, text, length; for times the threads and the machine as
@@ -37,13 +39,14 @@ class CellRunner {
   CellOutcome run(const Cell& cell, const MeasureProgress& progress);
 
  private:
-  EvalText read_text(const Engine& engine) const;
+  EvalText read_text(const Engine& engine);
   // The settings of an entry at a length, with the window that compare.equal_state gives it there.
   Settings settings_of(const Cell& cell);
   int64_t baseline_bytes(int64_t length);
 
   const ComparePlan& plan_;
   int64_t threads_;
+  TextReader reader_;
   size_t entry_ = 0;
   int64_t length_ = 0;
   std::unique_ptr<EntryEngines> engines_;

@@ -105,7 +105,7 @@ class Surveyor {
     found.key = runner_.key(cell);
     std::string complaint;
     found.outcome = store_.find(found.key, &complaint);
-    if (!complaint.empty()) survey_.remarks.push_back(complaint + "; it is made again");
+    if (!complaint.empty()) survey_.remarks.push_back(complaint + "; it is measured again");
     if (found.outcome || !estimate_) return;
     check_once(cell, engine);
     std::optional<ReadingCost>& cost = costs_[cell.entry];

@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdlib>
-#include <cwchar>
 #include <filesystem>
 #include <system_error>
 
 #include "apps/perdure/terminal/interrupt.hpp"
+#include "apps/perdure/terminal/keys.hpp"
 #include "apps/perdure/terminal/output.hpp"
 
 namespace perdure::app {
@@ -31,6 +31,8 @@ ssize_t read_input(char* bytes, size_t size) {
 
 class PlainInput final : public LineInput {
  public:
+  explicit PlainInput(TextReader& reader) : reader_(reader) {}
+
   Result read(const std::string& prompt, std::string& line) override {
     print(prompt);
     flush();
@@ -46,6 +48,8 @@ class PlainInput final : public LineInput {
       if (n <= 0 || byte == '\n') break;
       line += byte;
     }
+    line = reader_.take(line + '\n', "standard input");
+    line.pop_back();
     print(line + "\n");
     flush();
     return Result::kLine;
@@ -64,9 +68,14 @@ class PlainInput final : public LineInput {
     return 1;
   }
 
+  TextReader& reader_;
   std::array<char, 4096> block_;
   size_t at_ = 0, size_ = 0;
 };
+
+// Terminals then put marks around what is pasted (keys.hpp).
+constexpr const char* kPasteOn = "\033[?2004h";
+constexpr const char* kPasteOff = "\033[?2004l";
 
 class EditedInput final : public LineInput {
  public:
@@ -94,8 +103,10 @@ class EditedInput final : public LineInput {
     prompt_ = prompt;
     // Otherwise the prompt would be seen before the terminal is ready for the keys that follow.
     el_set(editor_, EL_PREP_TERM, 1);
+    show_raw(kPasteOn);
     int count = 0;
     const char* text = el_gets(editor_, &count);
+    show_raw(kPasteOff);
     if (text == nullptr || count <= 0) {
       print("\n");
       flush();
@@ -114,16 +125,15 @@ class EditedInput final : public LineInput {
     return static_cast<EditedInput*>(self)->prompt_.data();
   }
 
-  static int read_character(EditLine*, wchar_t* character) {
-    std::mbstate_t state = {};
-    while (true) {
-      char byte = 0;
-      const ssize_t n = read_input(&byte, 1);
-      if (n <= 0) return static_cast<int>(n);
-      const size_t result = std::mbrtowc(character, &byte, 1, &state);
-      if (result == 0 || result == 1) return 1;
-      if (result == static_cast<size_t>(-1)) state = {};  // no character: skipped
-    }
+  static void show_raw(const char* sequence) {
+    print_raw(sequence);
+    flush();
+  }
+
+  static int read_character(EditLine* editor, wchar_t* character) {
+    void* self = nullptr;
+    el_get(editor, EL_CLIENTDATA, &self);
+    return static_cast<EditedInput*>(self)->keys_.next(*character);
   }
 
   // A history that cannot be kept is no reason to stop talking.
@@ -135,15 +145,16 @@ class EditedInput final : public LineInput {
   }
 
   std::string history_file_, prompt_;
+  Keys keys_{[](char& byte) { return read_input(&byte, 1); }};
   History* history_;
   EditLine* editor_;
 };
 
 }  // namespace
 
-std::unique_ptr<LineInput> open_line_input(const std::string& history) {
+std::unique_ptr<LineInput> open_line_input(const std::string& history, TextReader& reader) {
   if (isatty(STDIN_FILENO) == 0 || isatty(STDOUT_FILENO) == 0)
-    return std::make_unique<PlainInput>();
+    return std::make_unique<PlainInput>(reader);
   // The editor must know how many bytes a character has; text is UTF-8 here whatever the
   // environment says.
   if (std::setlocale(LC_CTYPE, "") == nullptr || MB_CUR_MAX == 1)

@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "apps/perdure/text_reader.hpp"
+
 namespace perdure::app {
 
 class LineInput {
@@ -19,10 +21,11 @@ class LineInput {
   virtual Result read(const std::string& prompt, std::string& line) = 0;
 };
 
-// Line editing with history if standard input and output are terminals; otherwise lines as they
-// come, written behind the prompt so that the output is a transcript. `history`: a file, made where
-// it is missing.
-std::unique_ptr<LineInput> open_line_input(const std::string& history);
+// Line editing with history if standard input and output are terminals: there a pasted text is one
+// line with new lines in it. Otherwise lines as they come, normalised by `reader` (borrowed),
+// written behind the prompt so that the output is a transcript. `history`: a file, made where it is
+// missing.
+std::unique_ptr<LineInput> open_line_input(const std::string& history, TextReader& reader);
 
 // perdure/history below $XDG_STATE_HOME or ~/.local/state. Empty if there is no home.
 std::string history_path();

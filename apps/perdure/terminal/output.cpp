@@ -12,6 +12,8 @@
 #include <ctime>
 #include <utility>
 
+#include "apps/perdure/terminal/escape.hpp"
+
 namespace perdure::app {
 namespace {
 
@@ -38,6 +40,14 @@ bool write_all(int file, std::string_view text) {
 }  // namespace
 
 void print(std::string_view text) {
+  static const bool terminal = isatty(STDOUT_FILENO) != 0;
+  if (terminal)
+    print_raw(escaped(text));
+  else
+    print_raw(text);
+}
+
+void print_raw(std::string_view text) {
   held() += text;
   if (held().size() >= kHeldBytes) flush();
 }
@@ -51,17 +61,12 @@ void flush() {
 void show(std::string_view text) { write_all(STDERR_FILENO, text); }
 
 void note(std::string_view line, bool quiet) {
-  if (!quiet) show(fmt::format("{}\n", line));
+  if (!quiet) show(escaped(line) + "\n");
 }
 
-void TokenPrinter::print(int32_t token) {
-  app::print(stream_.push(token));
-  flush();
-}
-
-void TokenPrinter::finish() {
-  app::print(stream_.flush());
-  flush();
+std::string TokenText::finish() {
+  std::string text = stops_.push(stream_.flush());
+  return text + stops_.flush();
 }
 
 std::string grouped(int64_t number) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "apps/perdure/terminal/stop_texts.hpp"
 #include "core/api/error.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
@@ -18,28 +19,36 @@ class OutputError : public Error {
   using Error::Error;
 };
 
-// Held until there is a block of it or flush(). Errors: OutputError.
+// Held until there is a block of it or flush(). A terminal gets it escaped (escape.hpp), everything
+// else byte for byte. Requires: whole characters. Errors: OutputError.
 void print(std::string_view text);
+// The same never escaped: for control sequences of our own.
+void print_raw(std::string_view text);
 // Hands to the system what print() still holds. Errors: as print.
 void flush();
 
 // Text on standard error at once. One that takes nothing is no reason to stop.
 void show(std::string_view text);
-// A line of it; nothing if `quiet`.
+// A line of it, escaped; nothing if `quiet`.
 void note(std::string_view line, bool quiet = false);
 
-// Prints tokens as they come: decoded, and no character before its last byte.
-class TokenPrinter {
+// Tokens as they come, as text: no character before its last byte, nothing from a stop text on.
+class TokenText {
  public:
-  // `previous`: the token before the first one printed.
-  TokenPrinter(const Tokenizer& tokenizer, int32_t previous) : stream_(tokenizer, previous) {}
+  // `previous`: the token before the first one.
+  TokenText(const Tokenizer& tokenizer, int32_t previous, StopTexts stops = StopTexts())
+      : stream_(tokenizer, previous), stops_(std::move(stops)) {}
 
-  void print(int32_t token);
-  // What is left of an unfinished character.
-  void finish();
+  // What may be shown now.
+  std::string push(int32_t token) { return stops_.push(stream_.push(token)); }
+  // What is left of an unfinished character or stop text.
+  std::string finish();
+  // A stop text has come.
+  bool ended() const { return stops_.found(); }
 
  private:
   TokenStream stream_;
+  StopTexts stops_;
 };
 
 // "1,234,567".

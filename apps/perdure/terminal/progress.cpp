@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "apps/perdure/terminal/columns.hpp"
+#include "apps/perdure/terminal/escape.hpp"
 #include "apps/perdure/terminal/output.hpp"
 
 namespace perdure::app {
@@ -97,7 +98,7 @@ void ProgressBar::update(const std::function<ProgressText(double)>& text) {
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(100);
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  show(fmt::format("\r{}\033[K", progress_line(text(seconds), terminal_columns())));
+  show(fmt::format("\r{}\033[K", escaped(progress_line(text(seconds), terminal_columns()))));
   drawn_ = true;
 }
 

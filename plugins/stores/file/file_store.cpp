@@ -54,7 +54,7 @@ std::string entry_name(std::string_view name, uint64_t generation) {
 }
 
 std::string describe(const char* verb, std::string_view name, const std::string& path) {
-  return std::string("cannot ") + verb + " memory '" + std::string(name) + "' in " + path;
+  return std::string("cannot ") + verb + " session '" + std::string(name) + "' in " + path;
 }
 
 std::string describe_save(std::string_view name, const std::string& path) {
@@ -345,14 +345,14 @@ void FileStore::check_folder(const Descriptor& folder) const {
   if (::fstat(folder.number(), &status) != 0) return;
   if ((status.st_mode & S_IWOTH) != 0)
     throw Error("cannot use the store " + path_ +
-                ": anybody may write there and replace memories; `chmod o-w` it, or set another "
+                ": anybody may write there and replace sessions; `chmod o-w` it, or set another "
                 "store.path");
   if ((status.st_mode & S_IWGRP) != 0)
     warn("the group of the store " + path_ +
-         " may write there and replace memories; `chmod g-w` "
+         " may write there and replace sessions; `chmod g-w` "
          "it unless you want that");
   if (status.st_uid != ::geteuid() && status.st_uid != 0)
-    warn("the store " + path_ + " belongs to another user, who may replace memories");
+    warn("the store " + path_ + " belongs to another user, who may replace sessions");
 }
 
 void FileStore::warn(const std::string& sentence) const {

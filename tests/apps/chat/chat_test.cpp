@@ -44,13 +44,13 @@ size_t count(const std::string& text, const std::string& word) {
 
 }  // namespace
 
-TEST_CASE("turns have time-stamped prompts, and the end of input ends the chat") {
+TEST_CASE("every turn has a prompt, and the end of input ends the chat") {
   Talk talk;
   const Outcome outcome = talk.say("who is in the sun?\n\ntell me one more\n");
   CHECK(outcome.status == 0);
   const std::string out = without_times(outcome.out);
-  CHECK(out.starts_with("(TIME)  User: who is in the sun?\nAssistant: "));
-  CHECK(count(out, "(TIME)  User: ") == 4);
+  CHECK(out.starts_with("User: who is in the sun?\nAssistant: "));
+  CHECK(count(out, "User: ") == 4);
   CHECK(count(out, "Assistant: ") == 2);
   CHECK(talk.say("a last line without an end", {}).status == 0);
 }
@@ -68,7 +68,7 @@ TEST_CASE("the memory is saved after every turn and goes on by itself") {
   const int64_t first = talk.position();
   CHECK(first > 0);
   const Outcome second = talk.say("hello\n");
-  CHECK(second.err.find("memory 'default' goes on at token " + std::to_string(first)) !=
+  CHECK(second.err.find("session 'default' continues at token " + std::to_string(first)) !=
         std::string::npos);
   CHECK(talk.position() > first);
   talk.say("hello\n", {"--session", "alice"});
@@ -80,7 +80,7 @@ TEST_CASE("a conversation in two processes is the conversation of one") {
   const std::string first = without_times(apart.say("hello there\n").out);
   const std::string second = without_times(apart.say("and now?\n").out);
   const std::string both = without_times(together.say("hello there\nand now?\n").out);
-  const std::string end = "(TIME)  User: \n";
+  const std::string end = "User: \n";
   REQUIRE(first.ends_with(end));
   CHECK(first.substr(0, first.size() - end.size()) + second == both);
   CHECK(apart.position() == together.position());
@@ -104,21 +104,24 @@ TEST_CASE("the commands do what /help says") {
   CHECK(outcome.status == 0);
   for (const char* word : {"/save", "/reset", "/memory", "/stats", "/quit"})
     CHECK(outcome.out.find(word) != std::string::npos);
-  CHECK(outcome.out.find("memory 'default' in ") != std::string::npos);
+  CHECK(outcome.out.find("session 'default' in ") != std::string::npos);
   CHECK(outcome.out.find("generation 1)") != std::string::npos);
   CHECK(outcome.out.find("tokens/s") != std::string::npos);
-  CHECK(outcome.err.find("/sve is no command; did you mean /save?") != std::string::npos);
+  CHECK(outcome.err.find("/sve is not a command; did you mean /save?") != std::string::npos);
   CHECK(outcome.out.find("not read") == std::string::npos);
 }
 
-TEST_CASE("/reset forgets, and what is saved stays until the next save") {
+TEST_CASE("/reset starts anew, also if nothing follows it, and the old session can be restored") {
   Talk talk;
-  const std::string fresh = without_times(talk.say("hello there\n").out);
+  const std::string fresh = talk.say("hello there\n").out;
   const int64_t saved = talk.position();
-  talk.say("/reset\n/quit\n");
+  const Outcome reset = talk.say("/reset\n/quit\n");
+  CHECK(reset.err.find("perdure memory restore default@1 brings the old one back") !=
+        std::string::npos);
+  CHECK(talk.position() == 0);
+  CHECK(run_perdure(Words{"memory", "restore", "default@1"} + talk.store).status == 0);
   CHECK(talk.position() == saved);
-  const std::string after = without_times(talk.say("/reset\nhello there\n").out);
-  CHECK(after == "(TIME)  User: /reset\n" + fresh);
+  CHECK(talk.say("/reset\nhello there\n").out == "User: /reset\n" + fresh);
   CHECK(talk.position() == saved);
 }
 
@@ -132,6 +135,104 @@ TEST_CASE("the system prompt is told once, in the first turn") {
   plain.say("hi\n", one, kEndless);
   system.say("hi\n", kind, kEndless);
   CHECK(system.position() - plain.position() == difference);
+}
+
+TEST_CASE("a system prompt is told whenever it has not been, and what has no effect says so") {
+  const Words one = {"-n", "1"}, kind = {"-n", "1", "--set", "chat.system=be kind"};
+  Talk plain, late;
+  plain.say("hi\nho\n", one, kEndless);
+  late.say("hi\n", one, kEndless);
+  const Outcome added = late.say("ho\n", kind, kEndless);  // the key came later
+  CHECK(added.err.find("the system prompt is given with the next turn") != std::string::npos);
+  const int64_t told = late.position() - plain.position();
+  CHECK(told > 8);
+  plain.say("ho\n", one, kEndless);
+  CHECK(late.say("ho\n", kind, kEndless).err.find("system") == std::string::npos);
+  CHECK(late.position() - plain.position() == told);
+  const Outcome gone = late.say("/quit\n", one, kEndless);
+  CHECK(gone.err.find("given a system prompt before, which stays in effect") != std::string::npos);
+  CHECK(late.say("/system\n", one, kEndless).out.find("system prompt: be kind") !=
+        std::string::npos);
+
+  Talk document, bare;  // -f in an earlier process
+  write_all(document.folder / "d.txt", "tell me one more. ");
+  write_all(bare.folder / "d.txt", "tell me one more. ");
+  document.say("", one + Words{"-f", document.folder / "d.txt"}, kEndless);
+  bare.say("", one + Words{"-f", bare.folder / "d.txt"}, kEndless);
+  document.say("hi\n", kind, kEndless);
+  bare.say("hi\n", one, kEndless);
+  CHECK(document.position() - bare.position() == told);
+}
+
+TEST_CASE("/system takes effect with the next turn") {
+  Talk plain, kind;
+  plain.say("hi\nhi\n", {"-n", "1"}, kEndless);
+  kind.say("hi\n/system be kind\nhi\n", {"-n", "1"}, kEndless);
+  CHECK(kind.position() > plain.position() + 8);
+}
+
+TEST_CASE("a turn that is taken back was never there, and can be answered again") {
+  for (const Words& model : {kEndless, kMemory}) {
+    Talk undone, plain;
+    const Words few = {"-n", "6"};
+    const std::string after = undone.say("hello\nwho is it?\n/undo\nmore\n", few, model).out;
+    const std::string never = plain.say("hello\nmore\n", few, model).out;
+    CHECK(after.substr(after.rfind("User: more")) == never.substr(never.rfind("User: more")));
+    CHECK(undone.position() == plain.position());
+    const std::string again = plain.say("and?\n/regenerate\n", few, model).out;
+    const size_t first = again.find("Assistant: "), second = again.rfind("Assistant: ");
+    CHECK(again.substr(first, again.find('\n', first) - first) ==
+          again.substr(second, again.find('\n', second) - second));
+    undone.say("and?\n", few, model);
+    CHECK(undone.position() == plain.position());
+  }
+  CHECK(Talk().say("/undo\n").err.find("there is no turn to take back") != std::string::npos);
+}
+
+TEST_CASE("another answer of the same length is saved") {
+  Talk talk;
+  talk.say("hello\n", {"-n", "4", "--temp", "1"}, kEndless);
+  const std::string first = run_perdure(Words{"memory", "list"} + talk.store).out;
+  talk.say("hello\n/regenerate\n", {"-n", "4", "--temp", "1"}, kEndless);
+  const Outcome log = run_perdure(Words{"memory", "log", "default", "--json"} + talk.store);
+  CHECK(log.out.find("\"generation\":3") != std::string::npos);
+}
+
+TEST_CASE("/load saves one session and continues another") {
+  Talk talk;
+  talk.say("hello\n/load other\nhello\n/load default\n/quit\n");
+  CHECK(talk.position() == talk.position("other"));
+  CHECK(talk.position() > 0);
+}
+
+TEST_CASE("lines that end in a backslash, and a file, are one turn") {
+  Talk lines, file;
+  const std::string out = lines.say("tell me \\\none more\n").out;
+  CHECK(count(out, "Assistant: ") == 1);
+  write_all(file.folder / "turn.txt", "\xef\xbb\xbftell me \r\none more\r\n");
+  CHECK(count(file.say("/file " + (file.folder / "turn.txt") + "\n").out, "Assistant: ") == 1);
+  CHECK(file.position() == lines.position());
+}
+
+TEST_CASE("piped turns have neither byte order mark nor carriage returns, and UTF-16 is refused") {
+  Talk plain, windows;
+  plain.say("hello\nmore\n");
+  const Outcome outcome = windows.say("\xef\xbb\xbfhello\r\nmore\r\n");
+  CHECK(windows.position() == plain.position());
+  CHECK(count(outcome.err, "standard input: dropped a byte order mark and read CR LF") == 1);
+  const Outcome utf16 = Talk().say(std::string("\xff\xfeh\0i\0\n\0", 8));
+  CHECK(utf16.status == 1);
+  CHECK(utf16.err.find("standard input is UTF-16 text") != std::string::npos);
+}
+
+TEST_CASE("an answer ends before a stop text") {
+  Talk talk;
+  const std::string whole = talk.say("hello\n", {"-n", "20"}, kEndless).out;
+  Talk other;
+  const std::string stopped = other.say("hello\n", {"-n", "20", "--stop", "]"}, kEndless).out;
+  CHECK(whole.find(']') != std::string::npos);
+  CHECK(stopped.find(']') == std::string::npos);
+  CHECK(other.position() < talk.position());
 }
 
 TEST_CASE("chat.clock tells the model the time of the turn") {
@@ -168,7 +269,7 @@ TEST_CASE("a full memory and a full disk are told, and the chat goes on") {
   const Outcome full = talk.say("hello\nhello\n/memory\n",
                                 {"--set", "attention.max_length=60", "-n", "400"}, kEndless);
   CHECK(full.status == 0);
-  CHECK(full.err.find("this memory is full") != std::string::npos);
+  CHECK(full.err.find("this session is full") != std::string::npos);
   CHECK(count(full.err, "can have at most 60 tokens") == 1);  // the second turn has no place
   CHECK(full.out.find("tokens read") != std::string::npos);
   CHECK(full.out.find("never saved") == std::string::npos);
@@ -176,7 +277,7 @@ TEST_CASE("a full memory and a full disk are told, and the chat goes on") {
   const Outcome outcome = run_perdure(Words{"chat"} + kMemory + disk.store,
                                       {.input = "hello\n/memory\n", .most_file_bytes = 8192});
   CHECK(outcome.status == 1);
-  CHECK(outcome.err.find("cannot save memory 'default'") != std::string::npos);
+  CHECK(outcome.err.find("cannot save session 'default'") != std::string::npos);
   CHECK(outcome.out.find("never saved") != std::string::npos);
 }
 
@@ -205,16 +306,31 @@ TEST_CASE("Ctrl-C stops the answer and not the program, and the memory is saved"
   CHECK(talk.position() > saved);
 }
 
+TEST_CASE("what is pasted into a terminal is one turn") {
+  Talk talk;
+  Terminal terminal(Words{"chat", "-q"} + kMemory + talk.store, talk.folder / "state");
+  REQUIRE(terminal.shows("User: "));
+  terminal.type("\x1b[200~tell me\rone more\r\x1b[201~");
+  terminal.type("\n");
+  REQUIRE(terminal.shows("Assistant: "));
+  REQUIRE(terminal.shows("User: "));
+  terminal.type("\x04");
+  CHECK(terminal.wait() == 0);
+  Talk lines;
+  lines.say("tell me\\\none more\n");
+  CHECK(talk.position() == lines.position());
+}
+
 TEST_CASE("on a terminal lines are edited and remembered, and Ctrl-D ends the chat") {
   Talk talk;
   const std::string state = talk.folder / "state";
   Terminal terminal(Words{"chat", "-q"} + kMemory + talk.store, state);
   REQUIRE(terminal.shows("User: "));
   terminal.type("/memor\xc3\xa4\x7fy\n");  // one key takes back both bytes
-  REQUIRE(terminal.shows("memory 'default' in "));
+  REQUIRE(terminal.shows("session 'default' in "));
   REQUIRE(terminal.shows("User: "));
   terminal.type("\x10\n");  // Ctrl-P: the line before
-  REQUIRE(terminal.shows("memory 'default' in "));
+  REQUIRE(terminal.shows("session 'default' in "));
   REQUIRE(terminal.shows("User: "));
   terminal.type("\x04");
   CHECK(terminal.wait() == 0);

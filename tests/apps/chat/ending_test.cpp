@@ -127,7 +127,7 @@ TEST_CASE(
   const Outcome outcome = run_perdure(kWriteOn + kEndless + place.store, {.output_path = pipe});
   head.join();
   CHECK(outcome.status == 1);
-  CHECK(outcome.err.find("saved memory 's' at token") != std::string::npos);
+  CHECK(outcome.err.find("saved session 's' at token") != std::string::npos);
   CHECK(outcome.err.find("cannot write to standard output: Broken pipe") != std::string::npos);
   CHECK(place.position() > 4);
 }
@@ -222,7 +222,8 @@ TEST_CASE("a document that was cut off continues at its place, and ends as one t
   CHECK(state(cut) == state(whole));
 
   const Outcome second = run_perdure(read(cut, {}));
-  CHECK(second.err.find("was read before; --again reads it a second time") != std::string::npos);
+  CHECK(second.err.find("was read before; use --again to read it a second time") !=
+        std::string::npos);
   CHECK(cut.position() == all);
   CHECK(run_perdure(read(cut, {"--again"})).status == 0);
   CHECK(cut.position() > all + 1000);
@@ -282,7 +283,7 @@ TEST_CASE("a model that is overwritten in place is told of, and its memory is no
   CHECK(saved > 0);
   overwrite_end(model, 4096);
   chat.type("and now?\n");
-  CHECK(chat.shows("memory 'c' is not saved, what was saved before is as it was"));
+  CHECK(chat.shows("session 'c' is not saved, what was saved before is as it was"));
   REQUIRE(chat.shows("User: "));
   chat.type("/quit\n");
   CHECK(chat.wait() == 1);

@@ -3,13 +3,18 @@
 // The program's pure functions: templates, numbers for people, token lists.
 #include <doctest/doctest.h>
 
+#include <clocale>
+
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/columns.hpp"
+#include "apps/perdure/terminal/escape.hpp"
+#include "apps/perdure/terminal/keys.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
+#include "apps/perdure/terminal/stop_texts.hpp"
 #include "core/api/error.hpp"
 
 using namespace perdure;
@@ -36,17 +41,31 @@ TEST_CASE("the model is told when a turn was said only if there is a clock") {
   CHECK(timed("hello", "") == "hello");
   CHECK(timed("hello", "2026-11-20 11:34:56") == "(2026-11-20 11:34:56) hello");
   CHECK(user_prompt("2026-11-20 11:34:56") == "(2026-11-20 11:34:56)  User: ");
+  CHECK(user_prompt("") == "User: ");
 }
 
 TEST_CASE("a line is talk, a command or nothing") {
-  CHECK(classify("hello") == ChatInput::kTalk);
-  CHECK(classify(" /quit ") == ChatInput::kQuit);
-  CHECK(classify("/save") == ChatInput::kSave);
-  CHECK(classify(" \t") == ChatInput::kNothing);
-  CHECK(classify("/sav") == ChatInput::kUnknown);
-  CHECK(unknown_command("/sav") == "/sav is no command; did you mean /save?");
-  CHECK(unknown_command("/etc/passwd") == "/etc/passwd is no command; see /help");
-  for (const char* word : {"/help", "/save", "/reset", "/memory", "/stats", "/quit"})
+  const auto means = [](const char* line, ChatInput input, const char* text) {
+    const ChatLine parsed = parse_line(line);
+    CHECK(parsed.input == input);
+    CHECK(parsed.text == text);
+  };
+  means(" hello there \n", ChatInput::kTalk, "hello there");
+  means("//etc/passwd is a file", ChatInput::kTalk, "/etc/passwd is a file");
+  means(" /quit ", ChatInput::kQuit, "");
+  means("/save", ChatInput::kSave, "");
+  means("/save now", ChatInput::kUnknown, "/save now");
+  means("/file  a b.txt ", ChatInput::kFile, "a b.txt");
+  means("/system be\nkind", ChatInput::kSystem, "be\nkind");
+  means("/retry", ChatInput::kRegenerate, "");
+  means(" \t", ChatInput::kNothing, "");
+  means("/sav", ChatInput::kUnknown, "/sav");
+  CHECK(unknown_command("/sav") ==
+        "/sav is not a command; did you mean /save? (// begins a turn with /)");
+  CHECK(unknown_command("/etc/passwd") ==
+        "/etc/passwd is not a command; see /help (// begins a turn with /)");
+  for (const char* word : {"/help", "/undo", "/regenerate", "/system", "/file", "/load", "/save",
+                           "/reset", "/memory", "/stats", "/quit"})
     CHECK(chat_help().find(word) != std::string::npos);
 }
 
@@ -136,4 +155,66 @@ TEST_CASE("where the model states no BOS and no EOS, the vocabulary's end a text
   CHECK(ends_text(2, {}, model, vocabulary));
   CHECK_FALSE(ends_text(2, {.ignore_eos = true}, model, vocabulary));
   CHECK_FALSE(ends_text(1, {}, model, vocabulary));
+}
+
+TEST_CASE("what a terminal would obey is shown as its code, text in any language as it is") {
+  CHECK(escaped("plain \t\n") == "plain \t\n");
+  CHECK(escaped("\x1b]0;title\x07") == "\\x1b]0;title\\x07");
+  CHECK(escaped("a\rb\x7f") == "a\\x0db\\x7f");
+  CHECK(escaped("\xc3\xa4 \xe6\x9c\xac \xf0\x9f\x90\x8d") ==
+        "\xc3\xa4 \xe6\x9c\xac \xf0\x9f\x90\x8d");
+  CHECK(escaped("\xc2\x9b") == "\\xc2\\x9b");    // CSI as one character
+  CHECK(escaped("\x9bm\xff") == "\\x9bm\\xff");  // and as one byte
+  CHECK(escaped("\xe2\x82") == "\\xe2\\x82");    // cut
+  CHECK(escaped("\xc0\x9b\xed\xa0\x80") == "\\xc0\\x9b\\xed\\xa0\\x80");
+}
+
+TEST_CASE("a stop text is found across pieces, and nothing of it is shown") {
+  StopTexts stops({"User:", "", "END"});
+  CHECK(stops.push("hello Us") == "hello ");
+  CHECK(stops.push("ual E") == "Usual ");
+  CHECK_FALSE(stops.found());
+  CHECK(stops.push("ND and more") == "");
+  CHECK(stops.found());
+  CHECK(stops.push("more") == "");
+  CHECK(stops.flush() == "");
+  StopTexts open({"User:"});
+  CHECK(open.push("an Use") == "an ");
+  CHECK(open.flush() == "Use");
+  CHECK(StopTexts().push("all") == "all");
+}
+
+namespace {
+
+// The characters that the line editor gets for the bytes of a terminal.
+std::wstring keys_of(const std::string& typed) {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
+  size_t at = 0;
+  Keys keys([&](char& byte) -> ssize_t {
+    if (at == typed.size()) return 0;
+    byte = typed[at++];
+    return 1;
+  });
+  std::wstring result;
+  for (wchar_t c = 0; keys.next(c) > 0;) result += c;
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("keys come through, and half a character swallows none of them") {
+  CHECK(keys_of("h\xc3\xa4\n") == L"h\u00e4\n");
+  CHECK(keys_of("\x1b[A\x1b"
+                "f") ==
+        L"\x1b[A\x1b"
+        L"f");
+  CHECK(keys_of("\x1b[200") == L"\x1b[200");
+  CHECK(keys_of("a\xc3\nb") == L"a\nb");
+  CHECK(keys_of("\xe2\x82x") == L"x");
+  CHECK(keys_of("\xff\xc3\xc3\xa4") == L"\u00e4");
+}
+
+TEST_CASE("what is pasted is text: its line ends do not end the line, its escapes do nothing") {
+  CHECK(keys_of("\x1b[200~one\rtwo\r\n\x1b[201~\n") == L"one\x16\ntwo\x16\n\n");
+  CHECK(keys_of("\x1b[200~\x03\x1b[Ax\x1b[201~") == L"\x16\x03\x16\x1b[Ax");
 }

@@ -8,6 +8,7 @@
 #include "tests/apps/program.hpp"
 
 using namespace perdure::testing;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -43,7 +44,8 @@ TEST_CASE("a model that is missing, truncated or no model is refused by path") {
   check_refused({"model.path=" + path}, 1, {path});
   write_all(path, "");
   check_refused({"model.path=" + path}, 1, {path});
-  check_refused({"model.path=" + folder.path().string()}, 1, {"directory"});
+  fs::create_directory(folder / "empty");
+  check_refused({"model.path=" + (folder / "empty")}, 2, {"directory", "has no model"});
 }
 
 TEST_CASE("a tokenizer that is missing, truncated or of another vocabulary is refused by path") {

@@ -192,7 +192,7 @@ TEST_CASE("with equal states no entry holds more than the baseline") {
   CHECK(run_perdure({"compare", "--list"}).out.find("StreamingLLM") != std::string::npos);
 }
 
-TEST_CASE("a damaged cell is told of and made again") {
+TEST_CASE("a damaged cell is reported and measured again") {
   const SmallComparison small;
   REQUIRE(run_perdure(small.words("out")).status == 0);
   const std::string results = small.results("out");
@@ -204,7 +204,7 @@ TEST_CASE("a damaged cell is told of and made again") {
   const Outcome outcome = run_perdure(words);
   CHECK(outcome.status == 0);
   CHECK(outcome.err.starts_with(path + " is no finished cell: "));
-  CHECK(outcome.err.find("it is made again\n1 of 24 cells to make") != std::string::npos);
+  CHECK(outcome.err.find("it is measured again\n1 of 24 cells to measure") != std::string::npos);
   CHECK(small.results("out") == results);
 }
 
@@ -293,7 +293,7 @@ TEST_CASE("the small comparison among the ready ones runs as it is") {
   const TemporaryFolder folder;
   const Outcome outcome =
       run_perdure({"compare", "-c", PERDURE_SOURCE_DIR "/configs/compare/small.yaml", "--out",
-                   folder / "out", "-q", "--set", "compare.lengths=[64]"});
+                   folder / "out", "-q", "--set", "compare.lengths=[256]"});
   CHECK(outcome.status == 0);
   CHECK(outcome.out.find("window and sinks") != std::string::npos);
 }
@@ -339,7 +339,7 @@ TEST_CASE("mistakes in the section are refused with file, line and nearest word"
   CHECK(option.status == 2);
   CHECK(option.err.find("did you mean 'window'?") != std::string::npos);
   CHECK(run_perdure({"compare", "-c", small.file}).err ==
-        "perdure: where do the results go? use --out DIR, or write compare.out\n");
+        "perdure: no folder for the results is given; use --out DIR, or write compare.out\n");
   CHECK(run_perdure(small.words("out") + Words{"--set", "compare.tokens="}).status == 2);
 }
 

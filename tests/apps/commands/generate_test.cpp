@@ -3,6 +3,11 @@
 // perdure generate: what stands on standard output, where it stops, and sessions that go on.
 #include <doctest/doctest.h>
 
+#include <random>
+
+#include "core/base/json/json.hpp"
+#include "core/config/settings.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 #include "tests/apps/program.hpp"
 #include "tests/support/damaged_model.hpp"
 
@@ -94,22 +99,134 @@ TEST_CASE("a session that is gone on with gives the text of one long run") {
   const Outcome first =
       run_perdure(generate(kEndless, store + Words{"-p", "the sun is", "-n", "0"}));
   CHECK(first.status == 0);
-  CHECK(first.err.find("saved memory 's'") != std::string::npos);
+  CHECK(first.err.find("saved session 's'") != std::string::npos);
   const Outcome second =
       run_perdure(generate(kEndless, store + Words{"-p", " in the sky", "-n", "6"}));
   const Outcome whole = run_perdure(generate(kEndless, {"-p", "the sun is in the sky", "-n", "6"}));
   CHECK("the sun is" + second.out == whole.out);
 }
 
-TEST_CASE("a session without a new prompt is refused, and stays") {
+TEST_CASE("a session without a new prompt writes on, as if it had never stopped") {
   const TemporaryFolder folder;
-  const Words words =
-      generate(kMemory, {"--set", "store.path=" + (folder / "store"), "--session", "s", "-n", "1"});
-  CHECK(run_perdure(words + Words{"-p", "a"}).status == 0);
-  const Outcome outcome = run_perdure(words);
+  for (const std::string name : {"endless", "memory"}) {
+    const Words words = generate(name == "memory" ? kMemory : kEndless,
+                                 {"--ignore-eos", "--temp", "1", "--seed", "7"});
+    const Words session =
+        words + Words{"--set", "store.path=" + (folder / "store"), "--session", name};
+    std::string parts = run_perdure(session + Words{"-p", "the", "-n", "0"}).out;
+    for (const char* n : {"3", "1", "5"}) parts += run_perdure(session + Words{"-n", n}).out;
+    CHECK(parts == run_perdure(words + Words{"-p", "the", "-n", "9"}).out);
+  }
+}
+
+TEST_CASE("a session that a chat was held in needs a prompt to go on, and says so") {
+  const TemporaryFolder folder;
+  const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};
+  CHECK(run_perdure(Words{"chat", "-n", "2"} + kMemory + store, {.input = "hello\n"}).status == 0);
+  const Outcome outcome = run_perdure(generate(kMemory, store + Words{"-n", "2"}));
   CHECK(outcome.status == 2);
-  CHECK(outcome.err.find("goes on from a prompt") != std::string::npos);
-  CHECK(run_perdure(words + Words{"-p", "b"}).status == 0);
+  CHECK(outcome.err.find("give a prompt with -p or -f") != std::string::npos);
+  CHECK(run_perdure(generate(kMemory, store + Words{"-n", "2", "-p", "b"})).status == 0);
+}
+
+TEST_CASE("text that is cut anywhere is read as a continuation, without a space in between") {
+  const std::string text = "the sun is in the sky and she was happy";
+  const perdure::Settings settings = [] {
+    perdure::Settings s;
+    const std::string folder = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/";
+    s.model.path = folder + "llama.v0.bin";
+    s.model.tokenizer = folder + "tok_320.bin";
+    return s;
+  }();
+  perdure::ModelInfo info;
+  info.vocab_size = 320;
+  const auto tokenizer = perdure::open_tokenizer(settings.model.tokenizer, info);
+  std::mt19937 random(1);
+  for (int round = 0; round < 6; ++round) {
+    const size_t cut = 1 + random() % (text.size() - 1);
+    const std::string head = text.substr(0, cut), rest = text.substr(cut);
+    CAPTURE(cut);
+    const TemporaryFolder folder;
+    const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};
+    run_perdure(generate(kEndless, store + Words{"-p", head, "-n", "0"}));
+    const Outcome outcome =
+        run_perdure(generate(kEndless, store + Words{"-p", rest, "-n", "0", "--json"}));
+    std::string decoded = head;  // the tokens that were read spell the text that was printed
+    const auto tokens = tokenizer->encode_text(rest, false);
+    for (const int32_t token : tokens) decoded += tokenizer->decode(-1, token);
+    CHECK(decoded == text);
+    CHECK(outcome.out.find("\"prompt_tokens\":" + std::to_string(tokens.size()) + ",") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("byte order marks and CR LF change nothing, are mentioned once, and UTF-16 is refused") {
+  const TemporaryFolder folder;
+  write_all(folder / "unix", "the sun\nis up\n");
+  write_all(folder / "dos", "\xef\xbb\xbfthe sun\r\nis up\r\n");
+  write_all(folder / "wide", std::string("\xff\xfet\0h\0e\0", 8));
+  const auto run = [&](const char* name, const Words& more = {}) {
+    return run_perdure(generate(kEndless, Words{"-n", "4", "-f", folder / name} + more));
+  };
+  const Outcome dos = run("dos");
+  CHECK(dos.out == run("unix").out);
+  CHECK(dos.err.find((folder / "dos") + ": dropped a byte order mark and read CR LF line ends as "
+                                        "LF (input.line_ends)\n") != std::string::npos);
+  CHECK(run("unix").err.find("input.line_ends") == std::string::npos);
+  CHECK(run("dos", {"--set", "input.line_ends=keep"}).out.starts_with("the sun\r\n"));
+  CHECK(run("dos", {"-q"}).err.empty());
+  const Outcome wide = run("wide");
+  CHECK(wide.status == 1);
+  CHECK(wide.err.find((folder / "wide") + " is UTF-16 text; convert it to UTF-8") !=
+        std::string::npos);
+  CHECK(run_perdure(generate(kEndless, {"-n", "0", "-p", "\xef\xbb\xbfhi"})).out == "hi");
+}
+
+TEST_CASE("a session that fills up has read every token that was printed") {
+  const TemporaryFolder folder;
+  const Words words = generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session",
+                                          "s", "--set", "attention.max_length=20"});
+  const Outcome outcome = run_perdure(words + Words{"-p", "the sun", "-n", "100", "--json"});
+  const auto result = perdure::Json::parse(outcome.out, "out");
+  CHECK(result.at("position").integer() == 20);
+  CHECK(result.at("prompt_tokens").integer() + result.at("generated_tokens").integer() == 20);
+  CHECK(result.find("stop") != nullptr);
+}
+
+TEST_CASE("a text stops before a stop text, and --json says why it stopped") {
+  const auto run = [](const Words& more) {
+    return run_perdure(generate(kEndless, Words{"-p", "the sun", "-n", "30"} + more)).out;
+  };
+  const std::string whole = run({}), stop = whole.substr(12, 3);
+  CHECK(run({"--stop", stop}) == whole.substr(0, whole.find(stop, 7)));
+  CHECK(run({"--stop", stop, "--json"}).find("\"stop\":\"stop_text\"") != std::string::npos);
+  CHECK(run({"--json"}).find("\"stop\":\"length\"") != std::string::npos);
+}
+
+TEST_CASE("a model alone is enough where its tokenizer lies beside it") {
+  const std::string models = PERDURE_SOURCE_DIR "/models/";
+  const Words few = {"-p", "Once", "-n", "3", "--temp", "0"};
+  const Outcome file = run_perdure(Words{"generate", models + "fables/fables.bin"} + few);
+  CHECK(file.status == 0);
+  CHECK(run_perdure(Words{"generate", models + "fables"} + few).out == file.out);
+  CHECK(run_perdure(Words{"generate", "-m", models + "fables"} + few).out == file.out);
+  CHECK(run_perdure({"generate", models}).err.find("has no model") != std::string::npos);
+  const TemporaryFolder folder;
+  for (const char* name : {"a.bin", "b.bin", "tokenizer.bin"}) write_all(folder / name, "x");
+  CHECK(run_perdure({"generate", folder.path().string()})
+            .err.find("has several models; name one of them: a.bin, b.bin") != std::string::npos);
+  CHECK(run_perdure({"chat", "run.yaml"}).err ==
+        "perdure: run.yaml is a configuration, not a model; use -c run.yaml\n");
+}
+
+TEST_CASE("short options mean the keys that they stand for, and win") {
+  const auto run = [](const Words& more) {
+    return run_perdure(generate(kEndless, Words{"-p", "a", "-n", "20"} + more)).out;
+  };
+  const Words hot = {"--set", "sampling.temperature=1", "--set", "sampling.seed=5"};
+  CHECK(run({"--temp", "1", "--seed", "5"}) == run(hot));
+  CHECK(run({"--temp", "1", "--seed", "6"}) != run(hot));
+  CHECK(run({"--temp", "1", "--seed", "5", "--top-k", "1"}) == run({}));
 }
 
 TEST_CASE("a session that can be no longer stops with a remark") {

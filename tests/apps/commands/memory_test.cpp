@@ -16,7 +16,7 @@ namespace {
 
 const Words kModel = golden_words("memC_zero_unshared.q80.bin");
 
-// A store with the memory 's' in it: two generations.
+// A store with the session 's' in it: two generations.
 struct Store {
   TemporaryFolder folder;
   std::string path = folder / "store";
@@ -96,7 +96,7 @@ TEST_CASE("store.keep keeps generations, and prune deletes what it does not keep
   CHECK(store.list().size() == 4);
   const Outcome absent = prune({"other"});
   CHECK(absent.status == 1);
-  CHECK(absent.err.find("there is no memory 'other'") != std::string::npos);
+  CHECK(absent.err.find("there is no session 'other'") != std::string::npos);
   CHECK(prune({}).out == dry.out);
   const Json::List left = store.list();
   REQUIRE(left.size() == 2);
@@ -197,7 +197,7 @@ TEST_CASE("an empty store is no error") {
   const Outcome outcome = run_perdure(Words{"memory", "list"} + words);
   CHECK(outcome.status == 0);
   CHECK(outcome.out.empty());
-  CHECK(outcome.err.find("no memories in") != std::string::npos);
+  CHECK(outcome.err.find("no sessions in") != std::string::npos);
   CHECK(run_perdure(Words{"memory", "inspect", "x"} + words).status == 1);
   CHECK(run_perdure(Words{"memory", "remove", "x"} + words).status == 1);
   CHECK(run_perdure(Words{"memory", "verify", "x"} + words).status == 1);
@@ -223,7 +223,7 @@ TEST_CASE("export and import replace nothing that exists, unless told") {
   CHECK(store.memory({"export", "s", file, "--force"}).status == 0);
   CHECK(read_all(file) == bytes);
   CHECK(store.memory({"import", file, "s"}).err ==
-        "perdure: memory 's' exists; remove it or choose another name\n");
+        "perdure: session 's' exists; remove it or choose another name\n");
   CHECK(store.list().size() == 2);
 }
 
@@ -271,7 +271,7 @@ TEST_CASE("an unreadable memory is named, refused and never overwritten") {
                              Words{"chat", "--session", "s"}}) {
     const Outcome outcome = run_perdure(words + kModel + store.words);
     CHECK(outcome.status == 1);
-    CHECK(outcome.err.starts_with("perdure: memory 's' (generation 2, in " + store.path +
+    CHECK(outcome.err.starts_with("perdure: session 's' (generation 2, in " + store.path +
                                   ") cannot be used and stays as it is: "));
     CHECK(outcome.err.find("`perdure memory restore s@1`") != std::string::npos);
   }
@@ -280,7 +280,7 @@ TEST_CASE("an unreadable memory is named, refused and never overwritten") {
   const Outcome verify = store.memory({"verify"});
   CHECK(verify.status == 1);
   CHECK(verify.out.find("s generation 1: ok\n") != std::string::npos);
-  CHECK(verify.err == "perdure: 1 of 2 stored memories cannot be read; nothing was changed\n");
+  CHECK(verify.err == "perdure: 1 of 2 stored generations cannot be read; nothing was changed\n");
   CHECK(store.memory({"export", "s", store.folder / "out"}).status == 1);
   CHECK(store.memory({"export", "s", store.folder / "out", "--generation", "1"}).status == 0);
 }
@@ -334,7 +334,7 @@ TEST_CASE("a disk that fills while saving is one sentence, and the memory before
                   {.most_file_bytes = 8192});
   CHECK(outcome.status == 1);
   CHECK(outcome.out.starts_with(" x"));
-  CHECK(outcome.err.find("cannot save memory 's'") != std::string::npos);
+  CHECK(outcome.err.find("cannot save session 's'") != std::string::npos);
   CHECK(read_all(store.path + "/s@2") == bytes);
   CHECK(store.memory({"verify"}).status == 0);
 }

@@ -95,7 +95,7 @@ TEST_CASE("--with goes together neither with -c nor with --session") {
   const Configurations files;
   const Outcome config = run_perdure({"generate", "-c", files.plain, "--with", files.window});
   CHECK(config.status == 2);
-  CHECK(config.err.find("name all of them by --with") != std::string::npos);
+  CHECK(config.err.find("--with names all configurations") != std::string::npos);
   CHECK(run_perdure({"generate", "--session", "x", "--with", files.window}).status == 2);
   CHECK(run_perdure({"generate", "--with", files.folder / "none.yaml"}).status == 2);
 }

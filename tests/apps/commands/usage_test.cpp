@@ -42,10 +42,10 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
        "perdure: -p and -f both give a prompt; use one of them\n"},
       {{"logits", "--out", "x"}, "perdure: logits needs --tokens FILE and --out FILE\n"},
       {{"memory", "export", "x"},
-       "perdure: which memory, to which file? perdure memory export NAME FILE\n"},
+       "perdure: which session, to which file? perdure memory export NAME FILE\n"},
       {{"generate"},
-       "perdure: no model is given; write model.path in the configuration or use --set "
-       "model.path=FILE\n"},
+       "perdure: no model is given; name its file or folder with -m, or write model.path in the "
+       "configuration (-c)\n"},
   };
   for (const auto& [words, sentence] : cases) {
     const Outcome outcome = run_perdure(words);

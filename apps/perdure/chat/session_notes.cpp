@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/chat/session_notes.hpp"
+
+#include <fmt/format.h>
+
+#include <sstream>
+
+namespace perdure::app {
+namespace {
+
+constexpr const char* kSystem = "chat.system";
+constexpr const char* kNext = "generate.next";
+
+std::string text_of(const Session& session, const char* name) {
+  const auto value = session.value(name);
+  const std::string* text = value ? std::get_if<std::string>(&*value) : nullptr;
+  return text != nullptr ? *text : "";
+}
+
+}  // namespace
+
+std::string told_system(const Session& session) { return text_of(session, kSystem); }
+
+void set_told_system(Session& session, const std::string& system) {
+  session.set_value(kSystem, system);
+}
+
+std::optional<NextToken> remembered_next(const Session& session) {
+  std::istringstream in(text_of(session, kNext));
+  int64_t position = 0;
+  NextToken next;
+  if (!(in >> position >> next.token >> next.random.state)) return std::nullopt;
+  if (position != session.position() || next.token < 0 || next.random.state == 0)
+    return std::nullopt;
+  return next;
+}
+
+void remember_next(Session& session, const std::optional<NextToken>& next) {
+  if (!next) {
+    session.set_value(kNext, std::nullopt);
+    return;
+  }
+  session.set_value(kNext,
+                    fmt::format("{} {} {}", session.position(), next->token, next->random.state));
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/commands/model_files.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "core/api/error.hpp"
+
+namespace perdure::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kTokenizers = {"tokenizer.bin"};
+
+bool is_model(const fs::path& path) {
+  const std::string type = path.extension(), name = path.filename();
+  return !name.starts_with("tokenizer") &&
+         (type == ".bin" || type == ".safetensors" || type == ".gguf");
+}
+
+// Files of the same name but for its ending are one model: .bin comes first.
+std::vector<fs::path> models_in(const fs::path& folder) {
+  std::vector<fs::path> models;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.is_regular_file(ignored) && is_model(entry.path())) models.push_back(entry.path());
+  std::sort(models.begin(), models.end());
+  const auto same = [](const fs::path& a, const fs::path& b) { return a.stem() == b.stem(); };
+  models.erase(std::unique(models.begin(), models.end(), same), models.end());
+  return models;
+}
+
+std::string model_in(const fs::path& folder) {
+  const std::vector<fs::path> models = models_in(folder);
+  if (models.size() == 1) return models.front();
+  if (models.empty())
+    throw UsageError(
+        fmt::format("the directory {} has no model (.bin, .safetensors or .gguf); name a file",
+                    folder.native()));
+  std::vector<std::string> names;
+  for (const fs::path& model : models) names.push_back(model.filename());
+  throw UsageError(fmt::format("the directory {} has several models; name one of them: {}",
+                               folder.native(), fmt::join(names, ", ")));
+}
+
+}  // namespace
+
+void complete_model(Settings& settings) {
+  auto& model = settings.model;
+  std::error_code ignored;
+  if (fs::is_directory(model.path, ignored) && !fs::exists(fs::path(model.path) / "config.json"))
+    model.path = model_in(model.path);
+  if (model.path.empty() || !model.tokenizer.empty()) return;
+  const fs::path path = model.path;
+  const fs::path folder = fs::is_directory(path, ignored) ? path : path.parent_path();
+  for (const char* name : kTokenizers)
+    if (fs::is_regular_file(folder / name, ignored)) {
+      model.tokenizer = (folder / name).string();
+      return;
+    }
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A model named in short: its folder for its file, and no word about the tokenizer beside it.
+#pragma once
+
+#include "core/config/settings.hpp"
+
+namespace perdure::app {
+
+// A folder as model.path becomes the one model in it, unless it has a config.json and so is a model
+// itself; a tokenizer beside the model becomes model.tokenizer if none is given.
+// Errors: UsageError for a folder without a model or with several, naming them.
+void complete_model(Settings& settings);
+
+}  // namespace perdure::app

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Foreign bytes made harmless for a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace perdure::app {
+
+// `text` with control characters (but new lines and tabs) and bytes that are no UTF-8 as "\x1b".
+// Requires: whole characters. Pure.
+std::string escaped(std::string_view text);
+
+}  // namespace perdure::app

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "apps/perdure/version.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <set>
+
+#include "core/base/cpu.hpp"
+#include "core/runtime/plugin_host.hpp"
+#include "plugins/linked_plugins.hpp"
+
+// Made by cmake/commit.cmake.
+extern const char* const kPerdureCommit;
+
+namespace perdure::app {
+namespace {
+
+#ifdef __clang__
+constexpr const char* kCompiler = __VERSION__;
+#else
+constexpr const char* kCompiler = "g++ " __VERSION__;
+#endif
+
+std::set<std::string> instruction_sets() {
+  std::set<std::string> names;
+  const PluginHost host(linked_plugins(), {});
+  for (const PluginHost::KernelSet& set : host.kernel_sets())
+    for (const perdure_kernel& kernel : set.kernels) names.insert(kernel.isa);
+  return names;
+}
+
+}  // namespace
+
+std::string version_text() {
+  return fmt::format(
+      "perdure {} (commit {})\nbuilt by {}, {}\nkernels for {}; this machine has {}\n",
+      PERDURE_VERSION, kPerdureCommit, kCompiler, PERDURE_BUILD_TYPE,
+      fmt::join(instruction_sets(), ", "), cpu_feature_names(cpu_features()));
+}
+
+}  // namespace perdure::app

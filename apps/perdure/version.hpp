@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What was built, and from what: the answer to --version.
+#pragma once
+
+#include <string>
+
+namespace perdure::app {
+
+// Version, commit, compiler, instruction sets of kernels and of this machine; three lines.
+std::string version_text();
+
+}  // namespace perdure::app

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What is made of the command line's own description: completion scripts, the manual page, and the
+// answer to --version.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <regex>
+
+#include "tests/apps/program.hpp"
+
+using namespace perdure::testing;
+
+namespace {
+
+// What bash offers behind the words, the last of which is being typed.
+std::string offered(const std::string& words) {
+  const TemporaryFolder folder;
+  write_all(folder / "perdure.bash", run_perdure({"completion", "bash"}).out);
+  write_all(folder / "ask.bash", "cd " + folder.path().string() +
+                                     "; touch some_file; . ./perdure.bash; COMP_WORDS=(perdure " +
+                                     words +
+                                     "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _perdure; "
+                                     "echo \"${COMPREPLY[*]}\" >reply\n");
+  const std::string command = "bash " + (folder / "ask.bash");
+  CHECK(std::system(command.c_str()) == 0);
+  return read_all(folder / "reply");
+}
+
+}  // namespace
+
+TEST_CASE("bash completes commands, sub-commands, options and files") {
+  CHECK(offered("gen") == "generate\n");
+  CHECK(offered("memory re") == "restore remove\n");
+  CHECK(offered("memory log --js") == "--json\n");
+  CHECK(offered("generate some_model --te") == "--temp\n");
+  CHECK(offered("chat some") == "some_file\n");
+}
+
+TEST_CASE("completion and manual know every command and option that --help shows") {
+  const std::string bash = run_perdure({"completion", "bash"}).out;
+  const std::string zsh = run_perdure({"completion", "zsh"}).out;
+  const std::string manual = run_perdure({"completion", "man"}).out;
+  CHECK(zsh.starts_with("#compdef perdure\n"));
+  CHECK(manual.starts_with(".TH PERDURE 1"));
+  for (const Words& command : {Words{"generate"}, Words{"chat"}, Words{"compare"}, Words{"config"},
+                               Words{"memory", "prune"}, Words{"plugin", "info"}}) {
+    const std::string help = run_perdure(command + Words{"--help"}).out;
+    const std::regex option("--([a-z-]+)");
+    for (std::sregex_iterator
+             at(help.begin() + static_cast<long>(help.find("Options:")), help.end(), option),
+         end;
+         at != end; ++at) {
+      CAPTURE(at->str());
+      CHECK(bash.find(at->str()) != std::string::npos);
+      CHECK(zsh.find(at->str()) != std::string::npos);
+      CHECK(manual.find(std::regex_replace(at->str(), std::regex("-"), "\\-")) !=
+            std::string::npos);
+    }
+  }
+  const Outcome other = run_perdure({"completion", "fish"});
+  CHECK(other.status == 2);
+  CHECK(other.err.find("perdure completion bash | zsh") != std::string::npos);
+}
+
+TEST_CASE("--version names version, commit, compiler and instruction sets") {
+  const std::string text = run_perdure({"--version"}).out;
+  CHECK(std::regex_search(text, std::regex("^perdure [0-9.]+ \\(commit [0-9a-z]+\\)\n")));
+  CHECK(std::regex_search(text, std::regex("\nbuilt by .*(g\\+\\+|[Cc]lang)")));
+  CHECK(text.find("kernels for ") != std::string::npos);
+  CHECK(text.find("scalar") != std::string::npos);
+}

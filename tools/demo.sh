@@ -16,9 +16,9 @@ show() {
 
 cat <<'TEXT'
 
-1. Two small models that repeat lists of words, both trained at 256 tokens, one with plain attention, one with memory
-   attention. What becomes of their loss on longer texts? (Text made anew, 8 samples; models/repeat/README.md has the
-   whole table.)
+1. Two small models that repeat lists of words, both trained at 256 tokens, one with full attention, one with memory
+   attention. How does their loss change on longer texts? (Newly generated text, 8 samples; models/repeat/README.md has
+   the full table.)
 TEXT
 show rm -rf build/demo
 show mkdir -p build/demo
@@ -28,14 +28,14 @@ show perdure compare -c configs/demo_compare.yaml --out build/demo/compare
 echo "build/demo/compare/report.html shows it as pictures."
 cat <<'TEXT'
 
-2. Two small models of fairy tales, likewise: one prompt, gone on with by both.
+2. Two small models of fairy tales, trained the same way, continue one prompt.
 TEXT
 show perdure generate --with configs/full.yaml --with configs/memory.yaml -p "Once upon a time" -n 60
 cat <<'TEXT'
 
-3. A chat. It is told two things, and for a thousand tokens other things are talked about: five of the segments that its
-   attention sees, so that only the memory can have them. Each part is a process of its own, which goes on from the saved
-   memory. The last one is asked, has its memory reset, and is asked again.
+3. A chat. The model is told two facts, then a thousand tokens of other talk follow: five of the segments that its
+   attention sees, so only the memory rows can hold them. Each part is a separate process that continues the stored
+   session. The last one is asked, then reset, and asked again.
 TEXT
 chat="perdure chat -c configs/chat.yaml --quiet --session demo --set store.path=build/demo"
 talk() {

@@ -40,8 +40,8 @@ constexpr Kind kKinds[] = {
 };
 
 // One line per layout of a set without an index.
-constexpr std::vector<FolderCase> (*kLayouts[])(const FolderSetting&) = {rwkv_cases,
-                                                                         microrwkv_cases};
+constexpr std::vector<FolderCase> (*kLayouts[])(const FolderSetting&) = {
+    rwkv_cases, microrwkv_cases, gguf_cases};
 
 Arguments parse(int argc, char** argv) {
   Arguments a;

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Keys first, then tensors, each by the shape that the keys ask for. What nobody asked for is
+// refused: it would change the numbers.
+#include "core/model/formats/gguf_model.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <set>
+
+#include "core/api/error.hpp"
+#include "core/base/checked.hpp"
+#include "core/base/dtype.hpp"
+#include "core/model/architectures/architecture.hpp"
+#include "core/model/builder.hpp"
+#include "core/model/formats/format.hpp"
+#include "core/model/formats/gguf_rotation.hpp"
+#include "core/model/formats/gguf_tokens.hpp"
+#include "core/model/formats/weight_values.hpp"
+
+namespace perdure {
+namespace {
+
+struct GgufArchitecture {
+  std::string_view name;
+  const char* rotation_order;
+};
+
+constexpr GgufArchitecture kArchitectures[] = {
+    {"llama", "adjacent"},
+    {"qwen2", "halves"},
+    {"qwen3", "halves"},
+};
+
+const GgufArchitecture& architecture_of(const Gguf& file) {
+  const std::string_view key = "general.architecture";
+  const auto name = file.text(key);
+  if (!name) file.fail_missing(key);
+  const auto* found =
+      std::ranges::find(kArchitectures, *name, [](const GgufArchitecture& a) { return a.name; });
+  if (found == std::end(kArchitectures))
+    file.fail(key, "is '" + shown_name(*name) +
+                       "', which cannot be read from GGUF files; llama, qwen2 and qwen3 can");
+  return *found;
+}
+
+// Sizes and numbers of a file under its architecture's keys, as Hugging Face's config.json calls
+// them.
+class KeyReader {
+ public:
+  KeyReader(const Gguf& file, const GgufArchitecture& architecture, int64_t vocab_size)
+      : file_(file),
+        architecture_(architecture),
+        prefix_(std::string(architecture.name) + "."),
+        vocab_size_(vocab_size) {}
+
+  ModelSpec read() {
+    refuse_other_keys();
+    Metadata m(file_.path());
+    size(m, "embedding_length", "hidden_size");
+    size(m, "block_count", "num_hidden_layers");
+    size(m, "feed_forward_length", "intermediate_size");
+    size(m, "attention.head_count", "num_attention_heads");
+    size(m, "context_length", "max_position_embeddings");
+    if (has("attention.head_count_kv")) size(m, "attention.head_count_kv", "num_key_value_heads");
+    if (has("attention.key_length")) size(m, "attention.key_length", "head_dim");
+    if (has("attention.value_length")) size(m, "attention.value_length", "value_head_dim");
+    if (has("rope.dimension_count")) size(m, "rope.dimension_count", "rotary_dim");
+    real(m, "rope.freq_base", "rope_theta");
+    real(m, "attention.layer_norm_rms_epsilon", "rms_norm_eps");
+    if (!has("attention.layer_norm_rms_epsilon"))
+      file_.fail_missing(prefix_ + "attention.layer_norm_rms_epsilon");
+    m.set("vocab_size", vocab_size_);
+    m.set("rotation_order", architecture_.rotation_order);
+    set_tokens(m);
+    ModelSpec spec = read_spec(architecture_.name, m, "GGUF");
+    set_window(spec);
+    return spec;
+  }
+
+ private:
+  bool has(const char* name) const { return file_.find(prefix_ + name) != nullptr; }
+
+  // Sizes may differ from layer to layer in the format, but in none of these architectures.
+  void size(Metadata& m, const char* from, const char* to) const {
+    const std::string key = prefix_ + from;
+    const std::vector<int64_t> values = file_.wholes(key);
+    if (values.empty()) file_.fail_missing(key);
+    if (std::ranges::any_of(values, [&](int64_t v) { return v != values.front(); }))
+      file_.fail(key, "differs from layer to layer, which is not supported");
+    if (values.front() < 1 || values.front() > kMostSize)
+      file_.fail(key, "is " + std::to_string(values.front()) + " but must be 1 to " +
+                          std::to_string(kMostSize));
+    m.set(to, values.front());
+  }
+
+  void real(Metadata& m, const char* from, const char* to) const {
+    const std::string key = prefix_ + from;
+    const auto value = file_.real(key);
+    if (!value) return;
+    if (*value <= 0) file_.fail(key, "must be a number above 0");
+    m.set(to, *value);
+  }
+
+  void set_tokens(Metadata& m) const {
+    check_vocabulary();
+    if (file_.find("tokenizer.ggml.model") == nullptr) return;
+    const GgufSpecialTokens tokens = read_gguf_special_tokens(file_, vocab_size_);
+    m.set("bos_token_id", tokens.begin);
+    m.set("eos_token_id", tokens.ends);
+  }
+
+  void check_vocabulary() const {
+    const std::string_view key = "tokenizer.ggml.tokens";
+    const GgufValue* tokens = file_.find(key);
+    if (tokens != nullptr && tokens->count != vocab_size_)
+      file_.fail(key, "has " + std::to_string(tokens->count) + " tokens, but token_embd.weight " +
+                          std::to_string(vocab_size_) + " rows");
+  }
+
+  void set_window(ModelSpec& spec) const {
+    const std::string key = prefix_ + "attention.sliding_window";
+    const auto window = file_.whole(key);
+    if (!window || *window == 0) return;
+    if (*window < 0) file_.fail(key, "is negative");
+    spec.strategy_options["window"] = std::to_string(*window);
+  }
+
+  // Keys below these would change the numbers; what is not said here nobody heeds.
+  void refuse_other_keys() const {
+    static constexpr std::string_view kKnown[] = {
+        "attention.head_count",
+        "attention.head_count_kv",
+        "attention.key_length",
+        "attention.value_length",
+        "attention.layer_norm_rms_epsilon",
+        "attention.sliding_window",
+        "rope.dimension_count",
+        "rope.freq_base",
+        "rope.scale_linear",
+        "rope.scaling.type",
+        "rope.scaling.factor",
+        "rope.scaling.attn_factor",
+        "rope.scaling.yarn_attn_factor",
+        "rope.scaling.yarn_ext_factor",
+        "rope.scaling.yarn_beta_fast",
+        "rope.scaling.yarn_beta_slow",
+        "rope.scaling.yarn_log_multiplier",
+        "rope.scaling.original_context_length",
+        "rope.scaling.finetuned",
+    };
+    for (const auto& [key, value] : file_.metadata()) {
+      if (!key.starts_with(prefix_)) continue;
+      const std::string_view name = key.substr(prefix_.size());
+      if (std::ranges::count(kKnown, name) == 0 && acts(name) && !says_nothing(key, name))
+        file_.fail(key, "is not supported");
+    }
+  }
+
+  static bool acts(std::string_view name) {
+    static constexpr std::string_view kBeginnings[] = {"attention.", "rope.", "expert", "ssm.",
+                                                       "use_parallel_residual"};
+    return name.ends_with("_scale") || name.ends_with("softcapping") ||
+           std::ranges::any_of(kBeginnings, [&](auto b) { return name.starts_with(b); });
+  }
+
+  bool says_nothing(std::string_view key, std::string_view name) const {
+    const GgufValue& value = *file_.find(key);
+    if (value.is_array || value.type == GgufType::kText) return false;
+    if (name == "attention.causal") return file_.flag(key).value_or(false);
+    return std::ranges::all_of(value.bytes, [](std::byte b) { return b == std::byte{0}; });
+  }
+
+  // No product of two of them wraps.
+  static constexpr int64_t kMostSize = int64_t{1} << 31;
+
+  const Gguf& file_;
+  const GgufArchitecture& architecture_;
+  std::string prefix_;
+  int64_t vocab_size_;
+};
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+// Takes weights out of the parts for a model.
+class Importer {
+ public:
+  explicit Importer(std::span<const Gguf> parts)
+      : parts_(parts), architecture_(architecture_of(parts.front())) {}
+
+  Model run() {
+    const int64_t vocab_size = tensor("token_embd.weight").rows();
+    builder_.spec() = KeyReader(parts_.front(), architecture_, vocab_size).read();
+    const ModelInfo& info = builder_.spec().info;
+    matrix("token_embd.weight", vocab_size, info.hidden_size);
+    vector("output_norm.weight", info.hidden_size);
+    if (has("output.weight")) matrix("output.weight", vocab_size, info.hidden_size);
+    bias("output.bias", vocab_size);
+    for (int64_t layer = 0; layer < info.num_hidden_layers; ++layer) import_layer(layer);
+    read_gguf_rotation(parts_.front(), std::string(architecture_.name), frequency_factors(),
+                       builder_.spec());
+    refuse_other_tensors();
+    return builder_.take();
+  }
+
+ private:
+  struct Found {
+    const Gguf* part;
+    const GgufTensor* tensor;
+  };
+
+  Found find(std::string_view name) const {
+    for (const Gguf& part : parts_) {
+      const auto it = part.tensors().find(name);
+      if (it != part.tensors().end()) return {&part, &it->second};
+    }
+    return {};
+  }
+  bool has(std::string_view name) const { return find(name).tensor != nullptr; }
+
+  const GgufTensor& tensor(const std::string& name) const {
+    const Found found = find(name);
+    if (found.tensor == nullptr)
+      throw Error(parts_.front().path() + ": the tensor '" + name + "' is missing");
+    return *found.tensor;
+  }
+
+  [[noreturn]] void fail(const std::string& name, const std::string& what) const {
+    const Found found = find(name);
+    throw Error(found.part->path() + ": byte offset " + std::to_string(found.tensor->offset) +
+                ": the tensor '" + name + "' " + what);
+  }
+
+  // The weight if its shape is [columns, rows]; vectors have one row.
+  Weight weight(const std::string& name, int64_t rows, int64_t columns) {
+    const GgufTensor& found = tensor(name);
+    std::vector<int64_t> shape = found.shape;
+    while (shape.size() > 1 && shape.back() == 1) shape.pop_back();
+    const std::vector<int64_t> needed =
+        rows == 1 ? std::vector{columns} : std::vector{columns, rows};
+    if (shape != needed)
+      fail(name, "has the shape " + shape_text(found.shape) + " but " + shape_text(needed) +
+                     " is needed");
+    used_.insert(name);
+    return {.dtype = found.dtype, .rows = rows, .columns = columns, .data = found.bytes.data()};
+  }
+
+  void matrix(const std::string& name, int64_t rows, int64_t columns) {
+    builder_.add(name, weight(name, rows, columns));
+  }
+
+  // Vectors are F32 in every model; small enough to be copied.
+  std::vector<float> values(const std::string& name, int64_t columns) {
+    const Weight w = weight(name, 1, columns);
+    if (perdure_block_values(w.dtype) != 1)
+      fail(name,
+           std::string("has the type ") + dtype_name(w.dtype) + "; vectors are F32, F16 or BF16");
+    return weight_values(w);
+  }
+
+  void vector(const std::string& name, int64_t columns) {
+    const Weight w = weight(name, 1, columns);
+    if (w.dtype == PERDURE_F32) return builder_.add(name, w);
+    builder_.add_owned(name, 1, columns, values(name, columns));
+  }
+
+  void bias(const std::string& name, int64_t columns) {
+    if (has(name)) vector(name, columns);
+  }
+
+  // One head's norm serves all heads.
+  void head_norm(const std::string& name, int64_t heads, int64_t head_size) {
+    if (!has(name)) return;
+    const std::vector<float> one = values(name, head_size);
+    std::vector<float> all;
+    for (int64_t head = 0; head < heads; ++head) all.insert(all.end(), one.begin(), one.end());
+    builder_.add_owned(name, 1, heads * head_size, std::move(all));
+  }
+
+  void import_layer(int64_t layer) {
+    const std::string block = "blk." + std::to_string(layer) + ".";
+    const ModelInfo& info = builder_.spec().info;
+    const int64_t d = info.hidden_size, h = builder_.spec().intermediate_size;
+    vector(block + "attn_norm.weight", d);
+    vector(block + "ffn_norm.weight", d);
+    product(block + "attn_q", info.query_columns(), d);
+    product(block + "attn_k", info.key_columns(), d);
+    product(block + "attn_v", info.value_columns(), d);
+    product(block + "attn_output", d, info.num_attention_heads * info.size_of_values());
+    head_norm(block + "attn_q_norm.weight", info.num_attention_heads, info.head_size);
+    head_norm(block + "attn_k_norm.weight", info.num_key_value_heads, info.head_size);
+    product(block + "ffn_gate", h, d);
+    product(block + "ffn_up", h, d);
+    product(block + "ffn_down", d, h);
+  }
+
+  void product(const std::string& name, int64_t rows, int64_t columns) {
+    matrix(name + ".weight", rows, columns);
+    bias(name + ".bias", rows);
+  }
+
+  // Some files repeat them in every layer.
+  std::vector<float> factors(const std::string& name) {
+    const int64_t size = builder_.spec().info.rotated_size() / 2;
+    return has(name) ? values(name, size) : std::vector<float>();
+  }
+
+  GgufFrequencyFactors frequency_factors() {
+    return {.all = factors("rope_freqs.weight"),
+            .long_texts = factors("rope_factors_long.weight"),
+            .short_texts = factors("rope_factors_short.weight")};
+  }
+
+  // Old files keep a copy of what everybody computes.
+  static bool is_idle(std::string_view name) {
+    return name.ends_with(".attn_rot_embd") || name.ends_with(".attn_rot_embd.weight") ||
+           name.ends_with(".attention.rotary_emb.inv_freq");
+  }
+
+  void refuse_other_tensors() const {
+    for (const Gguf& part : parts_)
+      for (const auto& [name, found] : part.tensors())
+        if (!used_.contains(name) && !is_idle(name))
+          throw Error(part.path() + ": byte offset " + std::to_string(found.offset) +
+                      ": the tensor '" + shown_name(name) + "' has no meaning in a model of " +
+                      std::string(architecture_.name));
+  }
+
+  std::span<const Gguf> parts_;
+  const GgufArchitecture& architecture_;
+  ModelBuilder builder_;
+  std::set<std::string, std::less<>> used_;
+};
+
+// "model-00001-of-00003.gguf": number and count of a part; nothing for other names.
+struct PartName {
+  std::string stem;
+  int64_t number = 0, count = 0;
+};
+
+constexpr std::string_view kExtension = ".gguf", kOf = "-of-";
+constexpr size_t kDigits = 5;
+
+int64_t digits_at(std::string_view text, size_t at) {
+  int64_t number = 0;
+  const char* begin = text.data() + at;
+  const auto [end, status] = std::from_chars(begin, begin + kDigits, number);
+  return status == std::errc() && end == begin + kDigits ? number : 0;
+}
+
+std::optional<PartName> part_name(const std::string& path) {
+  constexpr size_t kTail = 1 + 2 * kDigits + kOf.size() + kExtension.size();
+  if (path.size() < kTail || !path.ends_with(kExtension)) return std::nullopt;
+  const size_t at = path.size() - kTail;
+  if (path[at] != '-' || path.compare(at + 1 + kDigits, kOf.size(), kOf) != 0) return std::nullopt;
+  PartName name{path.substr(0, at), digits_at(path, at + 1),
+                digits_at(path, at + 1 + kDigits + kOf.size())};
+  if (name.number < 1 || name.count < name.number) return std::nullopt;
+  return name;
+}
+
+std::string part_path(const PartName& name, int64_t number) {
+  const auto five = [](int64_t n) {
+    const std::string digits = std::to_string(n);
+    return std::string(kDigits - digits.size(), '0') + digits;
+  };
+  return name.stem + "-" + five(number) + std::string(kOf) + five(name.count) +
+         std::string(kExtension);
+}
+
+// Every part costs a mapping.
+constexpr int64_t kMostParts = 1000;
+
+int64_t part_count(const Gguf& first) {
+  const int64_t count = first.whole("split.count").value_or(1);
+  if (count > kMostParts)
+    first.fail("split.count",
+               "is " + std::to_string(count) + ", more than " + std::to_string(kMostParts));
+  return std::max<int64_t>(count, 1);
+}
+
+void check_part(const Gguf& part, int64_t number, int64_t count) {
+  if (part.whole("split.count").value_or(1) != count)
+    part.fail("split.count", "is not " + std::to_string(count) + " as in the first file");
+  if (part.whole("split.no").value_or(-1) != number)
+    part.fail("split.no", "is not " + std::to_string(number));
+}
+
+void check_names(const std::vector<Gguf>& parts) {
+  std::set<std::string_view> names;
+  for (const Gguf& part : parts)
+    for (const auto& [name, tensor] : part.tensors())
+      if (!names.insert(name).second)
+        throw Error(part.path() + ": byte offset " + std::to_string(tensor.offset) +
+                    ": the tensor '" + shown_name(name) + "' is in an earlier file already");
+  const auto total = parts.front().whole("split.tensors.count");
+  if (total && *total != static_cast<int64_t>(names.size()))
+    parts.front().fail("split.tensors.count", "is " + std::to_string(*total) +
+                                                  ", but the files have " +
+                                                  std::to_string(names.size()) + " tensors");
+}
+
+// The files behind the first one.
+std::vector<MappedFile> map_rest(const Gguf& first) {
+  std::vector<MappedFile> files;
+  const int64_t count = part_count(first);
+  if (count == 1) return files;
+  const auto name = part_name(first.path());
+  if (!name || name->count != count)
+    first.fail("split.count",
+               "is " + std::to_string(count) +
+                   "; the files of a split model are named NAME-00001-of-0000N.gguf");
+  if (name->number != 1 || first.whole("split.no").value_or(0) != 0)
+    first.fail("split.no",
+               "says that this is not the first file of the model; open " + part_path(*name, 1));
+  for (int64_t number = 2; number <= count; ++number) files.emplace_back(part_path(*name, number));
+  return files;
+}
+
+Model read_gguf_file(ModelSource source) {
+  std::vector<Gguf> parts;
+  parts.emplace_back(source.bytes(), source.path);
+  std::vector<MappedFile> rest = map_rest(parts.front());
+  for (const MappedFile& file : rest) {
+    parts.emplace_back(file.bytes(), file.path());
+    check_part(parts.back(), static_cast<int64_t>(parts.size()) - 1, part_count(parts.front()));
+  }
+  check_names(parts);
+  Model model = read_gguf_model(parts);
+  ModelBuilder::keep(model, std::move(*source.file));
+  for (MappedFile& file : rest) ModelBuilder::keep(model, std::move(file));
+  return model;
+}
+
+}  // namespace
+
+Model read_gguf_model(std::span<const Gguf> parts) { return Importer(parts).run(); }
+
+ModelFormat gguf_format() {
+  return {.recognises =
+              [](const ModelSource& source) {
+                return !source.is_folder() &&
+                       (is_gguf(source.bytes()) || source.path.ends_with(kExtension));
+              },
+          .read = read_gguf_file};
+}
+
+}  // namespace perdure

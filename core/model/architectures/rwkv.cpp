@@ -37,9 +37,9 @@ void read(const Metadata& m, ModelSpec& spec) {
   info.sizes["rwkv.version"] = version;
   if (version > 4)
     info.reals["rwkv.group_norm_eps"] = m.positive_real("group_norm_eps", kRwkvGroupNormEps);
-  // Token 0 ends a text in the vocabularies that RWKV was trained with; nothing begins one.
+  // RWKV's files say nothing about tokens; their vocabularies do (0 in World's, 2 in llama2.c's).
   info.bos_id = -1;
-  info.eos_ids = {0};
+  info.eos_ids = {};
   if (m.has("eos_token_id")) info.eos_ids = m.ids("eos_token_id");
   spec.intermediate_size = m.size("intermediate_size");
 }

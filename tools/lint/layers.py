@@ -31,6 +31,7 @@ THIRD_PARTY = {
     "boost/json": ["core/base/json"],
     "dlfcn.h": ["core/runtime"],
     "xxhash.h": ["core/base"],
+    "pcre2.h": ["core/model/tokenizers"],
     "tbb/": ["plugins/threads/tbb"],
     "oneapi/": ["plugins/threads/tbb"],
     "xsimd/": ["plugins/kernels/simd"],

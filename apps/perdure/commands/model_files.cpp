@@ -61,6 +61,10 @@ void complete_model(Settings& settings) {
     model.path = model_in(model.path);
   if (model.path.empty() || !model.tokenizer.empty()) return;
   const fs::path path = model.path;
+  if (path.extension() == ".gguf") {  // brings its own
+    model.tokenizer = model.path;
+    return;
+  }
   const fs::path folder = fs::is_directory(path, ignored) ? path : path.parent_path();
   for (const char* name : kTokenizers)
     if (fs::is_regular_file(folder / name, ignored)) {

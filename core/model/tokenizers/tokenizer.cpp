@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/base/mapped_file.hpp"
+#include "core/model/formats/gguf.hpp"
+#include "core/model/tokenizers/gguf_tokenizer.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "core/model/tokenizers/rwkv_world.hpp"
 
@@ -20,6 +22,7 @@ struct TokenizerKind {
 
 // One line each, asked in this order. llama2.c's files begin with no mark and come last.
 constexpr TokenizerKind kKinds[] = {
+    {is_gguf, read_gguf_tokenizer},
     {is_rwkv_world, read_rwkv_world_tokenizer},
     {[](std::span<const std::byte>) { return true; }, read_llama2c_tokenizer},
 };

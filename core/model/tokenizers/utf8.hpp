@@ -3,8 +3,10 @@
 // The little that this room knows of UTF-8.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace perdure {
 
@@ -15,6 +17,24 @@ constexpr bool is_utf8_continuation(char c) {
 // Whether it may stand in a text: no surrogate, not past U+10FFFF.
 constexpr bool is_code_point(uint32_t value) {
   return value < 0xD800 || (value > 0xDFFF && value <= 0x10FFFF);
+}
+
+// Bytes of the character that `text` begins with; 1 if it begins with none, 0 if it is empty.
+constexpr size_t utf8_character(std::string_view text) {
+  if (text.empty()) return 0;
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const size_t length = byte(0) >= 0xF0 && byte(0) < 0xF5   ? 4
+                        : byte(0) >= 0xE0 && byte(0) < 0xF0 ? 3
+                        : byte(0) >= 0xC2 && byte(0) < 0xE0 ? 2
+                                                            : 1;
+  if (length > text.size()) return 1;
+  uint32_t value = length == 1 ? byte(0) : byte(0) & (0x7Fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    if (!is_utf8_continuation(text[i])) return 1;
+    value = value << 6 | (byte(i) & 0x3Fu);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  return is_code_point(value) && value >= kLeast[length] ? length : 1;
 }
 
 // Requires: is_code_point(value).

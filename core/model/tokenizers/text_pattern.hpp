@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Regular expressions over UTF-8 by Unicode's classes, for vocabularies that take a text apart
+// before they encode it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace perdure {
+
+// Immutable; any thread. Movable.
+class TextPattern {
+ public:
+  // Requires: a valid pattern of PCRE2.
+  explicit TextPattern(const std::string& pattern);
+  TextPattern(TextPattern&&) noexcept;
+  TextPattern& operator=(TextPattern&&) noexcept;
+  ~TextPattern();
+
+  // Calls `use` for each match and for each stretch between matches, in order; together they are
+  // the text. Bytes that are no UTF-8 match nothing. Errors: Error if a text needs more memory or
+  // steps than PCRE2 allows.
+  void split(std::string_view text, const std::function<void(std::string_view)>& use) const;
+
+ private:
+  struct Code;
+  std::unique_ptr<Code> code_;
+};
+
+}  // namespace perdure

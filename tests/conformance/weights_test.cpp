@@ -88,9 +88,22 @@ double block_value(const HarnessValue& v, int64_t row, int64_t i) {
   const char* block = v.data.data() + row * perdure_row_bytes(v.dtype, v.columns) +
                       i / 32 * perdure_block_bytes(v.dtype);
   if (v.dtype == PERDURE_Q8_0) return half(block) * static_cast<int8_t>(block[2 + i % 32]);
-  const auto pair = static_cast<uint8_t>(block[2 + i % 16]);
-  return half(block) * ((i % 32 < 16 ? pair & 15 : pair >> 4) - 8);
+  const bool has_minimum = v.dtype == PERDURE_Q4_1 || v.dtype == PERDURE_Q5_1;
+  const bool has_five_bits = v.dtype == PERDURE_Q5_0 || v.dtype == PERDURE_Q5_1;
+  const char* high = block + (has_minimum ? 4 : 2);
+  const auto pair = static_cast<uint8_t>(high[(has_five_bits ? 4 : 0) + i % 16]);
+  int integer = i % 32 < 16 ? pair & 15 : pair >> 4;
+  if (has_five_bits) {
+    uint32_t bits;
+    std::memcpy(&bits, high, sizeof bits);
+    integer += static_cast<int>(bits >> i % 32 & 1) * 16;
+  }
+  if (has_minimum) return half(block) * integer + half(block + 2);
+  return half(block) * (integer - (has_five_bits ? 16 : 8));
 }
+
+constexpr perdure_dtype kBlockTypes[] = {PERDURE_Q8_0, PERDURE_Q4_0, PERDURE_Q4_1, PERDURE_Q5_0,
+                                         PERDURE_Q5_1};
 
 double row_value(const HarnessValue& v, int64_t row, int64_t i) {
   if (v.dtype != PERDURE_F32) return block_value(v, row, i);
@@ -114,7 +127,9 @@ TEST_CASE("products with rows and columns of a larger weight have the bits of th
                         {PERDURE_Q80, PERDURE_Q80, 32},
                         {PERDURE_Q80, PERDURE_Q80, 6},
                         {PERDURE_F32, PERDURE_Q8_0, 0},
-                        {PERDURE_Q8_0, PERDURE_Q4_0, 0}})
+                        {PERDURE_Q8_0, PERDURE_Q4_0, 0},
+                        {PERDURE_F32, PERDURE_Q5_0, 0},
+                        {PERDURE_Q8_0, PERDURE_Q5_1, 0}})
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       const ViewAndCopy both = view_case(t.x, t.w, t.group, seed);
       for_each_kernel("mat_mul", [&](const perdure_kernel& kernel) {
@@ -133,7 +148,7 @@ TEST_CASE("products with rows and columns of a larger weight have the bits of th
 
 TEST_CASE("products with weights in blocks are the sums of the values that GGUF defines") {
   for (const perdure_dtype x : {PERDURE_F32, PERDURE_Q8_0})
-    for (const perdure_dtype w : {PERDURE_Q8_0, PERDURE_Q4_0})
+    for (const perdure_dtype w : kBlockTypes)
       for (uint64_t seed = 1; seed <= 10; ++seed) {
         const KernelCase test = block_product_case(x, w, seed);
         const Floats y = scalar_result(test).floats();
@@ -197,7 +212,7 @@ TEST_CASE("a block of Q8_0 that is made of a NaN has NaN as its scale, and the o
 }
 
 TEST_CASE("rows of tables in blocks enter a step as the values that GGUF defines") {
-  for (const perdure_dtype dtype : {PERDURE_Q8_0, PERDURE_Q4_0}) {
+  for (const perdure_dtype dtype : kBlockTypes) {
     Numbers numbers(3);
     KernelCase test{.op = "row_input"};
     test.add_session(0, 5);

@@ -100,7 +100,8 @@ inline void fill_q80(HarnessValue& v, int64_t n_values, Numbers& numbers) {
   v.scales = bytes_of(scales);
 }
 
-// Blocks of 32 values: a scale in half precision, then any bytes.
+// Blocks of 32 values: a scale in half precision, where the type has one a minimum of its size,
+// then any bytes.
 inline void fill_blocks(HarnessValue& v, int64_t n_blocks, Numbers& numbers) {
   for (int64_t b = 0; b < n_blocks; ++b) {
     const uint16_t scale = numbers.between(0, 5) == 0
@@ -108,7 +109,15 @@ inline void fill_blocks(HarnessValue& v, int64_t n_blocks, Numbers& numbers) {
                                : static_cast<uint16_t>(numbers.between(8, 11) << 10 | b % 1024);
     v.data.push_back(static_cast<char>(scale & 255));
     v.data.push_back(static_cast<char>(scale >> 8));
-    for (int64_t i = 2; i < perdure_block_bytes(v.dtype); ++i)
+    int64_t n_done = 2;
+    if (v.dtype == PERDURE_Q4_1 || v.dtype == PERDURE_Q5_1) {
+      const auto minimum = static_cast<uint16_t>(numbers.pick({0, 0x8000}) |
+                                                 numbers.between(8, 11) << 10 | b * 7 % 1024);
+      v.data.push_back(static_cast<char>(minimum & 255));
+      v.data.push_back(static_cast<char>(minimum >> 8));
+      n_done = 4;
+    }
+    for (int64_t i = n_done; i < perdure_block_bytes(v.dtype); ++i)
       v.data.push_back(static_cast<char>(numbers.between(0, 255)));
   }
 }
@@ -127,7 +136,7 @@ inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, i
     v.group_size = group;
     fill_q80(v, rows * columns, numbers);
   }
-  if (dtype == PERDURE_Q8_0 || dtype == PERDURE_Q4_0) fill_blocks(v, rows * columns / 32, numbers);
+  if (perdure_block_values(dtype) == 32) fill_blocks(v, rows * columns / 32, numbers);
   return v;
 }
 

@@ -47,11 +47,16 @@ float dot_of_blocks(const perdure_tensor& x, int64_t x_row, const perdure_tensor
                     int64_t k) {
   float sum = 0.0f;
   for (int64_t first = 0; first < k; first += kBlock) {
-    int32_t exact = 0;
-    for (int64_t i = first; i < first + kBlock; ++i)
-      exact += ReadQ8_0::integer(Block(x, x_row, i)) * Read::integer(Block(w, row, i));
-    sum +=
-        static_cast<float>(exact) * (Block(w, row, first).scale() * Block(x, x_row, first).scale());
+    int32_t exact = 0, sum_of_x = 0;
+    for (int64_t i = first; i < first + kBlock; ++i) {
+      const int32_t value = ReadQ8_0::integer(Block(x, x_row, i));
+      exact += value * Read::integer(Block(w, row, i));
+      sum_of_x += value;
+    }
+    const Block weights(w, row, first);
+    const float scale = Block(x, x_row, first).scale();
+    sum += static_cast<float>(exact) * (weights.scale() * scale);
+    if (Read::kHasMinimum) sum += static_cast<float>(sum_of_x) * (weights.minimum() * scale);
   }
   return sum;
 }
@@ -129,8 +134,14 @@ constexpr perdure_kernel product(const char* name, decltype(perdure_kernel::run)
 constexpr std::array kKernels = {
     product<PERDURE_F32, PERDURE_Q8_0>("mat_mul_f32_q8_0_scalar", run_real<ReadQ8_0>),
     product<PERDURE_F32, PERDURE_Q4_0>("mat_mul_f32_q4_0_scalar", run_real<ReadQ4_0>),
+    product<PERDURE_F32, PERDURE_Q4_1>("mat_mul_f32_q4_1_scalar", run_real<ReadQ4_1>),
+    product<PERDURE_F32, PERDURE_Q5_0>("mat_mul_f32_q5_0_scalar", run_real<ReadQ5_0>),
+    product<PERDURE_F32, PERDURE_Q5_1>("mat_mul_f32_q5_1_scalar", run_real<ReadQ5_1>),
     product<PERDURE_Q8_0, PERDURE_Q8_0>("mat_mul_q8_0_scalar", run_blocks<ReadQ8_0>),
     product<PERDURE_Q8_0, PERDURE_Q4_0>("mat_mul_q8_0_q4_0_scalar", run_blocks<ReadQ4_0>),
+    product<PERDURE_Q8_0, PERDURE_Q4_1>("mat_mul_q8_0_q4_1_scalar", run_blocks<ReadQ4_1>),
+    product<PERDURE_Q8_0, PERDURE_Q5_0>("mat_mul_q8_0_q5_0_scalar", run_blocks<ReadQ5_0>),
+    product<PERDURE_Q8_0, PERDURE_Q5_1>("mat_mul_q8_0_q5_1_scalar", run_blocks<ReadQ5_1>),
     operation_kernel<QuantizeParams>("quantize_q8_0_scalar", "quantize", prepare_quantize_blocks,
                                      divide_rows, run_quantize_blocks),
 };

@@ -29,6 +29,17 @@ struct Block {
   Block(const perdure_tensor& w, int64_t row, int64_t column)
       : data(weight_row(w, row) + column / 32 * perdure_block_bytes(w.dtype)), place(column % 32) {}
   float scale() const { return f16_to_f32(load_u16(data, 0)); }
+  float minimum() const { return f16_to_f32(load_u16(data, 1)); }
+  // The value's half of a byte; they begin at `offset`.
+  int32_t four_bits(int64_t offset) const {
+    const auto pair = static_cast<uint8_t>(data[offset + place % 16]);
+    return place < 16 ? pair & 15 : pair >> 4;
+  }
+  // The same behind the fifth bits of all values.
+  int32_t five_bits(int64_t offset) const {
+    const auto eight = static_cast<uint8_t>(data[offset + place / 8]);
+    return four_bits(offset + 4) | (eight >> place % 8 & 1) << 4;
+  }
 };
 
 // One reader per weight type.
@@ -53,34 +64,45 @@ struct ReadQ80 {
     return static_cast<const int8_t*>(w.data)[i] * load_f32(w.scales, i / w.group_size);
   }
 };
-// A scale in half precision, then 32 int8.
-struct ReadQ8_0 {
+// Types in blocks of 32 values: an integer times the block's scale, and in some types plus the
+// block's minimum. First scale and minimum in half precision, then a fifth bit of each value, then
+// 16 bytes, the values 0 to 15 in their lower, 16 to 31 in their upper halves.
+template <typename Type>
+struct ReadBlocks {
+  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
+    const Block block(w, row, column);
+    const float value = static_cast<float>(Type::integer(block)) * block.scale();
+    return Type::kHasMinimum ? value + block.minimum() : value;
+  }
+};
+struct ReadQ8_0 : ReadBlocks<ReadQ8_0> {  // 32 int8 behind the scale
+  static constexpr bool kHasMinimum = false;
   static int32_t integer(const Block& block) {
     return static_cast<int8_t>(block.data[2 + block.place]);
   }
-  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
-    const Block block(w, row, column);
-    return static_cast<float>(integer(block)) * block.scale();
-  }
 };
-// A scale, then 16 bytes: the values 0 to 15 in their lower, 16 to 31 in their upper halves,
-// plus 8.
-struct ReadQ4_0 {
-  static int32_t integer(const Block& block) {
-    const auto pair = static_cast<uint8_t>(block.data[2 + block.place % 16]);
-    return (block.place < 16 ? pair & 15 : pair >> 4) - 8;
-  }
-  static float at(const perdure_tensor& w, int64_t row, int64_t column) {
-    const Block block(w, row, column);
-    return static_cast<float>(integer(block)) * block.scale();
-  }
+struct ReadQ4_0 : ReadBlocks<ReadQ4_0> {
+  static constexpr bool kHasMinimum = false;
+  static int32_t integer(const Block& block) { return block.four_bits(2) - 8; }
+};
+struct ReadQ4_1 : ReadBlocks<ReadQ4_1> {
+  static constexpr bool kHasMinimum = true;
+  static int32_t integer(const Block& block) { return block.four_bits(4); }
+};
+struct ReadQ5_0 : ReadBlocks<ReadQ5_0> {
+  static constexpr bool kHasMinimum = false;
+  static int32_t integer(const Block& block) { return block.five_bits(2) - 16; }
+};
+struct ReadQ5_1 : ReadBlocks<ReadQ5_1> {
+  static constexpr bool kHasMinimum = true;
+  static int32_t integer(const Block& block) { return block.five_bits(4); }
 };
 
 // Whether read_weight knows the type of a constant.
 inline bool is_readable(const perdure_value& v) {
   const uint32_t dtype = v.tensor.dtype;
   return v.kind == PERDURE_VALUE_CONSTANT &&
-         (dtype <= PERDURE_Q80 || dtype == PERDURE_Q8_0 || dtype == PERDURE_Q4_0);
+         (dtype <= PERDURE_Q80 || (dtype >= PERDURE_Q8_0 && dtype <= PERDURE_Q5_1));
 }
 
 // An element of a weight whose type is known only now. For rows, not for products.
@@ -91,6 +113,9 @@ inline float read_weight(const perdure_tensor& w, int64_t row, int64_t column) {
   if (w.dtype == PERDURE_BF16) return ReadBf16::at(w, row, column);
   if (w.dtype == PERDURE_Q8_0) return ReadQ8_0::at(w, row, column);
   if (w.dtype == PERDURE_Q4_0) return ReadQ4_0::at(w, row, column);
+  if (w.dtype == PERDURE_Q4_1) return ReadQ4_1::at(w, row, column);
+  if (w.dtype == PERDURE_Q5_0) return ReadQ5_0::at(w, row, column);
+  if (w.dtype == PERDURE_Q5_1) return ReadQ5_1::at(w, row, column);
   return ReadQ80::at(w, row, column);
 }
 

@@ -50,6 +50,11 @@ class ExportTest(support.TrainerTest):
         for kind in ("v0", "v1", "v2", "safetensors"):
             self.compare(run, kind, "attention: {strategy: full}\n")
 
+    def test_recurrent_models(self):
+        for architecture in ("rwkv7", "microrwkv"):
+            run = self.train(architecture, "--architecture", architecture, "--memseqlen", 32, "--steps", 12)
+            self.compare(run, "safetensors", "attention: {strategy: rwkv}\n")
+
     def test_a_memory_model_in_every_format(self):
         run = self.train("memory", *support.MEMORY, "--steps", 12, "--chain", 2)
         for kind in ("v2-mem", "safetensors"):

@@ -4,6 +4,7 @@ parameters as its checkpoints do; `build` picks it."""
 
 from .llama import Attention, ModelArgs, Transformer
 from .memory_attention import MemoryAttention
+from .microrwkv import MicroRwkv
 from .rmt import Rmt
 from .rwkv7 import Rwkv7
 
@@ -18,7 +19,7 @@ def _llama(args: ModelArgs) -> Transformer:
     return Transformer(args, _attention)
 
 
-_ARCHITECTURES = {"llama": _llama, "rmt": Rmt, "rwkv7": Rwkv7}
+_ARCHITECTURES = {"llama": _llama, "microrwkv": MicroRwkv, "rmt": Rmt, "rwkv7": Rwkv7}
 
 
 def build(args: ModelArgs):

@@ -24,7 +24,7 @@ _ATTENTION_ONLY = {"n_kv_heads", "multiple_of", "norm_eps", "shared_classifier",
 class ModelArgs:
     """Names as in llama2Rnn; the defaults are those its published models were trained with."""
 
-    architecture: str = "llama"  # or rwkv7, rmt
+    architecture: str = "llama"  # or rwkv7, microrwkv, rmt
     dim: int = 288
     n_layers: int = 6
     n_heads: int = 6
@@ -52,10 +52,10 @@ class ModelArgs:
 
     def __post_init__(self):
         self._check_ranges()
-        if self.architecture == "rwkv7":
+        if self.architecture in ("rwkv7", "microrwkv"):
             self._check_recurrent()
         elif self.architecture not in ("llama", "rmt"):
-            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt and rwkv7 are")
+            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt, rwkv7 and microrwkv are")
         self._check_memory_tokens()
         self.n_kv_heads = self.n_kv_heads or self.n_heads
         self.extend_seq_len = self.extend_seq_len or self.max_seq_len
@@ -65,6 +65,8 @@ class ModelArgs:
             raise UsageError(f"n_heads = {self.n_heads} must divide dim = {self.dim} into heads of even size")
         if self.n_heads % self.n_kv_heads:
             raise UsageError(f"n_kv_heads = {self.n_kv_heads} does not divide n_heads = {self.n_heads}")
+        if self.architecture == "microrwkv" and self.dim % (4 * self.n_heads):
+            raise UsageError(f"4 * n_heads = {4 * self.n_heads} must divide dim = {self.dim} in architecture microrwkv")
         if self.attention_type not in ("attention", "memory_attention"):
             raise UsageError(f"attention_type '{self.attention_type}' is not known; attention and memory_attention are")
         check_extend_method(self)
@@ -87,11 +89,11 @@ class ModelArgs:
                              "from 0 to below 1")
 
     def _check_recurrent(self) -> None:
-        """RWKV has no attention: what shapes attention must stay at its default, or at what this method made of it."""
+        """What shapes a llama's attention must stay at its default, or at what this method made of it."""
         self.hidden_dim = self.hidden_dim or 4 * self.dim
         for field in dataclasses.fields(self):
             if field.name in _ATTENTION_ONLY and getattr(self, field.name) not in (field.default, self._derived(field.name)):
-                raise UsageError(f"{field.name} is an option of attention, which rwkv7 does not have; leave it out")
+                raise UsageError(f"{field.name} is an option of attention, which {self.architecture} does not have; leave it out")
 
     def _check_memory_tokens(self) -> None:
         if self.architecture != "rmt":

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a session of an RWKV model begins with. The strategy is held to everything else by the
-// suites that it joins in strategy_candidates.hpp, its numbers by the golden set.
+// What a session of an RWKV model begins with and with which it goes on, and its bits on every
+// instruction set. The strategy is held to everything else by the suites that it joins in
+// strategy_candidates.hpp, its numbers by the golden set.
 #include <doctest/doctest.h>
 
+#include "core/base/cpu.hpp"
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "tests/support/engine_fixture.hpp"
@@ -13,9 +15,18 @@ using namespace perdure::testing;
 
 namespace {
 
-Settings settings_of(const std::string& model) {
-  return golden_settings("../../rwkv/" + model + "/model.safetensors");
+Settings settings_of(const std::string& model, std::vector<std::string> overrides = {}) {
+  return golden_settings("../../rwkv/" + model + "/model.safetensors", std::move(overrides));
 }
+
+struct InstructionSet {
+  const char* name;
+  uint64_t feature;
+};
+
+constexpr InstructionSet kInstructionSets[] = {{"avx2", PERDURE_CPU_AVX2},
+                                               {"avx512", PERDURE_CPU_AVX512},
+                                               {"avx512vnni", PERDURE_CPU_AVX512_VNNI}};
 
 }  // namespace
 
@@ -49,4 +60,40 @@ TEST_CASE("a tuned state is what every session of RWKV 6 begins with") {
   // The same as a session whose state is set to it.
   for (const char* name : {"blk.0.wkv", "blk.1.wkv"}) zero.write_state(name, 0, start);
   CHECK(all_logits(tuned, session, tokens) == all_logits(plain, zero, tokens));
+}
+
+TEST_CASE("RWKV's bits depend neither on the cut of a text, nor on company, nor on threads") {
+  for (const char* model : {"rand_v4", "rand_v5.0", "rand_v5.2", "rand_v6", "rand_v7"})
+    for (const InstructionSet& isa : kInstructionSets) {
+      if ((cpu_features() & isa.feature) == 0) continue;
+      INFO(std::string(model), " on ", std::string(isa.name));
+      const std::vector<std::string> fast{"kernels.prefer=[simd]",
+                                          "kernels.isa=" + std::string(isa.name)};
+      Engine engine(settings_of(model, fast), linked_plugins());
+      const auto tokens = random_tokens(45, engine.spec().info.vocab_size, 2);
+      Session whole = engine.new_session(), single = engine.new_session();
+      const auto expected = all_logits(engine, whole, tokens);
+      CHECK(logits_token_by_token(engine, single, tokens) == expected);
+      auto others = fast;
+      others.insert(others.end(), {"step.max_rows=7", "threads.backend=tbb", "threads.count=2"});
+      Engine in_company(settings_of(model, others), linked_plugins());
+      Session one = in_company.new_session(), other = in_company.new_session();
+      const auto unlike = random_tokens(31, engine.spec().info.vocab_size, 3);
+      std::vector<float> found;
+      const Feed feeds[] = {{&other, unlike, Feed::Logits::kNone},
+                            {&one, tokens, Feed::Logits::kAll}};
+      in_company.feed(feeds, [&](size_t, size_t, std::span<const float> logits) {
+        found.insert(found.end(), logits.begin(), logits.end());
+      });
+      CHECK(found == expected);
+      CHECK(one.read_state("blk.1.wkv", 0, 3) == whole.read_state("blk.1.wkv", 0, 3));
+    }
+}
+
+TEST_CASE("a session of RWKV with another eps is refused by the option's name") {
+  Engine engine(settings_of("rand_v7"), linked_plugins());
+  Engine other(settings_of("rand_v7", {"attention.group_norm_eps=1e-5"}), linked_plugins());
+  Session session = engine.new_session(), different = other.new_session();
+  CHECK_THROWS_WITH_AS(different.restore(session.snapshot()), doctest::Contains("group_norm_eps"),
+                       Error);
 }

@@ -12,6 +12,7 @@
 namespace perdure {
 
 // One line each; the definition is in the file of its name.
+ModelFormat foreign_format();
 ModelFormat safetensors_format();
 ModelFormat rwkv_bin_format();
 ModelFormat rwkv_folder_format();
@@ -22,8 +23,8 @@ ModelFormat llama2c_format();
 Model read_model(const std::string& path) {
   // Asked in this order. llama2.c's first version begins with no mark and comes last.
   static const ModelFormat table[] = {
-      safetensors_format(),      rwkv_bin_format(), rwkv_folder_format(),
-      torch_checkpoint_format(), gguf_format(),     llama2c_format(),
+      foreign_format(),          safetensors_format(), rwkv_bin_format(), rwkv_folder_format(),
+      torch_checkpoint_format(), gguf_format(),        llama2c_format(),
   };
   ModelSource source{path, std::nullopt};
   std::error_code ignored;

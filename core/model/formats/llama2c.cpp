@@ -11,6 +11,7 @@
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
+#include "core/model/formats/weight_values.hpp"
 
 namespace perdure {
 namespace {
@@ -96,14 +97,7 @@ class HeaderReader {
            "n_kv_heads = " + std::to_string(h_.n_kv_heads) + " does not divide n_heads = " + heads);
   }
 
-  void read_group_size(int64_t offset) {
-    h_.group_size = positive(offset, "the group size");
-    const std::string group = "the group size " + std::to_string(h_.group_size);
-    if (h_.dim % h_.group_size != 0)
-      fail(path_, offset, group + " does not divide dim = " + std::to_string(h_.dim));
-    if (h_.hidden_dim % h_.group_size != 0)
-      fail(path_, offset, group + " does not divide hidden_dim = " + std::to_string(h_.hidden_dim));
-  }
+  void read_group_size(int64_t offset) { h_.group_size = positive(offset, "the group size"); }
 
   Llama2cHeader read_v0() {
     read_sizes(0);
@@ -164,6 +158,7 @@ class Cursor {
     return at;
   }
   int64_t offset() const { return offset_; }
+  [[noreturn]] void refuse(const std::string& sentence) const { fail(path_, offset_, sentence); }
 
  private:
   std::span<const std::byte> bytes_;
@@ -181,9 +176,23 @@ Weight take_weight(Cursor& cursor, const Llama2cTensor& t, int64_t group_size) {
   }
   w.dtype = PERDURE_Q80;
   w.group_size = group_size;
+  if (values % group_size != 0)
+    cursor.refuse("the group size " + std::to_string(group_size) + " does not divide the " +
+                  std::to_string(values) + " values of " + what);
   w.data = cursor.take(values, 1, what);
   w.scales = cursor.take(values / group_size, 4, "the scales of " + what);
   return w;
+}
+
+// Groups run over the whole tensor. Where they do not end with its rows, kernels cannot read them,
+// and the model owns the values as F32.
+void add_weight(ModelBuilder& builder, const std::string& name, const Weight& weight) {
+  if (weight.dtype != PERDURE_Q80 || weight.columns % weight.group_size == 0)
+    return builder.add(name, weight);
+  Weight flat = weight;
+  flat.rows = 1;
+  flat.columns = weight.rows * weight.columns;
+  builder.add_owned(name, weight.rows, weight.columns, weight_values(flat));
 }
 
 const char* format_name(Llama2cKind kind) {
@@ -227,7 +236,7 @@ Model read_llama2c(std::span<const std::byte> bytes, const std::string& path) {
   builder.spec() = spec_of(header, path);
   for (const Llama2cTensor& tensor : llama2c_layout(header)) {
     const Weight weight = take_weight(cursor, tensor, header.group_size);
-    if (!tensor.name.empty()) builder.add(tensor.name, weight);
+    if (!tensor.name.empty()) add_weight(builder, tensor.name, weight);
   }
   const int64_t surplus = static_cast<int64_t>(bytes.size()) - cursor.offset();
   if (surplus != 0)

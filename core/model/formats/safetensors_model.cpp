@@ -4,6 +4,8 @@
 // options.
 #include "core/model/formats/safetensors_model.hpp"
 
+#include <algorithm>
+
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/model/builder.hpp"
@@ -207,10 +209,20 @@ Model read_llama2rnn(const ModelSource& source) {
   return read_safetensors_model(source.bytes(), text, source.path);
 }
 
+bool is_hugging_face(const SafetensorsMap& tensors) {
+  return std::ranges::any_of(tensors, [](const auto& tensor) {
+    return tensor.first.starts_with("model.layers.") || tensor.first.starts_with("model.embed_");
+  });
+}
+
 // Whoever the tensors' names belong to reads them.
 Model read_safetensors_file(ModelSource source) {
   SafetensorsMetadata metadata;
   const SafetensorsMap tensors = read_safetensors(source.bytes(), source.path, &metadata);
+  if (is_hugging_face(tensors))
+    throw Error(source.path +
+                ": this is a checkpoint in Hugging Face's layout; convert it to GGUF with "
+                "llama.cpp's convert_hf_to_gguf.py, or to .bin with llama2.c's export.py --hf");
   Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
                 : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
                                         : read_llama2rnn(source);

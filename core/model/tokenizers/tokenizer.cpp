@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/api/error.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/model/formats/foreign_file.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/tokenizers/gguf_tokenizer.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
@@ -31,6 +33,8 @@ constexpr TokenizerKind kKinds[] = {
 
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& path, const ModelInfo& model) {
   MappedFile file(path);
+  if (const std::string foreign = foreign_tokenizer_file(file.bytes()); !foreign.empty())
+    throw Error(path + ": " + foreign);
   const auto kind = std::ranges::find_if(
       kKinds, [&](const TokenizerKind& k) { return k.recognises(file.bytes()); });
   return kind->read(std::move(file), model);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/model/formats/foreign_file.hpp"
+
+#include <string_view>
+
+#include "core/api/error.hpp"
+#include "core/model/formats/format.hpp"
+
+namespace perdure {
+namespace {
+
+struct Kind {
+  size_t offset;
+  std::string_view mark;
+  const char* sentence;
+};
+
+constexpr Kind kKinds[] = {
+    {0, "version https://git-lfs",
+     "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
+    {0, "<!DOCTYPE", "this is a web page, not the file; download the file itself"},
+    {0, "<!doctype", "this is a web page, not the file; download the file itself"},
+    {0, "<html", "this is a web page, not the file; download the file itself"},
+    {0, "\x1f\x8b", "this is compressed with gzip; unpack it first"},
+};
+
+constexpr Kind kNoModels[] = {
+    {2, "\x0a\x05<unk>", "this is sentencepiece's tokenizer.model, not a model"},
+    {12, "<unk>", "this is a tokenizer.bin, not a model; give it as model.tokenizer"},
+    {0, "{", "this is JSON, not a model; name the file with the weights"},
+};
+
+constexpr Kind kNoTokenizers[] = {
+    {2, "\x0a\x05<unk>",
+     "this is sentencepiece's tokenizer.model; llama2.c's tokenizer.py makes a tokenizer.bin of "
+     "it"},
+    {0, "{", "this is JSON, such as a tokenizer.json; a tokenizer.bin is needed"},
+};
+
+template <size_t N>
+std::string find(const Kind (&kinds)[N], std::span<const std::byte> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const Kind& kind : kinds)
+    if (text.size() >= kind.offset && text.substr(kind.offset).starts_with(kind.mark))
+      return kind.sentence;
+  return "";
+}
+
+}  // namespace
+
+std::string foreign_model_file(std::span<const std::byte> bytes) {
+  const std::string sentence = find(kKinds, bytes);
+  return sentence.empty() ? find(kNoModels, bytes) : sentence;
+}
+
+std::string foreign_tokenizer_file(std::span<const std::byte> bytes) {
+  const std::string sentence = find(kKinds, bytes);
+  return sentence.empty() ? find(kNoTokenizers, bytes) : sentence;
+}
+
+ModelFormat foreign_format() {
+  return {.recognises =
+              [](const ModelSource& source) {
+                return !source.is_folder() && !foreign_model_file(source.bytes()).empty();
+              },
+          .read = [](ModelSource source) -> Model {
+            throw Error(source.path + ": " + foreign_model_file(source.bytes()));
+          }};
+}
+
+}  // namespace perdure

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Files that are often given in the place of a model or tokenizer, by how they begin.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace perdure {
+
+// What the file is and what to do, as the end of a sentence that begins with its path; "" if it is
+// none of these.
+std::string foreign_model_file(std::span<const std::byte> bytes);
+std::string foreign_tokenizer_file(std::span<const std::byte> bytes);
+
+}  // namespace perdure

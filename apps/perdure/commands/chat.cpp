@@ -6,6 +6,7 @@
 #include "apps/perdure/chat/chat_loop.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/text_reader.hpp"
@@ -38,6 +39,7 @@ int run_chat(const Arguments& arguments) {
       line.given("file") ? TextReader(settings, line.quiet()).read(document) : "";
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
+  note_unapplied_method(engine, line.quiet());
   catch_ending_signals();
   StoredSession memory(engine, settings.store.session);
   note(greeting(memory), line.quiet());

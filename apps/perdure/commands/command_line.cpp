@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "apps/perdure/commands/argument_splitter.hpp"
 #include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/config/dump_text.hpp"
@@ -16,9 +17,6 @@ namespace {
 namespace po = boost::program_options;
 
 constexpr unsigned kHelpWidth = 100;
-
-// No guessing of shortened names: a script must not change its meaning when an option is added.
-constexpr int kStyle = po::command_line_style::unix_style & ~po::command_line_style::allow_guessing;
 
 }  // namespace
 
@@ -130,17 +128,15 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
   po::options_description all;
   all.add(options_).add(words_);
   try {
-    po::store(
-        po::command_line_parser(arguments).options(all).positional(positions_).style(kStyle).run(),
-        variables_);
+    po::store(split_arguments(arguments, options_, all, positions_), variables_);
     po::notify(variables_);
-  } catch (const po::unknown_option& error) {
-    const std::string near = nearest(error.get_option_name(), option_names());
-    throw UsageError(fmt::format("unknown option {}{}{}", error.get_option_name(),
+  } catch (const UnknownArgument& error) {
+    const std::string near = nearest(error.argument, option_names());
+    throw UsageError(fmt::format("unknown option {}{}{}", error.argument,
                                  near.empty() ? "" : "; did you mean " + near + "?",
                                  near.empty() ? more : ""));
-  } catch (const po::too_many_positional_options_error&) {
-    throw UsageError("too many words on the command line" + more);
+  } catch (const UsageError& error) {
+    throw UsageError(error.what() + more);
   } catch (const po::error& error) {
     throw UsageError(error.what() + more);
   }

@@ -11,6 +11,7 @@
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/commands/side_by_side.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
@@ -79,7 +80,7 @@ class TextRun {
     if (whole) write();
     if (request_.json)
       print(json_text(result()) + "\n");
-    else if (isatty(STDOUT_FILENO) != 0)
+    else if (isatty(STDOUT_FILENO) != 0 || (!quiet_ && errors_follow_output()))
       print("\n");
     flush();
     report();
@@ -266,6 +267,7 @@ int run_generate(const Arguments& arguments) {
     return 0;
   }
   Engine engine(line.model_settings(), linked_plugins());
+  note_unapplied_method(engine, line.quiet());
   if (line.given("session")) {
     run_stored(engine, request, line.quiet());
     return 0;

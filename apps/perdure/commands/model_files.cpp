@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <regex>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include "apps/perdure/terminal/output.hpp"
 #include "core/api/error.hpp"
 
 namespace perdure::app {
@@ -71,6 +73,17 @@ void complete_model(Settings& settings) {
       model.tokenizer = (folder / name).string();
       return;
     }
+}
+
+void note_unapplied_method(const Engine& engine, bool quiet) {
+  static const std::regex kMemoryLayers("memlayer[0-9]*|[_, ]");
+  const auto& args = engine.spec().llama2rnn_args;
+  const auto method = args.find("extend_method");
+  if (method == args.end() || std::regex_replace(method->second, kMemoryLayers, "").empty()) return;
+  note(fmt::format("the model's extend_method '{}' is not applied, but for its memory layers; "
+                   "docs/methods.md lists the options that mean the same",
+                   method->second),
+       quiet);
 }
 
 }  // namespace perdure::app

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/config/settings.hpp"
+#include "core/engine/engine.hpp"
 
 namespace perdure::app {
 
@@ -11,5 +12,8 @@ namespace perdure::app {
 // itself; a tokenizer beside the model becomes model.tokenizer if none is given.
 // Errors: UsageError for a folder without a model or with several, naming them.
 void complete_model(Settings& settings);
+
+// Says which part of the model's extend_method is not applied: all but its memory layers.
+void note_unapplied_method(const Engine& engine, bool quiet);
 
 }  // namespace perdure::app

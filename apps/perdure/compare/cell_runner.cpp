@@ -28,6 +28,17 @@ std::string name_of(const std::vector<std::string>& paths) {
   return paths.size() == 1 ? first : fmt::format("{} and {} more", first, paths.size() - 1);
 }
 
+// Reads the files one by one, and throws for the first one that cannot be read in tokens.
+void throw_for_file(const std::vector<std::string>& paths,
+                    std::span<const std::string_view> documents, const std::string& separator,
+                    const Tokenizer& tokenizer) {
+  for (size_t i = 0; i < paths.size(); ++i) try {
+      make_eval_text(paths[i], documents.subspan(i, 1), separator, tokenizer);
+    } catch (const Error& error) {
+      throw Error(paths[i] + ": " + error.what());
+    }
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -83,7 +94,12 @@ EvalText CellRunner::read_text(const Engine& engine) {
   std::vector<std::string> documents;
   for (const std::string& path : s.text) documents.push_back(reader_.read(path));
   const std::vector<std::string_view> views(documents.begin(), documents.end());
-  return make_eval_text(name_of(s.text), views, s.separator, engine.tokenizer());
+  try {
+    return make_eval_text(name_of(s.text), views, s.separator, engine.tokenizer());
+  } catch (const Error& error) {
+    throw_for_file(s.text, views, s.separator, engine.tokenizer());
+    throw;
+  }
 }
 
 const EvalText& CellRunner::text(const Cell& cell) {

@@ -3,6 +3,7 @@
 #include "apps/perdure/terminal/output.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -59,6 +60,12 @@ void flush() {
 }
 
 void show(std::string_view text) { write_all(STDERR_FILENO, text); }
+
+bool errors_follow_output() {
+  struct stat out{}, err{};
+  return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+         out.st_dev == err.st_dev && out.st_ino == err.st_ino;
+}
 
 void note(std::string_view line, bool quiet) {
   if (!quiet) show(escaped(line) + "\n");

@@ -29,6 +29,8 @@ void flush();
 
 // Text on standard error at once. One that takes nothing is no reason to stop.
 void show(std::string_view text);
+// Standard error goes where standard output goes, to one file or pipe: lines of both mix there.
+bool errors_follow_output();
 // A line of it, escaped; nothing if `quiet`.
 void note(std::string_view line, bool quiet = false);
 

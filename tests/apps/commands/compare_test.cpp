@@ -3,13 +3,13 @@
 // perdure compare as a user starts it: what it writes, what it refuses, and that neither a kill nor
 // Ctrl-C nor company changes a byte.
 #include <doctest/doctest.h>
-
 #include <signal.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <map>
+#include <regex>
 #include <thread>
 #include <utility>
 
@@ -379,3 +379,47 @@ TEST_CASE("two processes find what a process of its own measured, whatever their
   CHECK(table.find("failed") == std::string::npos);
 }
 #endif
+
+TEST_CASE("a text that the vocabulary cannot express is named") {
+  const TemporaryFolder folder;
+  std::string plain;
+  for (int i = 0; i < 60; ++i) plain += "abc abc ";
+  write_all(folder / "good.txt", plain);
+  write_all(folder / "bad.txt", plain + "\xff");
+  const std::string models = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/";
+  write_all(folder / "c.yaml", "model: {path: " + models + "memA.q80.bin, tokenizer: " + models +
+                                   "tok_96.bin}\ncompare:\n  entries: {memory: {}}\n"
+                                   "  lengths: [8]\n  measures: [{loss: {tail: 4}}]\n"
+                                   "  text: [good.txt, bad.txt]\n");
+  const Outcome outcome =
+      run_perdure({"compare", "-c", folder / "c.yaml", "--out", folder / "out", "-q"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find((folder / "bad.txt") + ": the text has at byte offset") !=
+        std::string::npos);
+}
+
+TEST_CASE("compare reads CR LF and byte order marks as other commands do") {
+  const TemporaryFolder folder;
+  const std::string models = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/";
+  std::string unix_text, dos_text = "\xef\xbb\xbf";
+  for (int i = 0; i < 100; ++i) unix_text += "the sun is up\n", dos_text += "the sun is up\r\n";
+  write_all(folder / "unix.txt", unix_text);
+  write_all(folder / "dos.txt", dos_text);
+  write_all(folder / "c.yaml", "model: {path: " + models + "llama.v0.bin, tokenizer: " + models +
+                                   "tok_320.bin}\ncompare:\n  entries: {plain: {}}\n"
+                                   "  lengths: [16]\n  measures: [{loss: {tail: 8}}]\n");
+  std::string results[2], remarks[2];
+  for (const int dos : {0, 1}) {
+    const std::string name = dos == 1 ? "dos.txt" : "unix.txt", out = folder / name + ".out";
+    const Outcome outcome = run_perdure({"compare", "-c", folder / "c.yaml", "--out", out, "--set",
+                                         "compare.text=[" + (folder / name) + "]"});
+    CHECK(outcome.status == 0);
+    results[dos] = std::regex_replace(read_all(out + "/results.json"), std::regex(name), "TEXT");
+    remarks[dos] = outcome.err;
+  }
+  CHECK(results[0] == results[1]);
+  CHECK_FALSE(results[0].empty());
+  CHECK(remarks[0].find("input.line_ends") == std::string::npos);
+  CHECK(remarks[1].find("dos.txt: dropped a byte order mark and read CR LF line ends as LF") !=
+        std::string::npos);
+}

@@ -3,6 +3,7 @@
 // perdure generate: what stands on standard output, where it stops, and sessions that go on.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <random>
 
 #include "core/base/json/json.hpp"
@@ -217,6 +218,15 @@ TEST_CASE("a model alone is enough where its tokenizer lies beside it") {
             .err.find("has several models; name one of them: a.bin, b.bin") != std::string::npos);
   CHECK(run_perdure({"chat", "run.yaml"}).err ==
         "perdure: run.yaml is a configuration, not a model; use -c run.yaml\n");
+}
+
+TEST_CASE("statistics that go into the file of the text begin a line of their own") {
+  const TemporaryFolder folder;
+  std::string command = "exec \"" PERDURE_PROGRAM "\" generate -m " PERDURE_SOURCE_DIR
+                        "/models/fables -p Once -n 3 >" +
+                        (folder / "both") + " 2>&1";
+  CHECK(std::system(command.c_str()) == 0);
+  CHECK(read_all(folder / "both").find("\nread ") != std::string::npos);
 }
 
 TEST_CASE("short options mean the keys that they stand for, and win") {

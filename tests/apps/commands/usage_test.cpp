@@ -58,6 +58,27 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
   CHECK(run_perdure({"generate", "-p"}).status == 2);
 }
 
+TEST_CASE("a value is a value, also if it is empty or looks like an option") {
+  const auto tokens = [](const Words& words) {
+    return run_perdure(Words{"generate", "-n", "0", "-q"} + golden_words("llama.v0.bin") + words);
+  };
+  CHECK(tokens({"-p", "-h"}).out == "-h");
+  CHECK(tokens({"--prompt", "--help"}).out == "--help");
+  CHECK(tokens({"--prompt=a=b"}).out == "a=b");
+  CHECK(tokens({"-pab"}).out == "ab");
+  CHECK(tokens({"--prompt="}).status == 0);
+  CHECK(tokens({"-p", ""}).out.empty());
+  CHECK(run_perdure({"generate", "-qh"}).out.starts_with("usage: "));
+  CHECK(run_perdure({"generate", "-p"}).err ==
+        "perdure: the value of -p is missing; see perdure generate --help\n");
+  CHECK(run_perdure({"generate", "--quiet=1"}).err ==
+        "perdure: --quiet takes no value; see perdure generate --help\n");
+  CHECK(run_perdure({"generate", "--tokn=3"}).err ==
+        "perdure: unknown option --tokn; did you mean --tokens?\n");
+  const Words ids = Words{"tokenize"} + golden_words("llama.v0.bin");
+  CHECK(run_perdure(ids + Words{"--", "-h"}).out == run_perdure(ids, {.input = "-h"}).out);
+}
+
 TEST_CASE("mistakes in the configuration name file, line, key and the nearest key, with status 2") {
   const TemporaryFolder folder;
   const std::string path = folder / "run.yaml";

@@ -30,7 +30,7 @@ ViewAndCopy view_case(perdure_dtype x_type, perdure_dtype w_type, int64_t group,
   test.add_session(0, numbers.between(1, 6));
   HarnessValue x{.dtype = x_type, .columns = k};
   if (x_type == PERDURE_F32) x.data = bytes_of(numbers.normals(n_rows(test) * k));
-  if (x_type == PERDURE_Q8_0) fill_blocks(x, n_rows(test) * k / 32, numbers);
+  fill_any_blocks(x, n_rows(test) * k, numbers);
   if (x_type == PERDURE_Q80) {
     x.group_size = group;
     fill_q80(x, n_rows(test) * k, numbers);
@@ -83,8 +83,41 @@ double half(const char* block) {
   return bits & 0x8000 ? -value : value;
 }
 
+// 6-bit scale and minimum of a part, from the 12 bytes of Q4_K and Q5_K.
+std::pair<int, int> six_bits(const uint8_t* s, int64_t part) {
+  if (part < 4) return {s[part] & 63, s[part + 4] & 63};
+  return {(s[part + 4] & 15) + 16 * (s[part - 4] >> 6), (s[part + 4] >> 4) + 16 * (s[part] >> 6)};
+}
+
+// Value `i` of a block of 256.
+double super_block_value(perdure_dtype dtype, const char* block, int64_t i) {
+  const auto* bytes = reinterpret_cast<const uint8_t*>(block);
+  if (dtype == PERDURE_Q8_K) {
+    float scale;
+    std::memcpy(&scale, block, sizeof scale);
+    return double{scale} * static_cast<int8_t>(block[4 + i]);
+  }
+  const int64_t part = i / 32, in_part = i % 32;
+  if (dtype == PERDURE_Q6_K) {
+    const uint8_t low = bytes[i / 128 * 64 + i % 64];
+    const int nibble = i % 128 < 64 ? low % 16 : low / 16;
+    const int high = bytes[128 + i / 128 * 32 + in_part] >> part % 4 * 2 & 3;
+    return half(block + 208) * static_cast<int8_t>(block[192 + i / 16]) * (nibble + 16 * high - 32);
+  }
+  const bool has_fifths = dtype == PERDURE_Q5_K;
+  const uint8_t low = bytes[(has_fifths ? 48 : 16) + part / 2 * 32 + in_part];
+  int integer = part % 2 == 0 ? low % 16 : low / 16;
+  if (has_fifths) integer += 16 * (bytes[16 + in_part] >> part & 1);
+  const auto [scale, minimum] = six_bits(bytes + 4, part);
+  return half(block) * scale * integer - half(block + 2) * minimum;
+}
+
 // Value `i` of a row of blocks as GGUF defines them.
 double block_value(const HarnessValue& v, int64_t row, int64_t i) {
+  if (const int64_t bytes = perdure_block_bytes(v.dtype); perdure_block_values(v.dtype) == 256)
+    return super_block_value(
+        v.dtype, v.data.data() + row * perdure_row_bytes(v.dtype, v.columns) + i / 256 * bytes,
+        i % 256);
   const char* block = v.data.data() + row * perdure_row_bytes(v.dtype, v.columns) +
                       i / 32 * perdure_block_bytes(v.dtype);
   if (v.dtype == PERDURE_Q8_0) return half(block) * static_cast<int8_t>(block[2 + i % 32]);
@@ -103,7 +136,7 @@ double block_value(const HarnessValue& v, int64_t row, int64_t i) {
 }
 
 constexpr perdure_dtype kBlockTypes[] = {PERDURE_Q8_0, PERDURE_Q4_0, PERDURE_Q4_1, PERDURE_Q5_0,
-                                         PERDURE_Q5_1};
+                                         PERDURE_Q5_1, PERDURE_Q4_K, PERDURE_Q5_K, PERDURE_Q6_K};
 
 double row_value(const HarnessValue& v, int64_t row, int64_t i) {
   if (v.dtype != PERDURE_F32) return block_value(v, row, i);
@@ -129,7 +162,10 @@ TEST_CASE("products with rows and columns of a larger weight have the bits of th
                         {PERDURE_F32, PERDURE_Q8_0, 0},
                         {PERDURE_Q8_0, PERDURE_Q4_0, 0},
                         {PERDURE_F32, PERDURE_Q5_0, 0},
-                        {PERDURE_Q8_0, PERDURE_Q5_1, 0}})
+                        {PERDURE_Q8_0, PERDURE_Q5_1, 0},
+                        {PERDURE_F32, PERDURE_Q4_K, 0},
+                        {PERDURE_Q8_K, PERDURE_Q5_K, 0},
+                        {PERDURE_Q8_K, PERDURE_Q6_K, 0}})
     for (uint64_t seed = 1; seed <= 8; ++seed) {
       const ViewAndCopy both = view_case(t.x, t.w, t.group, seed);
       for_each_kernel("mat_mul", [&](const perdure_kernel& kernel) {
@@ -147,9 +183,12 @@ TEST_CASE("products with rows and columns of a larger weight have the bits of th
 }
 
 TEST_CASE("products with weights in blocks are the sums of the values that GGUF defines") {
-  for (const perdure_dtype x : {PERDURE_F32, PERDURE_Q8_0})
+  for (const bool is_real : {true, false})
     for (const perdure_dtype w : kBlockTypes)
       for (uint64_t seed = 1; seed <= 10; ++seed) {
+        const perdure_dtype x = is_real                         ? PERDURE_F32
+                                : perdure_block_values(w) == 32 ? PERDURE_Q8_0
+                                                                : PERDURE_Q8_K;
         const KernelCase test = block_product_case(x, w, seed);
         const Floats y = scalar_result(test).floats();
         const HarnessValue &a = test.inputs[0], &b = test.inputs[1];
@@ -161,14 +200,16 @@ TEST_CASE("products with weights in blocks are the sums of the values that GGUF 
               sum += term;
               size += std::fabs(term);
             }
-            REQUIRE(std::fabs(y[r * b.rows + c] - sum) <= 1e-5 * size + 1e-30);
+            // Values of 256 to a block are differences of larger numbers.
+            const double tolerance = perdure_block_values(w) == 32 ? 1e-5 : 1e-4;
+            REQUIRE(std::fabs(y[r * b.rows + c] - sum) <= tolerance * size + 1e-30);
           }
       }
 }
 
 TEST_CASE("a row of Q8_0 is within half a step of the row that it was made of") {
   for (uint64_t seed = 1; seed <= 10; ++seed) {
-    const KernelCase test = quantize_blocks_case(seed);
+    const KernelCase test = quantize_blocks_case(PERDURE_Q8_0, seed);
     HarnessValue blocks{.dtype = PERDURE_Q8_0, .columns = test.inputs[0].columns};
     blocks.data = scalar_result(test).data;
     for (int64_t r = 0; r < n_rows(test); ++r)
@@ -182,6 +223,65 @@ TEST_CASE("a row of Q8_0 is within half a step of the row that it was made of") 
                 tolerance);
       }
   }
+}
+
+TEST_CASE("a row of Q8_K is within half a step of the row it was made of, and knows its sums") {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    const KernelCase test = quantize_blocks_case(PERDURE_Q8_K, seed);
+    HarnessValue blocks{.dtype = PERDURE_Q8_K, .columns = test.inputs[0].columns};
+    blocks.data = scalar_result(test).data;
+    for (int64_t r = 0; r < n_rows(test); ++r)
+      for (int64_t i = 0; i < blocks.columns; ++i) {
+        double largest = 0;
+        for (int64_t j = i / 256 * 256; j < i / 256 * 256 + 256; ++j)
+          largest = std::max(largest, std::fabs(row_value(test.inputs[0], r, j)));
+        REQUIRE(std::fabs(block_value(blocks, r, i) - row_value(test.inputs[0], r, i)) <=
+                largest / 127 * 0.5001);
+      }
+    for (size_t block = 0; block < blocks.data.size(); block += 292)
+      for (size_t part = 0; part < 16; ++part) {
+        int sum = 0;
+        for (size_t i = 0; i < 16; ++i)
+          sum += static_cast<int8_t>(blocks.data[block + 4 + part * 16 + i]);
+        int16_t stored;
+        std::memcpy(&stored, blocks.data.data() + block + 260 + part * 2, sizeof stored);
+        REQUIRE(stored == sum);
+      }
+  }
+}
+
+TEST_CASE("the value of the largest magnitude becomes -127 in Q8_K, ties go to even") {
+  KernelCase test{.op = "quantize"};
+  test.add_session(0, 1);
+  Floats x(256, 0.0f);
+  x[3] = 254.0f, x[4] = 1.0f, x[5] = 3.0f, x[6] = -5.0f, x[7] = -254.0f;
+  test.add_rows(256, x);
+  test.set_output(256, PERDURE_Q8_K);
+  const Bytes y = scalar_result(test).data;
+  const auto at = [&](int i) { return int{static_cast<int8_t>(y[4 + i])}; };
+  CHECK(at(3) == -127);
+  CHECK(at(4) == 0);
+  CHECK(at(5) == -2);
+  CHECK(at(6) == 2);
+  CHECK(at(7) == 127);
+  float scale;
+  std::memcpy(&scale, y.data(), sizeof scale);
+  CHECK(scale == -2.0f);
+}
+
+TEST_CASE("a block of Q8_K that is made of a NaN has NaN as its scale, and the other has not") {
+  KernelCase test{.op = "quantize"};
+  test.add_session(0, 1);
+  Floats x(512, 1.0f);
+  x[300] = NAN;
+  test.add_rows(512, x);
+  test.set_output(512, PERDURE_Q8_K);
+  const Bytes y = scalar_result(test).data;
+  float scales[2];
+  std::memcpy(&scales[0], y.data(), sizeof scales[0]);
+  std::memcpy(&scales[1], y.data() + 292, sizeof scales[1]);
+  CHECK(std::isfinite(scales[0]));
+  CHECK(std::isnan(scales[1]));
 }
 
 TEST_CASE("a block of Q8_0 that is made of a NaN has NaN as its scale, and the others have not") {
@@ -214,14 +314,15 @@ TEST_CASE("a block of Q8_0 that is made of a NaN has NaN as its scale, and the o
 TEST_CASE("rows of tables in blocks enter a step as the values that GGUF defines") {
   for (const perdure_dtype dtype : kBlockTypes) {
     Numbers numbers(3);
+    const int64_t n = 3 * perdure_block_values(dtype);
     KernelCase test{.op = "row_input"};
     test.add_session(0, 5);
-    test.inputs.push_back(weight(dtype, 9, 96, 0, numbers));
-    test.set_output(96);
+    test.inputs.push_back(weight(dtype, 9, n, 0, numbers));
+    test.set_output(n);
     const Floats y = scalar_result(test).floats();
     for (int64_t r = 0; r < 5; ++r)
-      for (int64_t i = 0; i < 96; ++i)
-        REQUIRE(y[r * 96 + i] ==
+      for (int64_t i = 0; i < n; ++i)
+        REQUIRE(y[r * n + i] ==
                 static_cast<float>(block_value(test.inputs[0], test.rows[r].index, i)));
   }
 }

@@ -122,6 +122,40 @@ inline void fill_blocks(HarnessValue& v, int64_t n_blocks, Numbers& numbers) {
   }
 }
 
+// A half between 2^-7 and 2^-3, `sign` set at random.
+inline uint16_t moderate_half(Numbers& numbers, bool is_signed) {
+  return static_cast<uint16_t>((is_signed ? numbers.pick({0, 0x8000}) : 0) |
+                               numbers.between(8, 11) << 10 | numbers.between(0, 1023));
+}
+
+// Blocks of 256 values: any bytes but for the scales; Q8_K with the sums of its values.
+inline void fill_super_blocks(HarnessValue& v, int64_t n_blocks, Numbers& numbers) {
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    Bytes block(static_cast<size_t>(perdure_block_bytes(v.dtype)));
+    for (char& byte : block) byte = static_cast<char>(numbers.between(-128, 127));
+    const bool is_zero = numbers.between(0, 5) == 0;
+    const uint16_t halves[] = {is_zero ? uint16_t{0} : moderate_half(numbers, true),
+                               moderate_half(numbers, false)};
+    if (v.dtype == PERDURE_Q6_K) std::memcpy(block.data() + 208, halves, 2);
+    if (v.dtype == PERDURE_Q4_K || v.dtype == PERDURE_Q5_K) std::memcpy(block.data(), halves, 4);
+    if (v.dtype == PERDURE_Q8_K) {
+      const float scale = is_zero ? 0.0f : numbers.normal(0.01f);
+      std::memcpy(block.data(), &scale, 4);
+      int16_t sums[16] = {};
+      for (int64_t i = 0; i < 256; ++i)
+        sums[i / 16] = static_cast<int16_t>(sums[i / 16] + static_cast<int8_t>(block[4 + i]));
+      std::memcpy(block.data() + 260, sums, sizeof sums);
+    }
+    v.data.insert(v.data.end(), block.begin(), block.end());
+  }
+}
+
+// Values of any type in blocks.
+inline void fill_any_blocks(HarnessValue& v, int64_t n_values, Numbers& numbers) {
+  if (perdure_block_values(v.dtype) == 32) fill_blocks(v, n_values / 32, numbers);
+  if (perdure_block_values(v.dtype) == 256) fill_super_blocks(v, n_values / 256, numbers);
+}
+
 inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, int64_t group,
                            Numbers& numbers) {
   HarnessValue v{.kind = PERDURE_VALUE_CONSTANT, .dtype = dtype, .rows = rows, .columns = columns};
@@ -136,7 +170,7 @@ inline HarnessValue weight(perdure_dtype dtype, int64_t rows, int64_t columns, i
     v.group_size = group;
     fill_q80(v, rows * columns, numbers);
   }
-  if (perdure_block_values(dtype) == 32) fill_blocks(v, rows * columns / 32, numbers);
+  fill_any_blocks(v, rows * columns, numbers);
   return v;
 }
 
@@ -163,17 +197,18 @@ inline KernelCase mat_mul_case(perdure_dtype dtype, bool quantised, uint64_t see
   return test;
 }
 
-// Weights in blocks of 32 values, rows F32 or Q8_0.
+// Weights in blocks of GGUF, rows F32 or Q8_0 or Q8_K.
 inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type, uint64_t seed) {
   Numbers numbers(seed);
   KernelCase test{.op = "mat_mul"};
   add_some_rows(test, numbers);
-  const int64_t k = 32 * numbers.between(1, 6), n = numbers.size();
+  const int64_t block = perdure_block_values(w_type);
+  const int64_t k = block * numbers.between(1, block == 32 ? 6 : 3), n = numbers.size();
   if (x_type == PERDURE_F32) {
     test.add_rows(k, numbers.normals(n_rows(test) * k));
   } else {
     HarnessValue x{.dtype = x_type, .columns = k};
-    fill_blocks(x, n_rows(test) * k / 32, numbers);
+    fill_any_blocks(x, n_rows(test) * k, numbers);
     test.inputs.push_back(x);
   }
   test.inputs.push_back(weight(w_type, n, k, 0, numbers));
@@ -181,18 +216,18 @@ inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type,
   return test;
 }
 
-inline KernelCase quantize_blocks_case(uint64_t seed) {
+inline KernelCase quantize_blocks_case(perdure_dtype type, uint64_t seed) {
   Numbers numbers(seed);
   KernelCase test{.op = "quantize"};
   add_some_rows(test, numbers);
-  const int64_t n = 32 * numbers.between(1, 5);
+  const int64_t block = perdure_block_values(type), n = block * numbers.between(1, 5);
   Floats x = numbers.normals(n_rows(test) * n);
   for (int64_t i = 0; i < static_cast<int64_t>(x.size()); ++i) {
-    if (i / 32 % 3 == 1) x[i] = 0.0f;    // a block of zeros
-    if (i / 32 % 3 == 2) x[i] *= 1e-6f;  // a scale that is a subnormal half
+    if (i / block % 3 == 1) x[i] = 0.0f;    // a block of zeros
+    if (i / block % 3 == 2) x[i] *= 1e-6f;  // a scale that is a subnormal half
   }
   test.add_rows(n, x);
-  test.set_output(n, PERDURE_Q8_0);
+  test.set_output(n, type);
   return test;
 }
 

@@ -41,6 +41,9 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
   const auto blocks = [](perdure_dtype x, perdure_dtype w) -> MakeCase {
     return [=](uint64_t seed) { return block_product_case(x, w, seed); };
   };
+  const auto to_blocks = [](perdure_dtype type) -> MakeCase {
+    return [=](uint64_t seed) { return quantize_blocks_case(type, seed); };
+  };
   const auto causal = [](uint64_t seed) {
     return causal_attend_case(1 + static_cast<int64_t>(seed * 7 % 30), seed * 13 % 150, seed);
   };
@@ -58,19 +61,21 @@ inline const std::map<std::string, OperationCases>& operation_cases() {
       {"add_row", {0, {with_vector("add_row")}}},
       {"mul_row", {0, {with_vector("mul_row")}}},
       {"scale_rows", {0, {scale_rows_case}}},
-      {"mat_mul",
-       {2e-6,
-        {product(PERDURE_F32, false), product(PERDURE_F16, false), product(PERDURE_BF16, false),
-         product(PERDURE_Q80, false), product(PERDURE_Q80, true), output_mat_mul_case,
-         blocks(PERDURE_F32, PERDURE_Q8_0), blocks(PERDURE_F32, PERDURE_Q4_0),
-         blocks(PERDURE_F32, PERDURE_Q4_1), blocks(PERDURE_F32, PERDURE_Q5_0),
-         blocks(PERDURE_F32, PERDURE_Q5_1), blocks(PERDURE_Q8_0, PERDURE_Q8_0),
-         blocks(PERDURE_Q8_0, PERDURE_Q4_0), blocks(PERDURE_Q8_0, PERDURE_Q4_1),
-         blocks(PERDURE_Q8_0, PERDURE_Q5_0), blocks(PERDURE_Q8_0, PERDURE_Q5_1)}}},
+      {"mat_mul", {2e-6, {product(PERDURE_F32, false),        product(PERDURE_F16, false),
+                          product(PERDURE_BF16, false),       product(PERDURE_Q80, false),
+                          product(PERDURE_Q80, true),         output_mat_mul_case,
+                          blocks(PERDURE_F32, PERDURE_Q8_0),  blocks(PERDURE_F32, PERDURE_Q4_0),
+                          blocks(PERDURE_F32, PERDURE_Q4_1),  blocks(PERDURE_F32, PERDURE_Q5_0),
+                          blocks(PERDURE_F32, PERDURE_Q5_1),  blocks(PERDURE_Q8_0, PERDURE_Q8_0),
+                          blocks(PERDURE_Q8_0, PERDURE_Q4_0), blocks(PERDURE_Q8_0, PERDURE_Q4_1),
+                          blocks(PERDURE_Q8_0, PERDURE_Q5_0), blocks(PERDURE_Q8_0, PERDURE_Q5_1),
+                          blocks(PERDURE_F32, PERDURE_Q4_K),  blocks(PERDURE_F32, PERDURE_Q5_K),
+                          blocks(PERDURE_F32, PERDURE_Q6_K),  blocks(PERDURE_Q8_K, PERDURE_Q4_K),
+                          blocks(PERDURE_Q8_K, PERDURE_Q5_K), blocks(PERDURE_Q8_K, PERDURE_Q6_K)}}},
       {"rms_norm", {1e-6, {norm_case}}},
       {"group_norm", {2e-6, {group_norm_case}}},
       {"softmax", {1e-6, {softmax_case}}},
-      {"quantize", {0, {quantize_case, quantize_blocks_case}}},
+      {"quantize", {0, {quantize_case, to_blocks(PERDURE_Q8_0), to_blocks(PERDURE_Q8_K)}}},
       {"lookup", {0, {lookup_case}}},
       {"concat", {0, {concat_case}}},
       {"slice", {0, {slice_case}}},

@@ -101,22 +101,11 @@ struct ReadQ5_1 : ReadBlocks<ReadQ5_1> {
 // Whether read_weight knows the type of a constant.
 inline bool is_readable(const perdure_value& v) {
   const uint32_t dtype = v.tensor.dtype;
-  return v.kind == PERDURE_VALUE_CONSTANT &&
-         (dtype <= PERDURE_Q80 || (dtype >= PERDURE_Q8_0 && dtype <= PERDURE_Q5_1));
+  return v.kind == PERDURE_VALUE_CONSTANT && dtype != PERDURE_I64 && dtype <= PERDURE_Q6_K;
 }
 
 // An element of a weight whose type is known only now. For rows, not for products.
 // Requires: is_readable of the weight.
-inline float read_weight(const perdure_tensor& w, int64_t row, int64_t column) {
-  if (w.dtype == PERDURE_F32) return ReadF32::at(w, row, column);
-  if (w.dtype == PERDURE_F16) return ReadF16::at(w, row, column);
-  if (w.dtype == PERDURE_BF16) return ReadBf16::at(w, row, column);
-  if (w.dtype == PERDURE_Q8_0) return ReadQ8_0::at(w, row, column);
-  if (w.dtype == PERDURE_Q4_0) return ReadQ4_0::at(w, row, column);
-  if (w.dtype == PERDURE_Q4_1) return ReadQ4_1::at(w, row, column);
-  if (w.dtype == PERDURE_Q5_0) return ReadQ5_0::at(w, row, column);
-  if (w.dtype == PERDURE_Q5_1) return ReadQ5_1::at(w, row, column);
-  return ReadQ80::at(w, row, column);
-}
+float read_weight(const perdure_tensor& w, int64_t row, int64_t column);
 
 }  // namespace perdure::kernels

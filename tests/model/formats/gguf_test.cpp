@@ -472,7 +472,8 @@ TEST_CASE("a model in several GGUF files is that in one") {
 }
 
 TEST_CASE("files of types that are not F32 open") {
-  for (const char* type : {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
+  for (const char* type :
+       {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"}) {
     CAPTURE(type);
     const Model model = Model::open(golden_gguf(type));
     CHECK(model.spec().info.vocab_size == 300);

@@ -100,7 +100,9 @@ class Comparison {
     std::snprintf(remark, sizeof remark, "states %.2g of (1 + value)", of_states.worst);
     if (outcome.status == Status::kOk) {
       outcome.status = of_states.status;
-      outcome.reason = of_states.status == Status::kOk ? remark : of_states.reason;
+      outcome.reason = of_states.status != Status::kOk ? of_states.reason
+                       : has_states_                   ? remark
+                                                       : "no states to compare";
     }
     return outcome;
   }
@@ -108,6 +110,7 @@ class Comparison {
  private:
   // Differences are counted in parts of 1 + |golden|.
   void state(const std::string& tensor, std::vector<float> found) {
+    has_states_ = true;
     const std::vector<float>& golden = case_.tensor(tensor).reals;
     for (size_t i = 0; i < std::min(found.size(), golden.size()); ++i)
       found[i] = (found[i] - golden[i]) / (1.0f + std::fabs(golden[i]));
@@ -132,6 +135,7 @@ class Comparison {
   std::string model_;
   std::vector<std::string> overrides_;
   bool is_7_;
+  bool has_states_ = false;
   Judge logits_, states_;
 };
 

@@ -471,7 +471,7 @@ TEST_CASE("a model in several GGUF files is that in one") {
   CHECK(contains(refusal("m-00001-of-00002.gguf"), "cannot read"));
 }
 
-TEST_CASE("files of types that are not F32 open") {
+TEST_CASE("files of every type of weights open") {
   for (const char* type :
        {"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K"}) {
     CAPTURE(type);

@@ -10,7 +10,8 @@ import support
 from perdure_train import gutenberg, prepare
 from perdure_train.data import TokenFile, Windows
 from perdure_train.documents import EOS
-from perdure_train.tokenizer import BOS, Tokenizer
+from perdure_train.errors import UsageError
+from perdure_train.tokenizer import BOS, Tokenizer, token_type
 
 _BOOK = """The Project Gutenberg EBook of Tales, by Somebody
 
@@ -69,6 +70,15 @@ class PrepareTest(support.TrainerTest):
         ids = TokenFile(out, "test").ids
         self.assertEqual(ids[0], BOS)
         self.assertEqual(Tokenizer(out / "tokenizer.model").decode(ids[1:]), texts["test"].removesuffix("\n"))
+
+    def test_ids_above_the_vocabulary_are_refused_with_the_file(self):
+        folder = self.scratch / "wrong_ids"
+        folder.mkdir()
+        (folder / "data.json").write_text('{"vocab_size": 300}')
+        numpy.array([1, 5, 300], token_type(300)).tofile(folder / "train.bin")
+        numpy.zeros(3, numpy.uint8).tofile(folder / "train.answer")
+        with self.assertRaisesRegex(UsageError, r"train\.bin has the token id 300, but .* vocab_size 300"):
+            TokenFile(folder, "train")
 
     def test_a_book_that_is_not_there_is_named(self):
         options = ["prepare", "--source", str(self.books()), "--test", "Cat Tales", "--out", str(self.scratch / "no")]

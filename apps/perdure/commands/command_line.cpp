@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
+#include <algorithm>
 
 #include "apps/perdure/commands/argument_splitter.hpp"
 #include "apps/perdure/commands/model_files.hpp"
@@ -16,12 +16,10 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr unsigned kHelpWidth = 100;
-
 }  // namespace
 
 CommandLine::CommandLine(std::string usage, std::string purpose)
-    : usage_(std::move(usage)), purpose_(std::move(purpose)), options_("Options", kHelpWidth) {
+    : usage_(std::move(usage)), purpose_(std::move(purpose)) {
   options_.add_options()("config,c", po::value(&config_)->value_name("FILE"),
                          "configuration (YAML)")(
       "model,m", po::value(&model_)->value_name("MODEL"),
@@ -113,9 +111,15 @@ std::vector<std::string> CommandLine::option_names() const {
 }
 
 std::string CommandLine::help() const {
-  std::ostringstream text;
-  text << "usage: perdure " << usage_ << "\n\n" << purpose_ << "\n\n" << options_;
-  return text.str();
+  CommandDescription description;
+  describe_to(description);
+  size_t width = 0;
+  for (const OptionDescription& option : description.options)
+    width = std::max(width, option.forms().size());
+  std::string text = fmt::format("usage: perdure {}\n\n{}\n\nOptions:\n", usage_, purpose_);
+  for (const OptionDescription& option : description.options)
+    text += fmt::format("  {:<{}}  {}\n", option.forms(), width, option.help);
+  return text;
 }
 
 bool CommandLine::parse(const std::vector<std::string>& arguments) {

@@ -9,6 +9,7 @@
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/compare/comparison_files.hpp"
 #include "apps/perdure/compare/method_list.hpp"
 #include "apps/perdure/compare/tables.hpp"
@@ -147,6 +148,12 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
   return close(plan, survey);
 }
 
+ComparisonSettings comparison_of(const CommandLine& line) {
+  ComparisonSettings settings = load_comparison(line.config(), line.overrides());
+  for (ComparisonEntry& entry : settings.entries) complete_model(entry.settings);
+  return settings;
+}
+
 }  // namespace
 
 int run_compare(const Arguments& arguments) {
@@ -167,7 +174,7 @@ int run_compare(const Arguments& arguments) {
     print(compare_list());
     return 0;
   }
-  const ComparePlan plan = make_plan(load_comparison(line.config(), line.overrides()));
+  const ComparePlan plan = make_plan(comparison_of(line));
   const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
   if (out.empty())
     throw UsageError("no folder for the results is given; use --out DIR, or write compare.out");

@@ -11,6 +11,11 @@ CommandDescription* g_wanted = nullptr;
 
 }  // namespace
 
+std::string OptionDescription::forms() const {
+  return (letter.empty() ? "    " : "-" + letter + ", ") + "--" + name +
+         (value.empty() ? "" : " " + value);
+}
+
 CommandDescription* description_wanted() { return g_wanted; }
 
 CommandDescription describe(const Command& command) {

@@ -14,6 +14,9 @@ struct OptionDescription {
   std::string name, letter;  // "tokens", "n"; the letter may be empty
   std::string value;         // what its argument is called; empty for a flag
   std::string help;
+
+  // "-n, --tokens N".
+  std::string forms() const;
 };
 
 struct CommandDescription {

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kTokenizers = {"tokenizer.bin"};
+constexpr std::array kTokenizers = {"tokenizer.bin", "rwkv_vocab_v20230424.txt"};
 
 bool is_model(const fs::path& path) {
   const std::string type = path.extension(), name = path.filename();

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
@@ -134,7 +135,8 @@ std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
     const auto same = std::count_if(files.begin(), files.end(), [&](const std::string& other) {
       return stem(other) == stem(file);
     });
-    const Settings settings = load_settings(file, overrides);
+    Settings settings = load_settings(file, overrides);
+    complete_model(settings);
     std::shared_ptr<SharedModel>& model = models[settings.model.path];
     engines.push_back({same == 1 ? stem(file) : file,
                        std::make_unique<Engine>(settings, linked_plugins(), model)});

@@ -26,6 +26,15 @@ class TokenFile:
             raise UsageError(f"{folder} has no tokens of the split '{split}' ({error}); make them with prepare") from None
         except (KeyError, TypeError):
             raise UsageError(f"{folder}/data.json does not tell vocab_size; make the folder anew with prepare") from None
+        self._check_ids(folder / f"{split}.bin")
+
+    def _check_ids(self, path):
+        block = 1 << 24
+        for begin in range(0, len(self.ids), block):
+            worst = int(self.ids[begin:begin + block].max())
+            if worst >= self.vocab_size:
+                raise UsageError(f"{path} has the token id {worst}, but data.json says vocab_size {self.vocab_size}; "
+                                 "make the folder again with prepare")
 
     @property
     def vocab_size(self) -> int:

@@ -306,6 +306,17 @@ TEST_CASE("Ctrl-C stops the answer and not the program, and the memory is saved"
   CHECK(talk.position() > saved);
 }
 
+TEST_CASE("half a character that is typed swallows neither the next key nor Enter") {
+  Talk talk;
+  Terminal terminal(Words{"chat", "-q"} + kMemory + talk.store, talk.folder / "state");
+  REQUIRE(terminal.shows("User: "));
+  terminal.type("/stat\xc3s\xe2\x82\n");
+  CHECK(terminal.shows("read 0 tokens"));
+  REQUIRE(terminal.shows("User: "));
+  terminal.type("\x04");
+  CHECK(terminal.wait() == 0);
+}
+
 TEST_CASE("what is pasted into a terminal is one turn") {
   Talk talk;
   Terminal terminal(Words{"chat", "-q"} + kMemory + talk.store, talk.folder / "state");

@@ -229,6 +229,22 @@ TEST_CASE("statistics that go into the file of the text begin a line of their ow
   CHECK(read_all(folder / "both").find("\nread ") != std::string::npos);
 }
 
+TEST_CASE("escape sequences in a text and in messages never drive a terminal, and pipes get them") {
+  const TemporaryFolder folder;
+  const std::string foreign = "a\x1b]0;owned\x07z";
+  const Words words = generate(kEndless, {"-p", foreign, "-n", "0"});
+  CHECK(run_perdure(words).out == foreign);
+  Terminal text(words, folder / "state");
+  CHECK(text.shows("a\\x1b]0;owned\\x07z"));
+  text.wait();
+  CHECK(text.screen().find("\x1b]0") == std::string::npos);
+  Terminal message(Words{"generate", foreign}, folder / "state");
+  CHECK(message.shows("a\\x1b]0;owned\\x07z"));
+  message.wait();
+  CHECK(message.screen().find("\x1b]0") == std::string::npos);
+  CHECK(run_perdure({"generate", foreign}).err.find("\x1b") == std::string::npos);
+}
+
 TEST_CASE("short options mean the keys that they stand for, and win") {
   const auto run = [](const Words& more) {
     return run_perdure(generate(kEndless, Words{"-p", "a", "-n", "20"} + more)).out;

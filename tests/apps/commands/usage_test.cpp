@@ -22,6 +22,7 @@ TEST_CASE("help and version go to standard output with status 0") {
   }
   CHECK(
       run_perdure({"memory", "verify", "--help"}).out.starts_with("usage: perdure memory verify"));
+  CHECK(run_perdure({"chat", "-h"}).out.find("\n  -n, --tokens N ") != std::string::npos);
   const Outcome version = run_perdure({"--version"});
   CHECK(version.status == 0);
   CHECK(version.out.starts_with("perdure 0."));

@@ -147,9 +147,11 @@ Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& 
       next_ = {token, session_.random()};
       return Stop::kEndToken;
     }
+    if (rule.read_last)
+      next_ = {token, session_.random()};  // until it is read, also if emit throws
+    const bool goes_on = emit(token);
     if (sampling_.counts_tokens())
       session_.counts().add(token, static_cast<float>(sampling_.penalty_decay));
-    const bool goes_on = emit(token);
     ++writing_.tokens;
     if (!rule.read_last && (!goes_on || written + 1 == rule.max_tokens))
       return goes_on ? Stop::kLimit : Stop::kText;

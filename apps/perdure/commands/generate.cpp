@@ -75,9 +75,15 @@ class TextRun {
 
   void run() {
     const bool whole = read();
-    if (!request_.json) print(prompt_);
-    flush();
-    if (whole) write();
+    try {
+      if (!request_.json) print(prompt_);
+      flush();
+      if (whole) write();
+    } catch (const OutputError&) {
+      if (whole) remember();
+      throw;
+    }
+    if (whole) remember();
     if (request_.json)
       print(json_text(result()) + "\n");
     else if (isatty(STDOUT_FILENO) != 0 || (!quiet_ && errors_follow_output()))
@@ -92,6 +98,8 @@ class TextRun {
   bool read_tokens(std::span<const int32_t> tokens);
   void resume();
   void write();
+  // How a run without a prompt will go on.
+  void remember();
   void show(const std::string& text);
   void report() const;
   Json result() const;
@@ -158,6 +166,9 @@ void TextRun::write() {
     return !text.ended();
   });
   show(text.finish());
+}
+
+void TextRun::remember() {
   if (stored_ != nullptr) remember_next(session_, generator_.next());
 }
 

@@ -130,7 +130,7 @@ int run_restore(const Arguments& arguments) {
   std::vector<std::string> words;
   CommandLine line("memory restore NAME@GENERATION",
                    "Saves an older generation of a session again, as the newest one.");
-  line.add_words("generation", &words, 1);
+  line.add_json().add_words("generation", &words, 1);
   if (!line.parse(arguments)) return 0;
   const StoredSnapshot wanted = parse_generation(words.empty() ? "" : words[0]);
   const OpenStore open(line.settings());
@@ -139,6 +139,10 @@ int run_restore(const Arguments& arguments) {
   const std::vector<std::byte> snapshot = open.store->get(wanted.name, wanted.generation);
   decode_snapshot(snapshot);
   const uint64_t generation = open.store->put(wanted.name, snapshot, before);
+  if (line.json())
+    print(json_text(object({member("name", wanted.name), member("restored", wanted.generation),
+                            member("generation", generation)})) +
+          "\n");
   note(fmt::format("restored generation {} of session '{}' as generation {}", wanted.generation,
                    wanted.name, generation),
        line.quiet());
@@ -154,6 +158,7 @@ int run_prune(const Arguments& arguments) {
       "store.keep_days do not keep, and the oldest ones while the store is larger than\n"
       "store.max_bytes. The newest generation of a session is always kept.");
   line.add_flag("dry-run", &dry_run, "list what would be deleted, and delete nothing")
+      .add_json()
       .add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
@@ -163,11 +168,15 @@ int run_prune(const Arguments& arguments) {
   if (all.empty() && !names.empty()) throw Error("there is no session '" + names[0] + "'");
   const std::vector<StoredSnapshot> gone = not_kept(all, rules_of(settings));
   uint64_t bytes = 0;
+  std::vector<Json> list;
+  std::string text;
   for (const StoredSnapshot& snapshot : gone) {
     if (!dry_run) open.store->remove(snapshot.name, snapshot.generation);
     bytes += snapshot.size_bytes;
-    print(stored_text(snapshot) + "\n");
+    list.push_back(object(stored_members(snapshot)));
+    text += stored_text(snapshot) + "\n";
   }
+  print(line.json() ? json_text(json(list)) + "\n" : text);
   note(fmt::format("{} {} generation{}, {}", dry_run ? "would delete" : "deleted", gone.size(),
                    gone.size() == 1 ? "" : "s", bytes_text(static_cast<double>(bytes))),
        line.quiet());

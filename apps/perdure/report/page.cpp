@@ -23,7 +23,7 @@ void add_head(Markup& page, const std::string& title) {
   page.open("head");
   page.empty("meta", {{"charset", "utf-8"}});
   page.empty("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
-  // The page asks nobody for anything, whatever stands in it.
+  // The page loads nothing from the network, whatever stands in it.
   page.empty("meta", {{"http-equiv", "Content-Security-Policy"},
                       {"content",
                        "default-src 'none'; style-src 'unsafe-inline'; "

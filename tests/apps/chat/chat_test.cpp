@@ -119,7 +119,13 @@ TEST_CASE("/reset starts anew, also if nothing follows it, and the old session c
   CHECK(reset.err.find("perdure memory restore default@1 brings the old one back") !=
         std::string::npos);
   CHECK(talk.position() == 0);
-  CHECK(run_perdure(Words{"memory", "restore", "default@1"} + talk.store).status == 0);
+  const Outcome pruned = run_perdure(
+      Words{"memory", "prune", "--json", "--dry-run", "--set", "store.keep=1"} + talk.store);
+  CHECK(count(pruned.out, "\"generation\":1,") == 1);
+  const Outcome restored =
+      run_perdure(Words{"memory", "restore", "default@1", "--json"} + talk.store);
+  CHECK(restored.status == 0);
+  CHECK(perdure::Json::parse(restored.out, "out").at("generation").integer() == 3);
   CHECK(talk.position() == saved);
   CHECK(talk.say("/reset\nhello there\n").out == "User: /reset\n" + fresh);
   CHECK(talk.position() == saved);

@@ -120,6 +120,20 @@ TEST_CASE("a session without a new prompt writes on, as if it had never stopped"
   }
 }
 
+TEST_CASE(
+    "a session whose output was cut off writes on from the first token that did not get out") {
+  const TemporaryFolder folder;
+  const Words words = generate(
+      kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s", "--temp", "1"});
+  CHECK(
+      run_perdure(words + Words{"-p", "the sun", "-n", "9"}, {.output_path = "/dev/full"}).status ==
+      1);
+  const std::string rest = run_perdure(words + Words{"-n", "9"}).out;
+  const std::string whole =
+      run_perdure(generate(kEndless, {"--temp", "1", "-p", "the sun", "-n", "9"})).out;
+  CHECK("the sun" + rest == whole);
+}
+
 TEST_CASE("a session that a chat was held in needs a prompt to go on, and says so") {
   const TemporaryFolder folder;
   const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};

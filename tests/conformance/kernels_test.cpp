@@ -65,6 +65,27 @@ TEST_CASE("products of quantised rows have the scalar definition's bits on every
   }
 }
 
+TEST_CASE("products with weights in GGUF's blocks have the scalar definition's bits everywhere") {
+  constexpr std::pair<const char*, perdure_dtype> kProducts[] = {
+      {"q8_0", PERDURE_Q8_0},      {"q8_0_q4_0", PERDURE_Q4_0}, {"q8_0_q4_1", PERDURE_Q4_1},
+      {"q8_0_q5_0", PERDURE_Q5_0}, {"q8_0_q5_1", PERDURE_Q5_1}, {"q8_k_q4_k", PERDURE_Q4_K},
+      {"q8_k_q5_k", PERDURE_Q5_K}, {"q8_k_q6_k", PERDURE_Q6_K}};
+  for (const auto& [stem, type] : kProducts)
+    for (const char* isa : {"avx2", "avx512", "avx512vnni"}) {
+      const perdure_kernel& kernel = simd_kernel(std::string("mat_mul_") + stem + "_" + isa);
+      if (!runs_here(kernel)) continue;
+      const perdure_dtype x = perdure_block_values(type) == 32 ? PERDURE_Q8_0 : PERDURE_Q8_K;
+      for (uint64_t seed = 100; seed < 120; ++seed) {
+        INFO(std::string(kernel.name), ", seed ", seed);
+        const KernelCase test = block_product_case(x, type, seed);
+        PreparedKernel prepared(kernel, test);
+        REQUIRE(prepared.accepted());
+        prepared.run();
+        CHECK(prepared.result().data == scalar_result(test).data);
+      }
+    }
+}
+
 TEST_CASE("activations are within four units in the last place of the scalar definition") {
   constexpr double kUnit = 1.2e-7;
   for (const char* isa : {"avx2", "avx512"}) {

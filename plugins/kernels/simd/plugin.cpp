@@ -4,6 +4,7 @@
 // What an instruction set does not compute itself it takes from a lower one or, where nothing is
 // computed, from kernels/common, under its own name: a plan may be held to one instruction set.
 #include <deque>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct InstructionSet {
   const IsaTable& table;
   Run mat_mul_q80;
   int (*pack_q80)(const perdure_node*, const void*, uint32_t, void*);
+  const BlockTable& blocks;
 };
 
 constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
@@ -99,6 +101,22 @@ std::vector<perdure_kernel> rare_attention() {
   return all;
 }
 
+// The kernels for GGUF's blocks; the instruction set computes the products of quantised rows.
+std::vector<perdure_kernel> kernels_of_blocks(const BlockTable& t) {
+  const std::map<std::string, Run> products = {
+      {"mat_mul_q8_0_scalar", t.q8_0},      {"mat_mul_q8_0_q4_0_scalar", t.q4_0},
+      {"mat_mul_q8_0_q4_1_scalar", t.q4_1}, {"mat_mul_q8_0_q5_0_scalar", t.q5_0},
+      {"mat_mul_q8_0_q5_1_scalar", t.q5_1}, {"mat_mul_q8_k_q4_k_scalar", t.q4_k},
+      {"mat_mul_q8_k_q5_k_scalar", t.q5_k}, {"mat_mul_q8_k_q6_k_scalar", t.q6_k}};
+  std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
+  for (perdure_kernel& k : all)
+    if (const auto found = products.find(k.name); found != products.end()) {
+      k.run = found->second;
+      k.divide = divide_mat_mul;
+    }
+  return all;
+}
+
 // Adds kernels to those of one instruction set; names live in `names`.
 void add_kernels(std::vector<perdure_kernel> kernels, const InstructionSet& isa, int32_t rank,
                  std::deque<std::string>& names, std::vector<perdure_kernel>& all) {
@@ -118,16 +136,19 @@ std::vector<perdure_kernel> all_kernels() {
   static std::deque<std::string> names;
   const InstructionSet sets[] = {
       {"avx512vnni", kAvx512 | PERDURE_CPU_AVX512_VNNI, 3, avx512::kTable,
-       avx512vnni::run_mat_mul_q80, pack_q80_unsigned},
-      {"avx512", kAvx512, 2, avx512::kTable, avx512::kTable.mat_mul_q80, pack_q80_signed},
-      {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed},
+       avx512vnni::run_mat_mul_q80, pack_q80_unsigned, avx512vnni::kBlockTable},
+      {"avx512", kAvx512, 2, avx512::kTable, avx512::kTable.mat_mul_q80, pack_q80_signed,
+       avx512::kBlockTable},
+      {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed,
+       avx2::kBlockTable},
   };
   std::vector<perdure_kernel> all;
   for (const InstructionSet& isa : sets) {
     add_kernels(computing_kernels(isa), isa, isa.rank, names, all);
     for (const auto moving :
-         {position_kernels(), range_kernels(), state_kernels(), column_kernels(), block_kernels()})
+         {position_kernels(), range_kernels(), state_kernels(), column_kernels()})
       add_kernels({moving.begin(), moving.end()}, isa, isa.rank, names, all);
+    add_kernels(kernels_of_blocks(isa.blocks), isa, isa.rank, names, all);
     add_kernels(rare_attention(), isa, 0, names, all);
   }
   return all;

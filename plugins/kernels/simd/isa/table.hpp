@@ -19,15 +19,23 @@ struct IsaTable {
   Run mat_mul_f32, mat_mul_f16, mat_mul_bf16, mat_mul_f32_q80, mat_mul_q80;
 };
 
+// Products of quantised rows with weights in GGUF's blocks, by the type of the weights.
+struct BlockTable {
+  Run q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k;
+};
+
 namespace avx2 {
 extern const IsaTable kTable;
-}
+extern const BlockTable kBlockTable;
+}  // namespace avx2
 namespace avx512 {
 extern const IsaTable kTable;
-}
+extern const BlockTable kBlockTable;
+}  // namespace avx512
 namespace avx512vnni {
+extern const BlockTable kBlockTable;
 int run_mat_mul_q80(const perdure_call*, int64_t begin, int64_t end, void* scratch);
-}
+}  // namespace avx512vnni
 
 // Weight rows of Q80 that are made F32 together for rows in F32.
 constexpr int64_t kDequantisedRows = 24;

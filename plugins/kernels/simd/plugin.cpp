@@ -23,6 +23,7 @@ struct InstructionSet {
   Run mat_mul_q80;
   int (*pack_q80)(const perdure_node*, const void*, uint32_t, void*);
   const BlockTable& blocks;
+  const BlockTable& dequantised;
 };
 
 constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
@@ -101,19 +102,30 @@ std::vector<perdure_kernel> rare_attention() {
   return all;
 }
 
-// The kernels for GGUF's blocks; the instruction set computes the products of quantised rows.
-std::vector<perdure_kernel> kernels_of_blocks(const BlockTable& t) {
-  const std::map<std::string, Run> products = {
-      {"mat_mul_q8_0_scalar", t.q8_0},      {"mat_mul_q8_0_q4_0_scalar", t.q4_0},
-      {"mat_mul_q8_0_q4_1_scalar", t.q4_1}, {"mat_mul_q8_0_q5_0_scalar", t.q5_0},
-      {"mat_mul_q8_0_q5_1_scalar", t.q5_1}, {"mat_mul_q8_k_q4_k_scalar", t.q4_k},
-      {"mat_mul_q8_k_q5_k_scalar", t.q5_k}, {"mat_mul_q8_k_q6_k_scalar", t.q6_k}};
+// Products with weights in GGUF's blocks by the end of their kernel's name.
+std::map<std::string, Run> by_type(const BlockTable& t, const char* before) {
+  const std::string stem = std::string("mat_mul_") + before + "_";
+  return {{stem + "q8_0_scalar", t.q8_0}, {stem + "q4_0_scalar", t.q4_0},
+          {stem + "q4_1_scalar", t.q4_1}, {stem + "q5_0_scalar", t.q5_0},
+          {stem + "q5_1_scalar", t.q5_1}, {stem + "q4_k_scalar", t.q4_k},
+          {stem + "q5_k_scalar", t.q5_k}, {stem + "q6_k_scalar", t.q6_k}};
+}
+
+// The kernels for GGUF's blocks; the instruction set computes the products.
+std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
+  auto quantised = by_type(isa.blocks, "q8_0");
+  quantised.merge(by_type(isa.blocks, "q8_k"));
+  quantised["mat_mul_q8_0_scalar"] = isa.blocks.q8_0;
+  const auto real = by_type(isa.dequantised, "f32");
   std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
-  for (perdure_kernel& k : all)
-    if (const auto found = products.find(k.name); found != products.end()) {
+  for (perdure_kernel& k : all) {
+    if (const auto found = quantised.find(k.name); found != quantised.end()) k.run = found->second;
+    if (const auto found = real.find(k.name); found != real.end()) {
       k.run = found->second;
-      k.divide = divide_mat_mul;
+      k.scratch_bytes = dequantised_scratch;
     }
+    if (std::string(k.op) == "mat_mul") k.divide = divide_mat_mul;
+  }
   return all;
 }
 
@@ -136,11 +148,12 @@ std::vector<perdure_kernel> all_kernels() {
   static std::deque<std::string> names;
   const InstructionSet sets[] = {
       {"avx512vnni", kAvx512 | PERDURE_CPU_AVX512_VNNI, 3, avx512::kTable,
-       avx512vnni::run_mat_mul_q80, pack_q80_unsigned, avx512vnni::kBlockTable},
+       avx512vnni::run_mat_mul_q80, pack_q80_unsigned, avx512vnni::kBlockTable,
+       avx512::kDequantisedTable},
       {"avx512", kAvx512, 2, avx512::kTable, avx512::kTable.mat_mul_q80, pack_q80_signed,
-       avx512::kBlockTable},
-      {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed,
-       avx2::kBlockTable},
+       avx512::kBlockTable, avx512::kDequantisedTable},
+      {"avx2", kAvx2, 1, avx2::kTable, avx2::kTable.mat_mul_q80, pack_q80_signed, avx2::kBlockTable,
+       avx2::kDequantisedTable},
   };
   std::vector<perdure_kernel> all;
   for (const InstructionSet& isa : sets) {
@@ -148,7 +161,7 @@ std::vector<perdure_kernel> all_kernels() {
     for (const auto moving :
          {position_kernels(), range_kernels(), state_kernels(), column_kernels()})
       add_kernels({moving.begin(), moving.end()}, isa, isa.rank, names, all);
-    add_kernels(kernels_of_blocks(isa.blocks), isa, isa.rank, names, all);
+    add_kernels(kernels_of_blocks(isa), isa, isa.rank, names, all);
     add_kernels(rare_attention(), isa, 0, names, all);
   }
   return all;

@@ -98,6 +98,7 @@ inline __m256i halves_of_bytes(__m256i pairs, int64_t part) {
 struct BlockQ4_K {
   static constexpr int64_t kBytes = 144, kScaleAt = 0;
   static constexpr bool kHasMinimum = true;
+  static constexpr int kOffset = 0;
   static PartScales parts(const char* b) { return six_bit_scales(b + 4); }
   static __m256i bytes(const char* b, int64_t part) {
     return halves_of_bytes(bytes_at(b + 16 + part / 2 * 32), part);
@@ -106,6 +107,7 @@ struct BlockQ4_K {
 struct BlockQ5_K {
   static constexpr int64_t kBytes = 176, kScaleAt = 0;
   static constexpr bool kHasMinimum = true;
+  static constexpr int kOffset = 0;
   static PartScales parts(const char* b) { return six_bit_scales(b + 4); }
   static __m256i bytes(const char* b, int64_t part) {
     const __m256i fifth = all_bytes(1 << part);
@@ -114,10 +116,11 @@ struct BlockQ5_K {
                            _mm256_and_si256(set, all_bytes(16)));
   }
 };
-// The offset of 32 is a minimum of 32 scales.
+// The offset is a minimum of 32 scales.
 struct BlockQ6_K {
   static constexpr int64_t kBytes = 210, kScaleAt = 208;
   static constexpr bool kHasMinimum = false;
+  static constexpr int kOffset = 32;
   static PartScales parts(const char* b) {
     PartScales s;
     for (int part = 0; part < 16; ++part) {

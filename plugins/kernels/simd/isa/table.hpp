@@ -19,18 +19,19 @@ struct IsaTable {
   Run mat_mul_f32, mat_mul_f16, mat_mul_bf16, mat_mul_f32_q80, mat_mul_q80;
 };
 
-// Products of quantised rows with weights in GGUF's blocks, by the type of the weights.
+// Products with weights in GGUF's blocks, by the type of the weights: of quantised rows
+// (kBlockTable), and of F32 rows (kDequantisedTable).
 struct BlockTable {
   Run q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k;
 };
 
 namespace avx2 {
 extern const IsaTable kTable;
-extern const BlockTable kBlockTable;
+extern const BlockTable kBlockTable, kDequantisedTable;
 }  // namespace avx2
 namespace avx512 {
 extern const IsaTable kTable;
-extern const BlockTable kBlockTable;
+extern const BlockTable kBlockTable, kDequantisedTable;
 }  // namespace avx512
 namespace avx512vnni {
 extern const BlockTable kBlockTable;

@@ -65,7 +65,40 @@ void check_greedy(const std::string& model, const std::string& tokenizer, const 
   CHECK(text == read_file(folder + golden));
 }
 
+// The logits behind each of `tokens`.
+std::vector<float> all_logits(const std::string& model, const std::vector<int32_t>& tokens) {
+  Engine engine(load_settings("", {"model.path=\"" + model + "\"", "attention.strategy=full",
+                                   "threads.count=1", "kernels.prefer=[scalar]"}),
+                linked_plugins());
+  Session session = engine.new_session();
+  std::vector<float> all;
+  const Feed feed[] = {{&session, tokens, Feed::Logits::kAll}};
+  engine.feed(feed, [&](size_t, size_t, std::span<const float> logits) {
+    all.insert(all.end(), logits.begin(), logits.end());
+  });
+  return all;
+}
+
 }  // namespace
+
+TEST_CASE("stories260K tells llama2.c's greedy story from its GGUF file") {
+  check_greedy("stories260K/stories260K.gguf", "stories260K/stories260K.gguf",
+               "stories260K/greedy-t0-n512.txt", 512);
+}
+
+TEST_CASE("stories260K has the logits of its llama2.c file in its GGUF file") {
+  const std::string stem = data_folder() + "/models/stories260K/stories260K";
+  if (!std::filesystem::exists(stem + ".gguf")) {
+    MESSAGE("skipped: there is no " << stem << ".gguf");
+    return;
+  }
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < 100; ++i) tokens.push_back(i == 0 ? 1 : i * 173 % 512);
+  const std::vector<float> gguf = all_logits(stem + ".gguf", tokens);
+  const std::vector<float> llama2c = all_logits(stem + ".bin", tokens);
+  CHECK(gguf.size() == 100 * 512);
+  CHECK((gguf == llama2c));
+}
 
 TEST_CASE("stories260K tells llama2.c's greedy story from its v0 file") {
   check_greedy("stories260K/stories260K.bin", "stories260K/tok512.bin",

@@ -111,11 +111,13 @@ std::map<std::string, Run> by_type(const BlockTable& t, const char* before) {
           {stem + "q5_k_scalar", t.q5_k}, {stem + "q6_k_scalar", t.q6_k}};
 }
 
-// The kernels for GGUF's blocks; the instruction set computes the products.
+// The kernels for GGUF's blocks; the instruction set computes all of them.
 std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
   auto quantised = by_type(isa.blocks, "q8_0");
   quantised.merge(by_type(isa.blocks, "q8_k"));
   quantised["mat_mul_q8_0_scalar"] = isa.blocks.q8_0;
+  quantised["quantize_q8_0_scalar"] = isa.table.quantize_q8_0;
+  quantised["quantize_q8_k_scalar"] = isa.table.quantize_q8_k;
   const auto real = by_type(isa.dequantised, "f32");
   std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
   for (perdure_kernel& k : all) {

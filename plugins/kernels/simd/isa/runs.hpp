@@ -25,6 +25,8 @@ int run_softmax(const perdure_call*, int64_t, int64_t, void*);
 int run_rms_norm(const perdure_call*, int64_t, int64_t, void*);
 int run_rope(const perdure_call*, int64_t, int64_t, void*);
 int run_quantize(const perdure_call*, int64_t, int64_t, void*);
+int run_quantize_q8_0(const perdure_call*, int64_t, int64_t, void*);
+int run_quantize_q8_k(const perdure_call*, int64_t, int64_t, void*);
 int run_attend(const perdure_call*, int64_t, int64_t, void*);
 int run_mat_mul_f32(const perdure_call*, int64_t, int64_t, void*);
 int run_mat_mul_f16(const perdure_call*, int64_t, int64_t, void*);

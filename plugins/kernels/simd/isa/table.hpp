@@ -15,7 +15,7 @@ using Run = int (*)(const perdure_call*, int64_t begin, int64_t end, void* scrat
 struct IsaTable {
   Run add, mul, silu_mul, add_row, mul_row, scale_rows;
   Run sigmoid, silu, tanh, exp, gelu, gelu_tanh, relu_square;
-  Run rms_norm, group_norm, softmax, rope, quantize, attend;
+  Run rms_norm, group_norm, softmax, rope, quantize, quantize_q8_0, quantize_q8_k, attend;
   Run mat_mul_f32, mat_mul_f16, mat_mul_bf16, mat_mul_f32_q80, mat_mul_q80;
 };
 

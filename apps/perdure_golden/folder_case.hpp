@@ -33,5 +33,6 @@ std::string last_name(const std::string& path);
 std::vector<FolderCase> rwkv_cases(const FolderSetting& setting);
 std::vector<FolderCase> microrwkv_cases(const FolderSetting& setting);
 std::vector<FolderCase> gguf_cases(const FolderSetting& setting);
+std::vector<FolderCase> rmt_cases(const FolderSetting& setting);
 
 }  // namespace perdure::golden

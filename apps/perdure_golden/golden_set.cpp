@@ -15,7 +15,7 @@
 namespace perdure::golden {
 namespace {
 
-// Copies the values; golden tensors are F32 or I32.
+// Copies the values; golden tensors are F32, I32 or U8.
 Tensor read_tensor(const SafetensorsTensor& source, const std::string& what) {
   Tensor t;
   t.shape = source.shape;
@@ -26,8 +26,10 @@ Tensor read_tensor(const SafetensorsTensor& source, const std::string& what) {
   } else if (source.dtype == "I32") {
     t.integers.resize(count);
     std::memcpy(t.integers.data(), source.bytes.data(), source.bytes.size());
+  } else if (source.dtype == "U8") {
+    for (const std::byte value : source.bytes) t.integers.push_back(std::to_integer<int>(value));
   } else {
-    throw Error(what + ": golden tensors are F32 or I32, not " + source.dtype);
+    throw Error(what + ": golden tensors are F32, I32 or U8, not " + source.dtype);
   }
   return t;
 }

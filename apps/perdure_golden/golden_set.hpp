@@ -18,7 +18,7 @@ namespace perdure::golden {
 struct Tensor {
   std::vector<int64_t> shape;
   std::vector<float> reals;       // F32
-  std::vector<int32_t> integers;  // I32
+  std::vector<int32_t> integers;  // I32, U8
 };
 
 // How far logits of q80 weights move when the activations are not quantised.

@@ -80,6 +80,7 @@ void read(const Metadata& m, ModelSpec& spec) {
 // Layers without an initial memory were trained with attention over everything.
 TrainedStrategy trained_strategy(const Model& model) {
   if (model.find("blk.0.lstm_h") != nullptr) return {.strategy = "chunk_lstm"};
+  if (model.find("recurrent_memory") != nullptr) return {.strategy = "recurrent_memory"};
   const int64_t n_layers = model.spec().info.num_hidden_layers;
   TrainedStrategy::Layers plain{{}, "full"};
   for (int64_t layer = 0; layer < n_layers; ++layer)

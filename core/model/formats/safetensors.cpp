@@ -26,6 +26,7 @@ int64_t dtype_bytes(std::string_view dtype) {
   if (dtype == "F32" || dtype == "I32") return 4;
   if (dtype == "F16" || dtype == "BF16") return 2;
   if (dtype == "I64") return 8;
+  if (dtype == "U8") return 1;
   return 0;
 }
 

@@ -19,7 +19,7 @@ namespace perdure {
 
 // A tensor of a file; `bytes` are borrowed, row-major and possibly unaligned.
 struct SafetensorsTensor {
-  std::string dtype;  // "F32", "F16", "BF16", "I32" or "I64"
+  std::string dtype;  // "F32", "F16", "BF16", "I32", "I64" or "U8"
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
 };

@@ -12,6 +12,7 @@
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
 #include "core/model/formats/microrwkv_safetensors.hpp"
+#include "core/model/formats/rmt_safetensors.hpp"
 #include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -225,6 +226,7 @@ Model read_safetensors_file(ModelSource source) {
                 "llama.cpp's convert_hf_to_gguf.py, or to .bin with llama2.c's export.py --hf");
   Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
                 : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
+                : is_rmt(tensors)       ? read_rmt_safetensors(tensors, source.path)
                                         : read_llama2rnn(source);
   ModelBuilder::keep(model, std::move(*source.file));
   return model;

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// One table of a llama's tensors with both of their names; every shape is checked against the JSON,
+// and a tensor that the table does not have is refused, because it would change the numbers.
+#include "core/model/formats/rmt_safetensors.hpp"
+
+#include <filesystem>
+#include <set>
+
+#include "core/api/error.hpp"
+#include "core/base/json/json.hpp"
+#include "core/model/architectures/architecture.hpp"
+#include "core/model/builder.hpp"
+#include "core/model/formats/llama2rnn_args.hpp"
+#include "core/model/formats/safetensors_model.hpp"
+#include "core/model/formats/weight_values.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr std::string_view kMemory = "memory_cell.memory";
+constexpr std::string_view kHuggingFacePrefix = "memory_cell.model.model.";
+// Parsing a JSON tree may use a hundred times as much memory.
+constexpr size_t kMostJsonBytes = size_t{64} << 10;
+
+std::string shape_text(const std::vector<int64_t>& shape) {
+  std::string text;
+  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
+  return "[" + text + "]";
+}
+
+bool is_hugging_face(const SafetensorsMap& tensors) {
+  const auto it = tensors.lower_bound(kHuggingFacePrefix);
+  return it != tensors.end() && it->first.starts_with(kHuggingFacePrefix);
+}
+
+std::string json_path(const SafetensorsMap& tensors, const std::string& path) {
+  if (!is_hugging_face(tensors)) return safetensors_options_path(path);
+  return (std::filesystem::path(path).parent_path() / "config.json").string();
+}
+
+std::string read_text(const std::string& path) {
+  const MappedFile file(path);
+  if (file.bytes().size() > kMostJsonBytes)
+    throw Error(path + ": byte offset " + std::to_string(kMostJsonBytes) +
+                ": a model's options take less than 64 KiB");
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+// What `config` says in plain numbers and texts.
+void add_plain_values(const Json& config, Metadata& m) {
+  for (const auto& [name, value] : config.map()) {
+    if (const auto* integer = std::get_if<int64_t>(&value.content())) m.set(name, *integer);
+    if (const auto* real = std::get_if<double>(&value.content())) m.set(name, *real);
+  }
+}
+
+bool says(const Json& config, std::string_view key) {
+  const Json* value = config.find(key);
+  return value != nullptr && !std::holds_alternative<std::nullptr_t>(value->content());
+}
+
+// Errors: Error if the model is no plain llama.
+ModelSpec hugging_face_spec(const Json& config, const std::string& path) {
+  if (says(config, "rope_scaling"))
+    throw Error(path + ": the key 'rope_scaling' is set; a llama with memory is read without one");
+  if (says(config, "hidden_act") && config.at("hidden_act").text() != "silu")
+    throw Error(path + ": the key 'hidden_act' is '" + config.at("hidden_act").text() +
+                "' but must be silu");
+  if (says(config, "model_type") && config.at("model_type").text() != "llama")
+    throw Error(path + ": the key 'model_type' is '" + config.at("model_type").text() +
+                "'; only a llama with memory is read");
+  Metadata m(path);
+  add_plain_values(config, m);
+  m.set("rotation_order", std::string("halves"));
+  return read_spec("llama", m, "safetensors");
+}
+
+int64_t segment_size(const Json& options, const std::string& path) {
+  Metadata m(path);
+  const Json* rmt = options.find("rmt");
+  if (rmt != nullptr) add_plain_values(*rmt, m);
+  if (rmt == nullptr || !m.has("segment_size"))
+    throw Error(path + ": the key 'rmt.segment_size' is missing");
+  return m.size("segment_size");
+}
+
+// A tensor by the end of its name in either kind of file; the shape is [rows, columns], a vector's
+// rows are 1.
+struct Named {
+  const char* hugging_face;
+  const char* llama2c;
+  const char* own;
+  int64_t rows, columns;
+};
+
+class Importer {
+ public:
+  Importer(const SafetensorsMap& tensors, const std::string& path)
+      : tensors_(tensors), path_(path), hugging_face_(is_hugging_face(tensors)) {}
+
+  Model run() {
+    read_sizes();
+    const int64_t d = info().hidden_size, v = info().vocab_size;
+    import("", "", {"model.embed_tokens", "tok_embeddings", "token_embd", v, d});
+    import("", "", {"model.norm", "norm", "output_norm", 1, d});
+    if (has("memory_cell.model.lm_head.weight") || has("memory_cell.model.output.weight"))
+      import("", "", {"lm_head", "output", "output", v, d});
+    for (int64_t layer = 0; layer < info().num_hidden_layers; ++layer) import_layer(layer);
+    refuse_others();
+    return builder_.take();
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const { throw Error(path_ + ": " + what); }
+
+  const ModelInfo& info() { return builder_.spec().info; }
+  bool has(const std::string& name) const { return tensors_.find(name) != tensors_.end(); }
+
+  void read_sizes() {
+    const std::string path = json_path(tensors_, path_), text = read_text(path);
+    const Json options = Json::parse(text, path);
+    builder_.spec() =
+        hugging_face_ ? hugging_face_spec(options, path) : Llama2RnnArgs(text, path).spec();
+    builder_.spec().info.sizes["rmt.segment_size"] = segment_size(options, path);
+    read_memory();
+  }
+
+  void read_memory() {
+    const std::string name(kMemory);
+    const std::vector<int64_t>& shape = tensors_.at(name).shape;
+    if (shape.size() != 2 || shape[0] < 1 || shape[1] != info().hidden_size)
+      fail("the tensor '" + name + "' has the shape " + shape_text(shape) +
+           " but must have rows of " + std::to_string(info().hidden_size) + " values");
+    builder_.spec().info.sizes["rmt.num_mem_tokens"] = shape[0];
+    builder_.add_owned("recurrent_memory", shape[0], shape[1],
+                       weight_values(weight(name, shape[0], shape[1])));
+  }
+
+  perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor) const {
+    if (tensor.dtype == "F32") return PERDURE_F32;
+    if (tensor.dtype == "F16") return PERDURE_F16;
+    if (tensor.dtype == "BF16") return PERDURE_BF16;
+    fail("the tensor '" + name + "' has the type " + tensor.dtype +
+         "; weights are F32, F16 or BF16");
+  }
+
+  Weight weight(const std::string& name, int64_t rows, int64_t columns) {
+    const auto it = tensors_.find(name);
+    if (it == tensors_.end()) fail("the tensor '" + name + "' is missing");
+    const SafetensorsTensor& tensor = it->second;
+    std::vector<int64_t> needed{columns};
+    if (tensor.shape.size() != 1 || rows != 1) needed.insert(needed.begin(), rows);
+    if (tensor.shape != needed)
+      fail("the tensor '" + name + "' has the shape " + shape_text(tensor.shape) + " but " +
+           shape_text(needed) + " is needed");
+    used_.insert(name);
+    return {.dtype = dtype_of(name, tensor),
+            .rows = rows,
+            .columns = columns,
+            .data = tensor.bytes.data()};
+  }
+
+  // Vectors are F32 in every model; small enough to be copied.
+  void add(const std::string& name, const std::string& own, int64_t rows, int64_t columns) {
+    const Weight w = weight(name, rows, columns);
+    if (rows > 1) return builder_.add(own, w);
+    builder_.add_owned(own, 1, columns, weight_values(w));
+  }
+
+  // The weight, and its bias where there is one. `from`, `to`: what stands before the names.
+  void import(const std::string& from, const std::string& to, const Named& named) {
+    const std::string name =
+        "memory_cell.model." + from + (hugging_face_ ? named.hugging_face : named.llama2c);
+    add(name + ".weight", to + named.own + ".weight", named.rows, named.columns);
+    if (has(name + ".bias")) add(name + ".bias", to + named.own + ".bias", 1, named.rows);
+  }
+
+  void import_layer(int64_t layer) {
+    const std::string number = std::to_string(layer);
+    const std::string from = (hugging_face_ ? "model.layers." : "layers.") + number + ".";
+    const int64_t d = info().hidden_size, q = info().query_columns(), kv = info().key_columns(),
+                  h = builder_.spec().intermediate_size;
+    const Named all[] = {
+        {"input_layernorm", "attention_norm", "attn_norm", 1, d},
+        {"self_attn.q_proj", "attention.wq", "attn_q", q, d},
+        {"self_attn.k_proj", "attention.wk", "attn_k", kv, d},
+        {"self_attn.v_proj", "attention.wv", "attn_v", kv, d},
+        {"self_attn.o_proj", "attention.wo", "attn_output", d, q},
+        {"post_attention_layernorm", "ffn_norm", "ffn_norm", 1, d},
+        {"mlp.gate_proj", "feed_forward.w1", "ffn_gate", h, d},
+        {"mlp.down_proj", "feed_forward.w2", "ffn_down", d, h},
+        {"mlp.up_proj", "feed_forward.w3", "ffn_up", h, d},
+    };
+    for (const Named& named : all) import(from, "blk." + number + ".", named);
+  }
+
+  void refuse_others() const {
+    for (const auto& [name, tensor] : tensors_)
+      if (!used_.contains(name) && !name.ends_with(".rotary_emb.inv_freq"))
+        fail("the tensor '" + name + "' is none of a llama with memory of these sizes");
+  }
+
+  const SafetensorsMap& tensors_;
+  const std::string& path_;
+  bool hugging_face_;
+  ModelBuilder builder_;
+  std::set<std::string> used_;
+};
+
+}  // namespace
+
+bool is_rmt(const SafetensorsMap& tensors) { return tensors.find(kMemory) != tensors.end(); }
+
+Model read_rmt_safetensors(const SafetensorsMap& tensors, const std::string& path) {
+  return Importer(tensors, path).run();
+}
+
+}  // namespace perdure

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A llama with memory in safetensors: what is read, and what is refused by name.
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <map>
+
+#include "core/model/formats/safetensors.hpp"
+#include "core/model/formats/weight_values.hpp"
+#include "core/model/model.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const std::string kModel =
+    std::string(PERDURE_SOURCE_DIR) + "/tests/golden/rmt/hf_wrapper_llama/model.safetensors";
+const std::string kConfig =
+    R"("hidden_size": 40, "intermediate_size": 56, "num_hidden_layers": 3, "vocab_size": 61,
+       "num_attention_heads": 5, "max_position_embeddings": 64, "rms_norm_eps": 1e-05)";
+const std::string kRmt = R"("rmt": {"num_mem_tokens": 3, "segment_size": 6})";
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+Shapes golden_shapes() {
+  Shapes shapes;
+  const SafetensorsFile file(kModel);
+  for (const auto& [name, tensor] : file.tensors()) shapes[name] = tensor.shape;
+  return shapes;
+}
+
+// Of one layer, under llama2.c's names.
+Shapes llama2c_shapes() {
+  Shapes shapes{{"memory_cell.memory", {2, 8}}};
+  const std::string model = "memory_cell.model.", layer = model + "layers.0.";
+  shapes[model + "tok_embeddings.weight"] = {11, 8};
+  shapes[model + "norm.weight"] = shapes[layer + "attention_norm.weight"] =
+      shapes[layer + "ffn_norm.weight"] = {8};
+  for (const std::string name : {"wq", "wk", "wv", "wo"})
+    shapes[layer + "attention." + name + ".weight"] = {8, 8};
+  shapes[layer + "feed_forward.w1.weight"] = shapes[layer + "feed_forward.w3.weight"] = {12, 8};
+  shapes[layer + "feed_forward.w2.weight"] = {8, 12};
+  return shapes;
+}
+
+void write_zeros(const std::string& path, const Shapes& shapes) {
+  std::vector<SafetensorsWriter::Declared> declared;
+  size_t n_bytes = 0;
+  for (const auto& [name, shape] : shapes) {
+    declared.push_back({name, "F32", shape});
+    size_t n = sizeof(float);
+    for (const int64_t size : shape) n *= static_cast<size_t>(size);
+    n_bytes += n;
+  }
+  SafetensorsWriter writer(path, declared);
+  writer.write(std::vector<std::byte>(n_bytes));
+  writer.close();
+}
+
+// The sentence with which a file of zeros of these shapes is refused, `json` being in the file of
+// that name beside it.
+std::string refusal(const Shapes& shapes, const std::string& json,
+                    const char* json_name = "config.json") {
+  const TemporaryFolder folder;
+  write_zeros(folder / "model.safetensors", shapes);
+  std::ofstream(folder / json_name) << json;
+  try {
+    Model::open(folder / "model.safetensors");
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+std::string object(const std::string& members) { return "{" + members + "}"; }
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a llama with memory under Hugging Face's names is read with its memory") {
+  const Model model = Model::open(kModel);
+  const ModelInfo& info = model.spec().info;
+  CHECK(model.spec().architecture == "llama");
+  CHECK(info.rotation_order == RotationOrder::kHalves);
+  CHECK(info.size("rmt.num_mem_tokens") == 3);
+  CHECK(info.size("rmt.segment_size") == 6);
+  const SafetensorsFile file(kModel);
+  const Weight* memory = model.find("recurrent_memory");
+  REQUIRE(memory != nullptr);
+  const auto values = weight_values(*memory);
+  const auto bytes = std::as_bytes(std::span(values));
+  CHECK(std::ranges::equal(bytes, file.find("memory_cell.memory")->bytes));
+  CHECK(model.find("blk.2.ffn_down.weight")->columns == 56);
+  CHECK(refusal(golden_shapes(), object(kConfig + "," + kRmt)).empty());
+}
+
+TEST_CASE("a llama with memory under llama2.c's names is read by the options beside it") {
+  const std::string args =
+      R"("args": {"dim": 8, "hidden_dim": 12, "n_layers": 1, "n_heads": 2, "vocab_size": 11,
+                  "max_seq_len": 6})";
+  CHECK(refusal(llama2c_shapes(), object(args + "," + kRmt), "model.json").empty());
+  CHECK(contains(refusal(llama2c_shapes(), object(args), "model.json"), "rmt.segment_size"));
+  CHECK(contains(refusal(llama2c_shapes(), object(kRmt), "model.json"), "'args'"));
+}
+
+TEST_CASE(
+    "a llama with memory that lacks a tensor, or has one of another shape, is refused by it") {
+  const Shapes all = golden_shapes();
+  for (const auto& [name, shape] : all) {
+    CAPTURE(name);
+    Shapes some = all;
+    if (name != "memory_cell.memory" && !contains(name, "lm_head")) {
+      some.erase(name);
+      CHECK(contains(refusal(some, object(kConfig + "," + kRmt)), name));
+    }
+    some[name] = {shape[0], shape.back() + 1};
+    CHECK(contains(refusal(some, object(kConfig + "," + kRmt)), name));
+  }
+}
+
+TEST_CASE("a llama with memory and something that would be left out is refused") {
+  Shapes shapes = golden_shapes();
+  shapes["memory_cell.model.model.layers.0.self_attn.q_norm.weight"] = {8};
+  CHECK(contains(refusal(shapes, object(kConfig + "," + kRmt)), "q_norm"));
+  for (const std::string key :
+       {R"("rope_scaling": {"factor": 2})", R"("hidden_act": "gelu")", R"("model_type": "gpt2")"}) {
+    const std::string why = refusal(golden_shapes(), object(kConfig + "," + kRmt + "," + key));
+    CHECK(contains(why, key.substr(1, key.find('"', 1) - 1)));
+  }
+}

@@ -30,7 +30,7 @@ class ExportTest(support.TrainerTest):
         if kind.startswith("v2"):
             model.load_state_dict(llama2c.dequantised(model.args, model.state_dict(), kind, 16))
         length = min(_TOKENS, model.args.extend_seq_len)
-        if model.args.attention_type == "memory_attention":
+        if model.args.attention_type == "memory_attention" or model.args.architecture == "rmt":
             length = _TOKENS
         tokens = torch.randint(3, model.args.vocab_size, (length,), generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
@@ -54,6 +54,13 @@ class ExportTest(support.TrainerTest):
         for architecture in ("rwkv7", "microrwkv"):
             run = self.train(architecture, "--architecture", architecture, "--memseqlen", 32, "--steps", 12)
             self.compare(run, "safetensors", "attention: {strategy: rwkv}\n")
+
+    def test_a_llama_with_memory_tokens(self):
+        run = self.train("rmt", "--architecture", "rmt", "--num-mem-tokens", 3, "--steps", 12)
+        model, tokens, expected = self.compare(run, "safetensors", "")
+        with torch.no_grad():  # the comparison means something only if the memory does
+            forgetful, _ = model(tokens[None, model.args.max_seq_len:])
+        self.assertGreater(float((forgetful[0] - expected[model.args.max_seq_len:]).abs().max()), 20 * _TOLERANCE)
 
     def test_a_memory_model_in_every_format(self):
         run = self.train("memory", *support.MEMORY, "--steps", 12, "--chain", 2)

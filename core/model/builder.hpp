@@ -32,6 +32,9 @@ class ModelBuilder {
   }
   Model take() { return std::move(model_); }
 
+  // Of a model that a reader changes after another has read it.
+  static ModelSpec& spec_of(Model& model) { return model.spec_; }
+
   // Ties the mapping to the model whose weights point into it.
   static void keep(Model& model, MappedFile file);
 

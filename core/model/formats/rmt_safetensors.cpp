@@ -11,6 +11,7 @@
 #include "core/base/json/json.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
+#include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
 #include "core/model/formats/safetensors_model.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -19,6 +20,7 @@ namespace perdure {
 namespace {
 
 constexpr std::string_view kMemory = "memory_cell.memory";
+constexpr std::string_view kModelPrefix = "memory_cell.model.";
 constexpr std::string_view kHuggingFacePrefix = "memory_cell.model.model.";
 // Parsing a JSON tree may use a hundred times as much memory.
 constexpr size_t kMostJsonBytes = size_t{64} << 10;
@@ -29,9 +31,17 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return "[" + text + "]";
 }
 
+bool any_begins(const SafetensorsMap& tensors, std::string_view prefix) {
+  const auto it = tensors.lower_bound(prefix);
+  return it != tensors.end() && it->first.starts_with(prefix);
+}
+
 bool is_hugging_face(const SafetensorsMap& tensors) {
-  const auto it = tensors.lower_bound(kHuggingFacePrefix);
-  return it != tensors.end() && it->first.starts_with(kHuggingFacePrefix);
+  return any_begins(tensors, kHuggingFacePrefix);
+}
+
+bool is_memory_alone(const SafetensorsMap& tensors) {
+  return is_rmt(tensors) && !any_begins(tensors, kModelPrefix);
 }
 
 std::string json_path(const SafetensorsMap& tensors, const std::string& path) {
@@ -85,6 +95,69 @@ int64_t segment_size(const Json& options, const std::string& path) {
   return m.size("segment_size");
 }
 
+perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor,
+                       const std::string& path) {
+  if (tensor.dtype == "F32") return PERDURE_F32;
+  if (tensor.dtype == "F16") return PERDURE_F16;
+  if (tensor.dtype == "BF16") return PERDURE_BF16;
+  throw Error(path + ": the tensor '" + name + "' has the type " + tensor.dtype +
+              "; weights are F32, F16 or BF16");
+}
+
+// Errors: Error if it is not [M, d].
+Weight memory_of(const SafetensorsMap& tensors, int64_t d, const std::string& path) {
+  const std::string name(kMemory);
+  const SafetensorsTensor& tensor = tensors.at(name);
+  const std::vector<int64_t>& shape = tensor.shape;
+  if (shape.size() != 2 || shape[0] < 1 || shape[1] != d)
+    throw Error(path + ": the tensor '" + name + "' has the shape " + shape_text(shape) +
+                " but must have rows of " + std::to_string(d) + " values");
+  return {.dtype = dtype_of(name, tensor, path),
+          .rows = shape[0],
+          .columns = d,
+          .data = tensor.bytes.data()};
+}
+
+// The llama that a memory goes with. Errors: Error if it has one of its own.
+Model llama_of_memory(const Json& options, const std::string& path) {
+  const Json* rmt = options.find("rmt");
+  if (rmt == nullptr || !says(*rmt, "model"))
+    throw Error(path +
+                ": the key 'rmt.model' with the path of the llama that this memory goes "
+                "with is missing");
+  const std::string llama =
+      (std::filesystem::path(path).parent_path() / rmt->at("model").text()).string();
+  // Looked at first: a file that names itself would be read for ever.
+  if (llama.ends_with(".safetensors") && is_rmt(SafetensorsFile(llama).tensors()))
+    throw Error(path + ": the key 'rmt.model' names " + llama + ", which has a memory of its own");
+  Model model = read_model(llama);
+  if (model.spec().architecture != "llama")
+    throw Error(path + ": the key 'rmt.model' names " + llama + ", which is no llama but '" +
+                model.spec().architecture + "'");
+  return model;
+}
+
+// Puts a memory and its sizes into a model.
+void add_memory(Model& model, const Weight& memory, int64_t segment) {
+  auto& sizes = ModelBuilder::spec_of(model).info.sizes;
+  sizes["rmt.num_mem_tokens"] = memory.rows;
+  sizes["rmt.segment_size"] = segment;
+  model.replace("recurrent_memory", memory.rows, memory.columns, weight_values(memory));
+}
+
+Model read_memory_alone(const SafetensorsMap& tensors, const std::string& path) {
+  if (tensors.size() > 1)
+    throw Error(path +
+                ": a memory without its llama is in a file of its own; there is no tensor '" +
+                std::string(kModelPrefix) + "...' and others than '" + std::string(kMemory) + "'");
+  const std::string json = safetensors_options_path(path);
+  const Json options = Json::parse(read_text(json), json);
+  Model model = llama_of_memory(options, json);
+  add_memory(model, memory_of(tensors, model.spec().info.hidden_size, path),
+             segment_size(options, json));
+  return model;
+}
+
 // A tensor by the end of its name in either kind of file; the shape is [rows, columns], a vector's
 // rows are 1.
 struct Named {
@@ -107,8 +180,12 @@ class Importer {
     if (has("memory_cell.model.lm_head.weight") || has("memory_cell.model.output.weight"))
       import("", "", {"lm_head", "output", "output", v, d});
     for (int64_t layer = 0; layer < info().num_hidden_layers; ++layer) import_layer(layer);
+    const Weight memory = memory_of(tensors_, d, path_);
+    used_.insert(std::string(kMemory));
     refuse_others();
-    return builder_.take();
+    Model model = builder_.take();
+    add_memory(model, memory, segment_);
+    return model;
   }
 
  private:
@@ -122,27 +199,7 @@ class Importer {
     const Json options = Json::parse(text, path);
     builder_.spec() =
         hugging_face_ ? hugging_face_spec(options, path) : Llama2RnnArgs(text, path).spec();
-    builder_.spec().info.sizes["rmt.segment_size"] = segment_size(options, path);
-    read_memory();
-  }
-
-  void read_memory() {
-    const std::string name(kMemory);
-    const std::vector<int64_t>& shape = tensors_.at(name).shape;
-    if (shape.size() != 2 || shape[0] < 1 || shape[1] != info().hidden_size)
-      fail("the tensor '" + name + "' has the shape " + shape_text(shape) +
-           " but must have rows of " + std::to_string(info().hidden_size) + " values");
-    builder_.spec().info.sizes["rmt.num_mem_tokens"] = shape[0];
-    builder_.add_owned("recurrent_memory", shape[0], shape[1],
-                       weight_values(weight(name, shape[0], shape[1])));
-  }
-
-  perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor) const {
-    if (tensor.dtype == "F32") return PERDURE_F32;
-    if (tensor.dtype == "F16") return PERDURE_F16;
-    if (tensor.dtype == "BF16") return PERDURE_BF16;
-    fail("the tensor '" + name + "' has the type " + tensor.dtype +
-         "; weights are F32, F16 or BF16");
+    segment_ = segment_size(options, path);
   }
 
   Weight weight(const std::string& name, int64_t rows, int64_t columns) {
@@ -155,7 +212,7 @@ class Importer {
       fail("the tensor '" + name + "' has the shape " + shape_text(tensor.shape) + " but " +
            shape_text(needed) + " is needed");
     used_.insert(name);
-    return {.dtype = dtype_of(name, tensor),
+    return {.dtype = dtype_of(name, tensor, path_),
             .rows = rows,
             .columns = columns,
             .data = tensor.bytes.data()};
@@ -204,6 +261,7 @@ class Importer {
   const SafetensorsMap& tensors_;
   const std::string& path_;
   bool hugging_face_;
+  int64_t segment_ = 0;
   ModelBuilder builder_;
   std::set<std::string> used_;
 };
@@ -213,7 +271,8 @@ class Importer {
 bool is_rmt(const SafetensorsMap& tensors) { return tensors.find(kMemory) != tensors.end(); }
 
 Model read_rmt_safetensors(const SafetensorsMap& tensors, const std::string& path) {
-  return Importer(tensors, path).run();
+  return is_memory_alone(tensors) ? read_memory_alone(tensors, path)
+                                  : Importer(tensors, path).run();
 }
 
 }  // namespace perdure

@@ -21,6 +21,9 @@ bool is_rmt(const SafetensorsMap& tensors);
 // the number of tokens between the two blocks of memory. ModelInfo::sizes has it under this name,
 // and M as `rmt.num_mem_tokens`. Errors: Error, one sentence with the path and the tensor or JSON
 // key that is missing, unknown or does not fit the others.
+//
+// A file with `memory_cell.memory` alone goes with a llama in any format: `rmt.model` in NAME.json
+// is the path of that, relative to the JSON. Errors: besides, as read_model.
 Model read_rmt_safetensors(const SafetensorsMap& tensors, const std::string& path);
 
 }  // namespace perdure

@@ -109,6 +109,35 @@ TEST_CASE("a llama with memory under llama2.c's names is read by the options bes
   CHECK(contains(refusal(llama2c_shapes(), object(kRmt), "model.json"), "'args'"));
 }
 
+TEST_CASE("a memory alone goes with the llama that its options name") {
+  const std::string llama =
+      std::string(PERDURE_SOURCE_DIR) + "/tests/golden/llama2rnn/models/llama.v0.bin";
+  const Shapes memory{{"memory_cell.memory", {2, 64}}};
+  const auto options = [](const std::string& model) {
+    return R"({"rmt": {"segment_size": 5, "model": ")" + model + R"("}})";
+  };
+  const TemporaryFolder folder;
+  write_zeros(folder / "memory.safetensors", memory);
+  std::ofstream(folder / "memory.json") << options(llama);
+  const Model model = Model::open(folder / "memory.safetensors");
+  CHECK(model.spec().info.size("rmt.num_mem_tokens") == 2);
+  CHECK(model.spec().info.size("rmt.segment_size") == 5);
+  CHECK(model.find("recurrent_memory")->columns == 64);
+  CHECK(model.find("blk.1.ffn_down.weight") != nullptr);
+  CHECK(model.files().size() == 2);
+  CHECK(model.weights_hash() != Model::open(llama).weights_hash());
+
+  const auto refused = [](const Shapes& shapes, const std::string& json, const char* why) {
+    CHECK(contains(refusal(shapes, json, "model.json"), why));
+  };
+  refused({{"memory_cell.memory", {2, 63}}}, options(llama), "rows of 64 values");
+  refused(memory, R"({"rmt": {"segment_size": 5}})", "'rmt.model'");
+  refused(memory, options("model.safetensors"), "a memory of its own");
+  refused(memory, options("nowhere.bin"), "nowhere.bin");
+  refused({{"memory_cell.memory", {2, 64}}, {"memory_cell.other", {1}}}, options(llama),
+          "file of its own");
+}
+
 TEST_CASE(
     "a llama with memory that lacks a tensor, or has one of another shape, is refused by it") {
   const Shapes all = golden_shapes();

@@ -12,12 +12,23 @@
 namespace perdure {
 namespace {
 
+// Whether a configuration has chosen another value for the option that this one belongs to.
+bool given_up(const ModelOption& option, const std::map<std::string, RawOption>& chosen,
+              const ModelSpec& spec) {
+  const auto head = chosen.find(option.belongs_to);
+  if (head == chosen.end()) return false;
+  const auto own = spec.strategy_options.find(option.belongs_to);
+  return own == spec.strategy_options.end() || own->second.value != head->second.text;
+}
+
 // Options that are the model's own stand in for the defaults of a strategy that knows them.
 void add_model_options(StrategyChoice& choice, std::span<const OptionSpec> schema,
                        const ModelSpec& spec) {
-  for (const auto& [name, value] : spec.strategy_options)
-    if (std::any_of(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; }))
-      choice.options.try_emplace(name, RawOption{value, {"the model's options"}});
+  const auto chosen = choice.options;
+  for (const auto& [name, option] : spec.strategy_options)
+    if (std::any_of(schema.begin(), schema.end(), [&](const auto& s) { return s.name == name; }) &&
+        !given_up(option, chosen, spec))
+      choice.options.try_emplace(name, RawOption{option.value, {"the model's options"}});
 }
 
 ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A model: what it is (ModelSpec) and its weights as borrowed views into mapped files. Formats:
-// llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it. Says
+// llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it, GGUF. Says
 // nothing about how the model is run.
 #pragma once
 
@@ -31,14 +31,21 @@ struct Weight {
   int64_t size() const { return rows * columns; }
 };
 
+struct ModelOption {
+  std::string value;  // as in YAML
+  // Another of the model's options that this one belongs to ("rope_scaling"), or nothing: given up
+  // where a configuration sets that one to another value.
+  std::string belongs_to = {};
+};
+
 struct ModelSpec {
   std::string architecture = "llama";  // core/model/architectures
   std::string format;  // "llama2.c v0", "llama2Rnn v2", "safetensors", ... for people
   ModelInfo info;
   int64_t intermediate_size = 0;  // width of the feed-forward
   // Options that are the model's own, such as its rope_scaling: they take the place of the defaults
-  // of a strategy's options of these names, values as in YAML.
-  std::map<std::string, std::string> strategy_options;
+  // of a strategy's options of these names.
+  std::map<std::string, ModelOption> strategy_options;
   // What a safetensors model's JSON said under llama2Rnn's own names, verbatim scalars as text
   // ("extend_method" -> "memlayer1_interpolation"); empty for .bin files.
   std::map<std::string, std::string> llama2rnn_args;
@@ -76,7 +83,7 @@ struct ModelSpec {
 //   lstm_{ii,hi,if,hf,ig,hg,io,ho}.weight [d, d]
 //
 // Norms, biases, mem_init and the three LSTM states are F32 in every model; matrices are F32, F16,
-// BF16 or Q80. A weight that the model's options leave unused is not listed.
+// BF16, Q80 or in GGUF's blocks. A weight that the model's options leave unused is not listed.
 class Model {
  public:
   // Maps and validates a file. `.safetensors` needs the JSON of the same name beside it.

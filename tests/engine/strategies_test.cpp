@@ -37,6 +37,41 @@ std::string changed_copy(const TemporaryFolder& folder, const std::string& name,
   return copy;
 }
 
+// A key of GGUF's metadata: a text, or an F32.
+std::string gguf_text_key(const std::string& name, const std::string& value) {
+  const auto text = [](const std::string& t) {
+    const uint64_t size = t.size();
+    return std::string(reinterpret_cast<const char*>(&size), sizeof size) + t;
+  };
+  return text(name) + std::string("\x08\0\0\0", 4) + text(value);
+}
+std::string gguf_real_key(const std::string& name, float value) {
+  return gguf_text_key(name, "").substr(0, 8 + name.size()) + std::string("\x06\0\0\0", 4) +
+         std::string(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+const std::string& golden_gguf() {
+  static const std::string path =
+      std::string(PERDURE_SOURCE_DIR) + "/tests/golden/gguf/small-F32.gguf";
+  return path;
+}
+
+// The golden GGUF model with its rotation scaled in two keys more. The data stays aligned.
+std::string scaled_copy(const TemporaryFolder& folder) {
+  std::stringstream file;
+  file << std::ifstream(golden_gguf(), std::ios::binary).rdbuf();
+  std::string bytes = file.str();
+  std::string keys = gguf_text_key("llama.rope.scaling.type", "linear") +
+                     gguf_real_key("llama.rope.scaling.factor", 4.0f);
+  const size_t unit = 32, padding = unit + unit - (keys.size() + 20 + 3) % unit;
+  keys += gguf_text_key("pad", std::string(padding, ' '));
+  bytes[16] = static_cast<char>(bytes[16] + 3);  // the number of keys
+  bytes.insert(24, keys);
+  const std::string copy = folder / "scaled.gguf";
+  std::ofstream(copy, std::ios::binary) << bytes;
+  return copy;
+}
+
 }  // namespace
 
 TEST_CASE("a model with memory in some layers is run as a hybrid, and the dump says so") {
@@ -70,6 +105,23 @@ TEST_CASE("a model trained with key norms has them unless the user says otherwis
   };
   CHECK(with("attention.train_length=0") == with("attention.key_norm=true"));
   CHECK(with("attention.train_length=0") != with("attention.key_norm=false"));
+}
+
+TEST_CASE("a model's scaling of the rotation acts with its parameters, or gives way with them") {
+  const TemporaryFolder folder;
+  const std::string scaled = "model.path=" + scaled_copy(folder);
+  const auto with = [](const std::string& path, const std::string& attention) {
+    return logits("llama.v0.bin", {path, "attention=" + attention});
+  };
+  const auto plain = [&](const std::string& attention) {
+    return with("model.path=" + golden_gguf(), attention);
+  };
+  CHECK(with(scaled, "{strategy: full}") ==
+        plain("{strategy: full, rope_scaling: linear, factor: 4}"));
+  CHECK(with(scaled, "{strategy: full, factor: 2}") ==
+        plain("{strategy: full, rope_scaling: linear, factor: 2}"));
+  CHECK(with(scaled, "{strategy: full, rope_scaling: linear}") == with(scaled, "{strategy: full}"));
+  CHECK(with(scaled, "{strategy: full, rope_scaling: none}") == plain("{strategy: full}"));
 }
 
 TEST_CASE("options that change no number are no part of a memory's identity") {

@@ -10,14 +10,12 @@
 #include <set>
 
 #include "core/api/error.hpp"
-#include "core/base/checked.hpp"
-#include "core/base/dtype.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/gguf_rotation.hpp"
 #include "core/model/formats/gguf_tokens.hpp"
-#include "core/model/formats/weight_values.hpp"
+#include "core/model/formats/llama_weights.hpp"
 
 namespace perdure {
 namespace {
@@ -124,7 +122,7 @@ class KeyReader {
     const auto window = file_.whole(key);
     if (!window || *window == 0) return;
     if (*window < 0) file_.fail(key, "is negative");
-    spec.strategy_options["window"] = std::to_string(*window);
+    spec.strategy_options["window"] = {std::to_string(*window)};
   }
 
   // Keys below these would change the numbers; what is not said here nobody heeds.
@@ -181,161 +179,41 @@ class KeyReader {
   int64_t vocab_size_;
 };
 
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
+std::string same_name(const std::string& name) { return name; }
+
+LlamaTensors tensors_of(std::span<const Gguf> parts) {
+  LlamaTensors tensors{
+      .path = parts.front().path(), .columns_first = true, .name_in_file = same_name};
+  for (const Gguf& part : parts)
+    for (const auto& [name, found] : part.tensors())
+      tensors.by_name.emplace(name, LlamaTensor{.name = name,
+                                                .path = &part.path(),
+                                                .offset = found.offset,
+                                                .dtype = found.dtype,
+                                                .shape = found.shape,
+                                                .data = found.bytes.data()});
+  return tensors;
 }
 
-// Takes weights out of the parts for a model.
-class Importer {
- public:
-  explicit Importer(std::span<const Gguf> parts)
-      : parts_(parts), architecture_(architecture_of(parts.front())) {}
-
-  Model run() {
-    const int64_t vocab_size = tensor("token_embd.weight").rows();
-    builder_.spec() = KeyReader(parts_.front(), architecture_, vocab_size).read();
-    const ModelInfo& info = builder_.spec().info;
-    matrix("token_embd.weight", vocab_size, info.hidden_size);
-    vector("output_norm.weight", info.hidden_size);
-    if (has("output.weight")) matrix("output.weight", vocab_size, info.hidden_size);
-    bias("output.bias", vocab_size);
-    for (int64_t layer = 0; layer < info.num_hidden_layers; ++layer) import_layer(layer);
-    read_gguf_rotation(parts_.front(), std::string(architecture_.name), frequency_factors(),
-                       builder_.spec());
-    refuse_other_tensors();
-    return builder_.take();
-  }
-
- private:
-  struct Found {
-    const Gguf* part;
-    const GgufTensor* tensor;
+// Takes divisors of the frequencies out of the tensors.
+GgufFrequencyFactors take_factors(LlamaTensors& tensors, const ModelInfo& info) {
+  const auto take = [&](const char* name) {
+    std::vector<float> values = llama_vector(tensors, name, info.rotated_size() / 2);
+    tensors.by_name.erase(name);
+    return values;
   };
+  return {.all = take("rope_freqs.weight"),
+          .long_texts = take("rope_factors_long.weight"),
+          .short_texts = take("rope_factors_short.weight")};
+}
 
-  Found find(std::string_view name) const {
-    for (const Gguf& part : parts_) {
-      const auto it = part.tensors().find(name);
-      if (it != part.tensors().end()) return {&part, &it->second};
-    }
-    return {};
-  }
-  bool has(std::string_view name) const { return find(name).tensor != nullptr; }
-
-  const GgufTensor& tensor(const std::string& name) const {
-    const Found found = find(name);
-    if (found.tensor == nullptr)
-      throw Error(parts_.front().path() + ": the tensor '" + name + "' is missing");
-    return *found.tensor;
-  }
-
-  [[noreturn]] void fail(const std::string& name, const std::string& what) const {
-    const Found found = find(name);
-    throw Error(found.part->path() + ": byte offset " + std::to_string(found.tensor->offset) +
-                ": the tensor '" + name + "' " + what);
-  }
-
-  // The weight if its shape is [columns, rows]; vectors have one row.
-  Weight weight(const std::string& name, int64_t rows, int64_t columns) {
-    const GgufTensor& found = tensor(name);
-    std::vector<int64_t> shape = found.shape;
-    while (shape.size() > 1 && shape.back() == 1) shape.pop_back();
-    const std::vector<int64_t> needed =
-        rows == 1 ? std::vector{columns} : std::vector{columns, rows};
-    if (shape != needed)
-      fail(name, "has the shape " + shape_text(found.shape) + " but " + shape_text(needed) +
-                     " is needed");
-    used_.insert(name);
-    return {.dtype = found.dtype, .rows = rows, .columns = columns, .data = found.bytes.data()};
-  }
-
-  void matrix(const std::string& name, int64_t rows, int64_t columns) {
-    builder_.add(name, weight(name, rows, columns));
-  }
-
-  // Vectors are F32 in every model; small enough to be copied.
-  std::vector<float> values(const std::string& name, int64_t columns) {
-    const Weight w = weight(name, 1, columns);
-    if (perdure_block_values(w.dtype) != 1)
-      fail(name,
-           std::string("has the type ") + dtype_name(w.dtype) + "; vectors are F32, F16 or BF16");
-    return weight_values(w);
-  }
-
-  void vector(const std::string& name, int64_t columns) {
-    const Weight w = weight(name, 1, columns);
-    if (w.dtype == PERDURE_F32) return builder_.add(name, w);
-    builder_.add_owned(name, 1, columns, values(name, columns));
-  }
-
-  void bias(const std::string& name, int64_t columns) {
-    if (has(name)) vector(name, columns);
-  }
-
-  // One head's norm serves all heads.
-  void head_norm(const std::string& name, int64_t heads, int64_t head_size) {
-    if (!has(name)) return;
-    const std::vector<float> one = values(name, head_size);
-    std::vector<float> all;
-    for (int64_t head = 0; head < heads; ++head) all.insert(all.end(), one.begin(), one.end());
-    builder_.add_owned(name, 1, heads * head_size, std::move(all));
-  }
-
-  void import_layer(int64_t layer) {
-    const std::string block = "blk." + std::to_string(layer) + ".";
-    const ModelInfo& info = builder_.spec().info;
-    const int64_t d = info.hidden_size, h = builder_.spec().intermediate_size;
-    vector(block + "attn_norm.weight", d);
-    vector(block + "ffn_norm.weight", d);
-    product(block + "attn_q", info.query_columns(), d);
-    product(block + "attn_k", info.key_columns(), d);
-    product(block + "attn_v", info.value_columns(), d);
-    product(block + "attn_output", d, info.num_attention_heads * info.size_of_values());
-    head_norm(block + "attn_q_norm.weight", info.num_attention_heads, info.head_size);
-    head_norm(block + "attn_k_norm.weight", info.num_key_value_heads, info.head_size);
-    product(block + "ffn_gate", h, d);
-    product(block + "ffn_up", h, d);
-    product(block + "ffn_down", d, h);
-  }
-
-  void product(const std::string& name, int64_t rows, int64_t columns) {
-    matrix(name + ".weight", rows, columns);
-    bias(name + ".bias", rows);
-  }
-
-  // Some files repeat them in every layer.
-  std::vector<float> factors(const std::string& name) {
-    const int64_t size = builder_.spec().info.rotated_size() / 2;
-    return has(name) ? values(name, size) : std::vector<float>();
-  }
-
-  GgufFrequencyFactors frequency_factors() {
-    return {.all = factors("rope_freqs.weight"),
-            .long_texts = factors("rope_factors_long.weight"),
-            .short_texts = factors("rope_factors_short.weight")};
-  }
-
-  // Old files keep a copy of what everybody computes.
-  static bool is_idle(std::string_view name) {
-    return name.ends_with(".attn_rot_embd") || name.ends_with(".attn_rot_embd.weight") ||
-           name.ends_with(".attention.rotary_emb.inv_freq");
-  }
-
-  void refuse_other_tensors() const {
-    for (const Gguf& part : parts_)
-      for (const auto& [name, found] : part.tensors())
-        if (!used_.contains(name) && !is_idle(name))
-          throw Error(part.path() + ": byte offset " + std::to_string(found.offset) +
-                      ": the tensor '" + shown_name(name) + "' has no meaning in a model of " +
-                      std::string(architecture_.name));
-  }
-
-  std::span<const Gguf> parts_;
-  const GgufArchitecture& architecture_;
-  ModelBuilder builder_;
-  std::set<std::string, std::less<>> used_;
-};
+int64_t vocab_size_of(const LlamaTensors& tensors) {
+  const auto embedding = tensors.by_name.find("token_embd.weight");
+  if (embedding == tensors.by_name.end())
+    throw Error(tensors.path + ": the tensor 'token_embd.weight' is missing");
+  const std::vector<int64_t>& shape = embedding->second.shape;
+  return shape.size() > 1 ? shape[1] : 1;
+}
 
 // "model-00001-of-00003.gguf": number and count of a part; nothing for other names.
 struct PartName {
@@ -439,7 +317,18 @@ Model read_gguf_file(ModelSource source) {
 
 }  // namespace
 
-Model read_gguf_model(std::span<const Gguf> parts) { return Importer(parts).run(); }
+Model read_gguf_model(std::span<const Gguf> parts) {
+  const Gguf& first = parts.front();
+  const GgufArchitecture& architecture = architecture_of(first);
+  LlamaTensors tensors = tensors_of(parts);
+  ModelBuilder builder;
+  ModelSpec& spec = builder.spec();
+  spec = KeyReader(first, architecture, vocab_size_of(tensors)).read();
+  const GgufFrequencyFactors factors = take_factors(tensors, spec.info);
+  add_llama_weights(tensors, builder);
+  read_gguf_rotation(first, std::string(architecture.name), factors, spec);
+  return builder.take();
+}
 
 ModelFormat gguf_format() {
   return {.recognises =

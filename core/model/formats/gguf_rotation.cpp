@@ -51,8 +51,11 @@ class RotationReader {
     return value;
   }
 
-  void set(const char* option, double value) { spec_.strategy_options[option] = shortest(value); }
-  void set_form(const char* form) { spec_.strategy_options["rope_scaling"] = form; }
+  void set(const char* option, double value) { set(option, shortest(value)); }
+  void set(const char* option, const std::string& value) {
+    spec_.strategy_options[option] = {value, "rope_scaling"};
+  }
+  void set_form(const char* form) { spec_.strategy_options["rope_scaling"] = {form}; }
 
   // 0 says nothing, as in old files.
   double factor() const {
@@ -106,8 +109,8 @@ class RotationReader {
     set_form("longrope");
     set("original_max_position_embeddings", original_length());
     set("attention_factor", attention_factor("scaling.attn_factor"));
-    spec_.strategy_options["long_factor"] = list_text(factors_.long_texts);
-    spec_.strategy_options["short_factor"] = list_text(factors_.short_texts);
+    set("long_factor", list_text(factors_.long_texts));
+    set("short_factor", list_text(factors_.short_texts));
   }
 
   // Llama 3's scaling comes as its result. Where that is what the published parameters give, the
@@ -122,8 +125,8 @@ class RotationReader {
     set_form("longrope");
     set("original_max_position_embeddings", static_cast<double>(spec_.info.train_length));
     set("attention_factor", 1.0);
-    spec_.strategy_options["long_factor"] = list_text(factors_.all);
-    spec_.strategy_options["short_factor"] = list_text(factors_.all);
+    set("long_factor", list_text(factors_.all));
+    set("short_factor", list_text(factors_.all));
   }
 
   bool read_llama3() {

@@ -120,7 +120,7 @@ ModelSpec Llama2RnnArgs::spec() const {
     m.set("memory_length", size("memseqlen", 128));
   ModelSpec spec = read_spec("llama", m, "safetensors");
   if (text("key_norm", "false") == "true" || text("key_norm", "false") == "1")
-    spec.strategy_options["key_norm"] = "true";
+    spec.strategy_options["key_norm"] = {"true"};
   spec.llama2rnn_args = values_;
   return spec;
 }

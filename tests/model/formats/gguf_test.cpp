@@ -43,7 +43,7 @@ std::string option(const GgufFile& made, const std::string& name) {
   with_model(made, [&](const Model& model) {
     const auto& options = model.spec().strategy_options;
     const auto found = options.find(name);
-    if (found != options.end()) value = found->second;
+    if (found != options.end()) value = found->second.value;
   });
   return value;
 }

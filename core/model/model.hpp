@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A model: what it is (ModelSpec) and its weights as borrowed views into mapped files. Formats:
-// llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it, GGUF. Says
-// nothing about how the model is run.
+// llama2.c v0, v1, v2, llama2Rnn v2 with memory, safetensors with a small JSON beside it, GGUF,
+// Hugging Face folders. Says nothing about how the model is run.
 #pragma once
 
 #include <cstdint>

@@ -7,25 +7,20 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <filesystem>
 #include <vector>
 
 #include "core/api/error.hpp"
-#include "core/base/json/json.hpp"
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
+#include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
 
 namespace perdure {
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr size_t kMostConfigBytes = size_t{1} << 18;
 constexpr double kLayerNormEps = 1e-5;  // of every norm in every RWKV
-constexpr size_t kMostShards = 99999;   // as the names of shards count
 
 struct Renaming {
   std::string_view from, to;
@@ -80,46 +75,10 @@ void replace_end(std::string& name, std::span<const Renaming> table) {
     }
 }
 
-std::string config_path(const std::string& folder) { return folder + "/config.json"; }
-
-Json read_config(const std::string& folder) {
-  const std::string path = config_path(folder);
-  const MappedFile file(path);
-  if (file.bytes().size() > kMostConfigBytes)
-    throw Error(path + ": byte offset " + std::to_string(kMostConfigBytes) +
-                ": a configuration takes less than 256 KiB");
-  return Json::parse({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
-                     path);
-}
-
-// What config.json says, with errors that name it.
-class Config {
+// What an RWKV's config.json says.
+class Config : public HuggingFaceConfig {
  public:
-  explicit Config(const std::string& folder)
-      : path_(config_path(folder)), json_(read_config(folder)) {}
-
-  // nullptr: not there, or null.
-  const Json* find(std::string_view key) const {
-    const Json* value = json_.find(key);
-    return value == nullptr || std::holds_alternative<std::nullptr_t>(value->content()) ? nullptr
-                                                                                        : value;
-  }
-  double real(std::string_view key, double otherwise) const {
-    return get(key, otherwise, [](const Json& value) { return value.real(); });
-  }
-  bool flag(std::string_view key, bool otherwise) const {
-    return get(key, otherwise, [](const Json& value) { return value.flag(); });
-  }
-  std::string text(std::string_view key, const std::string& otherwise) const {
-    return get(key, otherwise, [](const Json& value) { return value.text(); });
-  }
-  int64_t size(std::string_view key, int64_t otherwise) const {
-    return get(key, otherwise, [](const Json& value) { return value.integer(); });
-  }
-
-  [[noreturn]] void fail(std::string_view key, const std::string& what) const {
-    throw Error(path_ + ": key '" + std::string(key) + "' " + what);
-  }
+  using HuggingFaceConfig::HuggingFaceConfig;
 
   // Errors: Error if the configuration asks for what no RWKV here has.
   void check() const {
@@ -152,66 +111,17 @@ class Config {
         fail(key, "is " + std::to_string(size(key, found)) + " but the tensors make it " +
                       std::to_string(found));
   }
-
- private:
-  template <class T, class Read>
-  T get(std::string_view key, T otherwise, Read read) const {
-    const Json* value = find(key);
-    if (value == nullptr) return otherwise;
-    try {
-      return read(*value);
-    } catch (const Error& error) {
-      fail(key, std::string("cannot be read: ") + error.what());
-    }
-  }
-
-  std::string path_;
-  Json json_;
 };
 
-std::string five_digits(size_t number) {
-  const std::string digits = std::to_string(number);
-  return std::string(5 - std::min<size_t>(5, digits.size()), '0') + digits;
-}
-
-// "model-00001-of-00003.safetensors" -> 3; 0: no name of a shard.
-size_t shards_by_name(const std::string& name) {
-  constexpr std::string_view kBegin = "model-00001-of-", kEnd = ".safetensors";
-  if (!name.starts_with(kBegin) || !name.ends_with(kEnd)) return 0;
-  const std::string digits = name.substr(kBegin.size(), 5);
-  const bool whole = name.size() == kBegin.size() + 5 + kEnd.size() &&
-                     std::ranges::all_of(digits, [](char c) { return c >= '0' && c <= '9'; });
-  return whole ? std::min(kMostShards, static_cast<size_t>(std::stoul(digits))) : 0;
-}
-
-// The files that hold the tensors. Errors: Error if there are none that can be read.
-std::vector<std::string> weight_files(const std::string& folder) {
-  if (fs::exists(folder + "/model.safetensors")) return {folder + "/model.safetensors"};
-  bool has_pickles = false;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    has_pickles |= name.starts_with("pytorch_model") && name.ends_with(".bin");
-    const size_t n = shards_by_name(name);
-    std::vector<std::string> files;
-    for (size_t i = 1; i <= n; ++i)
-      files.push_back(folder + "/model-" + five_digits(i) + "-of-" + five_digits(n) +
-                      ".safetensors");
-    if (n > 0) return files;
-  }
-  throw Error(folder +
-              (has_pickles ? ": its weights are pytorch_model.bin, which only PyTorch can read; "
-                             "apps/train/train.py convert-rwkv IN.bin OUT.safetensors makes a file "
-                             "that can be read here"
-                           : ": there is neither model.safetensors nor a first shard "
-                             "model-00001-of-N.safetensors"));
-}
+constexpr const char* kPickleHelp =
+    "apps/train/train.py convert-rwkv IN.bin OUT.safetensors makes a file that can be read here";
 
 // Tensors of files, under BlinkDL's names; they point into the mappings.
 class Shards {
  public:
   explicit Shards(const std::string& folder) {
     file_.path = folder;
-    for (const std::string& path : weight_files(folder)) {
+    for (const std::string& path : huggingface_weight_files(folder, kPickleHelp)) {
       mapped_.emplace_back(path);
       for (const auto& [name, tensor] : read_safetensors(mapped_.back().bytes(), path))
         add(name, rwkv_tensor(name, tensor, path), path);
@@ -262,8 +172,8 @@ std::string blinkdl_name(std::string_view name) {
 
 bool is_rwkv_folder(const std::string& folder) {
   try {
-    if (!fs::exists(config_path(folder))) return false;
-    return Config(folder).text("model_type", "").starts_with("rwkv");
+    return has_huggingface_config(folder) &&
+           Config(folder).text("model_type", "").starts_with("rwkv");
   } catch (const std::exception&) {
     return false;
   }

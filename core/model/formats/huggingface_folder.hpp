@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What folders of Hugging Face's transformers have in common: config.json, and safetensors in one
+// file or in shards.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/json/json.hpp"
+
+namespace perdure {
+
+// What config.json says, with errors that name file and key.
+class HuggingFaceConfig {
+ public:
+  // Errors: Error if there is none or it is no JSON of at most 256 KiB.
+  explicit HuggingFaceConfig(const std::string& folder);
+
+  const Json& json() const { return json_; }
+  const std::string& path() const { return path_; }
+  // nullptr: not there, or null.
+  const Json* find(std::string_view key) const;
+  // `otherwise` if it is not there. Errors: Error if it is of another type.
+  double real(std::string_view key, double otherwise) const;
+  bool flag(std::string_view key, bool otherwise) const;
+  std::string text(std::string_view key, const std::string& otherwise) const;
+  int64_t size(std::string_view key, int64_t otherwise) const;
+
+  [[noreturn]] void fail(std::string_view key, const std::string& what) const;
+
+ private:
+  std::string path_;
+  Json json_;
+};
+
+// Whether the folder has a config.json.
+bool has_huggingface_config(const std::string& folder);
+
+// The files that hold the tensors. Errors: Error if there are none that can be read; `pickle_help`
+// says what to do with PyTorch's.
+std::vector<std::string> huggingface_weight_files(const std::string& folder,
+                                                  const std::string& pickle_help);
+
+}  // namespace perdure

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains tiny models for seconds, exports them, and compares `perdure logits` with PyTorch."""
 
+import json
 import os
 import subprocess
 
@@ -61,6 +62,14 @@ class ExportTest(support.TrainerTest):
         with torch.no_grad():  # the comparison means something only if the memory does
             forgetful, _ = model(tokens[None, model.args.max_seq_len:])
         self.assertGreater(float((forgetful[0] - expected[model.args.max_seq_len:]).abs().max()), 20 * _TOLERANCE)
+        llama, memory = self.scratch / "llama.bin", self.scratch / "memory.safetensors"
+        for kind, out in (("v1", llama), ("memory", memory)):
+            support.command("export", "--run-folder", run, "--format", kind, "--out", out)
+        about = json.loads(memory.with_suffix(".json").read_text())
+        about["rmt"]["model"] = llama.name
+        memory.with_suffix(".json").write_text(json.dumps(about))
+        apart = self.perdure_logits(memory, tokens, "")
+        self.assertLess(float((apart - expected).abs().max()), _TOLERANCE)
 
     def test_a_memory_model_in_every_format(self):
         run = self.train("memory", *support.MEMORY, "--steps", 12, "--chain", 2)

@@ -8,6 +8,7 @@
 
 #include "bench/limits.hpp"
 #include "core/base/cpu.hpp"
+#include "core/base/dtype.hpp"
 #include "tests/support/kernel_attend_cases.hpp"
 
 extern "C" const void* perdure_entry_kernels_simd(void);
@@ -29,8 +30,10 @@ KernelCase product_case(perdure_dtype x_type, perdure_dtype w_type, Shape shape,
   if (x_type == PERDURE_Q80) {
     x.group_size = group;
     fill_q80(x, n_rows * shape.k, numbers);
-  } else {
+  } else if (x_type == PERDURE_F32) {
     x.data = bytes_of(numbers.normals(n_rows * shape.k));
+  } else {
+    fill_any_blocks(x, n_rows * shape.k, numbers);
   }
   test.inputs.push_back(x);
   HarnessValue w = weight(w_type, shape.n, shape.k, group, numbers);
@@ -67,11 +70,11 @@ void measure(benchmark::State& state, const perdure_kernel* kernel, const Kernel
 void add_product(const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w) {
   constexpr Shape kShapes[] = {{288, 768}, {768, 2048}, {2048, 5632}, {288, 32000}};
   for (const Shape shape : kShapes)
-    for (const int64_t rows : {1, 4, 256}) {
-      if (rows == 256 && shape.n > 5632) continue;
+    for (const int64_t rows : {1, 4, 64, 256}) {
+      if ((rows >= 64 && shape.n > 5632) || shape.k % perdure_block_values(w) != 0) continue;
       const int64_t group = shape.k == 288 ? 32 : 64;
       const double values = static_cast<double>(shape.k * shape.n);
-      const double bytes = values * static_cast<double>(perdure_block_bytes(w)) +
+      const double bytes = static_cast<double>(shape.n * perdure_row_bytes(w, shape.k)) +
                            (w == PERDURE_Q80 ? values * 4 / static_cast<double>(group) : 0);
       const std::string name = std::string(kernel.name) + "/" + std::to_string(shape.k) + "x" +
                                std::to_string(shape.n) + "/rows:" + std::to_string(rows);
@@ -79,6 +82,17 @@ void add_product(const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w)
         measure(state, &kernel, product_case(x, w, shape, group, rows), bytes,
                 2.0 * values * static_cast<double>(rows));
       });
+    }
+}
+
+// Weights in GGUF's blocks, rows F32 or quantised.
+void add_block_product(const perdure_kernel& kernel) {
+  for (const perdure_dtype w : {PERDURE_Q8_0, PERDURE_Q4_0, PERDURE_Q4_1, PERDURE_Q5_0,
+                                PERDURE_Q5_1, PERDURE_Q4_K, PERDURE_Q5_K, PERDURE_Q6_K})
+    for (const auto x : {PERDURE_F32, static_cast<perdure_dtype>(activation_type(w))}) {
+      std::string types = dtype_name(x);
+      if (w != x) types += std::string("_") + dtype_name(w);
+      if (kernel.name == "mat_mul_" + types + "_" + kernel.isa) add_product(kernel, x, w);
     }
 }
 
@@ -112,6 +126,7 @@ void add_kernel(const perdure_kernel& kernel) {
   if (name == "mat_mul_bf16" + isa) add_product(kernel, PERDURE_F32, PERDURE_BF16);
   if (name == "mat_mul_f32_q80" + isa) add_product(kernel, PERDURE_F32, PERDURE_Q80);
   if (name == "mat_mul_q80" + isa) add_product(kernel, PERDURE_Q80, PERDURE_Q80);
+  add_block_product(kernel);
   if (name == "attend_f32" + isa) add_attend(kernel);
   for (const char* op : {"silu", "quantize", "rms_norm"})
     if (std::string(kernel.op) == op) add_rows(kernel, op, 1);

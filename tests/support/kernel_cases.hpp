@@ -197,13 +197,10 @@ inline KernelCase mat_mul_case(perdure_dtype dtype, bool quantised, uint64_t see
   return test;
 }
 
-// Weights in blocks of GGUF, rows F32 or Q8_0 or Q8_K.
-inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type, uint64_t seed) {
-  Numbers numbers(seed);
-  KernelCase test{.op = "mat_mul"};
-  add_some_rows(test, numbers);
-  const int64_t block = perdure_block_values(w_type);
-  const int64_t k = block * numbers.between(1, block == 32 ? 6 : 3), n = numbers.size();
+// Weights in blocks of GGUF, rows F32 or Q8_0 or Q8_K; `n_blocks` to a row.
+inline KernelCase block_product_case_of(perdure_dtype x_type, perdure_dtype w_type,
+                                        int64_t n_blocks, KernelCase test, Numbers& numbers) {
+  const int64_t k = perdure_block_values(w_type) * n_blocks, n = numbers.size();
   if (x_type == PERDURE_F32) {
     test.add_rows(k, numbers.normals(n_rows(test) * k));
   } else {
@@ -214,6 +211,22 @@ inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type,
   test.inputs.push_back(weight(w_type, n, k, 0, numbers));
   test.set_output(n);
   return test;
+}
+
+inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type, uint64_t seed) {
+  Numbers numbers(seed);
+  KernelCase test{.op = "mat_mul"};
+  add_some_rows(test, numbers);
+  const int64_t n_blocks = numbers.between(1, perdure_block_values(w_type) == 32 ? 6 : 3);
+  return block_product_case_of(x_type, w_type, n_blocks, test, numbers);
+}
+
+// More rows, and longer ones, than a kernel takes in one piece.
+inline KernelCase large_block_product_case(perdure_dtype x_type, perdure_dtype w_type) {
+  Numbers numbers(5);
+  KernelCase test{.op = "mat_mul"};
+  test.add_session(3, 103);
+  return block_product_case_of(x_type, w_type, 1300 / perdure_block_values(w_type), test, numbers);
 }
 
 inline KernelCase quantize_blocks_case(perdure_dtype type, uint64_t seed) {

@@ -121,7 +121,10 @@ std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
   const auto real = by_type(isa.dequantised, "f32");
   std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
   for (perdure_kernel& k : all) {
-    if (const auto found = quantised.find(k.name); found != quantised.end()) k.run = found->second;
+    if (const auto found = quantised.find(k.name); found != quantised.end()) {
+      k.run = found->second;
+      k.scratch_bytes = block_scratch;
+    }
     if (const auto found = real.find(k.name); found != real.end()) {
       k.run = found->second;
       k.scratch_bytes = dequantised_scratch;

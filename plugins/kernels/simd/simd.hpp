@@ -19,6 +19,7 @@ void divide_mat_mul(const perdure_call* call, perdure_work* work);
 
 size_t dequantised_scratch(const perdure_node* node, const void* params);
 size_t q80_scratch(const perdure_node* node, const void* params);
+size_t block_scratch(const perdure_node* node, const void* params);
 
 // Weights of a norm as F32.
 size_t norm_packed_bytes(const perdure_node* node, const void* params, uint32_t input);

@@ -3,7 +3,7 @@
 // How the work of a node divides, and the scratch it needs.
 #include <algorithm>
 
-#include "plugins/kernels/simd/isa/q80_layout.hpp"
+#include "plugins/kernels/simd/isa/block_layout.hpp"
 #include "plugins/kernels/simd/isa/table.hpp"
 #include "plugins/kernels/simd/simd.hpp"
 
@@ -40,6 +40,12 @@ size_t dequantised_scratch(const perdure_node*, const void* params) {
 size_t q80_scratch(const perdure_node*, const void* params) {
   const auto& p = *static_cast<const MatMulParams*>(params);
   return static_cast<size_t>(q80_scratch_bytes(q80_layout(p.k, p.group)));
+}
+
+size_t block_scratch(const perdure_node* node, const void* params) {
+  const int64_t values = perdure_block_values(node->inputs[1].tensor.dtype);
+  return static_cast<size_t>(
+      block_scratch_bytes(static_cast<const MatMulParams*>(params)->k, values));
 }
 
 void divide_attend(const perdure_call* call, perdure_work* work) {

@@ -1,218 +1,254 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Rows of Q8_0 and Q8_K times weights in GGUF's blocks, read as they lie in the file. Eight columns
-// at a time; a block is unpacked once for up to kRows rows. Sums inside a block are exact integers,
-// blocks are scaled and added in order, each step rounded as in the scalar definition: the kernels
-// of all instruction sets give the definition's bits.
-#include "plugins/kernels/simd/isa/blocks.hpp"
-#include "plugins/kernels/simd/isa/runs.hpp"
+// Q8_0 rows times weights in blocks of 32 values, Q8_K rows times weights in blocks of 256. A lane
+// is a column of the result: sums inside a block are exact integers, blocks are scaled and added in
+// order, each step rounded as in the scalar definition, so every instruction set gives its bits.
+#include "plugins/kernels/common/node.hpp"
+#include "plugins/kernels/simd/isa/block_types.hpp"
+#include "plugins/kernels/simd/isa/table.hpp"
 
 namespace perdure::simd::PERDURE_ISA {
 namespace {
 
 using namespace kernels;
 
-constexpr int64_t kColumns = 8;
-constexpr int64_t kRows = 32;
-constexpr int64_t kParts = 8;  // of 32 values, in a block of 256
+inline Lanes load_four(const int8_t* x) {
+  int32_t four;
+  memcpy(&four, x, sizeof four);
+  return splat(four);
+}
 
-// Byte by byte the products of unsigned w and signed x, four to a lane.
-inline __m256i dot(__m256i w, __m256i x) {
 #if defined(__AVX512VNNI__)
-  return _mm256_dpbusd_epi32(_mm256_setzero_si256(), w, x);
+
+constexpr int kTileRows = 8;
+
+// exact[r] += kQuads quads of weights times those of row r. Assembly: see mat_mul_q80_vnni.cpp.
+template <int, int kQuads, int kRows>
+inline void multiply(const char* quads, const int8_t* x, int64_t x_stride, Lanes (&exact)[kRows]) {
+  for (int q = 0; q < kQuads; ++q) {
+    const Lanes weights = load_lanes(quads + q * 64);
+    for (int r = 0; r < kRows; ++r)
+      asm("vpdpbusd %2, %1, %0"
+          : "+v"(exact[r].v)
+          : "v"(weights.v), "v"(load_four(x + r * x_stride + q * 4).v));
+  }
+}
+
 #else
-  // In words: two products of any bytes do not fit in one of 16 bits.
-  const auto word = [](__m128i v) { return _mm256_cvtepi8_epi16(v); };
-  const auto unsigned_word = [](__m128i v) { return _mm256_cvtepu8_epi16(v); };
-  const __m256i low =
-      _mm256_madd_epi16(unsigned_word(_mm256_castsi256_si128(w)), word(_mm256_castsi256_si128(x)));
-  const __m256i high = _mm256_madd_epi16(unsigned_word(_mm256_extracti128_si256(w, 1)),
-                                         word(_mm256_extracti128_si256(x, 1)));
-  return _mm256_add_epi32(low, high);
-#endif
-}
 
-// The same for bytes of w below 64, in pairs of 16 bits.
-inline __m256i pairs(__m256i w, __m256i x) { return _mm256_maddubs_epi16(w, x); }
-
-inline __m256i dot_of_small(__m256i w, __m256i x) {
-#if defined(__AVX512VNNI__)
-  return dot(w, x);
+#if defined(__AVX512F__)
+constexpr int kTileRows = 4;
 #else
-  return _mm256_madd_epi16(pairs(w, x), _mm256_set1_epi16(1));
+constexpr int kTileRows = 2;
 #endif
-}
 
-// Lane c is the sum of the lanes of v[c].
-inline __m256i sums_of(const __m256i v[kColumns]) {
-  const __m256i first =
-      _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-  const __m256i second =
-      _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
-  return _mm256_add_epi32(_mm256_permute2x128_si256(first, second, 0x20),
-                          _mm256_permute2x128_si256(first, second, 0x31));
-}
-
-inline int32_t sum_of_bytes(__m256i x) {
-  const __m256i sums =
-      _mm256_madd_epi16(_mm256_maddubs_epi16(all_bytes(1), x), _mm256_set1_epi16(1));
-  const __m128i four =
-      _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-  const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
-}
-
-inline __m256 halves_as_f32(const uint16_t halves[kColumns]) {
-  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
-}
-
-inline __m256 scaled(__m256i exact, __m256 w_scales, float x_scale) {
-  return _mm256_mul_ps(_mm256_cvtepi32_ps(exact), _mm256_mul_ps(w_scales, _mm256_set1_ps(x_scale)));
-}
-
-// Block `index` of the weights of eight columns, for rows of Q8_0.
-template <typename Type>
-struct Block32 {
-  static constexpr int64_t kXBytes = 34;
-  __m256i w[kColumns];
-  __m256 scales, minima;
-
-  Block32(const char* const rows[kColumns], int64_t index) {
-    uint16_t halves[2][kColumns];
-    for (int64_t c = 0; c < kColumns; ++c) {
-      const char* b = rows[c] + index * Type::kBytes;
-      w[c] = Type::bytes(b);
-      halves[0][c] = half_at(b);
-      halves[1][c] = half_at(b + 2);
+// exact[r] += kQuads quads of weights times those of row r, `factor` times. As many products as fit
+// are added up in 16 bits.
+template <int kLargest, int kQuads, int kRows>
+inline void multiply_small(const char* quads, const int8_t* x, int64_t x_stride, unsigned shift,
+                           Lanes (&exact)[kRows]) {
+  constexpr int kMost = 32767 / (kLargest * 256);
+  constexpr int kTogether = kMost < kQuads ? kMost : kQuads;
+  const Lanes factor = splat(static_cast<int32_t>(0x00010001u << shift));
+  for (int first = 0; first < kQuads; first += kTogether) {
+    Lanes words[kRows];
+    for (int r = 0; r < kRows; ++r) words[r] = splat(0);
+    for (int q = first; q < first + kTogether; ++q) {
+      Lanes weights = load_lanes(quads + q * 64);
+      if (shift != 0) weights = weights >> shift;
+      if (kLargest == 15) weights = weights & splat(0x0f0f0f0f);
+      for (int r = 0; r < kRows; ++r)
+        words[r] =
+            add_words(words[r], multiply_bytes(weights, load_four(x + r * x_stride + q * 4)));
     }
-    scales = halves_as_f32(halves[0]);
-    minima = halves_as_f32(halves[1]);
+    for (int r = 0; r < kRows; ++r) exact[r] = exact[r] + multiply_words(words[r], factor);
   }
+}
 
-  __m256 add_to(__m256 sum, const char* x) const {
-    const __m256i values = bytes_at(x + 2);
-    __m256i products[kColumns];
-    for (int64_t c = 0; c < kColumns; ++c)
-      products[c] = Type::kOffset > 16 ? dot(w[c], values) : dot_of_small(w[c], values);
-    __m256i exact = sums_of(products);
-    const float x_scale = _cvtsh_ss(half_at(x));
-    const int32_t sum_of_x = Type::kOffset != 0 || Type::kHasMinimum ? sum_of_bytes(values) : 0;
-    if (Type::kOffset != 0)
-      exact = _mm256_sub_epi32(exact, _mm256_set1_epi32(Type::kOffset * sum_of_x));
-    sum = _mm256_add_ps(sum, scaled(exact, scales, x_scale));
-    if (Type::kHasMinimum)
-      sum = _mm256_add_ps(sum, scaled(_mm256_set1_epi32(sum_of_x), minima, x_scale));
-    return sum;
+// Bytes of eight bits as two of four.
+template <int kLargest, int kQuads, int kRows>
+inline void multiply(const char* quads, const int8_t* x, int64_t x_stride, Lanes (&exact)[kRows]) {
+  if constexpr (kLargest == 255) {
+    multiply_small<15, kQuads>(quads, x, x_stride, 0, exact);
+    multiply_small<15, kQuads>(quads, x, x_stride, 4, exact);
+  } else {
+    multiply_small<kLargest, kQuads>(quads, x, x_stride, 0, exact);
   }
+}
+
+#endif
+
+// Adds kRows rows times one unpacked block to their sums.
+template <typename Type, int kRows>
+inline void multiply_block(const StagedBlock* x, int64_t x_stride, const UnpackedBlock& w,
+                           Reals (&sums)[kRows]) {
+  const auto row = [&](int r) -> const StagedBlock& {
+    return *reinterpret_cast<const StagedBlock*>(reinterpret_cast<const char*>(x) + r * x_stride);
+  };
+  Lanes exact[kRows];
+  for (int r = 0; r < kRows; ++r) exact[r] = splat(row(r).offset);
+  multiply<Type::kLargest, 8>(w.quads, x->values, x_stride, exact);
+  const Reals scale = load_reals(w.scale);
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = sums[r] + to_reals(exact[r]) * (scale * splat(row(r).scale));
+  if (!Type::kHasMinimum) return;
+  const Reals minimum = load_reals(w.minimum);
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = sums[r] + splat(row(r).sum) * (minimum * splat(row(r).scale));
+}
+
+template <typename Type, int kRows>
+inline void multiply_block(const StagedSuperBlock* x, int64_t x_stride, const UnpackedSuperBlock& w,
+                           Reals (&sums)[kRows]) {
+  const auto row = [&](int r) -> const StagedSuperBlock& {
+    return *reinterpret_cast<const StagedSuperBlock*>(reinterpret_cast<const char*>(x) +
+                                                      r * x_stride);
+  };
+  Lanes products[kRows];
+  for (int r = 0; r < kRows; ++r) products[r] = splat(0);
+  for (int part = 0; part < 256 / Type::kPart; ++part) {
+    Lanes exact[kRows];
+    for (int r = 0; r < kRows; ++r) exact[r] = splat(Type::kBias != 0 ? row(r).offsets[part] : 0);
+    multiply<Type::kLargest, Type::kPart / 4>(w.quads + part * Type::kPart * 16,
+                                              x->values + part * Type::kPart, x_stride, exact);
+    const Lanes scale = load_lanes(w.part_scales + part * 64);
+    for (int r = 0; r < kRows; ++r) products[r] = products[r] + exact[r] * scale;
+  }
+  const Reals scale = load_reals(w.scale);
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = sums[r] + to_reals(products[r]) * (scale * splat(row(r).scale));
+  if (!Type::kHasMinimum) return;
+  const Reals minimum = load_reals(w.minimum);
+  for (int r = 0; r < kRows; ++r) {
+    Lanes minima = splat(0);
+    for (int i = 0; i < 4; ++i)
+      minima = minima + multiply_words(splat(row(r).sums[i]), load_lanes(w.part_minima + i * 64));
+    sums[r] = sums[r] - to_reals(minima) * (minimum * splat(row(r).scale));
+  }
+}
+
+// A row of activations without what its products with Type do not need.
+template <typename Type>
+inline void stage_block(const char* x, StagedBlock& to) {
+  memcpy(to.values, x + 2, sizeof to.values);
+  uint16_t half;
+  memcpy(&half, x, sizeof half);
+  int32_t sum = 0;
+  for (int i = 0; i < 32; ++i) sum += to.values[i];
+  to.scale = _cvtsh_ss(half);
+  to.offset = -Type::kBias * sum;
+  to.sum = static_cast<float>(sum);
+}
+
+template <typename Type>
+inline void stage_block(const char* x, StagedSuperBlock& to) {
+  memcpy(&to.scale, x, sizeof to.scale);
+  memcpy(to.values, x + 4, sizeof to.values);
+  int16_t sums[16], pairs[8];
+  memcpy(sums, x + 260, sizeof sums);
+  for (int i = 0; i < 16; ++i) to.offsets[i] = -Type::kBias * sums[i];
+  for (int i = 0; i < 8; ++i) pairs[i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
+  memcpy(to.sums, pairs, sizeof to.sums);
+}
+
+// What the types of 32 and of 256 values to a block differ in.
+struct Blocks {
+  static constexpr int64_t kValues = 32, kXBytes = 34;
+  using Staged = StagedBlock;
+  using Unpacked = UnpackedBlock;
+};
+struct SuperBlocks {
+  static constexpr int64_t kValues = 256, kXBytes = 292;
+  using Staged = StagedSuperBlock;
+  using Unpacked = UnpackedSuperBlock;
 };
 
-// The same of 256 values, for rows of Q8_K.
-template <typename Type>
-struct Block256 {
-  static constexpr int64_t kXBytes = 292;
-  __m256i w[kColumns][kParts], part_scales[kColumns][kParts], part_minima[kColumns];
-  __m256 scales, minima;
-
-  Block256(const char* const rows[kColumns], int64_t index) {
-    uint16_t halves[2][kColumns] = {};
-    for (int64_t c = 0; c < kColumns; ++c) {
-      const char* b = rows[c] + index * Type::kBytes;
-      unpack_parts(b, c);
-      halves[0][c] = half_at(b + Type::kScaleAt);
-      if (Type::kHasMinimum) halves[1][c] = half_at(b + 2);
-    }
-    scales = halves_as_f32(halves[0]);
-    minima = halves_as_f32(halves[1]);
-  }
-
-  void unpack_parts(const char* b, int64_t c) {
-    const PartScales s = Type::parts(b);
-    part_minima[c] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(s.minima));
-    for (int64_t part = 0; part < kParts; ++part) {
-      w[c][part] = Type::bytes(b, part);
-      part_scales[c][part] = _mm256_setr_m128i(_mm_set1_epi16(s.scales[2 * part]),
-                                               _mm_set1_epi16(s.scales[2 * part + 1]));
-    }
-  }
-
-  __m256 add_to(__m256 sum, const char* x) const {
-    __m256i products[kColumns], of_minima[kColumns];
-    const __m256i sums_of_x = bytes_at(x + 260);
-    for (int64_t c = 0; c < kColumns; ++c) {
-      products[c] = _mm256_setzero_si256();
-      for (int64_t part = 0; part < kParts; ++part)
-        products[c] = _mm256_add_epi32(
-            products[c], _mm256_madd_epi16(pairs(w[c][part], bytes_at(x + 4 + 32 * part)),
-                                           part_scales[c][part]));
-      of_minima[c] = _mm256_madd_epi16(sums_of_x, part_minima[c]);
-      if (!Type::kHasMinimum) products[c] = _mm256_sub_epi32(products[c], of_minima[c]);
-    }
-    const float x_scale = load_f32(x, 0);
-    sum = _mm256_add_ps(sum, scaled(sums_of(products), scales, x_scale));
-    if (Type::kHasMinimum) sum = _mm256_sub_ps(sum, scaled(sums_of(of_minima), minima, x_scale));
-    return sum;
-  }
+// Rows that are ready, one panel of weights, and the piece of k that is unpacked.
+template <typename Kind>
+struct BlockProduct {
+  const char* x;  // [rows] staged
+  int64_t x_stride;
+  char* sums;  // [rows, 16] F32
+  typename Kind::Unpacked* piece;
 };
 
-// n_rows rows times eight columns; `rows`: their weights.
-template <typename Block>
-inline void tile(const perdure_call* call, int64_t first, int64_t n_rows, int64_t n_blocks,
-                 const char* const rows[kColumns], int64_t column, int64_t n_columns) {
-  __m256 sums[kRows];
-  for (int64_t r = 0; r < n_rows; ++r) sums[r] = _mm256_setzero_ps();
-  for (int64_t b = 0; b < n_blocks; ++b) {
-    const Block block(rows, b);
-    for (int64_t r = 0; r < n_rows; ++r)
-      sums[r] =
-          block.add_to(sums[r], row_of<char>(call->inputs[0], first + r) + b * Block::kXBytes);
+template <typename Type, typename Kind, int kRows>
+inline void tile(const BlockProduct<Kind>& p, int64_t row, int64_t first, int64_t count) {
+  Reals sums[kRows];
+  for (int r = 0; r < kRows; ++r) sums[r] = load_reals(p.sums + (row + r) * 64);
+  const auto* x = reinterpret_cast<const typename Kind::Staged*>(p.x + row * p.x_stride) + first;
+  for (int64_t b = 0; b < count; ++b)
+    multiply_block<Type, kRows>(x + b, p.x_stride, p.piece[b], sums);
+  for (int r = 0; r < kRows; ++r) store(p.sums + (row + r) * 64, sums[r]);
+}
+
+template <typename Type, typename Kind, int kRows>
+inline void tiles(const BlockProduct<Kind>& p, int64_t row, int64_t n_rows, int64_t first,
+                  int64_t count) {
+  for (; row + kRows <= n_rows; row += kRows) tile<Type, Kind, kRows>(p, row, first, count);
+  if constexpr (kRows > 1) tiles<Type, Kind, kRows / 2>(p, row, n_rows, first, count);
+}
+
+// All rows times one panel; behind the last column its weights stand again.
+template <typename Type, typename Kind>
+inline void panel(const BlockProduct<Kind>& p, const perdure_tensor& w, const MatMulParams& params,
+                  int64_t n_rows, int64_t column) {
+  const char* columns[kPanelColumns];
+  for (int64_t c = 0; c < kPanelColumns; ++c) {
+    const int64_t row = column + c < params.n ? column + c : params.n - 1;
+    columns[c] = static_cast<const char*>(w.data) + row * w.row_stride_bytes;
   }
-  for (int64_t r = 0; r < n_rows; ++r) {
-    float lanes[kColumns];
-    _mm256_storeu_ps(lanes, sums[r]);
-    memcpy(row_of<float>(call->outputs[0], first + r) + column, lanes,
-           static_cast<size_t>(n_columns) * sizeof(float));
+  memset(p.sums, 0, static_cast<size_t>(n_rows * 64));
+  const int64_t n_blocks = params.k / Kind::kValues;
+  constexpr int64_t kMost = kPieceValues / Kind::kValues;
+  for (int64_t first = 0; first < n_blocks; first += kMost) {
+    const int64_t count = n_blocks - first < kMost ? n_blocks - first : kMost;
+    for (int64_t b = 0; b < count; ++b)
+      Type::unpack(columns, (first + b) * Type::kBytes, p.piece[b]);
+    tiles<Type, Kind, kTileRows>(p, 0, n_rows, first, count);
   }
 }
 
-// Columns beyond the end read the last one and are not stored.
-template <typename Block, int64_t kValues>
-int run(const perdure_call* call, int64_t begin, int64_t end) {
-  const auto& p = *static_cast<const MatMulParams*>(call->params);
-  const perdure_tensor& w = call->inputs[1].tensor;
-  const int64_t n_rows = count_rows(p.rows, *call->step);
-  for (int64_t column = begin; column < end; column += kColumns) {
-    const char* rows[kColumns];
-    for (int64_t c = 0; c < kColumns; ++c)
-      rows[c] =
-          static_cast<const char*>(w.data) + smaller(column + c, end - 1) * w.row_stride_bytes;
-    for (int64_t first = 0; first < n_rows; first += kRows)
-      tile<Block>(call, first, smaller(kRows, n_rows - first), p.k / kValues, rows, column,
-                  smaller(kColumns, end - column));
+// Requires: begin is a multiple of kPanelColumns.
+template <typename Type, typename Kind>
+int run_blocks(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
+  const auto& params = *static_cast<const MatMulParams*>(call->params);
+  const int64_t n_rows = count_rows(params.rows, *call->step);
+  const int64_t n_blocks = params.k / Kind::kValues;
+  char* sums = static_cast<char*>(scratch) + unpacked_piece_bytes(Kind::kValues);
+  char* staged = sums + kStagedRows * 64;
+  const int64_t x_stride = staged_row_bytes(params.k, Kind::kValues);
+  const BlockProduct<Kind> product = {staged, x_stride, sums,
+                                      static_cast<typename Kind::Unpacked*>(scratch)};
+  for (int64_t first = 0; first < n_rows; first += kStagedRows) {
+    const int64_t count = n_rows - first < kStagedRows ? n_rows - first : kStagedRows;
+    for (int64_t r = 0; r < count; ++r) {
+      const char* x = row_of<char>(call->inputs[0], first + r);
+      auto* to = reinterpret_cast<typename Kind::Staged*>(staged + r * x_stride);
+      for (int64_t b = 0; b < n_blocks; ++b) stage_block<Type>(x + b * Kind::kXBytes, to[b]);
+    }
+    for (int64_t column = begin; column < end; column += kPanelColumns) {
+      panel<Type, Kind>(product, call->inputs[1].tensor, params, count, column);
+      const int64_t n = end - column < kPanelColumns ? end - column : kPanelColumns;
+      for (int64_t r = 0; r < count; ++r)
+        memcpy(row_of<float>(call->outputs[0], first + r) + column, sums + r * 64,
+               static_cast<size_t>(n) * sizeof(float));
+    }
   }
   return PERDURE_OK;
-}
-
-template <typename Type>
-int run_32(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  return run<Block32<Type>, 32>(call, begin, end);
-}
-
-template <typename Type>
-int run_256(const perdure_call* call, int64_t begin, int64_t end, void*) {
-  return run<Block256<Type>, 256>(call, begin, end);
 }
 
 }  // namespace
 
 const BlockTable kBlockTable = {
-    .q8_0 = run_32<BlockQ8_0>,
-    .q4_0 = run_32<BlockQ4_0>,
-    .q4_1 = run_32<BlockQ4_1>,
-    .q5_0 = run_32<BlockQ5_0>,
-    .q5_1 = run_32<BlockQ5_1>,
-    .q4_k = run_256<BlockQ4_K>,
-    .q5_k = run_256<BlockQ5_K>,
-    .q6_k = run_256<BlockQ6_K>,
+    .q8_0 = run_blocks<Q8_0, Blocks>,
+    .q4_0 = run_blocks<Q4_0, Blocks>,
+    .q4_1 = run_blocks<Q4_1, Blocks>,
+    .q5_0 = run_blocks<Q5_0, Blocks>,
+    .q5_1 = run_blocks<Q5_1, Blocks>,
+    .q4_k = run_blocks<Q4_K, SuperBlocks>,
+    .q5_k = run_blocks<Q5_K, SuperBlocks>,
+    .q6_k = run_blocks<Q6_K, SuperBlocks>,
 };
 
 }  // namespace perdure::simd::PERDURE_ISA

@@ -12,17 +12,28 @@ inline void store_bytes(__m256i bytes, uint8_t* to) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bytes);
 }
 
+// A vector of unsigned bytes.
+inline Batch from_bytes(const uint8_t* bytes) {
+#if defined(__AVX512F__)
+  return _mm512_cvtepi32_ps(
+      _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes))));
+#else
+  return _mm256_cvtepi32_ps(
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes))));
+#endif
+}
+
 template <typename Type>
 struct Values32 {
   static constexpr int64_t kValues = 32;
-  static void store(const char* b, float* out) {
+  static void write(const char* b, float* out) {
     uint8_t bytes[kValues];
     store_bytes(Type::bytes(b), bytes);
-    const float scale = _cvtsh_ss(half_at(b));
-    const float minimum = Type::kHasMinimum ? _cvtsh_ss(half_at(b + 2)) : 0.0f;
-    for (int i = 0; i < kValues; ++i) {
-      const float value = static_cast<float>(bytes[i] - Type::kOffset) * scale;
-      out[i] = Type::kHasMinimum ? value + minimum : value;
+    const Batch scale(_cvtsh_ss(half_at(b))), offset(static_cast<float>(Type::kOffset));
+    const Batch minimum(Type::kHasMinimum ? _cvtsh_ss(half_at(b + 2)) : 0.0f);
+    for (int64_t i = 0; i < kValues; i += kLanes) {
+      const Batch value = (from_bytes(bytes + i) - offset) * scale;
+      store(out + i, Type::kHasMinimum ? value + minimum : value);
     }
   }
 };
@@ -30,18 +41,19 @@ struct Values32 {
 template <typename Type>
 struct Values256 {
   static constexpr int64_t kValues = 256;
-  static void store(const char* b, float* out) {
+  static void write(const char* b, float* out) {
     const PartScales parts = Type::parts(b);
     const float scale = _cvtsh_ss(half_at(b + Type::kScaleAt));
     const float smallest = Type::kHasMinimum ? _cvtsh_ss(half_at(b + 2)) : 0.0f;
     uint8_t bytes[kValues];
     for (int64_t part = 0; part < 8; ++part) store_bytes(Type::bytes(b, part), bytes + 32 * part);
+    const Batch offset(static_cast<float>(Type::kOffset));
     for (int64_t run = 0; run < 16; ++run) {
-      const float factor = scale * static_cast<float>(parts.scales[run]);
-      const float minimum = smallest * static_cast<float>(parts.minima[run]);
-      for (int64_t i = 16 * run; i < 16 * run + 16; ++i) {
-        const float value = factor * static_cast<float>(bytes[i] - Type::kOffset);
-        out[i] = Type::kHasMinimum ? value - minimum : value;
+      const Batch factor(scale * static_cast<float>(parts.scales[run]));
+      const Batch minimum(smallest * static_cast<float>(parts.minima[run]));
+      for (int64_t i = 16 * run; i < 16 * run + 16; i += kLanes) {
+        const Batch value = factor * (from_bytes(bytes + i) - offset);
+        store(out + i, Type::kHasMinimum ? value - minimum : value);
       }
     }
   }
@@ -60,7 +72,7 @@ int run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
     for (int64_t c = column; c < stop; ++c) {
       const char* row = static_cast<const char*>(w.data) + c * w.row_stride_bytes;
       for (int64_t i = 0; i < p.k; i += Values::kValues, row += Type::kBytes)
-        Values::store(row, weights + (c - column) * p.k + i);
+        Values::write(row, weights + (c - column) * p.k + i);
     }
     all_rows<LoadF32>(p, 0, n_rows, column, stop, reinterpret_cast<const char*>(weights));
   }

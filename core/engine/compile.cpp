@@ -298,6 +298,21 @@ void Engine::Impl::check_places(const Graph& graph) const {
     }
 }
 
+// Errors: Error if the live rows of a state are asked for that keeps no count of them.
+void Engine::Impl::check_live_ranges(const Graph& graph) const {
+  for (const Node& node : graph.nodes) {
+    if (node.operation->name != "live_range") continue;
+    const ValueInfo& state = graph.info(node.inputs[0]);
+    const StateSpec& spec = layout->specs()[layout->number(state.name)];
+    if (spec.growth == Growth::kCounted || !spec.stream.empty()) continue;
+    throw Error("`live_range` in the graph '" + graph.name + "' asks for the live rows of '" +
+                spec.name +
+                "', which is neither counted nor of an input stream; what a row sees of other "
+                "states follows from its position (window_range)" +
+                author_of_state(strategies, spec.name));
+  }
+}
+
 Graph Engine::Impl::build_graph(const std::string& name,
                                 const std::function<void(Builder&)>& fill) const {
   auto lookup = [this](std::string_view weight) -> const perdure_tensor* {
@@ -308,6 +323,7 @@ Graph Engine::Impl::build_graph(const std::string& name,
   fill(builder);
   Graph graph = builder.finish();
   check_places(graph);
+  check_live_ranges(graph);
   if (settings.kernels.activations != Activations::kF32) quantize_activations(graph, operations);
   return graph;
 }

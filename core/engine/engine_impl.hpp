@@ -174,6 +174,7 @@ struct Engine::Impl {
   void build_graphs();
   void check_classifier() const;
   void check_places(const Graph& graph) const;
+  void check_live_ranges(const Graph& graph) const;
   Graph build_graph(const std::string& name, const std::function<void(Builder&)>& fill) const;
   int64_t logits_per_step() const;
   void compile();

@@ -154,6 +154,26 @@ std::string to_text(const OutOfBounds& found, const PlanNode& node, const perdur
          " (input " + std::to_string(found.use->values) + " of '" + node.operation + "')";
 }
 
+std::optional<Miscount> find_miscount(const PlanNode& node, const perdure_step& step) noexcept {
+  for (uint32_t i = 0; i < node.inputs.size(); ++i) {
+    if (node.inputs[i].kind != PERDURE_VALUE_STATE) continue;
+    for (int64_t s = 0; s < step.n_sessions; ++s) {
+      const perdure_state_view& view = step.sessions[s].states[node.inputs[i].state];
+      if (view.count == nullptr) break;  // of all sessions or of none
+      if (*view.count < 0 || *view.count > view.n_rows)
+        return Miscount{i, s, *view.count, view.n_rows};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string to_text(const Miscount& found) {
+  return "leaves the state that is its input " + std::to_string(found.input) + " with " +
+         std::to_string(found.rows) + " live rows in session " + std::to_string(found.session) +
+         " of the step; it may set 0 to " + std::to_string(found.most) +
+         " (perdure_state_view.count)";
+}
+
 std::string row_text(const perdure_step& step, int64_t row) {
   const perdure_row& r = step.rows[row];
   const std::string kind =

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/runtime/plan.hpp"
@@ -24,6 +25,18 @@ OutOfBounds find_out_of_bounds(const PlanNode& node, const perdure_step& step) n
 
 // What it does, as the end of a sentence about the node.
 std::string to_text(const OutOfBounds& found, const PlanNode& node, const perdure_step& step);
+
+// Live rows of a counted state that its kernel has set to less than 0 or more than there are.
+struct Miscount {
+  uint32_t input = 0;  // of the node
+  int64_t session = 0, rows = 0, most = 0;
+};
+
+// The first one among the states of a node that has run. Allocates nothing; any thread.
+std::optional<Miscount> find_miscount(const PlanNode& node, const perdure_step& step) noexcept;
+
+// What it does, as the end of a sentence about the kernel.
+std::string to_text(const Miscount& found);
 
 // A row of a step by session and position, as the subject of such an end.
 std::string row_text(const perdure_step& step, int64_t row);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/api/error.hpp"
+#include "core/runtime/guarded_plugins.hpp"
 #include "core/runtime/plugin_guard.hpp"
 
 namespace perdure {
@@ -78,7 +79,15 @@ void Executor::throw_failure(const Plan& plan, const perdure_step& step) const {
   const PlanNode& node = *failure_.node;
   if (failure_.reach.use != nullptr)
     throw Error(name_of(node, plan) + ": " + to_text(failure_.reach, node, step));
+  if (failure_.undone) {
+    const std::string threads = plugin_of(threads_);
+    throw Error((threads.empty() ? "the threads" : threads) + " left " + name_of(node, plan) +
+                " undone: `team` must run its function on the caller and return when all that "
+                "were started have; set threads.backend to another plugin");
+  }
   const std::string kernel = kernel_name(node);
+  if (failure_.miscount)
+    throw Error(kernel + " in " + name_of(node, plan) + " " + to_text(*failure_.miscount));
   if (failure_.status != PERDURE_OK)
     throw Error(kernel + " failed with status " + std::to_string(failure_.status) + " in " +
                 name_of(node, plan));
@@ -104,6 +113,23 @@ void Executor::run_nodes(Plan& plan, const perdure_step& step) noexcept {
   threads_.team(
       [](void* self, int participant) { static_cast<Executor*>(self)->participate(participant); },
       this);
+  check_team(plan, step);
+}
+
+void Executor::check_team(const Plan& plan, const perdure_step& step) noexcept {
+  const auto& nodes = plan.nodes();
+  for (size_t n = 0; n < nodes.size() && !failed_.load(std::memory_order_relaxed); ++n) {
+    if (progress_[n].done.load(std::memory_order_acquire) < progress_[n].n_ranges)
+      fail({.node = &nodes[n], .undone = true});
+    else
+      well_counted(nodes[n], step);
+  }
+}
+
+bool Executor::well_counted(const PlanNode& node, const perdure_step& step) noexcept {
+  const auto found = find_miscount(node, step);
+  if (found) fail({.node = &node, .miscount = found});
+  return !found;
 }
 
 bool Executor::divide_node(const PlanNode& node, const perdure_step& step,
@@ -112,13 +138,13 @@ bool Executor::divide_node(const PlanNode& node, const perdure_step& step,
   node.kernel->divide(&node.call, &work);
   if (work.n_items >= 0 && work.n_items <= node.most_items(step) && work.min_items >= 1)
     return true;
-  fail({&node, PERDURE_OK, work, {}});
+  fail({.node = &node, .work = work});
   return false;
 }
 
 bool Executor::within_bounds(const PlanNode& node, const perdure_step& step) noexcept {
   const OutOfBounds found = find_out_of_bounds(node, step);
-  if (found.use != nullptr) fail({&node, PERDURE_OK, {}, found});
+  if (found.use != nullptr) fail({.node = &node, .reach = found});
   return found.use == nullptr;
 }
 
@@ -137,8 +163,8 @@ bool Executor::run_node(PlanNode& node, const perdure_step& step) noexcept {
   if (!within_bounds(node, step) || !divide_node(node, step, work)) return false;
   if (work.n_items == 0) return true;
   const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
-  if (status != PERDURE_OK) fail({&node, status, {}, {}});
-  return status == PERDURE_OK;
+  if (status != PERDURE_OK) fail({.node = &node, .status = status});
+  return status == PERDURE_OK && well_counted(node, step);
 }
 
 bool Executor::divide(Plan& plan, const perdure_step& step) noexcept {
@@ -197,7 +223,7 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
       if (finished == 1 && !within_bounds(node, *node.call.step)) continue;
       const int64_t range_end = std::min(begin + p.range_items, p.n_items);
       const int status = node.kernel->run(&node.call, begin, range_end, scratch);
-      if (status != PERDURE_OK) fail({&node, status, {}, {}});
+      if (status != PERDURE_OK) fail({.node = &node, .status = status});
     }
   }
   if (finished == 0) return;

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/api/threads.hpp"
@@ -32,8 +33,9 @@ class Executor {
   // Requires: the plan is bound; step.n_rows <= plan.max_rows(); step.n_outputs <=
   // plan.max_outputs().
   // Errors: Error that names plugin, kernel and node if a kernel fails, or divides its work as it
-  // may not, or if a row would read or write outside its tables (bounds.hpp); then the state of the
-  // step's sessions is whatever it was in the middle.
+  // may not, if a row would read or write outside its tables (bounds.hpp), if a counted state has a
+  // number of live rows that it cannot have, or if the threads leave work undone; then the state of
+  // the step's sessions is whatever it was in the middle.
   void run(Plan& plan, const perdure_step& step);
   // The same on the caller alone, every node judged before and after. Errors: as run, and Error
   // that names plugin, kernel and node and says what the check found.
@@ -41,12 +43,15 @@ class Executor {
 
  private:
   struct NodeProgress;
-  // What went wrong first; of a division the work, of a run the status, of a row where it reaches.
+  // What went wrong first; of a division the work, of a run the status, of a row where it reaches,
+  // of live rows that cannot be whose they are, of a team that left it undone nothing.
   struct Failure {
     const PlanNode* node = nullptr;
     int status = PERDURE_OK;
     perdure_work work{};
     OutOfBounds reach{};
+    std::optional<Miscount> miscount = {};
+    bool undone = false;
   };
   void run_nodes(Plan& plan, const perdure_step& step) noexcept;
   // False if it failed.
@@ -54,6 +59,10 @@ class Executor {
   [[noreturn]] void throw_failure(const Plan& plan, const perdure_step& step) const;
   // False if a row of the step would reach outside.
   bool within_bounds(const PlanNode& node, const perdure_step& step) noexcept;
+  // False if a kernel has set the live rows of a state to a number that it cannot have.
+  bool well_counted(const PlanNode& node, const perdure_step& step) noexcept;
+  // Judges what a team has done when it says that it is done.
+  void check_team(const Plan& plan, const perdure_step& step) noexcept;
   // False if the kernel gives work that it may not give.
   bool divide_node(const PlanNode& node, const perdure_step& step, perdure_work& work) noexcept;
   void fail(const Failure& failure) noexcept;

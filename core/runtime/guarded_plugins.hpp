@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "core/api/store.hpp"
 #include "core/api/strategy.hpp"
@@ -20,5 +21,8 @@ namespace perdure {
 std::unique_ptr<AttentionPlugin> guard(const AttentionPlugin& plugin, PluginOrigin origin);
 std::unique_ptr<ThreadsPlugin> guard(const ThreadsPlugin& plugin, PluginOrigin origin);
 std::unique_ptr<StorePlugin> guard(const StorePlugin& plugin, PluginOrigin origin);
+
+// The plugin of threads that a guard has created, for messages; empty for others.
+std::string plugin_of(const Threads& threads);
 
 }  // namespace perdure

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The guard of threads plugins.
+#include <atomic>
+#include <thread>
+
 #include "core/runtime/guarded_plugins.hpp"
 
 namespace perdure {
@@ -25,27 +28,36 @@ class GuardedThreads final : public Threads {
   int max_participants() const override { return participants_; }
 
   void team(void (*fn)(void* context, int participant), void* context) noexcept override {
-    Team team{fn, context, participants_};
+    fn_ = fn;
+    context_ = context;
     const PluginCall call(plugin_, "team");
-    inner_->team(join, &team);
+    open_.store(true);
+    inner_->team(join, this);
+    open_.store(false);
+    // Whoever is still inside works on buffers of the caller's.
+    while (inside_.load() > 0) std::this_thread::yield();
   }
 
- private:
-  struct Team {
-    void (*fn)(void* context, int participant);
-    void* context;
-    int participants;
-  };
+  const std::string& plugin() const { return plugin_; }
 
-  // A participant that nothing was prepared for may not take part; the others do its work.
-  static void join(void* team, int participant) {
-    const Team& t = *static_cast<const Team*>(team);
-    if (participant >= 0 && participant < t.participants) t.fn(t.context, participant);
+ private:
+  // A participant that nothing was prepared for may not take part, nor one that comes when the team
+  // has gone; the others do its work.
+  static void join(void* threads, int participant) {
+    auto& self = *static_cast<GuardedThreads*>(threads);
+    self.inside_.fetch_add(1);
+    if (self.open_.load() && participant >= 0 && participant < self.participants_)
+      self.fn_(self.context_, participant);
+    self.inside_.fetch_sub(1);
   }
 
   std::unique_ptr<Threads> inner_;
   std::string plugin_;
   int participants_ = 1;
+  void (*fn_)(void* context, int participant) = nullptr;
+  void* context_ = nullptr;
+  std::atomic<bool> open_{false};
+  std::atomic<int> inside_{0};
 };
 
 class GuardedPlugin final : public ThreadsPlugin {
@@ -64,6 +76,11 @@ class GuardedPlugin final : public ThreadsPlugin {
 };
 
 }  // namespace
+
+std::string plugin_of(const Threads& threads) {
+  const auto* guarded = dynamic_cast<const GuardedThreads*>(&threads);
+  return guarded ? guarded->plugin() : "";
+}
 
 std::unique_ptr<ThreadsPlugin> guard(const ThreadsPlugin& plugin, PluginOrigin origin) {
   return std::make_unique<GuardedPlugin>(plugin, std::move(origin));

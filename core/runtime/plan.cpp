@@ -14,6 +14,20 @@
 namespace perdure {
 namespace {
 
+// Errors: as KernelChooser::choose; of a node that a plugin put into the graph the plugin is named.
+ChosenKernel choose_for(const Node& node, const perdure_node& c_node,
+                        const KernelChooser& kernels) {
+  try {
+    return kernels.choose(c_node);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const Error& e) {
+    if (node.author.empty()) throw;
+    throw Error(std::string(e.what()) + "; " + node.author +
+                " asks for it, with inputs or attributes that the operation does not have");
+  }
+}
+
 constexpr size_t kNotInArena = SIZE_MAX;
 // No kernel needs as much scratch, nor a weight so many times its size; more is a stray number.
 constexpr size_t kMostScratch = size_t{1} << 30;
@@ -252,7 +266,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
   c_node.attributes = attributes.data();
   c_node.max_rows = max_rows_;
 
-  ChosenKernel chosen = kernels.choose(c_node);
+  ChosenKernel chosen = choose_for(node, c_node, kernels);
   result.kernel = chosen.kernel;
   result.plugin = chosen.plugin;
   c_node.context = chosen.kernel->context;

@@ -272,7 +272,8 @@ void StateSet::set_stream_length(std::string_view stream, int64_t length) {
 
 int64_t StateSet::begun_rows(size_t number, int64_t position) const {
   const StateSpec& spec = layout_->specs()[number];
-  if (spec.growth == Growth::kCounted) return counts_[number];
+  // A kernel may have left any number; a session of whom it did is not used any more, but counted.
+  if (spec.growth == Growth::kCounted) return std::clamp<int64_t>(counts_[number], 0, spec.rows);
   if (!spec.stream.empty()) return views_[number].live_rows;
   return StateLayout::begun_rows(spec, position);
 }

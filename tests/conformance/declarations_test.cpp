@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/conformance/strategy_candidates.hpp"
 #include "tests/support/engine_fixture.hpp"
 
 using namespace perdure;
@@ -127,4 +128,27 @@ TEST_CASE("an input stream and the state that grows with it are declared togethe
   CHECK(holds(refusal({.input_streams = {{"contexts", 0, 20}}}), "without a vocabulary"));
   CHECK(holds(refusal({.input_streams = {stream, {"contexts", 10, 21}}}),
               "two strategies declare the input stream 'contexts'"));
+}
+
+TEST_CASE("a number of live rows that a state cannot have ends the step, in every mode") {
+  for (const char* miscount : {"-1", "7", "1000000000", "-1000000000000000"})
+    for (const char* mode : {"kernels.check=false", "kernels.check=true", "threads.count=2"}) {
+      CAPTURE(miscount);
+      CAPTURE(mode);
+      const std::string attention =
+          "{strategy: counted_proof, miscount: " + std::string(miscount) + "}";
+      const auto engine = make_engine({"", "llama.v0.bin", attention.c_str(), 8, true, 0},
+                                      {"threads.backend=tbb", mode});
+      Session session = engine->new_session();
+      CHECK_THROWS_WITH_AS(
+          all_logits(*engine, session, random_tokens(40, engine->spec().info.vocab_size, 3)),
+          doctest::Contains("may set 0 to 6"), Error);
+      CHECK_THROWS_AS(session.snapshot(), Error);
+    }
+}
+
+TEST_CASE("live rows of a state that keeps no count are refused when the graph is built") {
+  CHECK_THROWS_WITH_AS(
+      make_engine({"", "llama.v0.bin", "{strategy: block_proof, asks_live: true}", 8, true, 0}),
+      doctest::Contains("neither counted nor of an input stream"), Error);
 }

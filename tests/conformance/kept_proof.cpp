@@ -18,10 +18,12 @@ constexpr int64_t kBlocks = 3, kCapacity = 6;
 // `keep_*`: k, v [rows, kv], states of keys and values -> [rows, 3] I64, the range that a row sees.
 struct KeepParams {
   int64_t columns;
+  int64_t miscount;  // of keep_counted: what it says is live instead, unless 0
 };
 
 int prepare_keep(const perdure_node* node, void* params) {
-  static_cast<KeepParams*>(params)->columns = kernels::columns(node->inputs[0]);
+  *static_cast<KeepParams*>(params) = {kernels::columns(node->inputs[0]),
+                                       perdure_attribute_int(node, "miscount", 0)};
   return PERDURE_OK;
 }
 
@@ -56,6 +58,7 @@ void keep_counted(const KeepParams& p, const perdure_call& call, int64_t r) {
     }
     see(call, row, 0, *keys.count);
   }
+  if (p.miscount != 0) *keys.count = p.miscount;
 }
 
 std::vector<ValueType> range_type(const std::vector<ValueType>&, const Attributes&) {
@@ -64,12 +67,16 @@ std::vector<ValueType> range_type(const std::vector<ValueType>&, const Attribute
 
 class KeptProof final : public AttentionStrategy {
  public:
+  // Wrong on purpose: `miscount` live rows (0: the true number), and with `asks_live` all live rows
+  // as the range that a row sees.
   KeptProof(const ModelInfo& model, std::span<const int64_t> layers, StateSpec kept,
-            std::string operation)
+            std::string operation, int64_t miscount = 0, bool asks_live = false)
       : model_(model),
         layers_(layers.begin(), layers.end()),
         kept_(std::move(kept)),
-        operation_(std::move(operation)) {}
+        operation_(std::move(operation)),
+        miscount_(miscount),
+        asks_live_(asks_live) {}
 
   Traits traits() const override { return {.constant_memory = true}; }
 
@@ -90,8 +97,11 @@ class KeptProof final : public AttentionStrategy {
     };
     const Value keys = g.state(layer_name(layer, "attn_k"));
     const Value values = g.state(layer_name(layer, "attn_v"));
-    const Value range =
-        g.apply(operation_, {project("attn_k.weight"), project("attn_v.weight"), keys, values});
+    Attributes attributes;
+    if (miscount_ != 0) attributes.emplace_back("miscount", miscount_);
+    Value range = g.apply(
+        operation_, {project("attn_k.weight"), project("attn_v.weight"), keys, values}, attributes);
+    if (asks_live_) range = op::live_range(g, keys);
     const Value mixed = op::attend(g, {project("attn_q.weight")}, {{keys, values, range}},
                                    model_.num_attention_heads, model_.num_key_value_heads);
     return op::mat_mul(g, mixed, g.weight(layer_name(layer, "attn_output.weight")));
@@ -102,6 +112,8 @@ class KeptProof final : public AttentionStrategy {
   std::vector<int64_t> layers_;
   StateSpec kept_;
   std::string operation_;
+  int64_t miscount_;
+  bool asks_live_;
 };
 
 class BlockProofPlugin final : public AttentionPlugin {
@@ -109,7 +121,8 @@ class BlockProofPlugin final : public AttentionPlugin {
   std::string_view name() const override { return "block_proof"; }
   int version() const override { return 1; }
   std::vector<OptionSpec> options() const override {
-    return {{"declared", OptionType::kBool, true, "Whether it says how many tokens share a row."}};
+    return {{"declared", OptionType::kBool, true, "Whether it says how many tokens share a row."},
+            {"asks_live", OptionType::kBool, false, "Asks for live rows, which nobody counts."}};
   }
 
   // The row of a block is live before its key is kept: one row more.
@@ -121,7 +134,7 @@ class BlockProofPlugin final : public AttentionPlugin {
                   .growth = Growth::kRing,
                   .rows = kBlocks + 1,
                   .tokens_per_row = options.flag("declared") ? kProofBlock : 0},
-        "keep_block");
+        "keep_block", 0, options.flag("asks_live"));
   }
 
   std::vector<Operation> operations() const override {
@@ -141,13 +154,20 @@ class CountedProofPlugin final : public AttentionPlugin {
  public:
   std::string_view name() const override { return "counted_proof"; }
   int version() const override { return 1; }
-  std::vector<OptionSpec> options() const override { return {}; }
+  std::vector<OptionSpec> options() const override {
+    return {{.name = "miscount",
+             .type = OptionType::kInt,
+             .default_value = int64_t{0},
+             .help = "Live rows that it says there are, unless 0.",
+             .min = -1e18,
+             .max = 1e18}};
+  }
 
-  std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options&,
+  std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {
     return std::make_unique<KeptProof>(
         model, layers, StateSpec{.name = {}, .growth = Growth::kCounted, .rows = kCapacity},
-        "keep_counted");
+        "keep_counted", options.integer("miscount"));
   }
 
   std::vector<Operation> operations() const override {
@@ -157,9 +177,10 @@ class CountedProofPlugin final : public AttentionPlugin {
              .writes = {2, 3}}};
   }
   std::span<const perdure_kernel> kernels() const override {
+    static constexpr const char* kAttributes[] = {"miscount", nullptr};
     static constexpr perdure_kernel kKernels[] = {
         kernels::make_row_kernel<KeepParams, keep_counted>("keep_counted_scalar", "keep_counted",
-                                                           prepare_keep)};
+                                                           prepare_keep, kAttributes)};
     return kKernels;
   }
 };

@@ -244,6 +244,20 @@ TEST_CASE("workers that never come cost nothing but time") {
   CHECK(same_bits(compiled.run(absent, tokens), compiled.run(alone, tokens)));
 }
 
+TEST_CASE("work that a team leaves undone is no result") {
+  class IdleTeam final : public Threads {
+    int max_participants() const override { return 3; }
+    void team(void (*)(void*, int), void*) noexcept override {}
+  };
+  const Weights weights = deep_weights();
+  Compiled compiled = deep_graph(weights, 6);
+  IdleTeam idle;
+  CHECK_THROWS_WITH_AS(compiled.run(idle, {3, 1, 4, 1, 5, 9, 2, 6}), doctest::Contains("undone"),
+                       Error);
+  AbsentTeam alone(1), absent(5);
+  CHECK(same_bits(compiled.run(absent, {3, 1}), compiled.run(alone, {3, 1})));
+}
+
 TEST_CASE("a worker that comes in mid-step joins at the current node") {
   const Weights weights = deep_weights();
   Compiled compiled = deep_graph(weights, 6);

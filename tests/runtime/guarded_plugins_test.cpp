@@ -3,8 +3,11 @@
 // Plugins that break their contract: each fault ends in one sentence that names the plugin's file.
 #include "core/runtime/guarded_plugins.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
+#include <thread>
 #include <vector>
 
 #include "core/api/operations.hpp"
@@ -208,6 +211,22 @@ TEST_CASE_FIXTURE(Faulty, "a participant that nothing was prepared for takes no 
   threads->team([](void* context, int i) { static_cast<std::vector<int>*>(context)->push_back(i); },
                 &seen);
   CHECK(seen == std::vector<int>{0});
+}
+
+TEST_CASE_FIXTURE(Faulty, "a team has not gone before everybody who was let in has") {
+  const auto loaded = host("faulty_threads");
+  loaded->load_all();
+  const Environment environment("PERDURE_TEST_FAULT", "goes before its worker");
+  const auto threads = loaded->threads("faulty").create(2);
+  std::atomic<bool> finished{false};
+  threads->team(
+      [](void* context, int) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        *static_cast<std::atomic<bool>*>(context) = true;
+      },
+      &finished);
+  CHECK(finished);
+  CHECK(plugin_of(*threads).find((folder / "faulty_threads.so").string()) != std::string::npos);
 }
 
 TEST_CASE_FIXTURE(Faulty, "a store that breaks its contract is refused") {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Threads that break one rule of their interface: the one that PERDURE_TEST_FAULT names.
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 
 #include "core/api/plugin.h"
 #include "core/api/threads.hpp"
@@ -22,8 +25,26 @@ class Threads final : public perdure::Threads {
     return 2;
   }
   void team(void (*fn)(void*, int), void* context) noexcept override {
+    if (fault("runs nothing")) return;
+    if (fault("goes before its worker")) return leave(fn, context);
     fn(context, 0);
     if (fault("uninvited participant")) fn(context, 2), fn(context, -1);
+  }
+
+  static void leave(void (*fn)(void*, int), void* context) {
+    struct Call {
+      void (*fn)(void*, int);
+      void* context;
+      std::atomic<bool>& started;
+    };
+    static std::atomic<bool> started;
+    started = false;
+    std::thread([call = Call{fn, context, started}] {
+      call.started = true;
+      call.fn(call.context, 1);
+    }).detach();
+    while (!started) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
 };
 

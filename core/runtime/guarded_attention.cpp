@@ -61,15 +61,11 @@ class GuardedStrategy final : public AttentionStrategy {
  public:
   GuardedStrategy(std::unique_ptr<AttentionStrategy> inner, const Guard& guard,
                   std::span<const OptionSpec> options)
-      : inner_(std::move(inner)), guard_(guard) {
+      : inner_(owned(std::move(inner), guard.origin(), "the destructor of a strategy")),
+        guard_(guard) {
     if (!inner_) guard_.refuse("returned no strategy from create");
     // Asked for when a memory is saved: too late to learn that it throws.
     for (const OptionSpec& option : options) depends_on(option.name);
-  }
-  ~GuardedStrategy() override {
-    const std::string plugin = guard_.origin().text();
-    const PluginCall call(plugin, "the destructor of a strategy");
-    inner_.reset();
   }
 
   Traits traits() const override {
@@ -140,7 +136,7 @@ class GuardedStrategy final : public AttentionStrategy {
       guard_.refuse("returned from " + what + " " + problem);
   }
 
-  std::unique_ptr<AttentionStrategy> inner_;
+  PluginOwned<AttentionStrategy> inner_;
   Guard guard_;
 };
 

@@ -24,6 +24,17 @@ bool follows(const StoredSnapshot& next, const StoredSnapshot& before) {
   return next.name == before.name ? next.generation < before.generation : next.name > before.name;
 }
 
+class GuardedLock final : public StoreLock {
+ public:
+  GuardedLock(std::unique_ptr<StoreLock> inner, const PluginOrigin& origin)
+      : inner_(owned(std::move(inner), origin, "the destructor of a lock")) {
+    if (!inner_) plugin_fault(origin, "returned no lock from lock");
+  }
+
+ private:
+  PluginOwned<StoreLock> inner_;
+};
+
 class GuardedStore final : public MemoryStore {
  private:
   template <typename Function>
@@ -33,7 +44,8 @@ class GuardedStore final : public MemoryStore {
 
  public:
   GuardedStore(std::unique_ptr<MemoryStore> inner, PluginOrigin origin)
-      : inner_(std::move(inner)), origin_(std::move(origin)) {
+      : inner_(owned(std::move(inner), origin, "the destructor of a store")),
+        origin_(std::move(origin)) {
     if (!inner_) plugin_fault(origin_, "returned no store from open");
   }
 
@@ -74,9 +86,7 @@ class GuardedStore final : public MemoryStore {
   }
 
   std::unique_ptr<StoreLock> lock(std::string_view name) override {
-    auto lock = call("lock", [&] { return inner_->lock(name); });
-    if (!lock) plugin_fault(origin_, "returned no lock from lock");
-    return lock;
+    return std::make_unique<GuardedLock>(call("lock", [&] { return inner_->lock(name); }), origin_);
   }
 
  private:
@@ -105,7 +115,7 @@ class GuardedStore final : public MemoryStore {
     last = generation;
   }
 
-  std::unique_ptr<MemoryStore> inner_;
+  PluginOwned<MemoryStore> inner_;
   PluginOrigin origin_;
   std::map<std::string, uint64_t> last_;  // generation that put gave last, by name
 };

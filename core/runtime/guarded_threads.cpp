@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "core/runtime/guarded_plugins.hpp"
+#include "core/runtime/signal_stack.hpp"
 
 namespace perdure {
 namespace {
@@ -15,7 +16,8 @@ constexpr int kMostParticipants = 4096;
 class GuardedThreads final : public Threads {
  public:
   GuardedThreads(std::unique_ptr<Threads> inner, const PluginOrigin& origin)
-      : inner_(std::move(inner)), plugin_(origin.text()) {
+      : inner_(owned(std::move(inner), origin, "the destructor of threads")),
+        plugin_(origin.text()) {
     if (!inner_) plugin_fault(origin, "returned no threads from create");
     participants_ =
         call_plugin(origin, "max_participants", [&] { return inner_->max_participants(); });
@@ -46,12 +48,14 @@ class GuardedThreads final : public Threads {
   static void join(void* threads, int participant) {
     auto& self = *static_cast<GuardedThreads*>(threads);
     self.inside_.fetch_add(1);
-    if (self.open_.load() && participant >= 0 && participant < self.participants_)
+    if (self.open_.load() && participant >= 0 && participant < self.participants_) {
+      give_signal_stack();
       self.fn_(self.context_, participant);
+    }
     self.inside_.fetch_sub(1);
   }
 
-  std::unique_ptr<Threads> inner_;
+  PluginOwned<Threads> inner_;
   std::string plugin_;
   int participants_ = 1;
   void (*fn_)(void* context, int participant) = nullptr;

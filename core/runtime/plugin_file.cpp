@@ -5,13 +5,17 @@
 #include <dlfcn.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "core/api/error.hpp"
 #include "core/base/cpu.hpp"
 #include "core/runtime/elf_note.hpp"
+#include "core/runtime/plugin_guard.hpp"
 #include "core/runtime/plugin_trust.hpp"
 
 namespace perdure {
@@ -50,6 +54,35 @@ void* open_library(int descriptor, const std::string& path) {
               "; check what the library is linked with");
 }
 
+// Marks the time at exit in which the objects of a library are destroyed. Exit handlers run in
+// reverse order: one from before the library was loaded runs after its destructors, one from after
+// that before them.
+class ExitMark {
+ public:
+  explicit ExitMark(std::string plugin) : plugin_(std::move(plugin)) {}
+
+  void end_later() {
+    on_exit([](int, void* mark) { static_cast<ExitMark*>(mark)->call_.reset(); }, this);
+  }
+  void begin_later() {
+    on_exit([](int, void* mark) { static_cast<ExitMark*>(mark)->begin(); }, this);
+  }
+
+ private:
+  void begin() { call_.emplace(plugin_, "a destructor at the program's end"); }
+
+  std::string plugin_;
+  std::optional<PluginCall> call_;
+};
+
+// Lives as long as the process. Requires: called once per library.
+ExitMark& new_exit_mark(const std::string& plugin) {
+  static std::mutex mutex;
+  static auto* const marks = new std::vector<std::unique_ptr<ExitMark>>;
+  const std::lock_guard lock(mutex);
+  return *marks->emplace_back(std::make_unique<ExitMark>(plugin));
+}
+
 // The loader knows a library by the number of its descriptor, which must never be that of another.
 void keep(MappedFile file) {
   static std::mutex mutex;
@@ -66,13 +99,23 @@ PluginFile::PluginFile(const std::string& path) : path_(real_path(path)), file_(
 }
 
 const void* PluginFile::load() && {
-  void* library = open_library(file_.descriptor(), path_);
+  const std::string plugin = PluginOrigin{statement_.kind, statement_.name, path_}.text();
+  ExitMark& at_exit = new_exit_mark(plugin);
+  at_exit.end_later();
+  void* library = nullptr;
+  {
+    const PluginCall call(plugin, "a constructor of its library");
+    library = open_library(file_.descriptor(), path_);
+  }
   keep(std::move(file_));
   void* entry = dlsym(library, statement_.entry);
   if (!entry)
     throw Error("it lacks its entry function '" + std::string(statement_.entry) +
                 "'; export it with PERDURE_PLUGIN of core/api/plugin.h");
-  return call_plugin_entry(reinterpret_cast<const void* (*)()>(entry));
+  const PluginCall call(plugin, "its entry function");
+  const void* result = call_plugin_entry(reinterpret_cast<const void* (*)()>(entry));
+  at_exit.begin_later();
+  return result;
 }
 
 std::string_view build_id_of(std::string_view kind) {

@@ -28,6 +28,7 @@ class PluginFile {
 
   // Loads the library into this process and calls its entry function. The library stays for ever:
   // threads may run in it, and its tables are in use.
+  // Code of its that runs here, or at the end of the process, is marked as a PluginCall.
   // Errors: Error if it cannot be loaded, lacks the entry, or the entry throws or returns nothing.
   const void* load() &&;
 

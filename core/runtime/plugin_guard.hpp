@@ -4,6 +4,7 @@
 // one sentence that names the plugin and its file.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,6 +60,27 @@ decltype(auto) call_plugin(const PluginOrigin& origin, const std::string& what,
   } catch (...) {
     rethrow_from_plugin(origin, what);
   }
+}
+
+// Deletes an object of a plugin as a call into that plugin.
+struct PluginDelete {
+  std::string plugin;  // as PluginOrigin::text
+  const char* what;    // "the destructor of a strategy"
+
+  template <typename Object>
+  void operator()(Object* object) const noexcept {
+    const PluginCall call(plugin, what);
+    delete object;
+  }
+};
+
+template <typename Object>
+using PluginOwned = std::unique_ptr<Object, PluginDelete>;
+
+template <typename Object>
+PluginOwned<Object> owned(std::unique_ptr<Object> object, const PluginOrigin& origin,
+                          const char* what) {
+  return {object.release(), PluginDelete{origin.text(), what}};
 }
 
 }  // namespace perdure

@@ -59,7 +59,8 @@ void on_exit() {
   ::_exit(1);
 }
 
-// Of the main thread: a stack that has overflowed has no room for a handler.
+// Of the main thread; a team's workers get theirs from give_signal_stack(). A stack that has
+// overflowed has no room for a handler.
 void use_stack_of_its_own() {
   alignas(16) static std::array<char, size_t{1} << 16> stack;
   stack_t alternate = {};

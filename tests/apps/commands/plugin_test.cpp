@@ -132,15 +132,71 @@ TEST_CASE("a kernel that ends the program is named with its file") {
   }
 }
 
+TEST_CASE("a kernel whose stack overflows on a worker thread is named with its file") {
+  const Library library("faulty_strategy"), threads("faulty_threads");
+  const Outcome outcome =
+      run_faulty(library, "kernel overflows",
+                 {"--set", "plugins.load=[" + library.path + ", " + threads.path + "]", "--set",
+                  "threads.backend=faulty"});
+  CHECK(outcome.status == 128 + SIGSEGV);
+  CHECK(holds(outcome.err,
+              "attention.faulty (" + library.path + ") crashed (SIGSEGV) in copy_f32_scalar; "));
+}
+
 TEST_CASE("a store that ends the program is named with its file") {
   const Library library("faulty_store");
-  setenv("PERDURE_TEST_FAULT", "list aborts", 1);
-  const Outcome outcome = run_perdure(Words{"memory", "list"} + library.loading() +
-                                      Words{"--set", "store.kind=faulty"});
+  const Words store = library.loading() + Words{"--set", "store.kind=faulty"};
+  const Words list = Words{"memory", "list"} + store;
+  const Words session = Words{"generate", "--session", "a", "-p", "a", "-n", "2"} +
+                        golden_words("llama.v0.bin") + store;
+  const std::map<const char*, std::pair<Words, const char*>> deaths{
+      {"list aborts", {list, "list"}},
+      {"destructor aborts", {list, "the destructor of a store"}},
+      {"unlocking aborts", {session, "the destructor of a lock"}},
+  };
+  for (const auto& [death, use] : deaths) {
+    CAPTURE(death);
+    setenv("PERDURE_TEST_FAULT", death, 1);
+    const Outcome outcome = run_perdure(use.first);
+    unsetenv("PERDURE_TEST_FAULT");
+    CHECK(outcome.status == 128 + SIGABRT);
+    CHECK(holds(outcome.err, "perdure: the plugin stores.faulty (" + library.path +
+                                 ") gave up (SIGABRT) in " + use.second + "; "));
+  }
+}
+
+TEST_CASE("threads that end the program when they are given back are named with their file") {
+  const Library library("faulty_threads");
+  setenv("PERDURE_TEST_FAULT", "destructor aborts", 1);
+  const Outcome outcome =
+      run_perdure(Words{"generate", "-p", "a", "-n", "2"} + golden_words("llama.v0.bin") +
+                  library.loading() + Words{"--set", "threads.backend=faulty"});
   unsetenv("PERDURE_TEST_FAULT");
   CHECK(outcome.status == 128 + SIGABRT);
-  CHECK(holds(outcome.err, "perdure: the plugin stores.faulty (" + library.path +
-                               ") gave up (SIGABRT) in list; "));
+  CHECK(holds(outcome.err, "perdure: the plugin threads.faulty (" + library.path +
+                               ") gave up (SIGABRT) in the destructor of threads; "));
+}
+
+TEST_CASE("a library that was harmless in the child and ends the program later is named") {
+  const Library library("deadly");
+  const Words list = Words{"plugin", "list"} + library.loading();
+  CHECK(run_perdure(list).status == 0);
+  const std::map<const char*, const char*> deaths{
+      {"abort", "gave up (SIGABRT) in a constructor of its library"},
+      {"crash", "crashed (SIGSEGV) in a constructor of its library"},
+      {"exit", "ended the program in a constructor of its library"},
+      {"entry aborts", "gave up (SIGABRT) in its entry function"},
+      {"static destructor", "gave up (SIGABRT) in a destructor at the program's end"},
+  };
+  for (const auto& [death, words] : deaths) {
+    CAPTURE(death);
+    setenv("PERDURE_TEST_DEATH", death, 1);
+    const Outcome outcome = run_perdure(list);
+    unsetenv("PERDURE_TEST_DEATH");
+    CHECK(outcome.status != 0);
+    CHECK(holds(outcome.err,
+                "perdure: the plugin threads.deadly (" + library.path + ") " + words + "; "));
+  }
 }
 
 TEST_CASE("commands that need no plugin run no code of the libraries that a configuration names") {

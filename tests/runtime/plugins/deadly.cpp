@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Ends the process while it is loaded, in the way that PERDURE_TEST_DEATH names.
+// Ends the process while it is loaded, or at the end of the process, in the way that
+// PERDURE_TEST_DEATH names.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -25,6 +26,12 @@ int die() {
 }
 const int dead = die();
 
+struct DiesLate {
+  ~DiesLate() {
+    if (death("static destructor")) std::abort();
+  }
+} const dies_late;
+
 class Threads final : public perdure::Threads {
   int max_participants() const override { return 1; }
   void team(void (*fn)(void*, int), void* context) noexcept override { fn(context, dead); }
@@ -40,6 +47,7 @@ class Plugin final : public perdure::ThreadsPlugin {
 
 PERDURE_PLUGIN(threads, deadly, 0) {
   if (death("entry exits")) std::exit(0);
+  if (death("entry aborts")) std::abort();
   static const Plugin plugin;
   return static_cast<const perdure::ThreadsPlugin*>(&plugin);
 }

@@ -15,7 +15,19 @@ bool fault(std::string_view name) {
   return wanted && name == wanted;
 }
 
+struct Lock final : StoreLock {
+  ~Lock() override {
+    if (fault("unlocking aborts")) std::abort();
+  }
+};
+
 class Store final : public MemoryStore {
+ public:
+  ~Store() override {
+    if (fault("destructor aborts")) std::abort();
+  }
+
+ private:
   uint64_t put(std::string_view, const SnapshotSource& snapshot, uint64_t) override {
     if (fault("put throws a number")) throw 7;
     if (fault("put throws Error")) throw Error("the disk is full");
@@ -44,7 +56,7 @@ class Store final : public MemoryStore {
   void remove(std::string_view) override {}
   void remove(std::string_view, uint64_t) override {}
   std::unique_ptr<StoreLock> lock(std::string_view) override {
-    return fault("no lock") ? nullptr : std::make_unique<StoreLock>();
+    return fault("no lock") ? nullptr : std::make_unique<Lock>();
   }
 
   static void read(const SnapshotSource& snapshot) try {

@@ -40,16 +40,23 @@ void maybe_throw(const std::string& where) {
   if (fault(where + " throws UsageError")) throw UsageError("one cannot have both");
 }
 
+int overflow(int depth) {
+  volatile char frame[4096];
+  frame[0] = static_cast<char>(depth);
+  return depth < 0 ? 0 : overflow(depth + 1) + frame[0];
+}
+
 // Ends the process as the fault "<where> <how>" says.
 void maybe_die(const std::string& where) {
   if (fault(where + " crashes")) *static_cast<volatile int*>(nullptr) = 1;
   if (fault(where + " aborts")) std::abort();
   if (fault(where + " exits")) std::exit(0);
+  if (fault(where + " overflows")) overflow(1);
 }
 
 bool uses_own_operation() {
   return fault("own operation") || fault("prepare crashes") || fault("kernel crashes") ||
-         fault("kernel aborts");
+         fault("kernel aborts") || fault("kernel overflows");
 }
 
 class Strategy final : public AttentionStrategy {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Threads that break one rule of their interface: the one that PERDURE_TEST_FAULT names.
+// Threads that break one rule of their interface: the one that PERDURE_TEST_FAULT names. For
+// "kernel overflows" a worker computes all there is.
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -19,6 +20,12 @@ bool fault(std::string_view name) {
 }
 
 class Threads final : public perdure::Threads {
+ public:
+  ~Threads() override {
+    if (fault("destructor aborts")) std::abort();
+  }
+
+ private:
   int max_participants() const override {
     if (fault("no participants")) return 0;
     if (fault("too many participants")) return 1 << 30;
@@ -27,6 +34,7 @@ class Threads final : public perdure::Threads {
   void team(void (*fn)(void*, int), void* context) noexcept override {
     if (fault("runs nothing")) return;
     if (fault("goes before its worker")) return leave(fn, context);
+    if (fault("kernel overflows")) std::thread(fn, context, 1).join();
     fn(context, 0);
     if (fault("uninvited participant")) fn(context, 2), fn(context, -1);
   }

@@ -30,22 +30,18 @@ inline std::string shared_data(const std::string& name) {
   return std::string(PERDURE_SOURCE_DIR) + "/../shared/data/" + name;
 }
 
+inline Bytes as_bytes(std::string_view text) {
+  const auto* first = reinterpret_cast<const std::byte*>(text.data());
+  return Bytes(first, first + text.size());
+}
+
 inline Bytes read_bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  Bytes bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
+  return as_bytes(std::string((std::istreambuf_iterator<char>(file)), {}));
 }
 
 inline std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-inline Bytes as_bytes(std::string_view text) {
-  Bytes bytes(text.size());
-  std::memcpy(bytes.data(), text.data(), text.size());
-  return bytes;
 }
 
 inline void write_text(const std::string& path, std::string_view text) {

@@ -116,11 +116,13 @@ std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
   auto quantised = by_type(isa.blocks, "q8_0");
   quantised.merge(by_type(isa.blocks, "q8_k"));
   quantised["mat_mul_q8_0_scalar"] = isa.blocks.q8_0;
-  quantised["quantize_q8_0_scalar"] = isa.table.quantize_q8_0;
-  quantised["quantize_q8_k_scalar"] = isa.table.quantize_q8_k;
+  const std::map<std::string, Run> quantisers = {{"quantize_q8_0_scalar", isa.table.quantize_q8_0},
+                                                 {"quantize_q8_k_scalar", isa.table.quantize_q8_k}};
   const auto real = by_type(isa.dequantised, "f32");
   std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
   for (perdure_kernel& k : all) {
+    if (const auto found = quantisers.find(k.name); found != quantisers.end())
+      k.run = found->second;
     if (const auto found = quantised.find(k.name); found != quantised.end()) {
       k.run = found->second;
       k.scratch_bytes = block_scratch;

@@ -35,6 +35,14 @@ static inline bool is_weight(const perdure_value& v) {
   return v.kind == PERDURE_VALUE_CONSTANT && v.tensor.dtype != PERDURE_I64;
 }
 
+// A constant that is readable as an array of floats: weights of mapped files may be unaligned,
+// views of columns have wider rows.
+static inline bool is_plain(const perdure_value& v) {
+  return is_constant(v, PERDURE_F32) &&
+         reinterpret_cast<uintptr_t>(v.tensor.data) % alignof(float) == 0 &&
+         v.tensor.row_stride_bytes % static_cast<int64_t>(sizeof(float)) == 0;
+}
+
 static inline bool is_state(const perdure_value& v) {
   return v.kind == PERDURE_VALUE_STATE && v.tensor.dtype == PERDURE_F32;
 }

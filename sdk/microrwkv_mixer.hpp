@@ -13,8 +13,22 @@
 #include "core/api/model_info.hpp"
 #include "sdk/blocks.hpp"
 #include "sdk/projections.hpp"
+#include "sdk/shape_rules.hpp"
 
 namespace perdure {
+
+// The shape rule of group attention by whatever operation: y [rows, 4 n] gives [rows, n].
+inline shape_rules::Types group_attention_types(const char* operation, const shape_rules::Types& in,
+                                                const Attributes& attributes) {
+  constexpr int64_t kPieces = 4, kParts = 4;  // of a part, of a row
+  const int64_t n_heads = shape_rules::integer(attributes, "n_heads");
+  const bool fits = in.size() == 1 && shape_rules::are_rows(in, 0, 1) && n_heads > 0 &&
+                    in[0].columns % (kParts * kPieces * n_heads) == 0;
+  shape_rules::require(fits, operation, "y [rows, 4n], n being a multiple of 4 * n_heads");
+  ValueType out = in[0];
+  out.columns /= kPieces;
+  return {out};
+}
 
 class MicroRwkvMixer {
  public:

@@ -3,23 +3,15 @@
 // Which nodes the kernels take, how their work divides, and the list of kernels of all instruction
 // sets.
 #include <algorithm>
-#include <deque>
-#include <string>
 #include <vector>
 
 #include "plugins/attention/microrwkv/operations.hpp"
 #include "plugins/attention/microrwkv/run.hpp"
 #include "sdk/group_attention.hpp"
+#include "sdk/kernel_sets.hpp"
 
 namespace perdure::microrwkv {
 namespace {
-
-// Readable as an array of floats: weights of mapped files may be unaligned.
-bool is_plain(const perdure_value& v) {
-  return is_constant(v, PERDURE_F32) &&
-         reinterpret_cast<uintptr_t>(v.tensor.data) % alignof(float) == 0 &&
-         v.tensor.row_stride_bytes % static_cast<int64_t>(sizeof(float)) == 0;
-}
 
 // n_rows inputs [rows, *] F32, and constants behind them.
 bool takes(const perdure_node& node, uint32_t n_inputs, uint32_t n_rows) {
@@ -80,13 +72,6 @@ void divide_parts(const perdure_call* call, perdure_work* work) {
   *work = {call->step->n_sessions * p.n_parts, 1};
 }
 
-struct InstructionSet {
-  const char* name;
-  uint64_t cpu_features;
-  int32_t rank;
-  const RunTable& table;
-};
-
 template <typename Params>
 perdure_kernel kernel(const char* op, decltype(perdure_kernel::prepare) prepare,
                       decltype(perdure_kernel::divide) divide, Run run,
@@ -111,23 +96,10 @@ std::vector<perdure_kernel> kernels_of(const RunTable& t) {
 }
 
 std::vector<perdure_kernel> all_kernels() {
-  static std::deque<std::string> names;
-  constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
-  const InstructionSet sets[] = {
-      {"avx512", kAvx2 | PERDURE_CPU_AVX512, 2, avx512::kTable},
-      {"avx2", kAvx2, 1, avx2::kTable},
-      {"scalar", 0, 0, scalar::kTable},
-  };
-  std::vector<perdure_kernel> all;
-  for (const InstructionSet& isa : sets)
-    for (perdure_kernel k : kernels_of(isa.table)) {
-      k.name = names.emplace_back(std::string(k.op) + "_f32_" + isa.name).c_str();
-      k.isa = isa.name;
-      k.cpu_features = isa.cpu_features;
-      k.rank = isa.rank;
-      all.push_back(k);
-    }
-  return all;
+  const KernelSet sets[] = {{"avx512", kAvx512Features, 2, kernels_of(avx512::kTable)},
+                            {"avx2", kAvx2Features, 1, kernels_of(avx2::kTable)},
+                            {"scalar", 0, 0, kernels_of(scalar::kTable)}};
+  return kernels_of_sets(sets);
 }
 
 }  // namespace

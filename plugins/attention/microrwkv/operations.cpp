@@ -3,41 +3,18 @@
 // The nodes and shape rules of operations.hpp.
 #include "plugins/attention/microrwkv/operations.hpp"
 
-#include <algorithm>
-#include <string>
-
-#include "sdk/group_attention.hpp"
+#include "sdk/microrwkv_mixer.hpp"
+#include "sdk/shape_rules.hpp"
 
 namespace perdure::microrwkv {
 namespace {
 
-using Types = std::vector<ValueType>;
-
-void require(bool fits, const char* operation, const char* needs) {
-  if (!fits) throw Error("[" + std::string(operation) + "] needs " + needs);
-}
-
-int64_t integer(const Attributes& attributes, const char* name) {
-  for (const auto& [key, value] : attributes)
-    if (const auto* i = std::get_if<int64_t>(&value); i && key == name) return *i;
-  return 0;
-}
-
-bool is_rows(const ValueType& t, int64_t columns) {
-  return t.kind == ValueKind::kRows && t.dtype == PERDURE_F32 && t.columns == columns;
-}
-
-bool is_constant(const ValueType& t, int64_t columns) {
-  return t.kind == ValueKind::kConstant && t.dtype == PERDURE_F32 && t.rows > 0 &&
-         t.columns == columns;
-}
+using namespace shape_rules;
 
 // The first three inputs are rows of heads.
 bool are_heads(const Types& in, const Attributes& attributes) {
   const int64_t n_heads = integer(attributes, "n_heads");
-  return n_heads > 0 && in[0].columns % n_heads == 0 &&
-         std::all_of(in.begin(), in.begin() + 3,
-                     [&](const ValueType& t) { return is_rows(t, in[0].columns); });
+  return n_heads > 0 && in[0].columns % n_heads == 0 && are_rows(in, 0, 3);
 }
 
 Types shift_types(const Types& in, const Attributes&) {
@@ -63,14 +40,7 @@ Types attend_types(const Types& in, const Attributes& attributes) {
 }
 
 Types groups_types(const Types& in, const Attributes& attributes) {
-  const int64_t n_heads = integer(attributes, "n_heads");
-  const int64_t pieces = kernels::kGroupParts * kernels::kPiecesOfPart;
-  const bool fits = in.size() == 1 && is_rows(in[0], in[0].columns) && n_heads > 0 &&
-                    in[0].columns % (pieces * n_heads) == 0;
-  require(fits, "window_groups", "y [rows, 4n], n being a multiple of 4 * n_heads");
-  ValueType out = in[0];
-  out.columns /= kernels::kPiecesOfPart;
-  return {out};
+  return group_attention_types("window_groups", in, attributes);
 }
 
 }  // namespace

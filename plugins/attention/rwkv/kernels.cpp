@@ -3,27 +3,18 @@
 // Which nodes the kernels take, how their work divides, and the list of kernels of all instruction
 // sets.
 #include <algorithm>
-#include <deque>
-#include <string>
 #include <vector>
 
 #include "plugins/attention/rwkv/operations.hpp"
 #include "plugins/attention/rwkv/run.hpp"
 #include "sdk/group_attention.hpp"
+#include "sdk/kernel_sets.hpp"
 
 namespace perdure::rwkv {
 namespace {
 
 // A range of fewer elements costs more to hand out than to compute.
 constexpr int64_t kSmallestElements = 2048;
-
-// Readable as an array of floats: weights of mapped files may be unaligned, views of columns have
-// wider rows.
-bool is_plain(const perdure_value& v) {
-  return is_constant(v, PERDURE_F32) &&
-         reinterpret_cast<uintptr_t>(v.tensor.data) % alignof(float) == 0 &&
-         v.tensor.row_stride_bytes % static_cast<int64_t>(sizeof(float)) == 0;
-}
 
 // The inputs first .. end - 1 are rows of F32.
 bool are_rows(const perdure_node& node, uint32_t first, uint32_t end) {
@@ -137,13 +128,6 @@ void divide_rows(const perdure_call* call, perdure_work* work) {
   *work = {call->step->n_rows, divide_up(kSmallestElements, std::max<int64_t>(n, 1))};
 }
 
-struct InstructionSet {
-  const char* name;
-  uint64_t cpu_features;
-  int32_t rank;
-  const RunTable& table;
-};
-
 template <typename Params>
 perdure_kernel kernel(const char* op, decltype(perdure_kernel::prepare) prepare,
                       decltype(perdure_kernel::divide) divide, Run run,
@@ -183,25 +167,11 @@ constexpr RunTable kScalar = {scalar::run_token_shift, scalar::run_lerp,      sc
                               scalar::run_wkv7_bonus,  scalar::run_row_groups};
 
 std::vector<perdure_kernel> all_kernels() {
-  static std::deque<std::string> names;
-  constexpr uint64_t kAvx2 = PERDURE_CPU_AVX2 | PERDURE_CPU_FMA | PERDURE_CPU_F16C;
-  constexpr uint64_t kAvx512 = kAvx2 | PERDURE_CPU_AVX512;
-  const InstructionSet sets[] = {
-      {"avx512vnni", kAvx512 | PERDURE_CPU_AVX512_VNNI, 3, avx512::kTable},
-      {"avx512", kAvx512, 2, avx512::kTable},
-      {"avx2", kAvx2, 1, avx2::kTable},
-      {"scalar", 0, 0, kScalar},
-  };
-  std::vector<perdure_kernel> all;
-  for (const InstructionSet& isa : sets)
-    for (perdure_kernel k : kernels_of(isa.table)) {
-      k.name = names.emplace_back(std::string(k.op) + "_f32_" + isa.name).c_str();
-      k.isa = isa.name;
-      k.cpu_features = isa.cpu_features;
-      k.rank = isa.rank;
-      all.push_back(k);
-    }
-  return all;
+  const KernelSet sets[] = {{"avx512vnni", kAvx512VnniFeatures, 3, kernels_of(avx512::kTable)},
+                            {"avx512", kAvx512Features, 2, kernels_of(avx512::kTable)},
+                            {"avx2", kAvx2Features, 1, kernels_of(avx2::kTable)},
+                            {"scalar", 0, 0, kernels_of(kScalar)}};
+  return kernels_of_sets(sets);
 }
 
 }  // namespace

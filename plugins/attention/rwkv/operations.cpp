@@ -3,29 +3,13 @@
 // The nodes and shape rules of operations.hpp.
 #include "plugins/attention/rwkv/operations.hpp"
 
-#include <algorithm>
-#include <string>
-
-#include "sdk/group_attention.hpp"
+#include "sdk/microrwkv_mixer.hpp"
+#include "sdk/shape_rules.hpp"
 
 namespace perdure::rwkv {
 namespace {
 
-using Types = std::vector<ValueType>;
-
-void require(bool fits, const char* operation, const char* needs) {
-  if (!fits) throw Error("[" + std::string(operation) + "] needs " + needs);
-}
-
-int64_t integer(const Attributes& attributes, const char* name) {
-  for (const auto& [key, value] : attributes)
-    if (const auto* i = std::get_if<int64_t>(&value); i && key == name) return *i;
-  return 0;
-}
-
-bool is_rows(const ValueType& t, int64_t columns) {
-  return t.kind == ValueKind::kRows && t.dtype == PERDURE_F32 && t.columns == columns;
-}
+using namespace shape_rules;
 
 bool is_vector(const ValueType& t, int64_t columns) {
   return t.kind == ValueKind::kConstant && t.dtype == PERDURE_F32 && t.rows == 1 &&
@@ -39,13 +23,6 @@ bool is_state(const ValueType& t, int64_t rows, int64_t columns) {
 // Matrices per head, whatever the size of a head is.
 bool is_matrices(const ValueType& t, int64_t n) {
   return is_state(t, n, t.columns) && t.columns > 0 && n % t.columns == 0;
-}
-
-// The inputs first .. end - 1 are rows as wide as the first input.
-bool are_rows(const Types& in, size_t first, size_t end) {
-  return in.size() >= end && std::all_of(in.begin() + static_cast<std::ptrdiff_t>(first),
-                                         in.begin() + static_cast<std::ptrdiff_t>(end),
-                                         [&](const auto& t) { return is_rows(t, in[0].columns); });
 }
 
 Types shift_types(const Types& in, const Attributes& attributes) {
@@ -107,14 +84,7 @@ Types bonus_types(const Types& in, const Attributes& attributes) {
 }
 
 Types groups_types(const Types& in, const Attributes& attributes) {
-  const int64_t n_heads = integer(attributes, "n_heads");
-  const int64_t pieces = kernels::kGroupParts * kernels::kPiecesOfPart;
-  const bool fits = in.size() == 1 && are_rows(in, 0, 1) && n_heads > 0 &&
-                    in[0].columns % (pieces * n_heads) == 0;
-  require(fits, "row_groups", "y [rows, 4n], n being a multiple of 4 * n_heads");
-  ValueType out = in[0];
-  out.columns /= kernels::kPiecesOfPart;
-  return {out};
+  return group_attention_types("row_groups", in, attributes);
 }
 
 }  // namespace

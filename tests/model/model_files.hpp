@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 
 #include "core/api/error.hpp"
 #include "core/model/formats/llama2c_layout.hpp"
+#include "core/model/formats/safetensors.hpp"
 
 namespace perdure::test {
 
@@ -42,6 +44,31 @@ inline Bytes read_bytes(const std::string& path) {
 
 inline std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+
+// The shapes of a safetensors file's tensors.
+inline Shapes shapes_of(const std::string& path) {
+  Shapes shapes;
+  const SafetensorsFile file(path);
+  for (const auto& [name, tensor] : file.tensors()) shapes[name] = tensor.shape;
+  return shapes;
+}
+
+// A safetensors file of F32 zeros.
+inline void write_zeros(const std::string& path, const Shapes& shapes) {
+  std::vector<SafetensorsWriter::Declared> declared;
+  size_t n_bytes = 0;
+  for (const auto& [name, shape] : shapes) {
+    declared.push_back({name, "F32", shape});
+    size_t n = sizeof(float);
+    for (const int64_t size : shape) n *= static_cast<size_t>(size);
+    n_bytes += n;
+  }
+  SafetensorsWriter writer(path, declared);
+  writer.write(std::vector<std::byte>(n_bytes));
+  writer.close();
 }
 
 inline void write_text(const std::string& path, std::string_view text) {

@@ -10,6 +10,7 @@
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/base/dtype.hpp"
+#include "core/base/shape_text.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/builder.hpp"
@@ -29,12 +30,6 @@ VersionName name_of(Version version) {
   constexpr VersionName kNames[] = {{"4", 4},   {"5.0", 5}, {"5.1", 5},
                                     {"5.2", 5}, {"6", 6},   {"7", 7}};
   return kNames[static_cast<size_t>(version)];
-}
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
 }
 
 int64_t n_values(const RwkvTensor& tensor, const std::string& name) {

@@ -215,15 +215,6 @@ class ConfigReader {
   std::string architecture_;
 };
 
-perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor,
-                       const std::string& path) {
-  if (tensor.dtype == "F32") return PERDURE_F32;
-  if (tensor.dtype == "F16") return PERDURE_F16;
-  if (tensor.dtype == "BF16") return PERDURE_BF16;
-  throw Error(path + ": the tensor '" + name + "' has the type " + tensor.dtype +
-              "; weights are F32, F16 or BF16");
-}
-
 // A shard; its tensors point into the mapping.
 struct Shard {
   MappedFile mapped;
@@ -250,7 +241,7 @@ LlamaTensors tensors_of(const std::string& folder, const std::vector<Shard>& sha
       const std::string& path = shard.mapped.path();
       const LlamaTensor added{.name = name,
                               .path = &path,
-                              .dtype = dtype_of(name, tensor, path),
+                              .dtype = weight_dtype(name, tensor, path),
                               .shape = tensor.shape,
                               .data = tensor.bytes.data()};
       if (!tensors.by_name.emplace(own_name(name), added).second)

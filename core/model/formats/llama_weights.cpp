@@ -8,17 +8,12 @@
 
 #include "core/api/error.hpp"
 #include "core/base/dtype.hpp"
+#include "core/base/shape_text.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/formats/weight_values.hpp"
 
 namespace perdure {
 namespace {
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
 
 [[noreturn]] void fail(const LlamaTensor& tensor, const std::string& what) {
   const std::string place =

@@ -10,6 +10,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
+#include "core/base/shape_text.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -20,12 +21,6 @@ namespace {
 constexpr std::string_view kPrefix = "transformer.h.0.tmix.";
 
 using Shape = std::vector<int64_t>;
-
-std::string shape_text(const Shape& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
 
 // Leading ones say nothing, nor does a last one: [1, 1, C] is [C], [H, 1] is [H].
 Shape reduced(Shape shape) {
@@ -124,18 +119,10 @@ class Importer {
       fail("the tensor '" + name + "' has the shape " + shape_text(tensor.shape) + " but " +
            shape_text(shape) + " is needed");
     const int64_t rows = shape.size() == 2 ? shape[0] : 1;
-    return {.dtype = dtype_of(name, tensor),
+    return {.dtype = weight_dtype(name, tensor, path_),
             .rows = rows,
             .columns = shape.back(),
             .data = tensor.bytes.data()};
-  }
-
-  perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor) const {
-    if (tensor.dtype == "F32") return PERDURE_F32;
-    if (tensor.dtype == "F16") return PERDURE_F16;
-    if (tensor.dtype == "BF16") return PERDURE_BF16;
-    fail("the tensor '" + name + "' has the type " + tensor.dtype +
-         "; weights are F32, F16 or BF16");
   }
 
   // `from`.weight, and its bias where there is one.

@@ -9,6 +9,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/json/json.hpp"
+#include "core/base/shape_text.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
@@ -24,12 +25,6 @@ constexpr std::string_view kModelPrefix = "memory_cell.model.";
 constexpr std::string_view kHuggingFacePrefix = "memory_cell.model.model.";
 // Parsing a JSON tree may use a hundred times as much memory.
 constexpr size_t kMostJsonBytes = size_t{64} << 10;
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
 
 bool any_begins(const SafetensorsMap& tensors, std::string_view prefix) {
   const auto it = tensors.lower_bound(prefix);
@@ -95,15 +90,6 @@ int64_t segment_size(const Json& options, const std::string& path) {
   return m.size("segment_size");
 }
 
-perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor,
-                       const std::string& path) {
-  if (tensor.dtype == "F32") return PERDURE_F32;
-  if (tensor.dtype == "F16") return PERDURE_F16;
-  if (tensor.dtype == "BF16") return PERDURE_BF16;
-  throw Error(path + ": the tensor '" + name + "' has the type " + tensor.dtype +
-              "; weights are F32, F16 or BF16");
-}
-
 // Errors: Error if it is not [M, d].
 Weight memory_of(const SafetensorsMap& tensors, int64_t d, const std::string& path) {
   const std::string name(kMemory);
@@ -112,7 +98,7 @@ Weight memory_of(const SafetensorsMap& tensors, int64_t d, const std::string& pa
   if (shape.size() != 2 || shape[0] < 1 || shape[1] != d)
     throw Error(path + ": the tensor '" + name + "' has the shape " + shape_text(shape) +
                 " but must have rows of " + std::to_string(d) + " values");
-  return {.dtype = dtype_of(name, tensor, path),
+  return {.dtype = weight_dtype(name, tensor, path),
           .rows = shape[0],
           .columns = d,
           .data = tensor.bytes.data()};
@@ -212,7 +198,7 @@ class Importer {
       fail("the tensor '" + name + "' has the shape " + shape_text(tensor.shape) + " but " +
            shape_text(needed) + " is needed");
     used_.insert(name);
-    return {.dtype = dtype_of(name, tensor, path_),
+    return {.dtype = weight_dtype(name, tensor, path_),
             .rows = rows,
             .columns = columns,
             .data = tensor.bytes.data()};

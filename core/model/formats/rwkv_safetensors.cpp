@@ -27,19 +27,11 @@ double metadata_number(const SafetensorsMetadata& metadata, std::string_view nam
   return number;
 }
 
-perdure_dtype dtype_of(const std::string& name, const std::string& dtype, const std::string& path) {
-  if (dtype == "F32") return PERDURE_F32;
-  if (dtype == "F16") return PERDURE_F16;
-  if (dtype == "BF16") return PERDURE_BF16;
-  throw Error(path + ": the tensor '" + name + "' has the type " + dtype +
-              "; weights are F32, F16 or BF16");
-}
-
 }  // namespace
 
 RwkvTensor rwkv_tensor(const std::string& name, const SafetensorsTensor& tensor,
                        const std::string& path) {
-  return {tensor.shape, {.dtype = dtype_of(name, tensor.dtype, path), .data = tensor.bytes.data()}};
+  return {tensor.shape, {.dtype = weight_dtype(name, tensor, path), .data = tensor.bytes.data()}};
 }
 
 bool is_rwkv(const SafetensorsMap& tensors) {

@@ -184,6 +184,15 @@ SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::str
   return tensors;
 }
 
+perdure_dtype weight_dtype(const std::string& name, const SafetensorsTensor& tensor,
+                           const std::string& path) {
+  if (tensor.dtype == "F32") return PERDURE_F32;
+  if (tensor.dtype == "F16") return PERDURE_F16;
+  if (tensor.dtype == "BF16") return PERDURE_BF16;
+  throw Error(path + ": the tensor '" + name + "' has the type " + tensor.dtype +
+              "; weights are F32, F16 or BF16");
+}
+
 SafetensorsWriter::SafetensorsWriter(const std::string& path, const std::vector<Declared>& tensors,
                                      FileRules rules)
     : file_(path, rules) {

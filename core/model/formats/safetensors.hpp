@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/api/types.h"
 #include "core/base/mapped_file.hpp"
 #include "core/base/write_file.hpp"
 
@@ -34,6 +35,10 @@ using SafetensorsMetadata = std::map<std::string, std::string, std::less<>>;
 // Errors: Error with `path` and byte offset or tensor name.
 SafetensorsMap read_safetensors(std::span<const std::byte> bytes, const std::string& path,
                                 SafetensorsMetadata* metadata = nullptr);
+
+// The type of a tensor as a weight. Errors: Error with path and name unless it is F32, F16 or BF16.
+perdure_dtype weight_dtype(const std::string& name, const SafetensorsTensor& tensor,
+                           const std::string& path);
 
 // A mapped file and its tensors. Movable.
 class SafetensorsFile {

@@ -8,6 +8,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
+#include "core/base/shape_text.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
@@ -24,12 +25,6 @@ constexpr std::string_view kExtension = ".safetensors";
 // Zeros that options alone may ask for: 32 MiB, so that a hostile file costs no more than it
 // weighs.
 constexpr int64_t kMostZeroValues = int64_t{8} << 20;
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-  std::string text;
-  for (const int64_t n : shape) text += (text.empty() ? "" : ", ") + std::to_string(n);
-  return "[" + text + "]";
-}
 
 // Takes weights out of a file for a model.
 class Importer {
@@ -65,17 +60,9 @@ class Importer {
     return it->second;
   }
 
-  perdure_dtype dtype_of(const std::string& name, const SafetensorsTensor& tensor) const {
-    if (tensor.dtype == "F32") return PERDURE_F32;
-    if (tensor.dtype == "F16") return PERDURE_F16;
-    if (tensor.dtype == "BF16") return PERDURE_BF16;
-    throw Error(path_ + ": the tensor '" + name + "' has the type " + tensor.dtype +
-                "; weights are F32, F16 or BF16");
-  }
-
   Weight weight(const std::string& name, int64_t rows, int64_t columns) const {
     const SafetensorsTensor& tensor = get(name, rows, columns);
-    return {.dtype = dtype_of(name, tensor),
+    return {.dtype = weight_dtype(name, tensor, path_),
             .rows = rows,
             .columns = columns,
             .data = tensor.bytes.data()};

@@ -92,14 +92,14 @@ uint64_t key_of(int32_t left, int32_t right) {
 
 }  // namespace
 
-ByteLevelBpe::ByteLevelBpe(GgufVocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
+ByteLevelBpe::ByteLevelBpe(GgufVocabulary read) : VocabularyTokenizer(std::move(read)) {
   choose_patterns();
   read_texts();
   read_merges();
 }
 
 void ByteLevelBpe::choose_patterns() {
-  const Gguf& file = vocabulary_.file();
+  const Gguf& file = vocabulary().file();
   const auto name = file.text(kPre);
   if (!name) file.fail_missing(kPre);
   const Pre* pre = find_pre(*name);
@@ -113,26 +113,24 @@ void ByteLevelBpe::choose_patterns() {
 // Tokens that are not normal stand for what they are written as.
 void ByteLevelBpe::read_texts() {
   byte_ids_.fill(-1);
-  for (int32_t id = 0; id < vocabulary_.size(); ++id) {
-    text_at_.push_back(text_.size());
-    const std::string_view token = vocabulary_.token(id);
-    const auto bytes =
-        vocabulary_.kind(id) == TokenKind::kNormal ? bytes_of(token) : std::optional<std::string>();
+  for (int32_t id = 0; id < vocabulary().size(); ++id) {
+    const std::string_view token = vocabulary().token(id);
+    const auto bytes = vocabulary().kind(id) == TokenKind::kNormal ? bytes_of(token)
+                                                                   : std::optional<std::string>();
     if (bytes && bytes->size() == 1) {
       int32_t& byte_id = byte_ids_[static_cast<unsigned char>(bytes->front())];
       if (byte_id < 0) byte_id = id;
     }
-    text_ += bytes ? std::string_view(*bytes) : token;
+    add_text(bytes ? std::string_view(*bytes) : token);
   }
-  text_at_.push_back(text_.size());
   if (!whole_words_) return;
-  words_.reserve(static_cast<size_t>(vocabulary_.size()));
-  for (int32_t id = 0; id < vocabulary_.size(); ++id)
-    if (vocabulary_.kind(id) == TokenKind::kNormal) words_.emplace(decode(-1, id), id);
+  words_.reserve(static_cast<size_t>(vocabulary().size()));
+  for (int32_t id = 0; id < vocabulary().size(); ++id)
+    if (vocabulary().kind(id) == TokenKind::kNormal) words_.emplace(text_of(id), id);
 }
 
 void ByteLevelBpe::read_merges() {
-  const Gguf& file = vocabulary_.file();
+  const Gguf& file = vocabulary().file();
   const GgufValue* value = file.find(kMerges);
   if (value == nullptr) file.fail_missing(kMerges);
   if (value->count > kMostMerges)
@@ -145,8 +143,8 @@ void ByteLevelBpe::read_merges() {
     const size_t space = merge.find(' ', 1);
     const std::string_view left = merge.substr(0, space);
     const std::string_view right = space == merge.npos ? "" : merge.substr(space + 1);
-    const int32_t a = vocabulary_.find(left), b = vocabulary_.find(right);
-    const int32_t both = vocabulary_.find(std::string(left) + std::string(right));
+    const int32_t a = vocabulary().find(left), b = vocabulary().find(right);
+    const int32_t both = vocabulary().find(std::string(left) + std::string(right));
     if (space == merge.npos || a < 0 || b < 0 || both < 0)
       file.fail(kMerges, "has the merge " + std::to_string(rank) + ", '" + shown_name(merge) +
                              "', which is not of two tokens that make a third");
@@ -157,7 +155,7 @@ void ByteLevelBpe::read_merges() {
 std::vector<int32_t> ByteLevelBpe::encode_text(std::string_view text, bool) const {
   std::vector<int32_t> ids;
   std::vector<std::string_view> words;
-  vocabulary_.split(
+  vocabulary().split(
       text, [&](int32_t id) { ids.push_back(id); },
       [&](std::string_view part) {
         words.clear();
@@ -195,11 +193,6 @@ void ByteLevelBpe::encode_word(std::string_view word, size_t offset,
     return MergedPair{-static_cast<float>(merge->second.rank), merge->second.id};
   };
   for (const TextPiece& piece : merge_pairs(std::move(pieces), find)) ids.push_back(piece.id);
-}
-
-std::string_view ByteLevelBpe::decode(int32_t, int32_t id) const {
-  const size_t begin = text_at_[static_cast<size_t>(id)];
-  return {text_.data() + begin, text_at_[static_cast<size_t>(id) + 1] - begin};
 }
 
 }  // namespace perdure

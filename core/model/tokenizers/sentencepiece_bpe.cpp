@@ -37,14 +37,25 @@ std::string with_spaces(std::string_view text, bool prefix) {
   return spaced;
 }
 
+// The token with a space for each U+2581.
+std::string with_spaces(std::string_view token) {
+  std::string text;
+  for (size_t i = 0; i < token.size(); ++i) {
+    const bool space = token.substr(i).starts_with(kSpace);
+    text += space ? ' ' : token[i];
+    if (space) i += kSpace.size() - 1;
+  }
+  return text;
+}
+
 }  // namespace
 
-SentencepieceBpe::SentencepieceBpe(GgufVocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {
-  const Gguf& file = vocabulary_.file();
+SentencepieceBpe::SentencepieceBpe(GgufVocabulary read) : VocabularyTokenizer(std::move(read)) {
+  const Gguf& file = vocabulary().file();
   scores_ = file.reals(kScores);
-  if (static_cast<int32_t>(scores_.size()) != vocabulary_.size())
+  if (static_cast<int32_t>(scores_.size()) != vocabulary().size())
     file.fail(kScores, "has " + std::to_string(scores_.size()) + " elements for " +
-                           std::to_string(vocabulary_.size()) + " tokens");
+                           std::to_string(vocabulary().size()) + " tokens");
   for (const float score : scores_)
     if (std::isnan(score)) file.fail(kScores, "holds a score that is not a number");
   has_prefix_ = file.flag("tokenizer.ggml.add_space_prefix").value_or(true);
@@ -54,30 +65,22 @@ SentencepieceBpe::SentencepieceBpe(GgufVocabulary vocabulary) : vocabulary_(std:
 
 void SentencepieceBpe::read_bytes() {
   byte_ids_.fill(-1);
-  for (int32_t id = 0; id < vocabulary_.size(); ++id)
-    if (const int byte = byte_of(vocabulary_.token(id));
-        byte >= 0 && vocabulary_.kind(id) == TokenKind::kByte)
+  for (int32_t id = 0; id < vocabulary().size(); ++id)
+    if (const int byte = byte_of(vocabulary().token(id));
+        byte >= 0 && vocabulary().kind(id) == TokenKind::kByte)
       byte_ids_[static_cast<size_t>(byte)] = id;
 }
 
 void SentencepieceBpe::read_texts() {
-  for (int32_t id = 0; id < vocabulary_.size(); ++id) {
-    text_at_.push_back(text_.size());
-    const std::string_view token = vocabulary_.token(id);
-    const int byte = vocabulary_.kind(id) == TokenKind::kByte ? byte_of(token) : -1;
-    if (byte >= 0) {
-      text_ += static_cast<char>(byte);
-    } else if (vocabulary_.kind(id) == TokenKind::kNormal) {
-      for (size_t i = 0; i < token.size(); ++i) {
-        const bool space = token.substr(i).starts_with(kSpace);
-        text_ += space ? ' ' : token[i];
-        if (space) i += kSpace.size() - 1;
-      }
-    } else {
-      text_ += token;
-    }
+  for (int32_t id = 0; id < vocabulary().size(); ++id) {
+    const std::string_view token = vocabulary().token(id);
+    const int byte = vocabulary().kind(id) == TokenKind::kByte ? byte_of(token) : -1;
+    if (byte >= 0)
+      add_text(std::string(1, static_cast<char>(byte)));
+    else
+      add_text(vocabulary().kind(id) == TokenKind::kNormal ? with_spaces(token)
+                                                           : std::string(token));
   }
-  text_at_.push_back(text_.size());
 }
 
 // A token that stands in the text as it is begins a new piece of text, with a prefix of its own, as
@@ -85,7 +88,7 @@ void SentencepieceBpe::read_texts() {
 std::vector<int32_t> SentencepieceBpe::encode_text(std::string_view text, bool prefix) const {
   std::vector<int32_t> ids;
   bool begins = prefix;
-  vocabulary_.split(
+  vocabulary().split(
       text,
       [&](int32_t id) {
         ids.push_back(id);
@@ -105,10 +108,10 @@ void SentencepieceBpe::encode_part(std::string_view part, size_t offset, bool pr
   std::vector<TextPiece> pieces;
   for (size_t begin = 0, end = 0; begin < text.size(); begin = end) {
     end = begin + utf8_character(std::string_view(text).substr(begin));
-    pieces.push_back({begin, end, vocabulary_.find({text.data() + begin, end - begin})});
+    pieces.push_back({begin, end, vocabulary().find({text.data() + begin, end - begin})});
   }
   const auto find = [&](const TextPiece& a, const TextPiece& b) -> std::optional<MergedPair> {
-    const int32_t id = vocabulary_.find({text.data() + a.begin, b.end - a.begin});
+    const int32_t id = vocabulary().find({text.data() + a.begin, b.end - a.begin});
     if (id < 0) return std::nullopt;
     return MergedPair{scores_[static_cast<size_t>(id)], id};
   };
@@ -129,16 +132,15 @@ void SentencepieceBpe::append_bytes(std::string_view character, size_t offset,
   }
   if (ids.size() - before == character.size()) return;
   ids.resize(before);
-  if (vocabulary_.unknown() < 0)
+  if (vocabulary().unknown() < 0)
     throw Error("the text that begins at byte offset " + std::to_string(offset) +
                 " has a character that the tokenizer's vocabulary cannot express; take it out");
-  ids.push_back(vocabulary_.unknown());
+  ids.push_back(vocabulary().unknown());
 }
 
 std::string_view SentencepieceBpe::decode(int32_t previous, int32_t id) const {
-  const size_t begin = text_at_[static_cast<size_t>(id)];
-  std::string_view text(text_.data() + begin, text_at_[static_cast<size_t>(id) + 1] - begin);
-  if (has_prefix_ && previous == bos_id() && vocabulary_.kind(id) == TokenKind::kNormal &&
+  std::string_view text = text_of(id);
+  if (has_prefix_ && previous == bos_id() && vocabulary().kind(id) == TokenKind::kNormal &&
       text.starts_with(' '))
     text.remove_prefix(1);
   return text;

@@ -9,12 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "core/model/tokenizers/gguf_vocabulary.hpp"
-#include "core/model/tokenizers/tokenizer.hpp"
+#include "core/model/tokenizers/vocabulary_tokenizer.hpp"
 
 namespace perdure {
 
-class SentencepieceBpe final : public Tokenizer {
+class SentencepieceBpe final : public VocabularyTokenizer {
  public:
   // Errors: Error with path and key if scores are missing or do not fit.
   explicit SentencepieceBpe(GgufVocabulary vocabulary);
@@ -24,10 +23,6 @@ class SentencepieceBpe final : public Tokenizer {
   std::vector<int32_t> encode_text(std::string_view text, bool prefix) const override;
   // After BOS the space of the prefix is dropped.
   std::string_view decode(int32_t previous, int32_t id) const override;
-  int64_t vocab_size() const override { return vocabulary_.size(); }
-  int32_t bos_id() const override { return vocabulary_.bos(); }
-  std::span<const int32_t> eos_ids() const override { return vocabulary_.eos(); }
-  const std::string& hash() const override { return vocabulary_.hash(); }
 
  private:
   void read_bytes();
@@ -36,12 +31,9 @@ class SentencepieceBpe final : public Tokenizer {
                    std::vector<int32_t>& ids) const;
   void append_bytes(std::string_view character, size_t offset, std::vector<int32_t>& ids) const;
 
-  GgufVocabulary vocabulary_;
   std::vector<float> scores_;
   std::array<int32_t, 256> byte_ids_;  // -1: none
   bool has_prefix_ = true;
-  std::string text_;             // what tokens decode to, one after the other
-  std::vector<size_t> text_at_;  // where each begins, and the end
 };
 
 }  // namespace perdure

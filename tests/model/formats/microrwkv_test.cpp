@@ -3,14 +3,12 @@
 // MicroRWKV's safetensors: what is refused, by name.
 #include <doctest/doctest.h>
 
-#include <filesystem>
-#include <map>
-
-#include "core/model/formats/safetensors.hpp"
 #include "core/model/model.hpp"
+#include "tests/model/model_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
+using namespace perdure::test;
 using namespace perdure::testing;
 
 namespace {
@@ -18,30 +16,13 @@ namespace {
 const std::string kModel =
     std::string(PERDURE_SOURCE_DIR) + "/tests/golden/microrwkv/bias_crop/model.safetensors";
 
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-Shapes shapes() {
-  Shapes shapes;
-  const SafetensorsFile file(kModel);
-  for (const auto& [name, tensor] : file.tensors()) shapes[name] = tensor.shape;
-  return shapes;
-}
+Shapes shapes() { return shapes_of(kModel); }
 
 // The sentence with which a file of zeros of these shapes is refused.
 std::string refusal(const Shapes& shapes) {
   const TemporaryFolder folder;
   const std::string path = folder / "model.safetensors";
-  std::vector<SafetensorsWriter::Declared> declared;
-  size_t n_bytes = 0;
-  for (const auto& [name, shape] : shapes) {
-    declared.push_back({name, "F32", shape});
-    size_t n = sizeof(float);
-    for (const int64_t size : shape) n *= static_cast<size_t>(size);
-    n_bytes += n;
-  }
-  SafetensorsWriter writer(path, declared);
-  writer.write(std::vector<std::byte>(n_bytes));
-  writer.close();
+  write_zeros(path, shapes);
   try {
     Model::open(path);
   } catch (const Error& e) {

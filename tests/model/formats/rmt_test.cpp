@@ -4,14 +4,15 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
-#include <map>
 
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
 #include "core/model/model.hpp"
+#include "tests/model/model_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
+using namespace perdure::test;
 using namespace perdure::testing;
 
 namespace {
@@ -23,14 +24,7 @@ const std::string kConfig =
        "num_attention_heads": 5, "max_position_embeddings": 64, "rms_norm_eps": 1e-05)";
 const std::string kRmt = R"("rmt": {"num_mem_tokens": 3, "segment_size": 6})";
 
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-Shapes golden_shapes() {
-  Shapes shapes;
-  const SafetensorsFile file(kModel);
-  for (const auto& [name, tensor] : file.tensors()) shapes[name] = tensor.shape;
-  return shapes;
-}
+Shapes golden_shapes() { return shapes_of(kModel); }
 
 // Of one layer, under llama2.c's names.
 Shapes llama2c_shapes() {
@@ -44,20 +38,6 @@ Shapes llama2c_shapes() {
   shapes[layer + "feed_forward.w1.weight"] = shapes[layer + "feed_forward.w3.weight"] = {12, 8};
   shapes[layer + "feed_forward.w2.weight"] = {8, 12};
   return shapes;
-}
-
-void write_zeros(const std::string& path, const Shapes& shapes) {
-  std::vector<SafetensorsWriter::Declared> declared;
-  size_t n_bytes = 0;
-  for (const auto& [name, shape] : shapes) {
-    declared.push_back({name, "F32", shape});
-    size_t n = sizeof(float);
-    for (const int64_t size : shape) n *= static_cast<size_t>(size);
-    n_bytes += n;
-  }
-  SafetensorsWriter writer(path, declared);
-  writer.write(std::vector<std::byte>(n_bytes));
-  writer.close();
 }
 
 // The sentence with which a file of zeros of these shapes is refused, `json` being in the file of

@@ -23,6 +23,10 @@ struct OutOfBounds {
 // and use a few comparisons, or one per key of a list.
 OutOfBounds find_out_of_bounds(const PlanNode& node, const perdure_step& step) noexcept;
 
+// The same of one use by one row.
+bool is_outside(const PlanNode& node, const StateUse& use, const perdure_step& step,
+                int64_t row) noexcept;
+
 // What it does, as the end of a sentence about the node.
 std::string to_text(const OutOfBounds& found, const PlanNode& node, const perdure_step& step);
 

@@ -160,8 +160,9 @@ void Executor::run_alone(Plan& plan, const perdure_step& step) noexcept {
 bool Executor::run_node(PlanNode& node, const perdure_step& step) noexcept {
   const PluginCall call(node.plugin, node.kernel->name);
   perdure_work work;
-  if (!within_bounds(node, step) || !divide_node(node, step, work)) return false;
+  if (!divide_node(node, step, work)) return false;
   if (work.n_items == 0) return true;
+  if (!within_bounds(node, step)) return false;
   const int status = node.kernel->run(&node.call, 0, work.n_items, scratch_.data());
   if (status != PERDURE_OK) fail({.node = &node, .status = status});
   return status == PERDURE_OK && well_counted(node, step);

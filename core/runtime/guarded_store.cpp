@@ -2,7 +2,6 @@
 
 // The guard of store plugins.
 #include <algorithm>
-#include <map>
 
 #include "core/config/settings.hpp"
 #include "core/runtime/declaration_check.hpp"
@@ -78,7 +77,6 @@ class GuardedStore final : public MemoryStore {
 
   void remove(std::string_view name) override {
     call("remove", [&] { inner_->remove(name); });
-    last_.erase(std::string(name));
   }
 
   void remove(std::string_view name, uint64_t generation) override {
@@ -103,21 +101,18 @@ class GuardedStore final : public MemoryStore {
   }
 
   // A generation number that does not rise names an older snapshot, or will replace one.
-  void require_next(std::string_view name, uint64_t generation, uint64_t newest) {
+  void require_next(std::string_view name, uint64_t generation, uint64_t newest) const {
     if (generation == 0 || generation == kAnyGeneration)
       plugin_fault(origin_, "returned the generation " + std::to_string(generation) + " from put");
-    uint64_t& last = last_[std::string(name)];
-    const uint64_t before = newest == kAnyGeneration ? last : newest;
+    const uint64_t before = newest == kAnyGeneration ? 0 : newest;
     if (generation <= before)
       plugin_fault(origin_, "returned the generation " + std::to_string(generation) +
                                 " from put after generation " + std::to_string(before) + " of '" +
                                 std::string(name) + "'; every put must give a higher one");
-    last = generation;
   }
 
   PluginOwned<MemoryStore> inner_;
   PluginOrigin origin_;
-  std::map<std::string, uint64_t> last_;  // generation that put gave last, by name
 };
 
 class GuardedPlugin final : public StorePlugin {

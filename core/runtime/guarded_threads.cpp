@@ -25,6 +25,7 @@ class GuardedThreads final : public Threads {
       plugin_fault(origin, "says that it brings " + std::to_string(participants_) +
                                " participants; it must be 1 to " +
                                std::to_string(kMostParticipants) + ", the caller included");
+    busy_ = std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(participants_));
   }
 
   int max_participants() const override { return participants_; }
@@ -44,13 +45,15 @@ class GuardedThreads final : public Threads {
 
  private:
   // A participant that nothing was prepared for may not take part, nor one that comes when the team
-  // has gone; the others do its work.
+  // has gone or while another has its number; the others do its work.
   static void join(void* threads, int participant) {
     auto& self = *static_cast<GuardedThreads*>(threads);
     self.inside_.fetch_add(1);
-    if (self.open_.load() && participant >= 0 && participant < self.participants_) {
+    if (self.open_.load() && participant >= 0 && participant < self.participants_ &&
+        !self.busy_[static_cast<size_t>(participant)].exchange(true)) {
       give_signal_stack();
       self.fn_(self.context_, participant);
+      self.busy_[static_cast<size_t>(participant)].store(false);
     }
     self.inside_.fetch_sub(1);
   }
@@ -62,6 +65,7 @@ class GuardedThreads final : public Threads {
   void* context_ = nullptr;
   std::atomic<bool> open_{false};
   std::atomic<int> inside_{0};
+  std::unique_ptr<std::atomic<bool>[]> busy_;  // by participant
 };
 
 class GuardedPlugin final : public ThreadsPlugin {

@@ -56,7 +56,8 @@ void* open_library(int descriptor, const std::string& path) {
 
 // Marks the time at exit in which the objects of a library are destroyed. Exit handlers run in
 // reverse order: one from before the library was loaded runs after its destructors, one from after
-// that before them.
+// that before them. Objects that a function of it makes later, on first use, are destroyed before
+// both and are not marked.
 class ExitMark {
  public:
   explicit ExitMark(std::string plugin) : plugin_(std::move(plugin)) {}

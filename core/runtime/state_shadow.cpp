@@ -47,9 +47,6 @@ std::optional<std::string> StateShadow::check_read(size_t state, const perdure_s
   if (first < 0 || end < first)
     return "reads rows " + std::to_string(first) + " to " + std::to_string(end) +
            ", which is no range";
-  if (end - first > view.n_rows)
-    return "reads rows " + std::to_string(first) + " to " + std::to_string(end) +
-           ", more than the " + std::to_string(view.n_rows) + " that the state has";
   for (int64_t index = first; index < end; ++index) {
     const int64_t physical = physical_row(view, index);
     if (physical >= view.n_rows)

@@ -38,12 +38,13 @@ void StepCheck::before(const PlanNode& node) {
 }
 
 void StepCheck::check(const PlanNode& node, const StateUse& use, int64_t row) {
+  // As without the checked mode; what follows relies on it.
+  if (is_outside(node, use, step_, row)) throw CheckFailure(to_text({row, &use}, node, step_));
   const perdure_value& values = node.inputs[use.values];
   if (values.kind == PERDURE_VALUE_CONSTANT) {
     if (use.kind == Kind::kReadNear) check_table_row(node, use, row);
     return;
   }
-  check_list_range(node, use, row);
   if (values.kind != PERDURE_VALUE_STATE) {
     check_keys_of_step(node, use, row);
     return;
@@ -95,16 +96,6 @@ void StepCheck::check_state(const PlanNode& node, const StateUse& use, int64_t r
   if (fault) fail(row, *fault + of_input(node, use.values));
 }
 
-// A range that names places in a list of keys.
-void StepCheck::check_list_range(const PlanNode& node, const StateUse& use, int64_t row) const {
-  if (use.kind != Kind::kReadList) return;
-  const auto* limits = row_of<int64_t>(node.inputs[use.index], row);
-  const int64_t size = node.inputs[use.list].tensor.shape[1];
-  if (limits[0] < 0 || limits[1] > size)
-    fail(row, "reads places " + std::to_string(limits[0]) + " to " + std::to_string(limits[1]) +
-                  " of a list of " + std::to_string(size) + " keys" + of_input(node, use.values));
-}
-
 // What `lookup` would take the first or last row for.
 void StepCheck::check_table_row(const PlanNode& node, const StateUse& use, int64_t row) const {
   const int64_t index = *row_of<int64_t>(node.inputs[use.index], row);
@@ -118,14 +109,7 @@ void StepCheck::check_table_row(const PlanNode& node, const StateUse& use, int64
 void StepCheck::check_keys_of_step(const PlanNode& node, const StateUse& use, int64_t row) const {
   const perdure_row& r = step_.rows[row];
   const perdure_session& session = step_.sessions[r.session];
-  const auto* limits = row_of<int64_t>(node.inputs[use.index], row);
-  const std::string of = " of the " + std::to_string(session.n_rows) +
-                         " that its session has in the step" + of_input(node, use.values);
-  if (use.kind == Kind::kReadRange &&
-      (limits[0] < 0 || limits[1] < limits[0] || limits[1] > session.n_rows))
-    fail(row, "reads rows " + std::to_string(limits[0]) + " to " + std::to_string(limits[1]) + of);
   each_key(node, use, row, [&](int64_t key) {
-    if (key < 0 || key >= session.n_rows) fail(row, "reads row " + std::to_string(key) + of);
     const int64_t position = step_.rows[session.first_row + key].position;
     if (causal_ && position > r.position)
       fail(row, "looks ahead: it reads the row of position " + std::to_string(position));

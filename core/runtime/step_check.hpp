@@ -38,7 +38,6 @@ class StepCheck {
  private:
   void check(const PlanNode& node, const StateUse& use, int64_t row);
   void check_state(const PlanNode& node, const StateUse& use, int64_t row, StateShadow& shadow);
-  void check_list_range(const PlanNode& node, const StateUse& use, int64_t row) const;
   void check_table_row(const PlanNode& node, const StateUse& use, int64_t row) const;
   void check_keys_of_step(const PlanNode& node, const StateUse& use, int64_t row) const;
   [[noreturn]] void fail(int64_t row, const std::string& what) const;

@@ -213,6 +213,25 @@ TEST_CASE_FIXTURE(Faulty, "a participant that nothing was prepared for takes no 
   CHECK(seen == std::vector<int>{0});
 }
 
+TEST_CASE_FIXTURE(Faulty, "no two compute under one number at a time") {
+  const auto loaded = host("faulty_threads");
+  loaded->load_all();
+  const Environment environment("PERDURE_TEST_FAULT", "one number for two");
+  const auto threads = loaded->threads("faulty").create(2);
+  struct {
+    std::atomic<int> inside{0}, most{0};
+  } seen;
+  threads->team(
+      [](void* context, int) {
+        auto& s = *static_cast<decltype(seen)*>(context);
+        if (const int now = ++s.inside; now > s.most) s.most = now;
+        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        --s.inside;
+      },
+      &seen);
+  CHECK(seen.most == 1);
+}
+
 TEST_CASE_FIXTURE(Faulty, "a team has not gone before everybody who was let in has") {
   const auto loaded = host("faulty_threads");
   loaded->load_all();
@@ -251,7 +270,8 @@ TEST_CASE_FIXTURE(Faulty, "a store that breaks its contract is refused") {
     CAPTURE(fault);
     const auto use = [](const PluginHost& host) {
       const auto store = host.store("faulty").open({.path = "/nonexistent"});
-      for (int i = 0; i < 2; ++i) store->put("a", std::vector<std::byte>(2));
+      const std::vector<std::byte> snapshot(2);
+      store->put("a", snapshot, store->put("a", snapshot));
       store->get("a");
       store->list();
       store->generations("a");

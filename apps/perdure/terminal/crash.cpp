@@ -51,7 +51,8 @@ extern "C" void on_crash(int number, siginfo_t* info, void*) {
   if (info->si_code <= 0) std::raise(number);
 }
 
-// Runs before every other exit handler, as the last one that was registered.
+// Runs after the destructors of plugins, whose libraries were loaded later: a call that still lasts
+// is the one that called exit().
 void on_exit() {
   const PluginCall* call = PluginCall::current();
   if (call == nullptr) return;

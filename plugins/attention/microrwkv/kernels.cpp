@@ -96,7 +96,8 @@ std::vector<perdure_kernel> kernels_of(const RunTable& t) {
 }
 
 std::vector<perdure_kernel> all_kernels() {
-  const KernelSet sets[] = {{"avx512", kAvx512Features, 2, kernels_of(avx512::kTable)},
+  const KernelSet sets[] = {{"avx512vnni", kAvx512VnniFeatures, 3, kernels_of(avx512::kTable)},
+                            {"avx512", kAvx512Features, 2, kernels_of(avx512::kTable)},
                             {"avx2", kAvx2Features, 1, kernels_of(avx2::kTable)},
                             {"scalar", 0, 0, kernels_of(scalar::kTable)}};
   return kernels_of_sets(sets);

@@ -34,6 +34,11 @@ class Threads final : public perdure::Threads {
   void team(void (*fn)(void*, int), void* context) noexcept override {
     if (fault("runs nothing")) return;
     if (fault("goes before its worker")) return leave(fn, context);
+    if (fault("one number for two")) {
+      std::thread other([=] { fn(context, 0); });
+      fn(context, 0);
+      return other.join();
+    }
     if (fault("kernel overflows")) std::thread(fn, context, 1).join();
     fn(context, 0);
     if (fault("uninvited participant")) fn(context, 2), fn(context, -1);

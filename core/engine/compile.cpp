@@ -62,6 +62,17 @@ int64_t common_phase_rows(std::span<const ConfiguredStrategy> strategies, Phase 
   return rows;
 }
 
+// What is added to a graph while it lives is the strategy's.
+class Authorship {
+ public:
+  Authorship(Builder& b, const ConfiguredStrategy& s) : b_(b) { b_.set_author(s.origin.text()); }
+  ~Authorship() { b_.set_author({}); }
+  Authorship(const Authorship&) = delete;
+
+ private:
+  Builder& b_;
+};
+
 }  // namespace
 
 Plan& CompiledGraph::plan_for(int64_t n_rows) {
@@ -201,66 +212,64 @@ void Engine::Impl::check_activations() const {
 }
 
 void Engine::Impl::build_graphs() {
-  std::vector<const ConfiguredStrategy*> by_layer(
-      static_cast<size_t>(model.spec().info.num_hidden_layers));
-  for (const auto& s : strategies)
-    for (const int64_t layer : s.layers) by_layer[static_cast<size_t>(layer)] = &s;
-  Builder* building = nullptr;
-  // What `add` adds is the strategy's.
-  const auto authored = [&](const ConfiguredStrategy& s, auto&& add) {
-    building->set_author(s.origin.text());
-    const Value value = add(*s.strategy);
-    building->set_author({});
-    return value;
-  };
-  StrategyNodes nodes;
-  nodes.mix = [&](GraphBuilder& g, int64_t layer, Value x) {
-    return authored(*by_layer[static_cast<size_t>(layer)],
-                    [&](AttentionStrategy& s) { return s.mix(g, layer, x); });
-  };
-  nodes.extra_block = [&](GraphBuilder& g, int64_t layer, Value residual) {
-    return authored(*by_layer[static_cast<size_t>(layer)],
-                    [&](AttentionStrategy& s) { return s.extra_block(g, layer, residual); });
-  };
-  const auto each_strategy = [&](auto&& add) {
-    for (const auto& s : strategies)
-      if (s.strategy)
-        authored(s, [&](AttentionStrategy& strategy) {
-          add(strategy);
-          return Value{};
-        });
-  };
-  nodes.finish = [&](GraphBuilder& g, Value residual) {
-    each_strategy([&](AttentionStrategy& s) { s.finish(g, residual); });
-  };
-  nodes.sources = sources;
-  step.graph = build_graph("step", [&](Builder& b) {
-    building = &b;
-    build_step(b, model.spec(), nodes);
-  });
+  step.graph =
+      build_graph("step", [&](Builder& b) { build_step(b, model.spec(), nodes_of_strategies(b)); });
   check_classifier();
   check_activations();
-  auto phase_graph = [&](Phase phase, const char* name, int64_t rows,
-                         std::optional<CompiledGraph>& result) {
-    if (rows == 0) return;
-    result.emplace();
-    result->graph = build_graph(name, [&](Builder& b) {
-      building = &b;
-      each_strategy([&](AttentionStrategy& s) { s.contribute(phase, b); });
-    });
-  };
-  phase_graph(Phase::kInit, "init", init_rows, init);
-  phase_graph(Phase::kBegin, "begin", begin_rows, begin);
-  phase_graph(Phase::kEnd, "end", end_rows, end);
-  phase_graph(Phase::kPromptEnd, "prompt_end", prompt_end_rows, prompt_end);
+  build_phase(Phase::kInit, "init", init_rows, init);
+  build_phase(Phase::kBegin, "begin", begin_rows, begin);
+  build_phase(Phase::kEnd, "end", end_rows, end);
+  build_phase(Phase::kPromptEnd, "prompt_end", prompt_end_rows, prompt_end);
   for (InputGraph& input : inputs)
     input.compiled.graph = build_graph("input:" + input.stream.name, [&](Builder& b) {
-      building = &b;
-      each_strategy([&](AttentionStrategy& s) {
+      each_strategy(b, [&](AttentionStrategy& s) {
         if (std::ranges::count(s.input_streams(), input.stream))
           s.contribute_input(input.stream.name, b);
       });
     });
+}
+
+void Engine::Impl::build_phase(Phase phase, const char* name, int64_t n_rows,
+                               std::optional<CompiledGraph>& result) const {
+  if (n_rows == 0) return;
+  result.emplace().graph = build_graph(name, [&](Builder& b) {
+    each_strategy(b, [&](AttentionStrategy& s) { s.contribute(phase, b); });
+  });
+}
+
+// Calls add(strategy) for each one; what it adds to `b` is the strategy's.
+void Engine::Impl::each_strategy(Builder& b,
+                                 const std::function<void(AttentionStrategy&)>& add) const {
+  for (const ConfiguredStrategy& s : strategies) {
+    if (!s.strategy) continue;
+    const Authorship authorship(b, s);
+    add(*s.strategy);
+  }
+}
+
+const ConfiguredStrategy& Engine::Impl::serving(int64_t layer) const {
+  return *std::ranges::find_if(strategies, [&](const ConfiguredStrategy& s) {
+    return std::ranges::count(s.layers, layer) > 0;
+  });
+}
+
+// `b` must outlive them.
+StrategyNodes Engine::Impl::nodes_of_strategies(Builder& b) const {
+  return {.mix =
+              [&](GraphBuilder& g, int64_t layer, Value x) {
+                const Authorship authorship(b, serving(layer));
+                return serving(layer).strategy->mix(g, layer, x);
+              },
+          .extra_block =
+              [&](GraphBuilder& g, int64_t layer, Value residual) {
+                const Authorship authorship(b, serving(layer));
+                return serving(layer).strategy->extra_block(g, layer, residual);
+              },
+          .finish =
+              [&](GraphBuilder& g, Value residual) {
+                each_strategy(b, [&](AttentionStrategy& s) { s.finish(g, residual); });
+              },
+          .sources = sources};
 }
 
 // A classifier may be padded. Errors: Error if it has too few rows for the vocabulary.
@@ -341,13 +350,24 @@ void Engine::Impl::compile() {
   KernelPolicy policy{settings.kernels.prefer, settings.kernels.isa, settings.kernels.pin,
                       cpu_features(), settings.kernels.reproducible};
   chooser.emplace(plugins.kernel_sets(), own_kernels, operations, std::move(policy));
+  compile_graphs();
+  const int count =
+      settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
+  threads = plugins.threads(settings.threads.backend).create(count);
+  bind_plans();
+  reserve_step();
+  run_init();
+}
+
+// Plans for one, few and many rows of a step, and one for each other graph.
+void Engine::Impl::compile_graphs() {
   max_outputs = logits_per_step();
   std::vector<int64_t> classes;
-  for (const int64_t rows : {int64_t{1}, std::min(kFewRows, max_rows), max_rows})
-    if (classes.empty() || rows > classes.back()) classes.push_back(rows);
+  for (const int64_t n : {int64_t{1}, std::min(kFewRows, max_rows), max_rows})
+    if (classes.empty() || n > classes.back()) classes.push_back(n);
   compile_plans(step, classes, max_outputs);
-  auto compile_phase = [&](std::optional<CompiledGraph>& graph, int64_t rows) {
-    const int64_t n = std::max(rows, max_rows / std::max<int64_t>(rows, 1) * rows);
+  auto compile_phase = [&](std::optional<CompiledGraph>& graph, int64_t n_rows) {
+    const int64_t n = std::max(n_rows, max_rows / std::max<int64_t>(n_rows, 1) * n_rows);
     if (graph) compile_plans(*graph, std::array{n}, 0);
   };
   compile_phase(init, init_rows);
@@ -356,28 +376,33 @@ void Engine::Impl::compile() {
   compile_phase(prompt_end, prompt_end_rows);
   for (InputGraph& input : inputs)
     compile_plans(input.compiled, std::array{std::max(max_rows, input.stream.max_chunk)}, 0);
+}
 
-  const int count =
-      settings.threads.count > 0 ? static_cast<int>(settings.threads.count) : available_threads();
-  threads = plugins.threads(settings.threads.backend).create(count);
+std::vector<CompiledGraph*> Engine::Impl::all_graphs() {
+  std::vector<CompiledGraph*> all{&step};
+  for (auto* phase : {&init, &begin, &end, &prompt_end})
+    if (*phase) all.push_back(&**phase);
+  for (InputGraph& input : inputs) all.push_back(&input.compiled);
+  return all;
+}
+
+// One arena and one executor for all plans: they never run at the same time.
+void Engine::Impl::bind_plans() {
   size_t arena_bytes = 0, scratch_bytes = 0, max_nodes = 0;
-  auto each_plan = [&](auto&& visit) {
-    for (Plan& plan : step.plans) visit(plan);
-    for (auto* graph : {&init, &begin, &end, &prompt_end})
-      if (*graph)
-        for (Plan& plan : (*graph)->plans) visit(plan);
-    for (InputGraph& input : inputs)
-      for (Plan& plan : input.compiled.plans) visit(plan);
-  };
-  each_plan([&](Plan& plan) {
-    arena_bytes = std::max(arena_bytes, plan.arena_bytes());
-    scratch_bytes = std::max(scratch_bytes, plan.scratch_bytes());
-    max_nodes = std::max(max_nodes, plan.nodes().size());
-  });
+  for (CompiledGraph* graph : all_graphs())
+    for (const Plan& plan : graph->plans) {
+      arena_bytes = std::max(arena_bytes, plan.arena_bytes());
+      scratch_bytes = std::max(scratch_bytes, plan.scratch_bytes());
+      max_nodes = std::max(max_nodes, plan.nodes().size());
+    }
   arena = Buffer(arena_bytes);
-  each_plan([&](Plan& plan) { plan.bind(arena.data()); });
+  for (CompiledGraph* graph : all_graphs())
+    for (Plan& plan : graph->plans) plan.bind(arena.data());
   executor.emplace(*threads, max_nodes, scratch_bytes);
+}
 
+// So that no step allocates.
+void Engine::Impl::reserve_step() {
   auto most_rows =
       static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows, prompt_end_rows}));
   for (const InputGraph& input : inputs)
@@ -388,7 +413,6 @@ void Engine::Impl::compile() {
   in_step.reserve(most_rows);
   parts.reserve(most_rows);
   due.reserve(most_rows);
-  run_init();
 }
 
 void Engine::Impl::compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,

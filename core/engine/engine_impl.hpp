@@ -60,6 +60,8 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
 // The types of the states' values: the name of one if it is that of all, otherwise each by name.
 std::string types_text(std::span<const StateSpec> states);
 
+struct StrategyNodes;  // core/model/architectures/architecture.hpp
+
 // A graph and its plans, smallest first.
 struct CompiledGraph {
   Graph graph;
@@ -172,12 +174,21 @@ struct Engine::Impl {
   void check_own_kernels() const;
   void check_activations() const;
   void build_graphs();
+  void build_phase(Phase phase, const char* name, int64_t n_rows,
+                   std::optional<CompiledGraph>& result) const;
+  void each_strategy(Builder& b, const std::function<void(AttentionStrategy&)>& add) const;
+  const ConfiguredStrategy& serving(int64_t layer) const;
+  StrategyNodes nodes_of_strategies(Builder& b) const;
   void check_classifier() const;
   void check_places(const Graph& graph) const;
   void check_live_ranges(const Graph& graph) const;
   Graph build_graph(const std::string& name, const std::function<void(Builder&)>& fill) const;
   int64_t logits_per_step() const;
   void compile();
+  void compile_graphs();
+  std::vector<CompiledGraph*> all_graphs();
+  void bind_plans();
+  void reserve_step();
   bool is_weight(const void* data) const;
   void compile_plans(CompiledGraph& graph, std::span<const int64_t> row_classes,
                      int64_t max_outputs);

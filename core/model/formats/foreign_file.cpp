@@ -2,6 +2,7 @@
 
 #include "core/model/formats/foreign_file.hpp"
 
+#include <cstdint>
 #include <string_view>
 
 #include "core/api/error.hpp"
@@ -14,6 +15,7 @@ struct Kind {
   size_t offset;
   std::string_view mark;
   const char* sentence;
+  bool is_text = false;
 };
 
 constexpr Kind kKinds[] = {
@@ -28,21 +30,27 @@ constexpr Kind kKinds[] = {
 constexpr Kind kNoModels[] = {
     {2, "\x0a\x05<unk>", "this is sentencepiece's tokenizer.model, not a model"},
     {12, "<unk>", "this is a tokenizer.bin, not a model; give it as model.tokenizer"},
-    {0, "{", "this is JSON, not a model; name the file with the weights"},
+    {0, "{", "this is JSON, not a model; name the file with the weights", true},
 };
 
 constexpr Kind kNoTokenizers[] = {
     {2, "\x0a\x05<unk>",
      "this is sentencepiece's tokenizer.model; llama2.c's tokenizer.py makes a tokenizer.bin of "
      "it"},
-    {0, "{", "this is JSON, such as a tokenizer.json; a tokenizer.bin is needed"},
+    {0, "{", "this is JSON, such as a tokenizer.json; a tokenizer.bin is needed", true},
 };
+
+// The first number of a binary file may be a mark by chance; it has a zero byte, and text has none.
+bool begins_as_text(std::string_view bytes) {
+  return bytes.substr(0, sizeof(uint64_t)).find('\0') == bytes.npos;
+}
 
 template <size_t N>
 std::string find(const Kind (&kinds)[N], std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   for (const Kind& kind : kinds)
-    if (text.size() >= kind.offset && text.substr(kind.offset).starts_with(kind.mark))
+    if (text.size() >= kind.offset && text.substr(kind.offset).starts_with(kind.mark) &&
+        (!kind.is_text || begins_as_text(text)))
       return kind.sentence;
   return "";
 }

@@ -209,8 +209,8 @@ Model read_safetensors_file(ModelSource source) {
   const SafetensorsMap tensors = read_safetensors(source.bytes(), source.path, &metadata);
   if (is_hugging_face(tensors))
     throw Error(source.path +
-                ": this is a checkpoint in Hugging Face's layout; convert it to GGUF with "
-                "llama.cpp's convert_hf_to_gguf.py, or to .bin with llama2.c's export.py --hf");
+                ": this is a file of a Hugging Face folder; name the folder, with its config.json, "
+                "as the model");
   Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
                 : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
                 : is_rmt(tensors)       ? read_rmt_safetensors(tensors, source.path)

@@ -3,6 +3,7 @@
 // The usual wrong files, in the place of a model and of a tokenizer.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <fstream>
 
 #include "core/model/model.hpp"
@@ -55,15 +56,35 @@ TEST_CASE("the usual wrong files are named as what they are, not by their fields
   CHECK(is_said(error_of([&] { Model::open(tokenizer); }), tokenizer, "this is a tokenizer.bin"));
 }
 
-TEST_CASE("a checkpoint in Hugging Face's layout is named as that, with what to do") {
+TEST_CASE("a binary file whose first byte is a brace is not taken for JSON") {
+  const testing::TemporaryFolder folder;
+  constexpr uint64_t kBrace = '{';
+  Bytes model = read_bytes(golden("models/memS.safetensors"));
+  uint64_t length = 0;
+  std::memcpy(&length, model.data(), sizeof length);
+  const uint64_t spaces = (kBrace - length) & 0xFF;
+  model.insert(model.begin() + static_cast<long>(sizeof length + length), spaces, std::byte{' '});
+  length += spaces;
+  std::memcpy(model.data(), &length, sizeof length);
+  REQUIRE(model[0] == std::byte{kBrace});
+  write_text(folder / "m.safetensors", as_text(model));
+  write_text(folder / "m.json", as_text(read_bytes(golden("models/memS.json"))));
+  CHECK(error_of([&] { Model::open(folder / "m.safetensors"); }).empty());
+
+  Bytes tokenizer = read_bytes(golden("models/tok_320.bin"));
+  tokenizer[0] = std::byte{kBrace};
+  write_text(folder / "tokenizer.bin", as_text(tokenizer));
+  ModelInfo info;
+  info.vocab_size = 320;
+  CHECK(error_of([&] { open_tokenizer(folder / "tokenizer.bin", info); }).empty());
+}
+
+TEST_CASE("a file of a Hugging Face folder is named as that, with what to do") {
   const testing::TemporaryFolder folder;
   const std::string path = folder / "model.safetensors";
-  const Bytes bytes = safetensors_file(
-      R"({"model.layers.0.self_attn.q_proj.weight":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}})",
-      16);
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
-  const std::string sentence = error_of([&] { Model::open(path); });
-  CHECK(contains(sentence, "Hugging Face's layout"));
-  CHECK(contains(sentence, "convert it to GGUF"));
+  write_zeros(path, {{"model.layers.0.self_attn.q_proj.weight", {2, 2}}});
+  CHECK(error_of([&] { Model::open(path); }) ==
+        path +
+            ": this is a file of a Hugging Face folder; name the folder, with its config.json, "
+            "as the model");
 }

@@ -147,6 +147,9 @@ class Importer {
     const RwkvTensor& tensor = find(name);
     if (n_values(tensor, name) != n) wrong_shape(name, {n});
     Weight weight = tensor.weight;
+    if (perdure_block_values(weight.dtype) != 1)
+      fail("the tensor '" + name + "' has the type " + dtype_name(weight.dtype) +
+           "; vectors are F32, F16 or BF16");
     weight.rows = 1;
     weight.columns = n;
     return weight_values(weight);
@@ -260,6 +263,13 @@ class Importer {
     }
   }
 
+  // How many layers there must be for a tensor of that name.
+  int64_t layers_by(const std::string& name) const {
+    const int64_t layer = layer_of(name);
+    const std::string what = file_.path + ": the layer of '" + name + "'";
+    return layer < 0 ? 0 : checked_add(layer, 1, what.c_str());
+  }
+
   void measure() {
     const RwkvTensor& embedding = find("emb.weight");
     if (embedding.shape.size() != 2)
@@ -268,7 +278,7 @@ class Importer {
     sizes_.vocab = embedding.shape[0];
     sizes_.width = embedding.shape[1];
     for (const auto& [name, tensor] : file_.tensors)
-      sizes_.n_layers = std::max(sizes_.n_layers, layer_of(name) + 1);
+      sizes_.n_layers = std::max(sizes_.n_layers, layers_by(name));
     sizes_.n_heads = heads();
     sizes_.feed_forward = first_size("ffn.key.weight");
     if (sizes_.width % sizes_.n_heads != 0)

@@ -11,7 +11,8 @@
 namespace perdure {
 
 // All values of `weight`, row-major F32: exact for F32, F16 and BF16, value * scale for Q80.
-// Errors: Error for I64. Pure; any thread.
+// Errors: Error for I64 and for types that are stored in blocks (Q8_0, Q4_K, ...); it does not name
+// the weight, which callers refuse themselves. Pure; any thread.
 std::vector<float> weight_values(const Weight& weight);
 
 }  // namespace perdure

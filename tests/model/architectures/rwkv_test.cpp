@@ -234,6 +234,14 @@ TEST_CASE("RWKV tensors whose shapes contradict each other are named") {
         "[48, 192] is needed");
 }
 
+TEST_CASE("a quantised RWKV vector is refused by its name and type") {
+  Changed file("rand_v4");
+  file.file.tensors["blocks.0.ln1.weight"].weight.dtype = PERDURE_Q8_0;
+  CHECK(file.refusal() ==
+        "m.safetensors: the tensor 'blocks.0.ln1.weight' has the type q8_0; vectors are F32, F16 "
+        "or BF16");
+}
+
 TEST_CASE("RWKV with no heads, heads of nothing or heads that do not divide the width is refused") {
   Changed file("rand_v7");
   file.file.tensors["blocks.0.att.r_k"].shape = {0, 16};
@@ -267,4 +275,7 @@ TEST_CASE("RWKV layers far beyond any model are refused before their tensors are
   file.put("blocks.99999999999999999999.ln1.weight", {1}, {0.0f});
   file.file.tensors.erase("blocks.999999999.ln1.weight");
   CHECK(file.refusal().empty());  // no layer's name
+  file.put("blocks.9223372036854775807.x", {1}, {0.0f});
+  CHECK(file.refusal() ==
+        "m.safetensors: the layer of 'blocks.9223372036854775807.x' is too large");
 }

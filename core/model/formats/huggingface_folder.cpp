@@ -17,7 +17,9 @@ namespace fs = std::filesystem;
 constexpr size_t kMostConfigBytes = size_t{1} << 18;
 constexpr size_t kMostShards = 99999;  // as the names of shards count
 
-std::string config_path(const std::string& folder) { return folder + "/config.json"; }
+std::string config_path(const std::string& folder) {
+  return (fs::path(folder) / "config.json").string();
+}
 
 Json read_config(const std::string& folder) {
   const std::string path = config_path(folder);

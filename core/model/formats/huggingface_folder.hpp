@@ -16,10 +16,10 @@ namespace perdure {
 // What config.json says, with errors that name file and key.
 class HuggingFaceConfig {
  public:
-  // Errors: Error if there is none or it is no JSON of at most 256 KiB.
+  // Of a folder; "" is the current one. Errors: Error if there is none or it is no JSON of at most
+  // 256 KiB.
   explicit HuggingFaceConfig(const std::string& folder);
 
-  const Json& json() const { return json_; }
   const std::string& path() const { return path_; }
   // nullptr: not there, or null.
   const Json* find(std::string_view key) const;

@@ -10,10 +10,11 @@
 #include "core/api/error.hpp"
 #include "core/base/json/json.hpp"
 #include "core/base/shape_text.hpp"
-#include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
+#include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
+#include "core/model/formats/llama_config.hpp"
 #include "core/model/formats/safetensors_model.hpp"
 #include "core/model/formats/weight_values.hpp"
 
@@ -23,6 +24,8 @@ namespace {
 constexpr std::string_view kMemory = "memory_cell.memory";
 constexpr std::string_view kModelPrefix = "memory_cell.model.";
 constexpr std::string_view kHuggingFacePrefix = "memory_cell.model.model.";
+// As of the strategy's own options: no sum of sizes of a segment wraps.
+constexpr int64_t kMostTokens = 1 << 24;
 // Parsing a JSON tree may use a hundred times as much memory.
 constexpr size_t kMostJsonBytes = size_t{64} << 10;
 
@@ -39,11 +42,6 @@ bool is_memory_alone(const SafetensorsMap& tensors) {
   return is_rmt(tensors) && !any_begins(tensors, kModelPrefix);
 }
 
-std::string json_path(const SafetensorsMap& tensors, const std::string& path) {
-  if (!is_hugging_face(tensors)) return safetensors_options_path(path);
-  return (std::filesystem::path(path).parent_path() / "config.json").string();
-}
-
 std::string read_text(const std::string& path) {
   const MappedFile file(path);
   if (file.bytes().size() > kMostJsonBytes)
@@ -52,42 +50,33 @@ std::string read_text(const std::string& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-// What `config` says in plain numbers and texts.
-void add_plain_values(const Json& config, Metadata& m) {
-  for (const auto& [name, value] : config.map()) {
-    if (const auto* integer = std::get_if<int64_t>(&value.content())) m.set(name, *integer);
-    if (const auto* real = std::get_if<double>(&value.content())) m.set(name, *real);
-  }
-}
-
 bool says(const Json& config, std::string_view key) {
   const Json* value = config.find(key);
   return value != nullptr && !std::holds_alternative<std::nullptr_t>(value->content());
 }
 
 // Errors: Error if the model is no plain llama.
-ModelSpec hugging_face_spec(const Json& config, const std::string& path) {
-  if (says(config, "rope_scaling"))
-    throw Error(path + ": the key 'rope_scaling' is set; a llama with memory is read without one");
-  if (says(config, "hidden_act") && config.at("hidden_act").text() != "silu")
-    throw Error(path + ": the key 'hidden_act' is '" + config.at("hidden_act").text() +
-                "' but must be silu");
-  if (says(config, "model_type") && config.at("model_type").text() != "llama")
-    throw Error(path + ": the key 'model_type' is '" + config.at("model_type").text() +
-                "'; only a llama with memory is read");
-  Metadata m(path);
-  add_plain_values(config, m);
-  m.set("rotation_order", std::string("halves"));
-  return read_spec("llama", m, "safetensors");
+ModelSpec hugging_face_spec(const HuggingFaceConfig& config) {
+  const std::string type = config.text("model_type", "llama");
+  if (type != "llama")
+    config.fail("model_type", "is '" + type + "'; only a llama with memory is read");
+  ModelSpec spec = llama_spec(config, "LlamaForCausalLM");
+  if (config.find("rope_scaling") != nullptr || spec.strategy_options.contains("rope_scaling"))
+    config.fail("rope_scaling", "is set; a llama with memory is read without one");
+  spec.format = "safetensors";
+  return spec;
 }
 
-int64_t segment_size(const Json& options, const std::string& path) {
-  Metadata m(path);
-  const Json* rmt = options.find("rmt");
-  if (rmt != nullptr) add_plain_values(*rmt, m);
-  if (rmt == nullptr || !m.has("segment_size"))
-    throw Error(path + ": the key 'rmt.segment_size' is missing");
-  return m.size("segment_size");
+// `rmt`: what the options of that name are; nullptr if there are none.
+int64_t segment_size(const Json* rmt, const std::string& path) {
+  const bool is_map = rmt != nullptr && std::holds_alternative<Json::Map>(rmt->content());
+  const Json* size = is_map ? rmt->find("segment_size") : nullptr;
+  if (size == nullptr) throw Error(path + ": the key 'rmt.segment_size' is missing");
+  const int64_t* number = std::get_if<int64_t>(&size->content());
+  if (number == nullptr || *number < 1 || *number > kMostTokens)
+    throw Error(path + ": the key 'rmt.segment_size' must be a whole number from 1 to " +
+                std::to_string(kMostTokens));
+  return *number;
 }
 
 // Errors: Error if it is not [M, d].
@@ -95,9 +84,10 @@ Weight memory_of(const SafetensorsMap& tensors, int64_t d, const std::string& pa
   const std::string name(kMemory);
   const SafetensorsTensor& tensor = tensors.at(name);
   const std::vector<int64_t>& shape = tensor.shape;
-  if (shape.size() != 2 || shape[0] < 1 || shape[1] != d)
+  if (shape.size() != 2 || shape[0] < 1 || shape[0] > kMostTokens || shape[1] != d)
     throw Error(path + ": the tensor '" + name + "' has the shape " + shape_text(shape) +
-                " but must have rows of " + std::to_string(d) + " values");
+                " but must have 1 to " + std::to_string(kMostTokens) + " rows of " +
+                std::to_string(d) + " values");
   return {.dtype = weight_dtype(name, tensor, path),
           .rows = shape[0],
           .columns = d,
@@ -140,7 +130,7 @@ Model read_memory_alone(const SafetensorsMap& tensors, const std::string& path) 
   const Json options = Json::parse(read_text(json), json);
   Model model = llama_of_memory(options, json);
   add_memory(model, memory_of(tensors, model.spec().info.hidden_size, path),
-             segment_size(options, json));
+             segment_size(options.find("rmt"), json));
   return model;
 }
 
@@ -181,11 +171,16 @@ class Importer {
   bool has(const std::string& name) const { return tensors_.find(name) != tensors_.end(); }
 
   void read_sizes() {
-    const std::string path = json_path(tensors_, path_), text = read_text(path);
-    const Json options = Json::parse(text, path);
-    builder_.spec() =
-        hugging_face_ ? hugging_face_spec(options, path) : Llama2RnnArgs(text, path).spec();
-    segment_ = segment_size(options, path);
+    if (hugging_face_) {
+      const HuggingFaceConfig config(std::filesystem::path(path_).parent_path().string());
+      builder_.spec() = hugging_face_spec(config);
+      segment_ = segment_size(config.find("rmt"), config.path());
+    } else {
+      const std::string path = safetensors_options_path(path_), text = read_text(path);
+      const Json options = Json::parse(text, path);
+      builder_.spec() = Llama2RnnArgs(text, path).spec();
+      segment_ = segment_size(options.find("rmt"), path);
+    }
   }
 
   Weight weight(const std::string& name, int64_t rows, int64_t columns) {

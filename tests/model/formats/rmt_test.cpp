@@ -3,8 +3,10 @@
 // A llama with memory in safetensors: what is read, and what is refused by name.
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
 
+#include "core/model/formats/rmt_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "core/model/formats/weight_values.hpp"
 #include "core/model/model.hpp"
@@ -142,4 +144,38 @@ TEST_CASE("a llama with memory and something that would be left out is refused")
     const std::string why = refusal(golden_shapes(), object(kConfig + "," + kRmt + "," + key));
     CHECK(contains(why, key.substr(1, key.find('"', 1) - 1)));
   }
+}
+
+TEST_CASE("a segment or a memory that is too long for any model is refused") {
+  for (const std::string size : {"0", "16777217", "9223372036854775807", "6.5", "null"}) {
+    CAPTURE(size);
+    const std::string why =
+        refusal(golden_shapes(), object(kConfig + R"(, "rmt": {"segment_size": )" + size + "}"));
+    CHECK(contains(why, "config.json: the key 'rmt.segment_size' "));
+    CHECK(contains(why, "1 to 16777216"));
+  }
+  CHECK(contains(refusal(golden_shapes(), object(kConfig + R"(, "rmt": 7)")),
+                 "config.json: the key 'rmt.segment_size' is missing"));
+  const SafetensorsFile file(kModel);
+  SafetensorsMap tensors = file.tensors();
+  tensors["memory_cell.memory"].shape = {(1 << 24) + 1, 40};
+  const std::string why = error_of([&] { read_rmt_safetensors(tensors, kModel); });
+  CHECK(contains(why, std::string("'memory_cell.memory' has the shape [16777217, 40]")));
+}
+
+TEST_CASE("keys of config.json that transformers gives no meaning do not change the model") {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(kModel, folder / "model.safetensors");
+  std::ofstream(folder / "config.json")
+      << object(kConfig + "," + kRmt + R"(, "memory_length": 5, "padded_vocab_size": 64,
+                "score_scale": 2.0, "attn_logit_softcapping": 3.0, "rotary_dim": 2,
+                "value_head_dim": 4)");
+  const ModelInfo info = Model::open(folder / "model.safetensors").spec().info;
+  const ModelInfo same = Model::open(kModel).spec().info;
+  CHECK(info.mem_len == same.mem_len);
+  CHECK(info.classifier_rows() == 61);
+  CHECK(info.scale_of_scores() == same.scale_of_scores());
+  CHECK(info.score_soft_cap == same.score_soft_cap);
+  CHECK(info.rotated_size() == 8);
+  CHECK(info.size_of_values() == 8);
 }

@@ -6,6 +6,7 @@
 #include <pcre2.h>
 
 #include "core/api/error.hpp"
+#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 
@@ -34,18 +35,48 @@ struct MatchData {
 
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
+// The first byte from `at` on with which no character begins.
+size_t valid_end(std::string_view text, size_t at) {
+  while (at < text.size()) {
+    const size_t size = utf8_character(text.substr(at));
+    if (size == 1 && static_cast<unsigned char>(text[at]) >= 0x80) break;
+    at += size;
+  }
+  return at;
+}
+
+// Calls `found` with begin and end of each match in text[begin:], which is valid UTF-8; patterns
+// see nothing before it.
+template <class Found>
+void match_stretch(const pcre2_code* code, pcre2_match_data* match, std::string_view text,
+                   size_t begin, const Found& found) {
+  const std::string_view stretch = text.substr(begin);
+  for (size_t at = 0; at < stretch.size();) {
+    const int count = pcre2_match(code, units(stretch), stretch.size(), at,
+                                  PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK, match, nullptr);
+    if (count == PCRE2_ERROR_NOMATCH) return;
+    if (count < 0)
+      throw Error("the text cannot be taken apart at byte offset " + std::to_string(begin + at) +
+                  ": PCRE2 says error " + std::to_string(count) + "; give it in smaller pieces");
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match);
+    found(begin + range[0], begin + range[1]);
+    at = range[1];
+  }
+}
+
 }  // namespace
 
 TextPattern::TextPattern(const std::string& pattern) : code_(std::make_unique<Code>()) {
   int error = 0;
   PCRE2_SIZE where = 0;
+  // Without PCRE2_MATCH_INVALID_UTF: it makes every match check the whole rest of the text, unless
+  // the code is compiled by JIT. split looks for such bytes once.
   code_->code =
-      pcre2_compile(units(pattern), pattern.size(), PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF,
-                    &error, &where, nullptr);
+      pcre2_compile(units(pattern), pattern.size(), PCRE2_UTF | PCRE2_UCP, &error, &where, nullptr);
   if (code_->code == nullptr)
     throw Error("the pattern of a vocabulary cannot be used: error " + std::to_string(error) +
                 " at " + std::to_string(where));
-  pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // without it matching is slower, no more
+  pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // where there is none, matching is slower
 }
 
 TextPattern::TextPattern(TextPattern&&) noexcept = default;
@@ -55,20 +86,18 @@ TextPattern::~TextPattern() = default;
 void TextPattern::split(std::string_view text,
                         const std::function<void(std::string_view)>& use) const {
   const MatchData match(code_->code);
-  size_t at = 0;
-  while (at < text.size()) {
-    const int count =
-        pcre2_match(code_->code, units(text), text.size(), at, PCRE2_NOTEMPTY, match.data, nullptr);
-    if (count == PCRE2_ERROR_NOMATCH) break;
-    if (count < 0)
-      throw Error("the text cannot be taken apart at byte offset " + std::to_string(at) +
-                  ": PCRE2 says error " + std::to_string(count) + "; give it in smaller pieces");
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.data);
-    if (range[0] > at) use(text.substr(at, range[0] - at));
-    use(text.substr(range[0], range[1] - range[0]));
-    at = range[1];
+  size_t done = 0;
+  const auto found = [&](size_t begin, size_t end) {
+    if (begin > done) use(text.substr(done, begin - done));
+    use(text.substr(begin, end - begin));
+    done = end;
+  };
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = valid_end(text, begin);
+    match_stretch(code_->code, match.data, text.substr(0, end), begin, found);
+    begin = end + 1;
   }
-  if (at < text.size()) use(text.substr(at));
+  if (done < text.size()) use(text.substr(done));
 }
 
 }  // namespace perdure

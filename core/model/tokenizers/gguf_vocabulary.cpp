@@ -69,11 +69,14 @@ void GgufVocabulary::index() {
   for (int32_t id = 0; id < size(); ++id) {
     if (kind(id) != TokenKind::kNormal && kind(id) != TokenKind::kUserDefined) continue;
     ids_.emplace(token(id), id);
-    if (kind(id) == TokenKind::kUserDefined && !token(id).empty())
-      user_defined_[first_byte(token(id))].push_back(id);
+    if (kind(id) != TokenKind::kUserDefined || token(id).empty()) continue;
+    if (user_defined_.emplace(token(id), id).second)
+      user_defined_sizes_[first_byte(token(id))].push_back(token(id).size());
   }
-  for (std::vector<int32_t>& ids : user_defined_)
-    std::ranges::sort(ids, std::greater(), [&](int32_t id) { return token(id).size(); });
+  for (std::vector<size_t>& sizes : user_defined_sizes_) {
+    std::ranges::sort(sizes, std::greater());
+    sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
+  }
   Hasher hasher;
   for (const auto& [key, value] : gguf_.metadata())
     if (key.starts_with("tokenizer.ggml.")) {
@@ -89,8 +92,11 @@ int32_t GgufVocabulary::find(std::string_view token) const {
 }
 
 int32_t GgufVocabulary::user_defined_at(std::string_view rest) const {
-  for (const int32_t id : user_defined_[first_byte(rest)])
-    if (rest.starts_with(token(id))) return id;
+  for (const size_t size : user_defined_sizes_[first_byte(rest)]) {
+    if (size > rest.size()) continue;
+    const auto found = user_defined_.find(rest.substr(0, size));
+    if (found != user_defined_.end()) return found->second;
+  }
   return -1;
 }
 

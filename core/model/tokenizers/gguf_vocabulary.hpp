@@ -66,7 +66,8 @@ class GgufVocabulary {
   std::vector<std::string_view> tokens_;
   std::vector<TokenKind> kinds_;
   std::unordered_map<std::string_view, int32_t> ids_;
-  std::array<std::vector<int32_t>, 256> user_defined_;  // by the first byte, longest first
+  std::unordered_map<std::string_view, int32_t> user_defined_;
+  std::array<std::vector<size_t>, 256> user_defined_sizes_;  // by the first byte, longest first
   int32_t bos_ = -1, unknown_ = -1;
   std::vector<int32_t> eos_;
   std::string hash_;

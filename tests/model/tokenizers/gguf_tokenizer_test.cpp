@@ -148,6 +148,18 @@ TEST_CASE("text that looks like a control or byte token is text; a user-defined 
   CHECK(made.ids("a[tool]ab", false) == Ids{kA, 273, 271});
 }
 
+TEST_CASE("of user-defined tokens the longest comes first, and of equal ones the first") {
+  GgufFile file;
+  file.set_text("tokenizer.ggml.model", "llama");
+  std::vector<Token> tokens = sentencepiece_tokens();
+  for (const char* text : {"[a", "[abc", "[ab", "[a", "]", "[ab"}) tokens.push_back({text, 0, 4});
+  set_tokens(file, tokens);
+  const Made made(file, 281);
+  CHECK(made.ids("[abcc", false) == Ids{276, 268, kC});
+  CHECK(made.ids("[ab[a]", false) == Ids{277, 275, 279});
+  CHECK(made.ids("[abx[", false) == Ids{277, 268, 266, 3 + '['});
+}
+
 TEST_CASE("a file may want no space before a text") {
   GgufFile file = sentencepiece_file();
   file.set("tokenizer.ggml.add_space_prefix", GgufType::kBool, std::string(1, '\0'));

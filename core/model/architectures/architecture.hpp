@@ -42,23 +42,11 @@ struct TrainedStrategy {
   std::vector<Layers> others = {};
 };
 
-// What the first layer of a family's files consists of, under the names of one kind of file. Other
-// families share beginnings with llama and compute something else.
-struct LayerTensors {
-  std::string_view prefix;                // "model.layers.0."
-  std::vector<std::string_view> needed;   // behind the prefix: "self_attn.q_proj.weight"
-  std::vector<std::string_view> allowed;  // besides
-};
-
 // An entry. Functions are pure unless they say otherwise; any thread.
 struct Architecture {
   // The first is its own (ModelSpec::architecture); the others are what files call it:
   // general.architecture of GGUF, `architectures` of config.json.
   std::vector<std::string_view> names;
-  // Beginnings of tensor names that only this family has, as its files have them.
-  std::vector<std::string_view> tensor_prefixes;
-  // Of the kinds of files whose names others use as well.
-  std::vector<LayerTensors> layer_tensors = {};
   // Fills spec.info and spec.intermediate_size. Errors: Error with the metadata's place and key.
   void (*read)(const Metadata& metadata, ModelSpec& spec) = nullptr;
   TrainedStrategy (*trained_strategy)(const Model& model) = nullptr;
@@ -75,10 +63,6 @@ struct Architecture {
 std::span<const Architecture> architectures();
 // By any of its names. Errors: Error that lists the known ones.
 const Architecture& find_architecture(std::string_view name);
-// By the names of a file's tensors; nullptr if no family has names like these. Errors: Error that
-// names the first tensor of a first layer that looks like a family's and is none of it, or that it
-// lacks.
-const Architecture* recognise_architecture(std::span<const std::string_view> tensor_names);
 
 // What the architecture of that name makes of metadata; `format` is for people. Errors: as
 // find_architecture, as Architecture::read.

@@ -110,32 +110,11 @@ void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategi
   g.output("logits", blocks::logits(g, x, eps));
 }
 
-std::vector<LayerTensors> layer_tensors() {
-  return {{.prefix = "model.layers.0.",
-           .needed = {"self_attn.q_proj.weight", "self_attn.k_proj.weight",
-                      "self_attn.v_proj.weight", "self_attn.o_proj.weight", "mlp.gate_proj.weight",
-                      "mlp.up_proj.weight", "mlp.down_proj.weight", "input_layernorm.weight",
-                      "post_attention_layernorm.weight"},
-           .allowed = {"self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias",
-                       "self_attn.o_proj.bias", "self_attn.q_norm.weight",
-                       "self_attn.k_norm.weight", "self_attn.rotary_emb.inv_freq",
-                       "mlp.gate_proj.bias", "mlp.up_proj.bias", "mlp.down_proj.bias"}},
-          {.prefix = "blk.0.",
-           .needed = {"attn_q.weight", "attn_k.weight", "attn_v.weight", "attn_output.weight",
-                      "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight", "attn_norm.weight",
-                      "ffn_norm.weight"},
-           .allowed = {"attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias",
-                       "attn_q_norm.weight", "attn_k_norm.weight", "ffn_gate.bias", "ffn_up.bias",
-                       "ffn_down.bias"}}};
-}
-
 }  // namespace
 
 Architecture llama_architecture() {
   return {.names = {"llama", "LlamaForCausalLM", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM",
                     "qwen3", "Qwen3ForCausalLM"},
-          .tensor_prefixes = {"layers.0.attention.", "model.layers.0.self_attn.", "blk.0.attn_q."},
-          .layer_tensors = layer_tensors(),
           .read = read,
           .trained_strategy = trained_strategy,
           .build_step = build};

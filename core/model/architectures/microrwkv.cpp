@@ -78,7 +78,6 @@ void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategi
 
 Architecture microrwkv_architecture() {
   return {.names = {"microrwkv"},
-          .tensor_prefixes = {"transformer.h.0.tmix."},
           .read = read,
           .trained_strategy = trained_strategy,
           .build_step = build};

@@ -65,11 +65,8 @@ void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategi
 }  // namespace
 
 Architecture rwkv_architecture() {
-  return {.names = {"rwkv"},
-          .tensor_prefixes = {kRwkvTensorPrefix},
-          .read = read,
-          .trained_strategy = trained_strategy,
-          .build_step = build};
+  return {
+      .names = {"rwkv"}, .read = read, .trained_strategy = trained_strategy, .build_step = build};
 }
 
 }  // namespace perdure

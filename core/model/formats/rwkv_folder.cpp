@@ -5,7 +5,6 @@
 #include "core/model/formats/rwkv_folder.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <vector>
 

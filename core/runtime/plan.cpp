@@ -95,6 +95,22 @@ std::vector<perdure_attribute> c_attributes(const Attributes& attributes) {
   return result;
 }
 
+// The node as its kernel's `prepare` sees it; borrows from both.
+perdure_node c_node_of(const PlanNode& node, const std::vector<perdure_attribute>& attributes,
+                       int64_t max_rows) {
+  perdure_node c_node{};
+  c_node.struct_size = sizeof c_node;
+  c_node.op = node.operation.c_str();
+  c_node.n_inputs = static_cast<uint32_t>(node.inputs.size());
+  c_node.inputs = node.inputs.data();
+  c_node.n_outputs = static_cast<uint32_t>(node.outputs.size());
+  c_node.outputs = node.outputs.data();
+  c_node.n_attributes = static_cast<uint32_t>(attributes.size());
+  c_node.attributes = attributes.data();
+  c_node.max_rows = max_rows;
+  return c_node;
+}
+
 PlanNode::Measure measure_of(const PlanNode& node) {
   const auto& values = node.outputs.empty() ? node.inputs : node.outputs;
   if (values.empty()) return {};
@@ -241,31 +257,26 @@ void Plan::place(const Graph& graph) {
   arena_bytes_ = planner.size();
 }
 
-void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,
-                    PackedWeights& packed) {
-  PlanNode result;
-  result.operation = node.operation->name;
-  std::vector<int32_t> in_ids, out_ids;
+PlanNode Plan::plan_node(const Graph& graph, const Node& node) const {
+  PlanNode result{
+      .operation = node.operation->name, .uses = state_uses(graph, node), .author = node.author};
   for (const Value v : node.inputs) {
     result.inputs.push_back(values_[static_cast<size_t>(v.id)]);
-    in_ids.push_back(v.id);
+    result.input_ids.push_back(v.id);
   }
   for (const Value v : node.results) {
     result.outputs.push_back(values_[static_cast<size_t>(v.id)]);
-    out_ids.push_back(v.id);
+    result.output_ids.push_back(v.id);
   }
-  const auto attributes = c_attributes(node.attributes);
-  perdure_node c_node{};
-  c_node.struct_size = sizeof c_node;
-  c_node.op = node.operation->name.c_str();
-  c_node.n_inputs = static_cast<uint32_t>(result.inputs.size());
-  c_node.inputs = result.inputs.data();
-  c_node.n_outputs = static_cast<uint32_t>(result.outputs.size());
-  c_node.outputs = result.outputs.data();
-  c_node.n_attributes = static_cast<uint32_t>(attributes.size());
-  c_node.attributes = attributes.data();
-  c_node.max_rows = max_rows_;
+  result.measure = measure_of(result);
+  return result;
+}
 
+void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,
+                    PackedWeights& packed) {
+  PlanNode result = plan_node(graph, node);
+  const auto attributes = c_attributes(node.attributes);
+  perdure_node c_node = c_node_of(result, attributes, max_rows_);
   ChosenKernel chosen = choose_for(node, c_node, kernels);
   result.kernel = chosen.kernel;
   result.plugin = chosen.plugin;
@@ -274,7 +285,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
   for (uint32_t i = 0; i < c_node.n_inputs; ++i) {
     result.packed.push_back(packed.get(chosen, c_node, i));
     // Rows are looked up in tables, of which a run reads little.
-    if (graph.info(node.inputs[i]).origin == Origin::kWeight && node.operation->name != "row_input")
+    if (graph.info(node.inputs[i]).origin == Origin::kWeight && result.operation != "row_input")
       weight_bytes_ += tensor_bytes(result.inputs[i].tensor);
   }
   if (result.kernel->scratch_bytes)
@@ -282,12 +293,7 @@ void Plan::add_node(const Graph& graph, const Node& node, const KernelChooser& k
         scratch_bytes_, checked_size(result.kernel->scratch_bytes(&c_node, chosen.params.data()),
                                      kMostScratch, chosen, c_node, "the scratch"));
   result.params = std::move(chosen.params);
-  result.measure = measure_of(result);
-  result.uses = state_uses(graph, node);
-  result.author = node.author;
   nodes_.push_back(std::move(result));
-  input_ids_.push_back(std::move(in_ids));
-  output_ids_.push_back(std::move(out_ids));
 }
 
 void Plan::bind(std::byte* arena) {
@@ -296,12 +302,11 @@ void Plan::bind(std::byte* arena) {
     values_[id].tensor.data = arena + data_offset_[id];
     if (scales_offset_[id] != kNotInArena) values_[id].tensor.scales = arena + scales_offset_[id];
   }
-  for (size_t n = 0; n < nodes_.size(); ++n) {
-    PlanNode& node = nodes_[n];
+  for (PlanNode& node : nodes_) {
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      node.inputs[i] = values_[static_cast<size_t>(input_ids_[n][i])];
+      node.inputs[i] = values_[static_cast<size_t>(node.input_ids[i])];
     for (size_t i = 0; i < node.outputs.size(); ++i)
-      node.outputs[i] = values_[static_cast<size_t>(output_ids_[n][i])];
+      node.outputs[i] = values_[static_cast<size_t>(node.output_ids[i])];
     node.call = {};
     node.call.struct_size = sizeof node.call;
     node.call.params = node.params.data();
@@ -329,7 +334,7 @@ std::string Plan::describe() const {
       << arena_bytes_ << " bytes, scratch " << scratch_bytes_ << " bytes per thread\n";
   for (size_t n = 0; n < nodes_.size(); ++n) {
     out << "  " << nodes_[n].operation << " by " << nodes_[n].kernel->name;
-    for (const int32_t id : output_ids_[n])
+    for (const int32_t id : nodes_[n].output_ids)
       out << ", " << tensor_bytes(values_[static_cast<size_t>(id)].tensor) << " bytes at "
           << data_offset_[static_cast<size_t>(id)];
     for (const void* p : nodes_[n].packed)

@@ -68,6 +68,7 @@ struct PlanNode {
   std::string plugin;  // that the kernel is of, as ChosenKernel says it
   std::vector<std::byte> params;
   std::vector<perdure_value> inputs, outputs;
+  std::vector<int32_t> input_ids, output_ids;  // of the graph's values
   std::vector<const void*> packed;
   std::vector<StateUse> uses;
   std::string author;   // Node::author
@@ -113,6 +114,7 @@ class Plan {
 
  private:
   void place(const Graph& graph);
+  PlanNode plan_node(const Graph& graph, const Node& node) const;
   void add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,
                 PackedWeights& packed);
   perdure_value value_of(const Graph& graph, Value v, const StateNumbers& states) const;
@@ -124,7 +126,6 @@ class Plan {
   std::vector<perdure_value> values_;  // by value id
   std::vector<size_t> data_offset_;    // by value id; kNotInArena for constants and states
   std::vector<size_t> scales_offset_;
-  std::vector<std::vector<int32_t>> input_ids_, output_ids_;  // by node
   std::map<std::string, perdure_tensor> outputs_;
   std::map<std::string, int32_t> output_ids_by_name_;
   std::vector<PlanNode> nodes_;

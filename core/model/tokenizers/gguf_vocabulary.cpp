@@ -91,6 +91,16 @@ int32_t GgufVocabulary::find(std::string_view token) const {
   return found == ids_.end() ? -1 : found->second;
 }
 
+std::vector<ControlToken> GgufVocabulary::control_tokens() const {
+  std::vector<ControlToken> tokens;
+  for (int32_t id = 0; id < size(); ++id) {
+    const bool is_end = std::ranges::count(eos_, id) > 0;
+    if (!token(id).empty() && (kind(id) == TokenKind::kControl || id == bos_ || is_end))
+      tokens.push_back({std::string(token(id)), id});
+  }
+  return tokens;
+}
+
 int32_t GgufVocabulary::user_defined_at(std::string_view rest) const {
   for (const size_t size : user_defined_sizes_[first_byte(rest)]) {
     if (size > rest.size()) continue;

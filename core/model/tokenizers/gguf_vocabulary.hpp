@@ -15,6 +15,7 @@
 
 #include "core/base/mapped_file.hpp"
 #include "core/model/formats/gguf.hpp"
+#include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
 
@@ -47,6 +48,8 @@ class GgufVocabulary {
   int32_t bos() const { return bos_; }  // -1: none
   std::span<const int32_t> eos() const { return eos_; }
   int32_t unknown() const { return unknown_; }  // -1: none
+  // Tokens of that kind, and BOS and EOS whatever they are; those without a text are left out.
+  std::vector<ControlToken> control_tokens() const;
   // Of all that changes ids.
   const std::string& hash() const { return hash_; }
 

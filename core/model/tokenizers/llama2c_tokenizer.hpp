@@ -34,6 +34,10 @@ class Llama2cTokenizer final : public Tokenizer {
   int64_t vocab_size() const override;
   int32_t bos_id() const override { return kBos; }
   std::span<const int32_t> eos_ids() const override;
+  // As sentencepiece writes them; the file has line ends around them.
+  std::vector<ControlToken> control_tokens() const override {
+    return {{"<s>", kBos}, {"</s>", kEos}};
+  }
   // Of all pieces and scores.
   const std::string& hash() const override;
 

@@ -36,6 +36,9 @@ class RwkvWorldTokenizer final : public Tokenizer {
   int64_t vocab_size() const override { return vocab_size_; }
   int32_t bos_id() const override { return kEndOfText; }
   std::span<const int32_t> eos_ids() const override;
+  std::vector<ControlToken> control_tokens() const override {
+    return {{"<|endoftext|>", kEndOfText}};
+  }
   // Of all ids and tokens.
   const std::string& hash() const override { return hash_; }
 

@@ -17,6 +17,12 @@
 
 namespace perdure {
 
+// A token that stands for no text, and how it is written where one means it: "<|im_start|>".
+struct ControlToken {
+  std::string text;
+  int32_t id = 0;
+};
+
 // Immutable after loading; any thread may use it.
 class Tokenizer {
  public:
@@ -38,6 +44,8 @@ class Tokenizer {
   virtual int32_t bos_id() const = 0;
   // Tokens that end a text; the first is the one that is written.
   virtual std::span<const int32_t> eos_ids() const = 0;
+  // Those that chat templates may write, BOS and EOS among them; encode_text() gives none of them.
+  virtual std::vector<ControlToken> control_tokens() const { return {}; }
   // Hash of all that changes ids: part of a memory's identity.
   virtual const std::string& hash() const = 0;
 

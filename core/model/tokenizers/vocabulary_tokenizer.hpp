@@ -18,6 +18,7 @@ class VocabularyTokenizer : public Tokenizer {
   int64_t vocab_size() const override { return vocabulary_.size(); }
   int32_t bos_id() const override { return vocabulary_.bos(); }
   std::span<const int32_t> eos_ids() const override { return vocabulary_.eos(); }
+  std::vector<ControlToken> control_tokens() const override { return vocabulary_.control_tokens(); }
   const std::string& hash() const override { return vocabulary_.hash(); }
 
  protected:

@@ -121,6 +121,22 @@ std::vector<std::string> words(const std::string& pre, const std::string& text,
 
 }  // namespace
 
+TEST_CASE("control tokens have the text that templates write, and a text has none of them") {
+  GgufFile file = small_gguf();
+  std::vector<Token> tokens = sentencepiece_tokens();
+  tokens.push_back({"[turn]", 0, 3});
+  set_tokens(file, tokens);
+  file.set_text("tokenizer.ggml.model", "llama");
+  const Made made(file, tokens.size());
+  const std::vector<ControlToken> control = made.tokenizer->control_tokens();
+  REQUIRE(control.size() == 3);
+  CHECK(control[0].text == "<s>");
+  CHECK(control[0].id == 1);
+  CHECK(control[2].text == "[turn]");
+  CHECK(control[2].id == 275);
+  for (const int32_t id : made.ids("[turn]</s>")) CHECK(id > 2);
+}
+
 TEST_CASE("sentencepiece merges by score and puts a space before a text") {
   const Made made(sentencepiece_file(), 275);
   CHECK(made.ids("ab") == Ids{271});

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ class HuggingFaceConfig {
   explicit HuggingFaceConfig(const std::string& folder);
 
   const std::string& path() const { return path_; }
+  std::string folder() const { return std::filesystem::path(path_).parent_path().string(); }
   // nullptr: not there, or null.
   const Json* find(std::string_view key) const;
   // `otherwise` if it is not there. Errors: Error if it is of another type.

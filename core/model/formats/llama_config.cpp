@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/model/architectures/architecture.hpp"
+#include "core/model/formats/tokenizer_config.hpp"
 
 namespace perdure {
 namespace {
@@ -44,6 +45,8 @@ class ConfigReader {
     m.set("rotation_order", "halves");
     tokens(m, "bos_token_id");
     tokens(m, "eos_token_id");
+    // What generation stops at is said there; config.json may name fewer.
+    if (const auto ends = read_generation_ends(config_.folder())) m.set("eos_token_id", *ends);
     ModelSpec spec = read_spec(architecture_, m, "Hugging Face " + architecture_);
     read_scaling(spec);
     read_window(spec);

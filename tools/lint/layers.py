@@ -32,6 +32,7 @@ THIRD_PARTY = {
     "dlfcn.h": ["core/runtime"],
     "xxhash.h": ["core/base"],
     "pcre2.h": ["core/model/tokenizers"],
+    "utf8proc.h": ["core/model/tokenizers"],
     "tbb/": ["plugins/threads/tbb"],
     "oneapi/": ["plugins/threads/tbb"],
     "xsimd/": ["plugins/kernels/simd"],

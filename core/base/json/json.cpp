@@ -7,7 +7,6 @@
 #include <charconv>
 
 #include "core/api/error.hpp"
-#include "core/base/json/json_walk.hpp"
 
 namespace perdure {
 namespace {
@@ -55,23 +54,27 @@ Json::Content content_of(const std::string& name, JsonKind kind, std::string_vie
 
 }  // namespace
 
+void JsonTree::add(const std::string& name, const std::vector<std::string>& keys, JsonKind kind,
+                   std::string_view text) {
+  open_.resize(keys.size());
+  Json* place = &root_;
+  if (!open_.empty()) {
+    Json::Content& holder = open_.back()->content_;
+    if (auto* list = std::get_if<Json::List>(&holder))
+      place = &list->emplace_back();
+    else
+      place = &std::get<Json::Map>(holder).emplace_back(keys.back(), Json()).second;
+  }
+  place->content_ = content_of(name, kind, text);
+  open_.push_back(place);
+}
+
 Json Json::parse(std::string_view text, const std::string& name) {
-  Json root;
-  std::vector<Json*> open;  // open[n]: the container whose values stand under n + 1 keys
+  JsonTree tree;
   walk_json(text, name, 0, [&](const auto& keys, JsonKind kind, std::string_view scalar) {
-    open.resize(keys.size());
-    Json* place = &root;
-    if (!open.empty()) {
-      Content& holder = open.back()->content_;
-      if (auto* list = std::get_if<List>(&holder))
-        place = &list->emplace_back();
-      else
-        place = &std::get<Map>(holder).emplace_back(keys.back(), Json()).second;
-    }
-    place->content_ = content_of(name, kind, scalar);
-    open.push_back(place);
+    tree.add(name, keys, kind, scalar);
   });
-  return root;
+  return tree.take();
 }
 
 bool Json::flag() const { return expect<bool>(content_); }

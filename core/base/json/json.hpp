@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/base/json/json_walk.hpp"
+
 namespace perdure {
 
 // A value and everything below it.
@@ -50,7 +52,24 @@ class Json {
   std::string scalar_text() const;
 
  private:
+  friend class JsonTree;
   Content content_ = nullptr;
+};
+
+// A tree grown from the values that a walk visits, or from some of them: with a value all
+// containers around it must be given.
+class JsonTree {
+ public:
+  // `name` is for messages. Requires: in the walk's order. Errors: Error for a number that does not
+  // fit 64 bits.
+  void add(const std::string& name, const std::vector<std::string>& keys, JsonKind kind,
+           std::string_view text);
+  // Null if nothing was added. The tree is empty afterwards.
+  Json take() { return std::move(root_); }
+
+ private:
+  Json root_;
+  std::vector<Json*> open_;  // open_[n]: the container whose values stand under n + 1 keys
 };
 
 }  // namespace perdure

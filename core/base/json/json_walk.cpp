@@ -24,12 +24,13 @@ using json::error_code;
 using Text = json::string_view;
 
 // The members that basic_parser asks for; see its documentation for their meaning.
+template <JsonSize size>
 class Walker {
  public:
-  // Far above any model; they bound what is remembered while walking to a few tens of MiB.
-  static constexpr size_t max_object_size = 32768;
+  // They bound what is remembered while walking to a few tens of MiB.
+  static constexpr size_t max_object_size = size == JsonSize::kVocabulary ? 1 << 19 : 32768;
   static constexpr size_t max_array_size = 1 << 20;
-  static constexpr size_t max_key_size = 256;
+  static constexpr size_t max_key_size = size == JsonSize::kVocabulary ? 1 << 14 : 256;
   static constexpr size_t max_string_size = 4 << 20;
 
   Walker(const std::string& path, const JsonVisit& visit) : path_(path), visit_(visit) {}
@@ -103,11 +104,14 @@ class Walker {
 
 }  // namespace
 
-void walk_json(std::string_view text, const std::string& path, int64_t first_byte,
-               const JsonVisit& visit) {
+namespace {
+
+template <JsonSize size>
+void walk(std::string_view text, const std::string& path, int64_t first_byte,
+          const JsonVisit& visit) {
   json::parse_options options;
   options.max_depth = 8;
-  json::basic_parser<Walker> parser(options, path, visit);
+  json::basic_parser<Walker<size>> parser(options, path, visit);
   const auto fail = [&](size_t at, const std::string& what) {
     throw Error(path + ": byte offset " + std::to_string(first_byte + static_cast<int64_t>(at)) +
                 ": " + what);
@@ -116,6 +120,16 @@ void walk_json(std::string_view text, const std::string& path, int64_t first_byt
   const size_t used = parser.write_some(false, text.data(), text.size(), error);
   if (error) fail(used, "the JSON cannot be read: " + error.message());
   if (used < text.size()) fail(used, "something follows the end of the JSON");
+}
+
+}  // namespace
+
+void walk_json(std::string_view text, const std::string& path, int64_t first_byte,
+               const JsonVisit& visit, JsonSize size) {
+  if (size == JsonSize::kVocabulary)
+    walk<JsonSize::kVocabulary>(text, path, first_byte, visit);
+  else
+    walk<JsonSize::kHeader>(text, path, first_byte, visit);
 }
 
 }  // namespace perdure

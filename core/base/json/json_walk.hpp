@@ -24,9 +24,15 @@ using JsonVisit =
 // "args.n_heads": how messages name a value.
 std::string json_key(const std::vector<std::string>& keys);
 
+// How much is taken for a file of this kind; what is remembered while walking is bounded by it.
+enum class JsonSize {
+  kHeader,     // objects of at most 32,768 keys of at most 256 bytes: far above any model
+  kVocabulary  // of at most 524,288 keys of at most 16 KiB
+};
+
 // Walks one value and white space. `first_byte` is where `text` starts in the file `path`.
 // Errors: Error with path and byte offset or key; what `visit` throws.
 void walk_json(std::string_view text, const std::string& path, int64_t first_byte,
-               const JsonVisit& visit);
+               const JsonVisit& visit, JsonSize size = JsonSize::kHeader);
 
 }  // namespace perdure

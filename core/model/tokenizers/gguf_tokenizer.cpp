@@ -2,21 +2,91 @@
 
 #include "core/model/tokenizers/gguf_tokenizer.hpp"
 
+#include <cmath>
 #include <utility>
 
 #include "core/model/tokenizers/byte_level_bpe.hpp"
+#include "core/model/tokenizers/pre_patterns.hpp"
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"
 
 namespace perdure {
+namespace {
 
-std::unique_ptr<const Tokenizer> make_gguf_tokenizer(GgufVocabulary vocabulary) {
+constexpr std::string_view kPre = "tokenizer.ggml.pre";
+constexpr std::string_view kMerges = "tokenizer.ggml.merges";
+constexpr std::string_view kScores = "tokenizer.ggml.scores";
+
+const PrePatterns& read_pre(const Gguf& file) {
+  const auto name = file.text(kPre);
+  if (!name) file.fail_missing(kPre);
+  const PrePatterns* pre = find_pre_patterns(*name);
+  if (pre == nullptr)
+    file.fail(kPre, "is '" + shown_name(*name) +
+                        "', which is not supported; gpt-2, llama-bpe, qwen2 and smollm are");
+  return *pre;
+}
+
+MergeTable read_merges(const Gguf& file, const Vocabulary& vocabulary) {
+  const GgufValue* value = file.find(kMerges);
+  if (value == nullptr) file.fail_missing(kMerges);
+  if (value->count > kMostMerges)
+    file.fail(kMerges, "has " + std::to_string(value->count) + " elements, more than " +
+                           std::to_string(kMostMerges));
+  const std::vector<std::string_view> merges = file.texts(kMerges);
+  MergeTable table;
+  table.reserve(merges.size());
+  for (size_t rank = 0; rank < merges.size(); ++rank)
+    if (!table.add(vocabulary, merges[rank]))
+      file.fail(kMerges, "has the merge " + std::to_string(rank) + ", '" +
+                             shown_name(merges[rank]) +
+                             "', which is not of two tokens that make a third");
+  return table;
+}
+
+std::unique_ptr<const Tokenizer> make_byte_level(GgufVocabulary& read) {
+  const PrePatterns& pre = read_pre(read.file());
+  TextRules rules;
+  rules.as_given = AddedTokens::user_defined(read.vocabulary());
+  for (const char* pattern : pre.patterns) rules.words.emplace_back(pattern);
+  MergeTable merges = read_merges(read.file(), read.vocabulary());
+  return std::make_unique<ByteLevelBpe>(read.take(), std::move(rules), std::move(merges),
+                                        pre.whole_words);
+}
+
+std::vector<float> read_scores(const Gguf& file, int32_t n_tokens) {
+  std::vector<float> scores = file.reals(kScores);
+  if (static_cast<int32_t>(scores.size()) != n_tokens)
+    file.fail(kScores, "has " + std::to_string(scores.size()) + " elements for " +
+                           std::to_string(n_tokens) + " tokens");
+  for (const float score : scores)
+    if (std::isnan(score)) file.fail(kScores, "holds a score that is not a number");
+  return scores;
+}
+
+// A token that stands in the text as it is begins a new piece of text, with a prefix of its own, as
+// in llama.cpp.
+std::unique_ptr<const Tokenizer> make_sentencepiece(GgufVocabulary& read) {
+  const bool prefix = read.file().flag("tokenizer.ggml.add_space_prefix").value_or(true);
+  TextRules rules;
+  rules.as_given = AddedTokens::user_defined(read.vocabulary());
+  if (prefix) rules.spaces.prepend(std::string(kSentencepieceSpace), PrefixRule::kAlways);
+  rules.spaces.replace(" ", std::string(kSentencepieceSpace));
+  SentencepieceRules pieces{.drops_prefix = prefix};
+  std::vector<float> scores = read_scores(read.file(), read.vocabulary().size());
+  return std::make_unique<SentencepieceBpe>(read.take(), std::move(rules), pieces,
+                                            std::move(scores));
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> make_gguf_tokenizer(GgufVocabulary read) {
   constexpr std::string_view kModel = "tokenizer.ggml.model";
-  const auto kind = vocabulary.file().text(kModel);
-  if (!kind) vocabulary.file().fail_missing(kModel);
-  if (*kind == "llama") return std::make_unique<SentencepieceBpe>(std::move(vocabulary));
-  if (*kind == "gpt2") return std::make_unique<ByteLevelBpe>(std::move(vocabulary));
-  vocabulary.file().fail(
-      kModel, "is '" + shown_name(*kind) + "', which is not supported; llama and gpt2 are");
+  const auto kind = read.file().text(kModel);
+  if (!kind) read.file().fail_missing(kModel);
+  if (*kind == "llama") return make_sentencepiece(read);
+  if (*kind == "gpt2") return make_byte_level(read);
+  read.file().fail(kModel,
+                   "is '" + shown_name(*kind) + "', which is not supported; llama and gpt2 are");
 }
 
 std::unique_ptr<const Tokenizer> read_gguf_tokenizer(MappedFile file, const ModelInfo& model) {

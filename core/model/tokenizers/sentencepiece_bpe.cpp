@@ -2,148 +2,117 @@
 
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"
 
-#include <charconv>
-#include <cmath>
-#include <optional>
+#include <algorithm>
 #include <utility>
 
-#include "core/api/error.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
 #include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
-constexpr std::string_view kScores = "tokenizer.ggml.scores";
-
-// The byte that "<0x0A>" stands for, or -1.
-int byte_of(std::string_view token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token.back() != '>') return -1;
-  unsigned value = 0;
-  const char* digits = token.data() + 3;
-  const auto [end, status] = std::from_chars(digits, digits + 2, value, 16);
-  return status == std::errc() && end == digits + 2 ? static_cast<int>(value) : -1;
-}
-
-// The text with its spaces as the vocabulary has them.
-std::string with_spaces(std::string_view text, bool prefix) {
-  std::string spaced(prefix ? kSpace : "");
-  for (const char c : text)
-    if (c == ' ')
-      spaced += kSpace;
-    else
-      spaced += c;
-  return spaced;
-}
-
-// The token with a space for each U+2581.
-std::string with_spaces(std::string_view token) {
-  std::string text;
-  for (size_t i = 0; i < token.size(); ++i) {
-    const bool space = token.substr(i).starts_with(kSpace);
-    text += space ? ' ' : token[i];
-    if (space) i += kSpace.size() - 1;
-  }
-  return text;
+// Where the first space follows something that is none, or the end.
+size_t stretch_end(std::string_view text) {
+  size_t at = 0;
+  while (text.substr(at).starts_with(kSentencepieceSpace)) at += kSentencepieceSpace.size();
+  return std::min(text.find(kSentencepieceSpace, at), text.size());
 }
 
 }  // namespace
 
-SentencepieceBpe::SentencepieceBpe(GgufVocabulary read) : VocabularyTokenizer(std::move(read)) {
-  const Gguf& file = vocabulary().file();
-  scores_ = file.reals(kScores);
-  if (static_cast<int32_t>(scores_.size()) != vocabulary().size())
-    file.fail(kScores, "has " + std::to_string(scores_.size()) + " elements for " +
-                           std::to_string(vocabulary().size()) + " tokens");
-  for (const float score : scores_)
-    if (std::isnan(score)) file.fail(kScores, "holds a score that is not a number");
-  has_prefix_ = file.flag("tokenizer.ggml.add_space_prefix").value_or(true);
-  read_bytes();
-  read_texts();
+struct SentencepieceBpe::Parted {
+  std::unordered_map<std::string_view, size_t> left_sizes;
+};
+
+SentencepieceBpe::SentencepieceBpe(Vocabulary vocabulary, TextRules rules,
+                                   const SentencepieceRules& pieces, std::vector<float> scores)
+    : SentencepieceTokenizer(std::move(vocabulary), std::move(rules), pieces),
+      scores_(std::move(scores)) {
+  if (pieces.is_model_file) find_unused();
+  look_for_stretches();
 }
 
-void SentencepieceBpe::read_bytes() {
-  byte_ids_.fill(-1);
+SentencepieceBpe::SentencepieceBpe(Vocabulary vocabulary, TextRules rules,
+                                   const SentencepieceRules& pieces, MergeTable merges)
+    : SentencepieceTokenizer(std::move(vocabulary), std::move(rules), pieces),
+      merges_(std::move(merges)) {
+  look_for_stretches();
+}
+
+void SentencepieceBpe::find_unused() {
   for (int32_t id = 0; id < vocabulary().size(); ++id)
-    if (const int byte = byte_of(vocabulary().token(id));
-        byte >= 0 && vocabulary().kind(id) == TokenKind::kByte)
-      byte_ids_[static_cast<size_t>(byte)] = id;
+    if (vocabulary().kind(id) == TokenKind::kUnused) unused_.emplace(vocabulary().token(id), id);
 }
 
-void SentencepieceBpe::read_texts() {
-  for (int32_t id = 0; id < vocabulary().size(); ++id) {
-    const std::string_view token = vocabulary().token(id);
-    const int byte = vocabulary().kind(id) == TokenKind::kByte ? byte_of(token) : -1;
-    if (byte >= 0)
-      add_text(std::string(1, static_cast<char>(byte)));
-    else
-      add_text(vocabulary().kind(id) == TokenKind::kNormal ? with_spaces(token)
-                                                           : std::string(token));
+void SentencepieceBpe::look_for_stretches() {
+  has_stretches_ = !rules().whole_words;
+  for (int32_t id = 0; id < vocabulary().size() && has_stretches_; ++id) {
+    const TokenKind kind = vocabulary().kind(id);
+    has_stretches_ = kind == TokenKind::kControl || kind == TokenKind::kUnknown ||
+                     stretch_end(vocabulary().token(id)) == vocabulary().token(id).size();
   }
 }
 
-// A token that stands in the text as it is begins a new piece of text, with a prefix of its own, as
-// in llama.cpp.
-std::vector<int32_t> SentencepieceBpe::encode_text(std::string_view text, bool prefix) const {
-  std::vector<int32_t> ids;
-  bool begins = prefix;
-  vocabulary().split(
-      text,
-      [&](int32_t id) {
-        ids.push_back(id);
-        begins = true;
-      },
-      [&](std::string_view part) {
-        encode_part(part, static_cast<size_t>(part.data() - text.data()), begins && has_prefix_,
-                    ids);
-        begins = false;
-      });
-  return ids;
+int32_t SentencepieceBpe::find(std::string_view piece) const {
+  const int32_t id = vocabulary().find(piece);
+  if (id >= 0 || unused_.empty()) return id;
+  const auto found = unused_.find(piece);
+  return found == unused_.end() ? -1 : found->second;
 }
 
-void SentencepieceBpe::encode_part(std::string_view part, size_t offset, bool prefix,
+void SentencepieceBpe::encode_word(std::string_view word, size_t offset,
                                    std::vector<int32_t>& ids) const {
-  const std::string text = with_spaces(part, prefix);
+  const size_t first = ids.size();
+  if (rules().whole_words)
+    if (const int32_t id = vocabulary().find(word); id >= 0) return ids.push_back(id);
+  while (!word.empty()) {
+    const size_t size = has_stretches_ ? stretch_end(word) : word.size();
+    encode_stretch(word.substr(0, size), offset, first, ids);
+    word.remove_prefix(size);
+  }
+}
+
+void SentencepieceBpe::encode_stretch(std::string_view stretch, size_t offset, size_t first,
+                                      std::vector<int32_t>& ids) const {
   std::vector<TextPiece> pieces;
-  for (size_t begin = 0, end = 0; begin < text.size(); begin = end) {
-    end = begin + utf8_character(std::string_view(text).substr(begin));
-    pieces.push_back({begin, end, vocabulary().find({text.data() + begin, end - begin})});
+  for (size_t begin = 0, end = 0; begin < stretch.size(); begin = end) {
+    end = begin + utf8_character(stretch.substr(begin));
+    pieces.push_back({begin, end, find(stretch.substr(begin, end - begin))});
   }
-  const auto find = [&](const TextPiece& a, const TextPiece& b) -> std::optional<MergedPair> {
-    const int32_t id = vocabulary().find({text.data() + a.begin, b.end - a.begin});
-    if (id < 0) return std::nullopt;
-    return MergedPair{scores_[static_cast<size_t>(id)], id};
+  Parted parted;
+  const auto pair = [&](const TextPiece& a, const TextPiece& b) {
+    return merged(stretch, a, b, parted);
   };
-  for (const TextPiece& piece : merge_pairs(std::move(pieces), find)) {
-    if (piece.id >= 0)
-      ids.push_back(piece.id);
-    else
-      append_bytes({text.data() + piece.begin, piece.end - piece.begin}, offset, ids);
-  }
+  for (const TextPiece& piece : merge_pairs(std::move(pieces), pair))
+    append_piece(stretch.substr(piece.begin, piece.end - piece.begin), piece.id, parted, offset,
+                 first, ids);
 }
 
-void SentencepieceBpe::append_bytes(std::string_view character, size_t offset,
-                                    std::vector<int32_t>& ids) const {
-  const size_t before = ids.size();
-  for (const char c : character) {
-    const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-    if (id >= 0) ids.push_back(id);
-  }
-  if (ids.size() - before == character.size()) return;
-  ids.resize(before);
-  if (vocabulary().unknown() < 0)
-    throw Error("the text that begins at byte offset " + std::to_string(offset) +
-                " has a character that the tokenizer's vocabulary cannot express; take it out");
-  ids.push_back(vocabulary().unknown());
+std::optional<MergedPair> SentencepieceBpe::merged(std::string_view text, const TextPiece& a,
+                                                   const TextPiece& b, Parted& parted) const {
+  if (scores_.empty()) return merges_.find(a.id, b.id);
+  const std::string_view both = text.substr(a.begin, b.end - a.begin);
+  const int32_t id = find(both);
+  if (id < 0) return std::nullopt;
+  if (!unused_.empty() && vocabulary().kind(id) == TokenKind::kUnused)
+    parted.left_sizes[both] = a.end - a.begin;
+  return MergedPair{scores_[static_cast<size_t>(id)], id};
 }
 
-std::string_view SentencepieceBpe::decode(int32_t previous, int32_t id) const {
-  std::string_view text = text_of(id);
-  if (has_prefix_ && previous == bos_id() && vocabulary().kind(id) == TokenKind::kNormal &&
-      text.starts_with(' '))
-    text.remove_prefix(1);
-  return text;
+void SentencepieceBpe::append_piece(std::string_view piece, int32_t id, const Parted& parted,
+                                    size_t offset, size_t first, std::vector<int32_t>& ids) const {
+  const bool is_unused = !unused_.empty() && id >= 0 && vocabulary().kind(id) == TokenKind::kUnused;
+  if (is_unused) {
+    const auto left = parted.left_sizes.find(piece);
+    if (left == parted.left_sizes.end()) return ids.push_back(id);
+    const std::string_view a = piece.substr(0, left->second), b = piece.substr(left->second);
+    append_piece(a, find(a), parted, offset, first, ids);
+    return append_piece(b, find(b), parted, offset, first, ids);
+  }
+  if (id >= 0)
+    ids.push_back(id);
+  else
+    append_unknown(piece, offset, first, ids);
 }
 
 }  // namespace perdure

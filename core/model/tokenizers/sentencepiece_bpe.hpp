@@ -1,39 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sentencepiece's byte-pair merging by score, from a GGUF file's vocabulary (`llama`): spaces are
-// U+2581, characters that the vocabulary lacks become byte tokens.
+// Byte-pair merging in sentencepiece's manner: of characters, by the score of what two make, or by
+// rank where a file lists the merges.
 #pragma once
 
-#include <array>
-#include <memory>
-#include <string>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "core/model/tokenizers/vocabulary_tokenizer.hpp"
+#include "core/model/tokenizers/merge_table.hpp"
+#include "core/model/tokenizers/sentencepiece_tokenizer.hpp"
 
 namespace perdure {
 
-class SentencepieceBpe final : public VocabularyTokenizer {
+class SentencepieceBpe final : public SentencepieceTokenizer {
  public:
-  // Errors: Error with path and key if scores are missing or do not fit.
-  explicit SentencepieceBpe(GgufVocabulary vocabulary);
+  // Requires: a score for each token, none of them NaN.
+  SentencepieceBpe(Vocabulary vocabulary, TextRules rules, const SentencepieceRules& pieces,
+                   std::vector<float> scores);
+  SentencepieceBpe(Vocabulary vocabulary, TextRules rules, const SentencepieceRules& pieces,
+                   MergeTable merges);
 
-  // The prefix is a space before a text, if the file wants one. Errors: Error if the vocabulary has
-  // neither a character nor its bytes nor a token for what is unknown.
-  std::vector<int32_t> encode_text(std::string_view text, bool prefix) const override;
-  // After BOS the space of the prefix is dropped.
-  std::string_view decode(int32_t previous, int32_t id) const override;
+ protected:
+  void encode_word(std::string_view word, size_t offset, std::vector<int32_t>& ids) const override;
 
  private:
-  void read_bytes();
-  void read_texts();
-  void encode_part(std::string_view part, size_t offset, bool prefix,
-                   std::vector<int32_t>& ids) const;
-  void append_bytes(std::string_view character, size_t offset, std::vector<int32_t>& ids) const;
+  struct Parted;  // what unused tokens were merged of
 
-  std::vector<float> scores_;
-  std::array<int32_t, 256> byte_ids_;  // -1: none
-  bool has_prefix_ = true;
+  void look_for_stretches();
+  void find_unused();
+  int32_t find(std::string_view piece) const;
+  void encode_stretch(std::string_view stretch, size_t offset, size_t first,
+                      std::vector<int32_t>& ids) const;
+  std::optional<MergedPair> merged(std::string_view text, const TextPiece& a, const TextPiece& b,
+                                   Parted& parted) const;
+  void append_piece(std::string_view piece, int32_t id, const Parted& parted, size_t offset,
+                    size_t first, std::vector<int32_t>& ids) const;
+
+  std::vector<float> scores_;  // empty: merges_ counts
+  MergeTable merges_;
+  std::unordered_map<std::string_view, int32_t> unused_;
+  // No token goes on after a space that follows something else, so that texts fall into stretches
+  // which have nothing to do with each other.
+  bool has_stretches_ = true;
 };
 
 }  // namespace perdure

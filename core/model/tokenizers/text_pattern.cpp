@@ -5,6 +5,8 @@
 
 #include <pcre2.h>
 
+#include <array>
+
 #include "core/api/error.hpp"
 #include "core/model/tokenizers/utf8.hpp"
 
@@ -34,6 +36,12 @@ struct MatchData {
 };
 
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
+
+std::string message_of(int error) {
+  std::array<PCRE2_UCHAR, 128> text{};
+  pcre2_get_error_message(error, text.data(), text.size());
+  return reinterpret_cast<const char*>(text.data());
+}
 
 // The first byte from `at` on with which no character begins.
 size_t valid_end(std::string_view text, size_t at) {
@@ -74,8 +82,8 @@ TextPattern::TextPattern(const std::string& pattern) : code_(std::make_unique<Co
   code_->code =
       pcre2_compile(units(pattern), pattern.size(), PCRE2_UTF | PCRE2_UCP, &error, &where, nullptr);
   if (code_->code == nullptr)
-    throw Error("the pattern of a vocabulary cannot be used: error " + std::to_string(error) +
-                " at " + std::to_string(where));
+    throw Error("the pattern of a vocabulary cannot be used: " + message_of(error) + " at byte " +
+                std::to_string(where));
   pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE);  // where there is none, matching is slower
 }
 
@@ -83,13 +91,12 @@ TextPattern::TextPattern(TextPattern&&) noexcept = default;
 TextPattern& TextPattern::operator=(TextPattern&&) noexcept = default;
 TextPattern::~TextPattern() = default;
 
-void TextPattern::split(std::string_view text,
-                        const std::function<void(std::string_view)>& use) const {
+void TextPattern::split(std::string_view text, const Use& use) const {
   const MatchData match(code_->code);
   size_t done = 0;
   const auto found = [&](size_t begin, size_t end) {
-    if (begin > done) use(text.substr(done, begin - done));
-    use(text.substr(begin, end - begin));
+    if (begin > done) use(text.substr(done, begin - done), false);
+    use(text.substr(begin, end - begin), true);
     done = end;
   };
   for (size_t begin = 0; begin < text.size();) {
@@ -97,7 +104,7 @@ void TextPattern::split(std::string_view text,
     match_stretch(code_->code, match.data, text.substr(0, end), begin, found);
     begin = end + 1;
   }
-  if (done < text.size()) use(text.substr(done));
+  if (done < text.size()) use(text.substr(done), false);
 }
 
 }  // namespace perdure

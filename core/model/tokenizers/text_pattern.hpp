@@ -14,16 +14,18 @@ namespace perdure {
 // Immutable; any thread. Movable.
 class TextPattern {
  public:
-  // Requires: a valid pattern of PCRE2.
+  using Use = std::function<void(std::string_view piece, bool matches)>;
+
+  // Errors: Error for what is no pattern of PCRE2; it says where.
   explicit TextPattern(const std::string& pattern);
   TextPattern(TextPattern&&) noexcept;
   TextPattern& operator=(TextPattern&&) noexcept;
   ~TextPattern();
 
   // Calls `use` for each match and for each stretch between matches, in order; together they are
-  // the text. Bytes that are no UTF-8 match nothing. Errors: Error if a text needs more memory or
-  // steps than PCRE2 allows.
-  void split(std::string_view text, const std::function<void(std::string_view)>& use) const;
+  // the text; `matches` says which it is. Bytes that are no UTF-8 match nothing. Errors: Error if a
+  // text needs more memory or steps than PCRE2 allows.
+  void split(std::string_view text, const Use& use) const;
 
  private:
   struct Code;

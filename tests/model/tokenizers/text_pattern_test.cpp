@@ -23,7 +23,7 @@ constexpr const char* kPattern =
 
 Words split(const TextPattern& pattern, std::string_view text) {
   Words words;
-  pattern.split(text, [&](std::string_view word) { words.emplace_back(word); });
+  pattern.split(text, [&](std::string_view word, bool) { words.emplace_back(word); });
   return words;
 }
 

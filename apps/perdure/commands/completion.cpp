@@ -79,7 +79,7 @@ std::string bash_completion(std::span<const CommandDescription> commands) {
          "  while :; do\n"
          "    case $path in\n" +
          case_arms(commands, "words") +
-         "    *) path=${path% *}; continue ;;\n"
+         "    *) [[ $path == *' '* ]] && path=${path% *} || path=; continue ;;\n"
          "    esac\n"
          "    break\n"
          "  done\n"
@@ -102,7 +102,8 @@ std::string zsh_completion(std::span<const CommandDescription> commands) {
          "  while :; do\n"
          "    case $path_words in\n" +
          case_arms(commands, "words_here") +
-         "    *) path_words=${path_words% *}; continue ;;\n"
+         "    *) [[ $path_words == *' '* ]] && path_words=${path_words% *} || path_words=; "
+         "continue ;;\n"
          "    esac\n"
          "    break\n"
          "  done\n"

@@ -22,7 +22,7 @@ std::string offered(const std::string& words) {
                                      words +
                                      "); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _perdure; "
                                      "echo \"${COMPREPLY[*]}\" >reply\n");
-  const std::string command = "bash " + (folder / "ask.bash");
+  const std::string command = "timeout 20 bash " + (folder / "ask.bash");
   CHECK(std::system(command.c_str()) == 0);
   return read_all(folder / "reply");
 }
@@ -35,6 +35,14 @@ TEST_CASE("bash completes commands, sub-commands, options and files") {
   CHECK(offered("memory log --js") == "--json\n");
   CHECK(offered("generate some_model --te") == "--temp\n");
   CHECK(offered("chat some") == "some_file\n");
+}
+
+TEST_CASE("an unknown first word does not keep the shell from completing") {
+  CHECK(offered("chta ge") == "generate\n");
+  CHECK(offered("chta gone ge") == "generate\n");
+  // Every shell's loop over shorter paths must come to the empty one.
+  CHECK(run_perdure({"completion", "zsh"}).out.find("|| path_words=; continue") !=
+        std::string::npos);
 }
 
 TEST_CASE("completion and manual know every command and option that --help shows") {

@@ -44,6 +44,8 @@ std::span<const Options> Engine::strategy_options() const { return impl_->option
 const std::string& Engine::identity() const { return impl_->identity(); }
 const PluginHost& Engine::plugins() const { return impl_->plugins; }
 
+int Engine::n_threads() const { return impl_->threads->max_participants(); }
+
 const Tokenizer* Engine::find_tokenizer() const { return impl_->tokenizer.get(); }
 
 const Tokenizer& Engine::tokenizer() const {

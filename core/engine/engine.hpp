@@ -230,6 +230,8 @@ class Engine {
   int64_t state_bytes(int64_t position) const;
   // Longest position a session can reach; nullopt: no limit.
   std::optional<int64_t> max_length() const;
+  // The most threads that compute a step, the caller included.
+  int n_threads() const;
 
   const PluginHost& plugins() const;
 

@@ -232,6 +232,16 @@ TEST_CASE("no plan holds more rows than a step may have") {
   CHECK(plans.find("up to 8 rows") == std::string::npos);
 }
 
+TEST_CASE("an engine says how many threads compute, whatever was asked for") {
+  const auto threads = [](const std::string& choice) {
+    return Engine(golden_settings(kMemoryModel, {"threads=" + choice}), linked_plugins())
+        .n_threads();
+  };
+  CHECK(threads("{backend: serial, count: 3}") == 1);
+  CHECK(threads("{backend: tbb, count: 3}") == 3);
+  CHECK(threads("{backend: tbb, count: 0}") >= 1);
+}
+
 TEST_CASE("an engine that neither saves nor restores never reads its weights for their hash") {
   const int64_t before = hashes_computed();
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());

@@ -137,7 +137,7 @@ CellOutcome CellRunner::run(const Cell& cell, const MeasureProgress& progress) {
   try {
     Engine& e = engine(cell);
     std::optional<Circumstances> circumstances;
-    if (plan_.is_machine(cell)) circumstances = circumstances_now(threads_of(e.settings()));
+    if (plan_.is_machine(cell)) circumstances = circumstances_now(e.n_threads());
     std::optional<MeasureResult> result =
         run_measure(e, plan_.spec_of(cell), cell.length, text(cell), progress);
     if (!result) return {.state = State::kStopped};

@@ -75,12 +75,6 @@ std::string machine_text() {
                      std::thread::hardware_concurrency());
 }
 
-int64_t threads_of(const Settings& settings) {
-  if (settings.threads.backend == "serial") return 1;
-  const int64_t all = std::max<int64_t>(1, std::thread::hardware_concurrency());
-  return settings.threads.count > 0 ? settings.threads.count : all;
-}
-
 Circumstances circumstances_now(int64_t threads) {
   double load = 0;
   if (getloadavg(&load, 1) != 1) load = 0;

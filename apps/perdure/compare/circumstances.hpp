@@ -18,9 +18,6 @@ namespace perdure::app {
 // text means the same machine to a figure. Any thread.
 std::string machine_text();
 
-// Threads that an engine of these settings computes with: all processors where they say `auto`.
-int64_t threads_of(const Settings& settings);
-
 // The machine and its load now. `threads`: of the engine. Any thread.
 Circumstances circumstances_now(int64_t threads);
 

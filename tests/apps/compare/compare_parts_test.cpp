@@ -185,15 +185,6 @@ TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of
   CHECK(tables.find("warning: b:") == std::string::npos);
 }
 
-TEST_CASE("threads that are left to the program are told as a number") {
-  Settings settings;
-  CHECK(threads_of(settings) >= 1);
-  settings.threads.count = 3;
-  CHECK(threads_of(settings) == 3);
-  settings.threads.backend = "serial";
-  CHECK(threads_of(settings) == 1);
-}
-
 TEST_CASE("the machine that was measured on stands below its tables") {
   Comparison c = some_comparison();
   c.cells[0].circumstances = {"A CPU", "avx2, fma", 2, 0.125, "2026-11-27T15:44:00Z", "1.2.3"};

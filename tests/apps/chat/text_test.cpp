@@ -166,6 +166,9 @@ TEST_CASE("what a terminal would obey is shown as its code, text in any language
   CHECK(escaped("\xc2\x9b") == "\\xc2\\x9b");    // CSI as one character
   CHECK(escaped("\x9bm\xff") == "\\x9bm\\xff");  // and as one byte
   CHECK(escaped("\xe2\x82") == "\\xe2\\x82");    // cut
+  CHECK(escaped("\xc2") == "\\xc2");
+  CHECK(escaped("\xc2\xa0\xe0\x9f\xbf") == "\xc2\xa0\\xe0\\x9f\\xbf");
+  CHECK(escaped("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
   CHECK(escaped("\xc0\x9b\xed\xa0\x80") == "\\xc0\\x9b\\xed\\xa0\\x80");
 }
 

@@ -32,9 +32,12 @@ bool is_model(const fs::path& path) {
 // Files of the same name but for its ending are one model: .bin comes first.
 std::vector<fs::path> models_in(const fs::path& folder) {
   std::vector<fs::path> models;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.is_regular_file(ignored) && is_model(entry.path())) models.push_back(entry.path());
+  std::error_code error, ignored;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    if (entry->is_regular_file(ignored) && is_model(entry->path())) models.push_back(entry->path());
+  if (error)
+    throw Error(fmt::format("cannot read the directory {}: {}", folder.native(), error.message()));
   std::sort(models.begin(), models.end());
   const auto same = [](const fs::path& a, const fs::path& b) { return a.stem() == b.stem(); };
   models.erase(std::unique(models.begin(), models.end(), same), models.end());
@@ -59,7 +62,8 @@ std::string model_in(const fs::path& folder) {
 void complete_model(Settings& settings) {
   auto& model = settings.model;
   std::error_code ignored;
-  if (fs::is_directory(model.path, ignored) && !fs::exists(fs::path(model.path) / "config.json"))
+  if (fs::is_directory(model.path, ignored) &&
+      !fs::exists(fs::path(model.path) / "config.json", ignored))
     model.path = model_in(model.path);
   if (model.path.empty() || !model.tokenizer.empty()) return;
   const fs::path path = model.path;

@@ -48,6 +48,19 @@ TEST_CASE("a model that is missing, truncated or no model is refused by path") {
   check_refused({"model.path=" + (folder / "empty")}, 2, {"directory", "has no model"});
 }
 
+TEST_CASE("a directory of models that cannot be read is told in one sentence") {
+  const TemporaryFolder folder;
+  const std::string locked = folder / "locked";
+  fs::create_directory(locked);
+  fs::permissions(folder.path(), fs::perms(0755));
+  fs::permissions(locked, fs::perms(0));
+  const Outcome outcome = run_perdure({"generate", locked, "-p", "x"}, {.as_nobody = true});
+  fs::permissions(locked, fs::perms(0700));
+  if (outcome.status == 127) return;  // the program is where others may not look
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err == "perdure: cannot read the directory " + locked + ": Permission denied\n");
+}
+
 TEST_CASE("a tokenizer that is missing, truncated or of another vocabulary is refused by path") {
   const TemporaryFolder folder;
   const std::string path = folder / "t.bin";

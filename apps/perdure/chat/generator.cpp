@@ -143,7 +143,7 @@ Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& 
     if (interrupted()) return Stop::kInterrupted;
     if (rule.read_last && is_full()) return Stop::kFull;
     const int32_t token = take_next();
-    if (!rule.ignore_eos && ends_text(token, rule, engine_.spec().info, engine_.tokenizer())) {
+    if (ends_text(token, rule, engine_.spec().info, engine_.tokenizer())) {
       next_ = {token, session_.random()};
       return Stop::kEndToken;
     }

@@ -244,7 +244,7 @@ void ChatLoop::say_what_system_does() {
 void ChatLoop::load(const std::string& name) {
   if (name.empty()) throw UsageError("which session? /load NAME");
   if (name == memory_.name()) throw UsageError("this is session '" + name + "' already");
-  memory_.save_by_itself(true);
+  if (memory_.unsaved()) memory_.save();  // also where nothing else saves: it would be lost
   memory_.switch_to(name);
   turns_.clear();
   note(greeting(memory_), quiet_);

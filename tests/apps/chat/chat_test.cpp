@@ -211,6 +211,13 @@ TEST_CASE("/load saves one session and continues another") {
   CHECK(talk.position() > 0);
 }
 
+TEST_CASE("/load saves the session also where nothing else does") {
+  Talk talk;
+  talk.say("hello\n/load other\n/quit\n", {"--set", "store.save_every=never"});
+  CHECK(talk.position() > 0);
+  CHECK(talk.position("other") == -1);
+}
+
 TEST_CASE("lines that end in a backslash, and a file, are one turn") {
   Talk lines, file;
   const std::string out = lines.say("tell me \\\none more\n").out;

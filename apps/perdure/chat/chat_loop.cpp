@@ -11,7 +11,6 @@
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
-#include "apps/perdure/text_reader.hpp"
 #include "core/model/templates/chat_template.hpp"
 
 namespace perdure::app {
@@ -21,11 +20,12 @@ std::string now_text() { return time_text(static_cast<int64_t>(std::time(nullptr
 
 }  // namespace
 
-ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, StopRule rule,
-                   bool quiet)
+ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, TextReader& reader,
+                   StopRule rule, bool quiet)
     : engine_(engine),
       memory_(memory),
       input_(input),
+      reader_(reader),
       generator_(engine, memory.session()),
       rule_(std::move(rule)),
       quiet_(quiet),
@@ -113,7 +113,7 @@ void ChatLoop::obey(const ChatLine& line) {
     case ChatInput::kTalk:
       return talk(line.text);
     case ChatInput::kFile:
-      return talk(std::string(trimmed(TextReader(engine_.settings(), quiet_).read(line.text))));
+      return send_file(line.text);
     case ChatInput::kHelp:
       return print(chat_help());
     case ChatInput::kSave:
@@ -151,6 +151,14 @@ void ChatLoop::talk(const std::string& user) {
   flush();
   close_turn();
   memory_.save_by_itself(true);
+}
+
+void ChatLoop::send_file(const std::string& path) {
+  if (path == "-")
+    throw UsageError("/file - is not possible: chat reads your turns from standard input");
+  const std::string text(trimmed(reader_.read(path)));
+  if (text.empty()) throw UsageError(path + " has no text to send");
+  talk(text);
 }
 
 // The system prompt is told with the first turn, and again when it changes. False if a signal came:

@@ -12,13 +12,16 @@
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/terminal/line_input.hpp"
+#include "apps/perdure/text_reader.hpp"
 
 namespace perdure::app {
 
 class ChatLoop {
  public:
-  // `rule`: when an answer ends. Engine, memory and input are borrowed.
-  ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, StopRule rule, bool quiet);
+  // `reader`: of the files that the user sends. `rule`: when an answer ends. All but the rule are
+  // borrowed.
+  ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, TextReader& reader,
+           StopRule rule, bool quiet);
 
   // Reads a text into the memory before the first turn, saving it at intervals; a signal stops the
   // reading, and what was read stays. A document that was read to some token continues there; one
@@ -44,6 +47,7 @@ class ChatLoop {
   bool handle(const std::string& line);
   void obey(const ChatLine& line);
   void talk(const std::string& user);
+  void send_file(const std::string& path);
   void remember_turn(const std::string& user);
   bool read_turn_tokens(const std::string& user);
   void answer();
@@ -63,6 +67,7 @@ class ChatLoop {
   Engine& engine_;
   StoredSession& memory_;
   LineInput& input_;
+  TextReader& reader_;
   Generator generator_;
   StopRule rule_;
   bool quiet_;

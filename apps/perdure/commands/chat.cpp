@@ -35,17 +35,16 @@ int run_chat(const Arguments& arguments) {
     throw UsageError("-f - is not possible: chat reads your turns from standard input");
   Settings settings = line.model_settings();
   if (line.given("session")) settings.store.session = session;
-  const std::string text =
-      line.given("file") ? TextReader(settings, line.quiet()).read(document) : "";
+  TextReader reader(settings, line.quiet());
+  const std::string text = line.given("file") ? reader.read(document) : "";
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
   note_unapplied_method(engine, line.quiet());
   catch_ending_signals();
   StoredSession memory(engine, settings.store.session);
   note(greeting(memory), line.quiet());
-  TextReader reader(settings, line.quiet());
   const std::unique_ptr<LineInput> input = open_line_input(history_path(), reader);
-  ChatLoop chat(engine, memory, *input, rule, line.quiet());
+  ChatLoop chat(engine, memory, *input, reader, rule, line.quiet());
   memory.keep_through(
       [&] {
         if (!text.empty()) chat.read_document(text, document, again);

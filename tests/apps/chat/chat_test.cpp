@@ -227,6 +227,23 @@ TEST_CASE("lines that end in a backslash, and a file, are one turn") {
   CHECK(file.position() == lines.position());
 }
 
+TEST_CASE("/file sends neither standard input nor nothing, and tells what it changes once") {
+  Talk talk;
+  const Outcome input = talk.say("/file -\nhello\n");
+  CHECK(count(input.out, "Assistant: ") == 1);
+  CHECK(input.err.find("perdure: /file - is not possible: chat reads your turns from standard "
+                       "input") != std::string::npos);
+  const std::string empty = talk.folder / "empty", windows = talk.folder / "windows";
+  write_all(empty, " \n");
+  const Outcome nothing = talk.say("/file " + empty + "\n");
+  CHECK(count(nothing.out, "Assistant: ") == 0);
+  CHECK(nothing.err.find("perdure: " + empty + " has no text to send\n") != std::string::npos);
+  write_all(windows, "hello\r\n");
+  const Outcome twice = talk.say("/file " + windows + "\n/file " + windows + "\n");
+  CHECK(count(twice.out, "Assistant: ") == 2);
+  CHECK(count(twice.err, windows + ": read CR LF") == 1);
+}
+
 TEST_CASE("piped turns have neither byte order mark nor carriage returns, and UTF-16 is refused") {
   Talk plain, windows;
   plain.say("hello\nmore\n");

@@ -156,8 +156,8 @@ class Engine {
   // that and of how many there were before.
   Session new_session() const;
   // A second session that goes on from where `session` is, bit for bit, and knows nothing of it
-  // from then on. Costs a copy of the state. Errors: Error if memory or its budget is short, or the
-  // session is another engine's or failed in a step.
+  // from then on. Costs a copy of the state. Errors: StateBudgetError where state.max_bytes has no
+  // room; Error if memory is short, or the session is another engine's or failed in a step.
   Session fork(const Session& session) const;
 
   // Reads tokens of several sessions, in ragged steps of at most step.max_rows rows, cut at segment
@@ -165,8 +165,9 @@ class Engine {
   // each session's logits in order, those of different sessions as they come. `keep_going`, if
   // given, is asked before every step; false ends the call after whole steps. Returns tokens read
   // per feed. Errors: Error for a token outside the vocabulary or a session at its longest, before
-  // any row is computed; Error if memory runs short, and whatever the sink throws, after whole
-  // steps: each session is at rest at its position(). The sink may not feed this engine.
+  // any row is computed; Error if memory runs short (StateBudgetError where state.max_bytes has no
+  // room), and whatever the sink throws, after whole steps: each session is at rest at its
+  // position(). The sink may not feed this engine.
   std::vector<size_t> feed(std::span<const Feed> feeds, const LogitsSink& sink,
                            const std::function<bool()>& keep_going = {});
   // One session, logits [vocab_size] of the last token. Allocates nothing.

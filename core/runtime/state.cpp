@@ -47,10 +47,11 @@ void StateBudget::take(int64_t bytes) {
   const int64_t before = used_.fetch_add(bytes);
   if (bytes <= limit_ - before) return;
   used_ -= bytes;
-  throw Error("the states of all sessions would take " + std::to_string(before + bytes) +
-              " bytes, more than their budget of " + std::to_string(limit_) +
-              "; end sessions, keep texts shorter, use a strategy of constant memory or raise " +
-              "state.max_bytes");
+  throw StateBudgetError(
+      "the states of all sessions would take " + std::to_string(before + bytes) +
+      " bytes, more than their budget of " + std::to_string(limit_) +
+      "; end sessions, keep texts shorter, use a strategy of constant memory or raise " +
+      "state.max_bytes");
 }
 
 StateLayout::StateLayout(std::vector<StateSpec> specs, int64_t max_step_rows, int64_t budget_bytes)

@@ -18,18 +18,25 @@
 #include <utility>
 #include <vector>
 
+#include "core/api/error.hpp"
 #include "core/api/kernel.h"
 #include "core/api/strategy.hpp"
 #include "core/base/buffer.hpp"
 
 namespace perdure {
 
+// The budget of states is used up; sessions that end give theirs back.
+class StateBudgetError : public Error {
+ public:
+  using Error::Error;
+};
+
 // Bytes that the states of all sessions of an engine may take together. Any thread.
 class StateBudget {
  public:
   explicit StateBudget(int64_t limit_bytes) : limit_(limit_bytes) {}
 
-  // Errors: Error, one sentence, if that is over the limit; nothing is taken then.
+  // Errors: StateBudgetError if that is over the limit; nothing is taken then.
   void take(int64_t bytes);
   void give_back(int64_t bytes) noexcept { used_ -= bytes; }
   int64_t used() const { return used_; }

@@ -12,6 +12,7 @@
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/model/templates/chat_template.hpp"
+#include "core/runtime/state.hpp"
 
 namespace perdure::app {
 namespace {
@@ -31,6 +32,7 @@ ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, Text
       quiet_(quiet),
       system_(engine.settings().chat.system) {
   rule_.read_last = true;
+  generator_.set_room(make_room());
 }
 
 void ChatLoop::read_document(const std::string& text, const std::string& name, bool again) {
@@ -191,12 +193,36 @@ void ChatLoop::answer() {
 // Small states are copied; large ones are rewound if it comes to that and the strategy can.
 void ChatLoop::remember_turn(const std::string& user) {
   constexpr size_t kMostTurns = 8;
-  constexpr int64_t kSmall = int64_t{32} << 20;
   Session& session = memory_.session();
-  Turn turn{user, told_system(session), session.position(), session.random(), std::nullopt};
-  if (session.state_bytes() <= kSmall) turn.session = engine_.fork(session);
-  turns_.push_back(std::move(turn));
+  turns_.push_back({user, told_system(session), session.position(), session.random(),
+                    session.counts(), copy_for_undo()});
   if (turns_.size() > kMostTurns) turns_.pop_front();
+}
+
+// A turn is worth more than the copies that could take it back: they give way to it.
+std::optional<Session> ChatLoop::copy_for_undo() {
+  constexpr int64_t kSmall = int64_t{32} << 20;
+  if (memory_.session().state_bytes() > kSmall) return std::nullopt;
+  std::optional<Session> copy;
+  try {
+    with_room(make_room(), [&] { copy = engine_.fork(memory_.session()); });
+  } catch (const StateBudgetError&) {  // then without
+  }
+  return copy;
+}
+
+std::function<bool()> ChatLoop::make_room() {
+  return [this] { return drop_oldest_copy(); };
+}
+
+// False if there is none.
+bool ChatLoop::drop_oldest_copy() {
+  for (Turn& turn : turns_)
+    if (turn.session) {
+      turn.session.reset();
+      return true;
+    }
+  return false;
 }
 
 std::optional<ChatLoop::Turn> ChatLoop::take_back() {
@@ -208,6 +234,7 @@ std::optional<ChatLoop::Turn> ChatLoop::take_back() {
   } else {
     engine_.rewind(session, last.position);
     session.random() = last.random;
+    session.counts() = last.counts;
     set_told_system(session, last.told_system);
   }
   memory_.mark_changed();
@@ -253,7 +280,7 @@ void ChatLoop::load(const std::string& name) {
   if (name.empty()) throw UsageError("which session? /load NAME");
   if (name == memory_.name()) throw UsageError("this is session '" + name + "' already");
   if (memory_.unsaved()) memory_.save();  // also where nothing else saves: it would be lost
-  memory_.switch_to(name);
+  with_room(make_room(), [&] { memory_.switch_to(name); });
   turns_.clear();
   note(greeting(memory_), quiet_);
   say_what_system_does();
@@ -275,8 +302,8 @@ void ChatLoop::save() {
 
 void ChatLoop::reset() {
   const uint64_t stored = memory_.saved().generation;
+  turns_.clear();  // first, as the new session needs room
   memory_.reset();
-  turns_.clear();
   const std::string back =
       stored == 0 ? ""
                   : fmt::format("; perdure memory restore {}@{} brings the old one back",

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -39,7 +40,8 @@ class ChatLoop {
     std::string user, told_system;
     int64_t position = 0;
     RandomState random;
-    std::optional<Session> session;  // a copy, where it is small
+    TokenCounts counts;
+    std::optional<Session> session;  // a copy, where it is small and there is room
   };
 
   std::string clock_text() const;
@@ -49,6 +51,9 @@ class ChatLoop {
   void talk(const std::string& user);
   void send_file(const std::string& path);
   void remember_turn(const std::string& user);
+  std::optional<Session> copy_for_undo();
+  bool drop_oldest_copy();
+  std::function<bool()> make_room();
   bool read_turn_tokens(const std::string& user);
   void answer();
   // Takes the last turn back and returns it; nullopt if none is known.

@@ -12,6 +12,7 @@
 
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/progress.hpp"
+#include "core/runtime/state.hpp"
 
 namespace perdure::app {
 namespace {
@@ -58,6 +59,14 @@ bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
   return token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0;
 }
 
+void with_room(const std::function<bool()>& make_room, const std::function<void()>& work) {
+  while (true) try {
+      return work();
+    } catch (const StateBudgetError&) {
+      if (!make_room || !make_room()) throw;
+    }
+}
+
 SamplingOptions sampling_options(const Settings& settings) {
   const auto& sampling = settings.sampling;
   return {.temperature = sampling.temperature,
@@ -95,17 +104,22 @@ bool Generator::read(std::span<const int32_t> tokens, const std::string& what, b
 
 size_t Generator::read_on(std::span<const int32_t> tokens,
                           const std::function<void()>& before_step) {
-  const Feed feed[] = {{&session_, tokens, Feed::Logits::kLast}};
-  return engine_.feed(
-      feed,
-      [this](size_t, size_t, std::span<const float> logits) {
-        std::copy(logits.begin(), logits.end(), logits_.begin());
-      },
-      [&] {
-        before_step();
-        const bool due = checkpoint_due();  // asked before every step, also before none
-        return !due && !interrupted();
-      })[0];
+  const int64_t start = session_.position();
+  const auto n_read = [&] { return static_cast<size_t>(session_.position() - start); };
+  with_room(make_room_, [&] {
+    const Feed feed[] = {{&session_, tokens.subspan(n_read()), Feed::Logits::kLast}};
+    engine_.feed(
+        feed,
+        [this](size_t, size_t, std::span<const float> logits) {
+          std::copy(logits.begin(), logits.end(), logits_.begin());
+        },
+        [&] {
+          before_step();
+          const bool due = checkpoint_due();  // asked before every step, also before none
+          return !due && !interrupted();
+        });
+  });
+  return n_read();
 }
 
 bool Generator::is_full() const {
@@ -134,7 +148,7 @@ std::optional<NextToken> Generator::next() {
 
 void Generator::feed(int32_t token) {
   next_.reset();
-  engine_.feed(session_, {&token, 1}, logits_);
+  with_room(make_room_, [&] { engine_.feed(session_, {&token, 1}, logits_); });
 }
 
 Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& emit) {

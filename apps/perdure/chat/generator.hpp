@@ -64,6 +64,9 @@ class Generator {
   // From now on; {}: none.
   void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
 
+  // Who makes room where the session cannot grow (see with_room). {}: nobody.
+  void set_room(std::function<bool()> make_room) { make_room_ = std::move(make_room); }
+
   // Reads tokens with a progress bar called `what`. False if a signal stopped it after whole steps.
   // Errors: Error if the session is full, before anything is read.
   bool read(std::span<const int32_t> tokens, const std::string& what, bool quiet);
@@ -103,8 +106,13 @@ class Generator {
   std::vector<float> logits_;
   std::optional<NextToken> next_;
   Checkpoint checkpoint_;
+  std::function<bool()> make_room_;
   Speed reading_, writing_;
 };
+
+// Runs `work`, and again as long as state.max_bytes has no room for it and make_room() says that it
+// made some. Errors: those of `work`.
+void with_room(const std::function<bool()>& make_room, const std::function<void()>& work);
 
 // The options of the sampler as configured.
 SamplingOptions sampling_options(const Settings& settings);

@@ -195,6 +195,39 @@ TEST_CASE("a turn that is taken back was never there, and can be answered again"
   CHECK(Talk().say("/undo\n").err.find("there is no turn to take back") != std::string::npos);
 }
 
+TEST_CASE("copies for /undo give way where state.max_bytes has no room for a turn beside them") {
+  Talk fixed;
+  const Words one_copy = {"-n", "4", "--set", "state.max_bytes=100000"};
+  const Outcome turns = fixed.say("hello\nwho is it?\nmore\n/undo\n/undo\n", one_copy);
+  CHECK(turns.err.find("state.max_bytes") == std::string::npos);
+  CHECK(turns.err.find("took back: more\n") != std::string::npos);
+  CHECK(turns.err.find("cannot be cut back") != std::string::npos);
+  const Outcome others = fixed.say("hello\n/load other\nhello\n/reset\nhello\n", one_copy);
+  CHECK(others.err.find("state.max_bytes") == std::string::npos);
+  CHECK(fixed.position("other") > 0);
+
+  Talk free, tight;  // the second answer outgrows the first memory block of its session
+  const Words grows = {"-n", "250"};
+  const std::string expected = free.say("hello\nhello\n", grows, kEndless).out;
+  const Outcome grown =
+      tight.say("hello\nhello\n", grows + Words{"--set", "state.max_bytes=600000"}, kEndless);
+  CHECK(grown.err.find("state.max_bytes") == std::string::npos);
+  CHECK(grown.out == expected);
+  CHECK(tight.position() == free.position());
+  CHECK(tight.position() > 512);
+}
+
+TEST_CASE("a turn that is taken back without a copy takes its penalties with it") {
+  Talk undone, plain;
+  const Words words = {"-n",    "6",
+                       "--set", "sampling.frequency_penalty=4",  // and no room for copies
+                       "--set", "state.max_bytes=270000"};
+  const Outcome after = undone.say("hello\nwho is it?\n/undo\nmore\n", words, kEndless);
+  const std::string never = plain.say("hello\nmore\n", words, kEndless).out;
+  CHECK(after.err.find("took back: who is it?") != std::string::npos);
+  CHECK(after.out.substr(after.out.rfind("User: more")) == never.substr(never.rfind("User: more")));
+}
+
 TEST_CASE("another answer of the same length is saved") {
   Talk talk;
   talk.say("hello\n", {"-n", "4", "--temp", "1"}, kEndless);

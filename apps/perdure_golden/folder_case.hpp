@@ -15,6 +15,7 @@ namespace perdure::golden {
 struct FolderCase {
   std::string name;
   std::function<Outcome()> run;  // Errors: whatever goes wrong, as Error
+  bool quantised = false;        // its weights
 };
 
 struct FolderSetting {

@@ -116,7 +116,8 @@ std::vector<FolderCase> gguf_cases(const FolderSetting& setting) {
   std::vector<FolderCase> cases;
   const auto add = [&](const std::string& type, bool quantised) {
     const GgufCase c{setting.folder, type, quantised, setting.overrides};
-    cases.push_back({type + (quantised ? "/quantised" : "/f32"), [=] { return run_type(c); }});
+    cases.push_back(
+        {type + (quantised ? "/quantised" : "/f32"), [=] { return run_type(c); }, !is_plain(type)});
   };
   for (const std::string& type : types_of(setting.folder)) {
     add(type, false);

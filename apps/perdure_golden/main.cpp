@@ -130,7 +130,7 @@ struct Worst {
 // What a whole run comes to.
 struct Summary {
   int counts[3] = {};  // by Status
-  Worst f32, q80;
+  Worst f32, quantised;
   bool any = false;
 
   // Runs a case and says how it went.
@@ -145,7 +145,7 @@ struct Summary {
 
   void print() const {
     f32.print("F32");
-    q80.print("q80");
+    quantised.print("quantised");
     std::printf("%d passed, %d failed, %d skipped\n", counts[0], counts[1], counts[2]);
   }
 };
@@ -159,7 +159,8 @@ void run_llama2rnn(const Arguments& arguments, Summary& summary) {
     if (!name.starts_with(arguments.only)) continue;
     const Case c = set.load(name);
     const bool is_f32 = c.kind == "llama2c" || c.kind.starts_with("torch_");
-    summary.run(name, is_f32 ? summary.f32 : summary.q80, [&] { return run_case(context, c); });
+    summary.run(name, is_f32 ? summary.f32 : summary.quantised,
+                [&] { return run_case(context, c); });
   }
 }
 
@@ -174,7 +175,8 @@ int run(const Arguments& arguments) {
   const auto cases = folder_cases({arguments.folder, arguments.overrides, arguments.vocabulary});
   if (cases.empty()) run_llama2rnn(arguments, summary);
   for (const FolderCase& c : cases)
-    if (c.name.starts_with(arguments.only)) summary.run(c.name, summary.f32, c.run);
+    if (c.name.starts_with(arguments.only))
+      summary.run(c.name, c.quantised ? summary.quantised : summary.f32, c.run);
   if (!summary.any)
     throw UsageError("no case of " + arguments.folder + " begins with '" + arguments.only + "'");
   summary.print();

@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 // As their files call them.
 constexpr const char* kBinTypes[] = {"FP32", "FP16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"};
 
+bool is_quantised(const std::string& type) { return type.starts_with('Q'); }
+
 std::string from_hex(const std::string& digits) {
   std::string bytes;
   for (size_t i = 0; i + 1 < digits.size(); i += 2)
@@ -70,8 +72,8 @@ std::vector<FolderCase> rwkv_cases(const FolderSetting& setting) {
     if (name.starts_with("bin_"))
       for (const std::string type : kBinTypes)
         if (fs::exists(folder + "/model-" + type + ".bin"))
-          cases.push_back(
-              {name + "/" + type, [=] { return run_rwkv_bin(folder, type, overrides); }});
+          cases.push_back({name + "/" + type, [=] { return run_rwkv_bin(folder, type, overrides); },
+                           is_quantised(type)});
     if (name == "tokenizer_world") add_vocabularies(folder, setting.vocabulary, cases);
   }
   return cases;

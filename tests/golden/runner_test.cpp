@@ -33,6 +33,8 @@ Run run(const std::string& arguments) {
 
 const std::string kSet = "'" PERDURE_SOURCE_DIR "/tests/golden/llama2rnn' ";
 
+const std::string kGgufSet = "'" PERDURE_SOURCE_DIR "/tests/golden/gguf' ";
+
 const std::string kRwkvSet = "'" PERDURE_SOURCE_DIR "/tests/golden/rwkv' ";
 
 }  // namespace
@@ -90,6 +92,19 @@ TEST_CASE("RWKV with another eps of the group norm fails where there is one, and
   CHECK(r.output.find("rand_v4                        diff") != std::string::npos);
   CHECK(r.last_line() == "2 passed, 5 failed, 0 skipped");
   CHECK(r.exit_code == 1);
+}
+
+TEST_CASE("the summary keeps quantised weights apart from F32") {
+  const char* const quantised = "\nquantised: largest difference";
+  const char* const plain = "\nF32: largest difference";
+  for (const auto& cases : {kGgufSet + "--only Q8_0", kRwkvSet + "--only bin_v4/Q4_0"}) {
+    const Run r = run(cases);
+    CHECK(r.output.find(quantised) != std::string::npos);
+    CHECK(r.output.find(plain) == std::string::npos);
+  }
+  const Run f16 = run(kGgufSet + "--only F16");
+  CHECK(f16.output.find(quantised) == std::string::npos);
+  CHECK(f16.output.find(plain) != std::string::npos);
 }
 
 TEST_CASE("a whole vocabulary that is given is a case of its own") {

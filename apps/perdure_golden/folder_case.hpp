@@ -5,10 +5,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "apps/perdure_golden/golden_set.hpp"
 #include "apps/perdure_golden/judge.hpp"
+#include "core/engine/engine.hpp"
 
 namespace perdure::golden {
 
@@ -28,6 +32,21 @@ struct FolderSetting {
 std::vector<std::string> subfolders(const std::string& folder);
 // "small" of "golden/microrwkv/small".
 std::string last_name(const std::string& path);
+
+// A case whose files are all in one folder, under these names. Errors: Error naming the path.
+Case load_case(const std::string& folder, const std::string& json = "meta.json",
+               const std::string& tensors = "golden.safetensors");
+
+// An engine for a model's file: scalar kernels and one thread, then `settings`, then the user's
+// overrides. Errors: as Engine.
+std::unique_ptr<Engine> scalar_engine(const std::string& model,
+                                      const std::vector<std::string>& settings,
+                                      const std::vector<std::string>& overrides);
+
+// Goes on with the likeliest token, from the logits of the last one that the session has read; it
+// must be the golden one every time. Errors: as Engine::feed.
+void continue_greedily(Judge& judge, Engine& engine, Session& session,
+                       std::span<const float> last_logits, std::span<const int32_t> golden);
 
 // All cases of a layout, by name; none if the folder has another. Errors: Error naming a path that
 // cannot be read.

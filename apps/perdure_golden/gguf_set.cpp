@@ -8,10 +8,7 @@
 #include <filesystem>
 
 #include "apps/perdure_golden/folder_case.hpp"
-#include "apps/perdure_golden/golden_set.hpp"
 #include "core/api/error.hpp"
-#include "core/engine/engine.hpp"
-#include "plugins/linked_plugins.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -31,13 +28,11 @@ struct GgufCase {
   std::vector<std::string> overrides;
 };
 
-std::unique_ptr<Engine> make_engine(const GgufCase& c) {
-  std::vector<std::string> settings{
-      "kernels.prefer=[scalar]", "threads.count=1", "attention={strategy: full}",
-      std::string("kernels.activations=") + (c.quantised ? "q8" : "f32"),
-      "model.path=\"" + c.folder + "/" + kStem + c.type + kExtension + "\""};
-  settings.insert(settings.end(), c.overrides.begin(), c.overrides.end());
-  return std::make_unique<Engine>(load_settings("", settings), linked_plugins());
+std::unique_ptr<Engine> engine_of(const GgufCase& c) {
+  return scalar_engine(c.folder + "/" + kStem + c.type + kExtension,
+                       {"attention={strategy: full}",
+                        std::string("kernels.activations=") + (c.quantised ? "q8" : "f32")},
+                       c.overrides);
 }
 
 Limits noise_limits(const std::vector<float>& quantised, const std::vector<float>& exact) {
@@ -85,7 +80,7 @@ Outcome run_type(const GgufCase& c) {
   const std::vector<int32_t>& tokens = tensors["tokens"].integers;
   Judge judge(c.quantised ? noise_limits(tensors["logits." + c.type].reals, exact)
                           : Limits{.max_abs = kF32Logits});
-  const auto engine = make_engine(c);
+  const auto engine = engine_of(c);
   judge.logits("logits of the whole prompt", logits_of_prompt(*engine, tokens), exact);
   judge.logits("logits token by token", logits_of_tokens(*engine, tokens), exact);
   return judge.verdict();

@@ -3,13 +3,9 @@
 // A golden set laid out like tests/golden/microrwkv (its README.md says what is in it): folders
 // with a model, and for prompts of several lengths the logits at all places of the window and what
 // follows greedily.
-#include <algorithm>
 #include <filesystem>
 
 #include "apps/perdure_golden/folder_case.hpp"
-#include "apps/perdure_golden/golden_set.hpp"
-#include "core/engine/engine.hpp"
-#include "plugins/linked_plugins.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -18,44 +14,12 @@ namespace {
 constexpr int64_t kLong = 256;
 constexpr double kShortLogits = 1e-3, kLongLogits = 2e-3;
 
-Case load(const std::string& folder) {
-  Case c;
-  c.folder = folder;
-  c.name = last_name(folder);
-  c.json = Json::parse(c.file("meta.json"), folder + "/meta.json");
-  c.tensors = read_tensors(folder + "/golden.safetensors");
-  return c;
-}
-
-std::unique_ptr<Engine> make_engine(const std::string& folder,
-                                    const std::vector<std::string>& overrides) {
-  std::vector<std::string> settings{"kernels.prefer=[scalar]", "threads.count=1",
-                                    "model.path=\"" + folder + "/model.safetensors\""};
-  settings.insert(settings.end(), overrides.begin(), overrides.end());
-  return std::make_unique<Engine>(load_settings("", settings), linked_plugins());
-}
-
-int32_t most_likely(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-// Goes on with the likeliest token, from windows that lose their first tokens when they are full.
-void continue_greedily(Judge& judge, Engine& engine, Session& session, std::vector<float> logits,
-                       const std::vector<int32_t>& golden) {
-  for (const int32_t expected : golden) {
-    const int32_t token = most_likely(logits);
-    judge.require(token == expected, "the greedy path has token " + std::to_string(token) +
-                                         " instead of " + std::to_string(expected));
-    engine.feed(session, {&token, 1}, logits);
-  }
-}
-
 Outcome run_length(const std::string& folder, int64_t length,
                    const std::vector<std::string>& overrides) {
-  const Case c = load(folder);
+  const Case c = load_case(folder);
   Judge judge({.max_abs = length < kLong ? kShortLogits : kLongLogits});
   const std::string prefix = "T" + std::to_string(length) + ".";
-  const auto engine = make_engine(folder, overrides);
+  const auto engine = scalar_engine(folder + "/model.safetensors", {}, overrides);
   Session session = engine->new_session();
   std::vector<float> all;
   const Feed one[] = {{&session, c.tensor(prefix + "tokens").integers, Feed::Logits::kWindow}};
@@ -64,8 +28,8 @@ Outcome run_length(const std::string& folder, int64_t length,
   });
   judge.logits("logits", all, c.tensor(prefix + "logits").reals);
   if (!c.has(prefix + "greedy")) return judge.verdict();
-  const auto width = static_cast<std::ptrdiff_t>(engine->spec().info.vocab_size);
-  continue_greedily(judge, *engine, session, {all.end() - width, all.end()},
+  const auto width = static_cast<size_t>(engine->spec().info.vocab_size);
+  continue_greedily(judge, *engine, session, std::span(all).last(width),
                     c.tensor(prefix + "greedy").integers);
   return judge.verdict();
 }

@@ -7,9 +7,6 @@
 #include <filesystem>
 
 #include "apps/perdure_golden/folder_case.hpp"
-#include "apps/perdure_golden/golden_set.hpp"
-#include "core/engine/engine.hpp"
-#include "plugins/linked_plugins.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -132,18 +129,11 @@ class WrapperRun {
 };
 
 Outcome run_wrapper(const std::string& folder, const std::vector<std::string>& overrides) {
-  Case c;
-  c.folder = folder;
-  c.name = last_name(folder);
-  c.json = Json::parse(c.file("config.json"), folder + "/config.json");
-  c.tensors = read_tensors(folder + "/io.safetensors");
-  std::vector<std::string> settings{"kernels.prefer=[scalar]", "threads.count=1",
-                                    "model.path=\"" + folder + "/model.safetensors\""};
-  settings.insert(settings.end(), overrides.begin(), overrides.end());
-  Engine engine(load_settings("", settings), linked_plugins());
+  const Case c = load_case(folder, "config.json", "io.safetensors");
+  const auto engine = scalar_engine(folder + "/model.safetensors", {}, overrides);
   Judge judge({.max_abs = kTolerance});
   for (const Json& run : c.json.at("golden").at("runs").list()) {
-    WrapperRun runner(judge, engine, c, run.at("run").text());
+    WrapperRun runner(judge, *engine, c, run.at("run").text());
     runner.read_whole();
     runner.read_by_token(false);
     runner.read_by_token(true);

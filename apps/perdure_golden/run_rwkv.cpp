@@ -7,10 +7,9 @@
 #include <cstdio>
 #include <memory>
 
+#include "apps/perdure_golden/folder_case.hpp"
 #include "core/api/error.hpp"
-#include "core/engine/engine.hpp"
 #include "core/engine/snapshot.hpp"
-#include "plugins/linked_plugins.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -20,21 +19,12 @@ constexpr double kLogits = 2e-4, kState = 1e-4, kStressedState = 5e-4;
 // How rwkv.cpp's own tests cut a text.
 constexpr size_t kPieces[] = {1, 2, 8, 10};
 
-Case load(const std::string& folder) {
-  Case c;
-  c.folder = folder;
-  c.name = folder.substr(folder.rfind('/') + 1);
-  c.json = Json::parse(c.file("meta.json"), folder + "/meta.json");
-  c.tensors = read_tensors(folder + "/golden.safetensors");
-  return c;
-}
-
 // Compares one case's numbers with what engines give.
 class Comparison {
  public:
   Comparison(const std::string& folder, const std::string& model,
              const std::vector<std::string>& overrides)
-      : case_(load(folder)),
+      : case_(load_case(folder)),
         model_(folder + "/" + model),
         overrides_(overrides),
         is_7_(case_.json.at("version").text() == "7"),
@@ -45,10 +35,8 @@ class Comparison {
   const std::vector<int32_t>& tokens() const { return case_.tensor("tokens").integers; }
 
   std::unique_ptr<Engine> engine(std::vector<std::string> settings = {}) const {
-    settings.insert(settings.begin(), {"kernels.prefer=[scalar]", "threads.count=1",
-                                       "model.path=\"" + model_ + "\"", "kernels.activations=f32"});
-    settings.insert(settings.end(), overrides_.begin(), overrides_.end());
-    return std::make_unique<Engine>(load_settings("", settings), linked_plugins());
+    settings.emplace_back("kernels.activations=f32");
+    return scalar_engine(model_, settings, overrides_);
   }
 
   // Reads `tokens` in pieces of these sizes, over and over; `at` is called between them.
@@ -89,6 +77,13 @@ class Comparison {
       for (int64_t row = 0; row < 3; ++row)
         state(golden + rows[row], session.read_state(own + "wkv", row, 1));
     }
+  }
+
+  // Goes on from the end of the text, of which these are the logits.
+  void greedy_path(Engine& engine, Session& session, std::span<const float> logits) {
+    const auto width = static_cast<size_t>(engine.spec().info.vocab_size);
+    continue_greedily(logits_, engine, session, logits.last(width),
+                      case_.tensor("greedy").integers);
   }
 
   void require(bool holds, const std::string& otherwise) { logits_.require(holds, otherwise); }
@@ -139,22 +134,6 @@ class Comparison {
   Judge logits_, states_;
 };
 
-int32_t most_likely(std::span<const float> logits) {
-  return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-}
-
-// Goes on from the end of the text with the likeliest token.
-void continue_greedily(Comparison& c, Engine& engine, Session& session,
-                       std::span<const float> last_logits) {
-  std::vector<float> logits(last_logits.begin(), last_logits.end());
-  for (const int32_t golden : c.golden().tensor("greedy").integers) {
-    const int32_t token = most_likely(logits);
-    c.require(token == golden, "the greedy path has token " + std::to_string(token) +
-                                   " instead of " + std::to_string(golden));
-    engine.feed(session, {&token, 1}, logits);
-  }
-}
-
 // All states, one after the other.
 std::vector<float> state_values(const Session& session) {
   std::vector<float> values;
@@ -176,8 +155,7 @@ std::vector<float> run_by_token(Comparison& c, Engine& engine) {
   c.logits("logits, token by token", logits, "logits");
   c.states(session, engine, "state");
   auto end = state_values(session);
-  continue_greedily(c, engine, session,
-                    std::span(logits).last(static_cast<size_t>(engine.spec().info.vocab_size)));
+  c.greedy_path(engine, session, logits);
   return end;
 }
 

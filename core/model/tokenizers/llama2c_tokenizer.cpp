@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The vocabulary as views into the file and a hash table of ids; encoding is in merge order by a
-// priority queue.
+// The vocabulary as views into the file and a hash table of ids.
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
 
 #include <algorithm>
@@ -10,11 +9,12 @@
 #include <charconv>
 #include <cstring>
 #include <optional>
-#include <queue>
+#include <utility>
 
 #include "core/api/error.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/model/tokenizers/pair_merger.hpp"
 #include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
@@ -148,63 +148,18 @@ void Llama2cTokenizer::Impl::append_characters(std::string_view text,
   }
 }
 
-namespace {
-
-// Two neighbours that could become one: better score first, then the one further left.
-struct Merge {
-  float score;
-  int32_t id;
-  size_t left;
-  int32_t left_id, right_id;  // what stood there when this was noted; else it is void
-
-  bool operator<(const Merge& other) const {
-    return score != other.score ? score < other.score : left > other.left;
-  }
-};
-
-struct Symbol {
-  int32_t id;
-  size_t previous, next;
-};
-
-}  // namespace
-
-// Same ids as looking for the best pair anew after each merge, in O(n log n). Symbols keep the
-// place of their first character, so "further left" means the same throughout.
 void Llama2cTokenizer::Impl::merge(std::vector<int32_t>& ids) const {
-  constexpr size_t kEnd = static_cast<size_t>(-1);
-  std::vector<Symbol> symbols(ids.size());
-  for (size_t i = 0; i < ids.size(); ++i)
-    symbols[i] = {ids[i], i == 0 ? kEnd : i - 1, i + 1 < ids.size() ? i + 1 : kEnd};
-
-  std::priority_queue<Merge> queue;
+  std::vector<TextPiece> pieces;
+  for (size_t i = 0; i < ids.size(); ++i) pieces.push_back({i, i + 1, ids[i]});
   std::string both;
-  const auto note = [&](size_t left) {
-    if (left == kEnd || symbols[left].next == kEnd) return;
-    const int32_t a = symbols[left].id, b = symbols[symbols[left].next].id;
-    both.assign(piece(a)).append(piece(b));
+  const auto merged = [&](const TextPiece& left, const TextPiece& right) {
+    both.assign(piece(left.id)).append(piece(right.id));
     const int32_t id = find(both);
-    if (id != kNone && score(id) > kLowestScore) queue.push({score(id), id, left, a, b});
+    return id != kNone && score(id) > kLowestScore ? std::optional(MergedPair{score(id), id})
+                                                   : std::nullopt;
   };
-  for (size_t i = 0; i < symbols.size(); ++i) note(i);
-
-  while (!queue.empty()) {
-    const Merge best = queue.top();
-    queue.pop();
-    Symbol& left = symbols[best.left];
-    if (left.id != best.left_id || left.next == kEnd || symbols[left.next].id != best.right_id)
-      continue;
-    Symbol& right = symbols[left.next];
-    right.id = kNone;
-    left.id = best.id;
-    left.next = right.next;
-    if (left.next != kEnd) symbols[left.next].previous = best.left;
-    note(left.previous);
-    note(best.left);
-  }
   ids.clear();
-  for (size_t i = symbols.empty() ? kEnd : 0; i != kEnd; i = symbols[i].next)
-    ids.push_back(symbols[i].id);
+  for (const TextPiece& p : merge_pairs(std::move(pieces), merged)) ids.push_back(p.id);
 }
 
 Llama2cTokenizer::Llama2cTokenizer() : impl_(std::make_unique<Impl>()) {}

@@ -12,6 +12,7 @@
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/llama_config.hpp"
+#include "core/model/formats/llama_names.hpp"
 #include "core/model/formats/llama_weights.hpp"
 #include "core/model/formats/safetensors.hpp"
 
@@ -20,54 +21,7 @@ namespace {
 
 constexpr std::array kArchitectures = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
                                        "Qwen3ForCausalLM"};
-constexpr std::string_view kLayers = "model.layers.";
-
-struct Renaming {
-  std::string_view theirs, ours;
-};
-
-constexpr Renaming kOutside[] = {
-    {"model.embed_tokens.weight", "token_embd.weight"},
-    {"model.norm.weight", "output_norm.weight"},
-    {"lm_head.weight", "output.weight"},
-    {"lm_head.bias", "output.bias"},
-};
-
-// Without ".weight" or ".bias".
-constexpr Renaming kInside[] = {
-    {"input_layernorm", "attn_norm"},    {"post_attention_layernorm", "ffn_norm"},
-    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"},
-    {"self_attn.v_proj", "attn_v"},      {"self_attn.o_proj", "attn_output"},
-    {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
-    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
-    {"mlp.down_proj", "ffn_down"},
-};
-
-// "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight"; other names stay.
-std::string own_name(const std::string& name) {
-  for (const auto& [theirs, ours] : kOutside)
-    if (name == theirs) return std::string(ours);
-  if (!name.starts_with(kLayers)) return name;
-  const size_t dot = name.find('.', kLayers.size()), end = name.rfind('.');
-  if (dot == name.npos || end <= dot) return name;
-  const std::string layer = name.substr(kLayers.size(), dot - kLayers.size());
-  const std::string inside = name.substr(dot + 1, end - dot - 1);
-  for (const auto& [theirs, ours] : kInside)
-    if (inside == theirs) return "blk." + layer + "." + std::string(ours) + name.substr(end);
-  return name;
-}
-
-std::string name_in_file(const std::string& name) {
-  for (const auto& [theirs, ours] : kOutside)
-    if (name == ours) return std::string(theirs);
-  const size_t begin = name.find('.') + 1, dot = name.find('.', begin), end = name.rfind('.');
-  const std::string inside = name.substr(dot + 1, end - dot - 1);
-  for (const auto& [theirs, ours] : kInside)
-    if (inside == ours)
-      return std::string(kLayers) + name.substr(begin, dot + 1 - begin) + std::string(theirs) +
-             name.substr(end);
-  return name;
-}
+std::string name_in_file(const std::string& name) { return kHuggingFaceNames.in_file(name); }
 
 std::string find_architecture(const HuggingFaceConfig& config) {
   const Json* names = config.find("architectures");
@@ -112,7 +66,7 @@ LlamaTensors tensors_of(const std::string& folder, const std::vector<Shard>& sha
                               .dtype = weight_dtype(name, tensor, path),
                               .shape = tensor.shape,
                               .data = tensor.bytes.data()};
-      if (!tensors.by_name.emplace(own_name(name), added).second)
+      if (!tensors.by_name.emplace(kHuggingFaceNames.own(name), added).second)
         throw Error(path + ": the tensor '" + name + "' is in an earlier file already");
     }
   return tensors;

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One table of a llama's tensors with both of their names; every shape is checked against the JSON,
-// and a tensor that the table does not have is refused, because it would change the numbers.
+// The llama inside is read as in files without a memory; what is neither its nor the memory is
+// refused, because it would change the numbers.
 #include "core/model/formats/rmt_safetensors.hpp"
 
 #include <filesystem>
-#include <set>
 
 #include "core/api/error.hpp"
 #include "core/base/json/json.hpp"
@@ -15,6 +14,8 @@
 #include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
 #include "core/model/formats/llama_config.hpp"
+#include "core/model/formats/llama_names.hpp"
+#include "core/model/formats/llama_weights.hpp"
 #include "core/model/formats/safetensors_model.hpp"
 #include "core/model/formats/weight_values.hpp"
 
@@ -32,10 +33,6 @@ constexpr size_t kMostJsonBytes = size_t{64} << 10;
 bool any_begins(const SafetensorsMap& tensors, std::string_view prefix) {
   const auto it = tensors.lower_bound(prefix);
   return it != tensors.end() && it->first.starts_with(prefix);
-}
-
-bool is_hugging_face(const SafetensorsMap& tensors) {
-  return any_begins(tensors, kHuggingFacePrefix);
 }
 
 bool is_memory_alone(const SafetensorsMap& tensors) {
@@ -134,118 +131,58 @@ Model read_memory_alone(const SafetensorsMap& tensors, const std::string& path) 
   return model;
 }
 
-// A tensor by the end of its name in either kind of file; the shape is [rows, columns], a vector's
-// rows are 1.
-struct Named {
-  const char* hugging_face;
-  const char* llama2c;
-  const char* own;
-  int64_t rows, columns;
-};
+template <const LlamaNames& kNames>
+std::string name_in_file(const std::string& name) {
+  return std::string(kModelPrefix) + kNames.in_file(name);
+}
 
-class Importer {
- public:
-  Importer(const SafetensorsMap& tensors, const std::string& path)
-      : tensors_(tensors), path_(path), hugging_face_(is_hugging_face(tensors)) {}
-
-  Model run() {
-    read_sizes();
-    const int64_t d = info().hidden_size, v = info().vocab_size;
-    import("", "", {"model.embed_tokens", "tok_embeddings", "token_embd", v, d});
-    import("", "", {"model.norm", "norm", "output_norm", 1, d});
-    if (has("memory_cell.model.lm_head.weight") || has("memory_cell.model.output.weight"))
-      import("", "", {"lm_head", "output", "output", v, d});
-    for (int64_t layer = 0; layer < info().num_hidden_layers; ++layer) import_layer(layer);
-    const Weight memory = memory_of(tensors_, d, path_);
-    used_.insert(std::string(kMemory));
-    refuse_others();
-    Model model = builder_.take();
-    add_memory(model, memory, segment_);
-    return model;
+// Under the names of model.hpp, but for the memory. What does not stand behind the prefix has none.
+template <const LlamaNames& kNames>
+LlamaTensors llama_tensors(const SafetensorsMap& tensors, const std::string& path) {
+  LlamaTensors llama{.path = path, .name_in_file = name_in_file<kNames>};
+  for (const auto& [name, tensor] : tensors) {
+    if (name == kMemory) continue;
+    const bool inside = name.starts_with(kModelPrefix);
+    const LlamaTensor added{.name = name,
+                            .path = &path,
+                            .dtype = weight_dtype(name, tensor, path),
+                            .shape = tensor.shape,
+                            .data = tensor.bytes.data()};
+    llama.by_name.emplace(kNames.own(inside ? name.substr(kModelPrefix.size()) : "?" + name),
+                          added);
   }
+  return llama;
+}
 
- private:
-  [[noreturn]] void fail(const std::string& what) const { throw Error(path_ + ": " + what); }
+// The llama's spec and weights, and the number of tokens of a segment.
+int64_t read_hugging_face(const SafetensorsMap& tensors, const std::string& path,
+                          ModelBuilder& builder) {
+  const HuggingFaceConfig config(std::filesystem::path(path).parent_path().string());
+  const int64_t segment = segment_size(config.find("rmt"), config.path());
+  builder.spec() = hugging_face_spec(config);
+  add_llama_weights(llama_tensors<kHuggingFaceLlamaNames>(tensors, path), builder);
+  return segment;
+}
 
-  const ModelInfo& info() { return builder_.spec().info; }
-  bool has(const std::string& name) const { return tensors_.find(name) != tensors_.end(); }
+int64_t read_llama2c(const SafetensorsMap& tensors, const std::string& path,
+                     ModelBuilder& builder) {
+  const std::string json = safetensors_options_path(path), text = read_text(json);
+  builder.spec() = Llama2RnnArgs(text, json).spec();
+  const int64_t segment = segment_size(Json::parse(text, json).find("rmt"), json);
+  add_llama_weights(llama_tensors<kLlama2cNames>(tensors, path), builder);
+  return segment;
+}
 
-  void read_sizes() {
-    if (hugging_face_) {
-      const HuggingFaceConfig config(std::filesystem::path(path_).parent_path().string());
-      builder_.spec() = hugging_face_spec(config);
-      segment_ = segment_size(config.find("rmt"), config.path());
-    } else {
-      const std::string path = safetensors_options_path(path_), text = read_text(path);
-      const Json options = Json::parse(text, path);
-      builder_.spec() = Llama2RnnArgs(text, path).spec();
-      segment_ = segment_size(options.find("rmt"), path);
-    }
-  }
-
-  Weight weight(const std::string& name, int64_t rows, int64_t columns) {
-    const auto it = tensors_.find(name);
-    if (it == tensors_.end()) fail("the tensor '" + name + "' is missing");
-    const SafetensorsTensor& tensor = it->second;
-    std::vector<int64_t> needed{columns};
-    if (tensor.shape.size() != 1 || rows != 1) needed.insert(needed.begin(), rows);
-    if (tensor.shape != needed)
-      fail("the tensor '" + name + "' has the shape " + shape_text(tensor.shape) + " but " +
-           shape_text(needed) + " is needed");
-    used_.insert(name);
-    return {.dtype = weight_dtype(name, tensor, path_),
-            .rows = rows,
-            .columns = columns,
-            .data = tensor.bytes.data()};
-  }
-
-  // Vectors are F32 in every model; small enough to be copied.
-  void add(const std::string& name, const std::string& own, int64_t rows, int64_t columns) {
-    const Weight w = weight(name, rows, columns);
-    if (rows > 1) return builder_.add(own, w);
-    builder_.add_owned(own, 1, columns, weight_values(w));
-  }
-
-  // The weight, and its bias where there is one. `from`, `to`: what stands before the names.
-  void import(const std::string& from, const std::string& to, const Named& named) {
-    const std::string name =
-        "memory_cell.model." + from + (hugging_face_ ? named.hugging_face : named.llama2c);
-    add(name + ".weight", to + named.own + ".weight", named.rows, named.columns);
-    if (has(name + ".bias")) add(name + ".bias", to + named.own + ".bias", 1, named.rows);
-  }
-
-  void import_layer(int64_t layer) {
-    const std::string number = std::to_string(layer);
-    const std::string from = (hugging_face_ ? "model.layers." : "layers.") + number + ".";
-    const int64_t d = info().hidden_size, q = info().query_columns(), kv = info().key_columns(),
-                  h = builder_.spec().intermediate_size;
-    const Named all[] = {
-        {"input_layernorm", "attention_norm", "attn_norm", 1, d},
-        {"self_attn.q_proj", "attention.wq", "attn_q", q, d},
-        {"self_attn.k_proj", "attention.wk", "attn_k", kv, d},
-        {"self_attn.v_proj", "attention.wv", "attn_v", kv, d},
-        {"self_attn.o_proj", "attention.wo", "attn_output", d, q},
-        {"post_attention_layernorm", "ffn_norm", "ffn_norm", 1, d},
-        {"mlp.gate_proj", "feed_forward.w1", "ffn_gate", h, d},
-        {"mlp.down_proj", "feed_forward.w2", "ffn_down", d, h},
-        {"mlp.up_proj", "feed_forward.w3", "ffn_up", h, d},
-    };
-    for (const Named& named : all) import(from, "blk." + number + ".", named);
-  }
-
-  void refuse_others() const {
-    for (const auto& [name, tensor] : tensors_)
-      if (!used_.contains(name) && !name.ends_with(".rotary_emb.inv_freq"))
-        fail("the tensor '" + name + "' is none of a llama with memory of these sizes");
-  }
-
-  const SafetensorsMap& tensors_;
-  const std::string& path_;
-  bool hugging_face_;
-  int64_t segment_ = 0;
-  ModelBuilder builder_;
-  std::set<std::string> used_;
-};
+Model read_with_llama(const SafetensorsMap& tensors, const std::string& path) {
+  ModelBuilder builder;
+  const int64_t segment = any_begins(tensors, kHuggingFacePrefix)
+                              ? read_hugging_face(tensors, path, builder)
+                              : read_llama2c(tensors, path, builder);
+  const Weight memory = memory_of(tensors, builder.spec().info.hidden_size, path);
+  Model model = builder.take();
+  add_memory(model, memory, segment);
+  return model;
+}
 
 }  // namespace
 
@@ -253,7 +190,7 @@ bool is_rmt(const SafetensorsMap& tensors) { return tensors.find(kMemory) != ten
 
 Model read_rmt_safetensors(const SafetensorsMap& tensors, const std::string& path) {
   return is_memory_alone(tensors) ? read_memory_alone(tensors, path)
-                                  : Importer(tensors, path).run();
+                                  : read_with_llama(tensors, path);
 }
 
 }  // namespace perdure

@@ -139,6 +139,14 @@ TEST_CASE("a llama with memory and something that would be left out is refused")
   Shapes shapes = golden_shapes();
   shapes["memory_cell.model.model.layers.0.self_attn.q_norm.weight"] = {8};
   CHECK(contains(refusal(shapes, object(kConfig + "," + kRmt)), "q_norm"));
+  for (const std::string name :
+       {"output.bias", "lm_head.bias", "memory_cell.other", "model.norm.bias",
+        "memory_cell.model.output.bias", "memory_cell.model.blk.0.attn_q.bias"}) {
+    CAPTURE(name);
+    shapes = golden_shapes();
+    shapes[name] = {name.ends_with("q.bias") ? 40 : 61};
+    CHECK(contains(refusal(shapes, object(kConfig + "," + kRmt)), "'" + name + "'"));
+  }
   for (const std::string key :
        {R"("rope_scaling": {"factor": 2})", R"("hidden_act": "gelu")", R"("model_type": "gpt2")"}) {
     const std::string why = refusal(golden_shapes(), object(kConfig + "," + kRmt + "," + key));

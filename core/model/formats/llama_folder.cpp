@@ -37,30 +37,22 @@ std::string find_architecture(const HuggingFaceConfig& config) {
   return name;
 }
 
-// A shard; its tensors point into the mapping.
-struct Shard {
-  MappedFile mapped;
-  SafetensorsMap tensors;
-};
-
-std::vector<Shard> map_shards(const std::string& folder) {
-  std::vector<Shard> shards;
-  for (const std::string& path : huggingface_weight_files(
-           folder, "convert it to safetensors with the program that made it")) {
-    MappedFile mapped(path);
-    SafetensorsMap tensors = read_safetensors(mapped.bytes(), path);
-    shards.push_back({std::move(mapped), std::move(tensors)});
-  }
+std::vector<SafetensorsFile> map_shards(const std::string& folder) {
+  std::vector<SafetensorsFile> shards;
+  for (const std::string& path :
+       huggingface_weight_files(folder, "convert it to safetensors with the program that made it"))
+    shards.emplace_back(path);
   return shards;
 }
 
-LlamaTensors tensors_of(const std::string& folder, const std::vector<Shard>& shards, bool tied) {
+LlamaTensors tensors_of(const std::string& folder, const std::vector<SafetensorsFile>& shards,
+                        bool tied) {
   LlamaTensors tensors{.path = folder, .name_in_file = name_in_file};
-  for (const Shard& shard : shards)
-    for (const auto& [name, tensor] : shard.tensors) {
+  for (const SafetensorsFile& shard : shards)
+    for (const auto& [name, tensor] : shard.tensors()) {
       // A copy of the embedding that nobody reads.
       if (tied && name == "lm_head.weight") continue;
-      const std::string& path = shard.mapped.path();
+      const std::string& path = shard.path();
       const LlamaTensor added{.name = name,
                               .path = &path,
                               .dtype = weight_dtype(name, tensor, path),
@@ -78,7 +70,7 @@ Model read_llama_folder(const std::string& folder) {
   const HuggingFaceConfig config(folder);
   ModelBuilder builder;
   builder.spec() = llama_spec(config, find_architecture(config));
-  std::vector<Shard> shards = map_shards(folder);
+  std::vector<SafetensorsFile> shards = map_shards(folder);
   const bool tied = config.flag("tie_word_embeddings", false);
   const LlamaTensors tensors = tensors_of(folder, shards, tied);
   if (!tied && !tensors.by_name.contains("output.weight"))
@@ -86,7 +78,7 @@ Model read_llama_folder(const std::string& folder) {
                 "that it is the embedding (tie_word_embeddings)");
   add_llama_weights(tensors, builder);
   Model model = builder.take();
-  for (Shard& shard : shards) ModelBuilder::keep(model, std::move(shard.mapped));
+  for (SafetensorsFile& shard : shards) ModelBuilder::keep(model, shard.take_file());
   return model;
 }
 

@@ -209,10 +209,7 @@ class Importer {
 
 }  // namespace
 
-bool is_microrwkv(const SafetensorsMap& tensors) {
-  const auto it = tensors.lower_bound(kPrefix);
-  return it != tensors.end() && it->first.starts_with(kPrefix);
-}
+bool is_microrwkv(const SafetensorsMap& tensors) { return has_prefix(tensors, kPrefix); }
 
 Model read_microrwkv_safetensors(const SafetensorsMap& tensors, const std::string& path) {
   return Importer(tensors, path).run();

@@ -30,13 +30,8 @@ constexpr int64_t kMostTokens = 1 << 24;
 // Parsing a JSON tree may use a hundred times as much memory.
 constexpr size_t kMostJsonBytes = size_t{64} << 10;
 
-bool any_begins(const SafetensorsMap& tensors, std::string_view prefix) {
-  const auto it = tensors.lower_bound(prefix);
-  return it != tensors.end() && it->first.starts_with(prefix);
-}
-
 bool is_memory_alone(const SafetensorsMap& tensors) {
-  return is_rmt(tensors) && !any_begins(tensors, kModelPrefix);
+  return is_rmt(tensors) && !has_prefix(tensors, kModelPrefix);
 }
 
 std::string read_text(const std::string& path) {
@@ -175,7 +170,7 @@ int64_t read_llama2c(const SafetensorsMap& tensors, const std::string& path,
 
 Model read_with_llama(const SafetensorsMap& tensors, const std::string& path) {
   ModelBuilder builder;
-  const int64_t segment = any_begins(tensors, kHuggingFacePrefix)
+  const int64_t segment = has_prefix(tensors, kHuggingFacePrefix)
                               ? read_hugging_face(tensors, path, builder)
                               : read_llama2c(tensors, path, builder);
   const Weight memory = memory_of(tensors, builder.spec().info.hidden_size, path);

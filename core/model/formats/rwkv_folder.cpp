@@ -121,15 +121,15 @@ class Shards {
   explicit Shards(const std::string& folder) {
     file_.path = folder;
     for (const std::string& path : huggingface_weight_files(folder, kPickleHelp)) {
-      mapped_.emplace_back(path);
-      for (const auto& [name, tensor] : read_safetensors(mapped_.back().bytes(), path))
+      files_.emplace_back(path);
+      for (const auto& [name, tensor] : files_.back().tensors())
         add(name, rwkv_tensor(name, tensor, path), path);
     }
   }
 
   RwkvFile& file() { return file_; }
   void keep_in(Model& model) {
-    for (MappedFile& file : mapped_) ModelBuilder::keep(model, std::move(file));
+    for (SafetensorsFile& file : files_) ModelBuilder::keep(model, file.take_file());
   }
 
  private:
@@ -141,7 +141,7 @@ class Shards {
                   "'");
   }
 
-  std::vector<MappedFile> mapped_;
+  std::vector<SafetensorsFile> files_;
   RwkvFile file_;
 };
 

@@ -2,7 +2,6 @@
 
 #include "core/model/formats/rwkv_safetensors.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -34,10 +33,7 @@ RwkvTensor rwkv_tensor(const std::string& name, const SafetensorsTensor& tensor,
   return {tensor.shape, {.dtype = weight_dtype(name, tensor, path), .data = tensor.bytes.data()}};
 }
 
-bool is_rwkv(const SafetensorsMap& tensors) {
-  return std::ranges::any_of(
-      tensors, [](const auto& named) { return named.first.starts_with(kRwkvTensorPrefix); });
-}
+bool is_rwkv(const SafetensorsMap& tensors) { return has_prefix(tensors, kRwkvTensorPrefix); }
 
 Model read_rwkv_safetensors(const SafetensorsMap& tensors, const SafetensorsMetadata& metadata,
                             const std::string& path) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/api/types.h"
@@ -26,6 +27,12 @@ struct SafetensorsTensor {
 };
 
 using SafetensorsMap = std::map<std::string, SafetensorsTensor, std::less<>>;
+
+// Whether the name of any tensor begins with `prefix`.
+inline bool has_prefix(const SafetensorsMap& tensors, std::string_view prefix) {
+  const auto it = tensors.lower_bound(prefix);
+  return it != tensors.end() && it->first.starts_with(prefix);
+}
 
 // What "__metadata__" says.
 using SafetensorsMetadata = std::map<std::string, std::string, std::less<>>;
@@ -47,12 +54,15 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::string& path)
       : file_(path), tensors_(read_safetensors(file_.bytes(), path)) {}
 
+  const std::string& path() const { return file_.path(); }
   const SafetensorsMap& tensors() const { return tensors_; }
   // nullptr if there is none of that name.
   const SafetensorsTensor* find(std::string_view name) const {
     const auto it = tensors_.find(name);
     return it == tensors_.end() ? nullptr : &it->second;
   }
+  // The mapping, for a model whose weights point into it. The tensors stay as long as it does.
+  MappedFile take_file() { return std::move(file_); }
 
  private:
   MappedFile file_;

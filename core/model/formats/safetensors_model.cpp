@@ -4,8 +4,6 @@
 // options.
 #include "core/model/formats/safetensors_model.hpp"
 
-#include <algorithm>
-
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/base/shape_text.hpp"
@@ -169,6 +167,12 @@ class Importer {
   int64_t zero_values_ = 0;  // made up for initial memories that the file leaves out
 };
 
+Model read_with_options(const SafetensorsMap& tensors, std::string_view options,
+                        const std::string& path) {
+  const Llama2RnnArgs args(options, safetensors_options_path(path));
+  return Importer(tensors, args, path).run();
+}
+
 }  // namespace
 
 std::string safetensors_options_path(const std::string& path) {
@@ -178,29 +182,26 @@ std::string safetensors_options_path(const std::string& path) {
 
 Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view options,
                              const std::string& path) {
-  const Llama2RnnArgs args(options, safetensors_options_path(path));
-  return Importer(read_safetensors(bytes, path), args, path).run();
+  return read_with_options(read_safetensors(bytes, path), options, path);
 }
 
 namespace {
 
 constexpr size_t kMostOptionsBytes = size_t{1} << 20;
 
-Model read_llama2rnn(const ModelSource& source) {
-  const std::string options_path = safetensors_options_path(source.path);
+Model read_llama2rnn(const SafetensorsMap& tensors, const std::string& path) {
+  const std::string options_path = safetensors_options_path(path);
   const MappedFile options(options_path);
   if (options.bytes().size() > kMostOptionsBytes)
     throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
                 ": a model's options take less than 1 MiB");
   const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
                               options.bytes().size());
-  return read_safetensors_model(source.bytes(), text, source.path);
+  return read_with_options(tensors, text, path);
 }
 
 bool is_hugging_face(const SafetensorsMap& tensors) {
-  return std::ranges::any_of(tensors, [](const auto& tensor) {
-    return tensor.first.starts_with("model.layers.") || tensor.first.starts_with("model.embed_");
-  });
+  return has_prefix(tensors, "model.layers.") || has_prefix(tensors, "model.embed_");
 }
 
 // Whoever the tensors' names belong to reads them.
@@ -214,7 +215,7 @@ Model read_safetensors_file(ModelSource source) {
   Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
                 : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
                 : is_rmt(tensors)       ? read_rmt_safetensors(tensors, source.path)
-                                        : read_llama2rnn(source);
+                                        : read_llama2rnn(tensors, source.path);
   ModelBuilder::keep(model, std::move(*source.file));
   return model;
 }

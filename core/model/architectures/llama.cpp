@@ -13,9 +13,6 @@
 namespace perdure {
 namespace {
 
-// Far above any model; bounds the bookkeeping per layer that a small malicious file could ask for.
-constexpr int64_t kMostLayers = 4096;
-
 void check_heads(const Metadata& m, const ModelInfo& info) {
   const auto text = [](int64_t n) { return std::to_string(n); };
   if (info.num_attention_heads % info.num_key_value_heads != 0)
@@ -55,9 +52,7 @@ void read_tokens(const Metadata& m, ModelInfo& info) {
 void read(const Metadata& m, ModelSpec& spec) {
   ModelInfo& info = spec.info;
   info.hidden_size = m.size("hidden_size");
-  info.num_hidden_layers = m.size("num_hidden_layers");
-  if (info.num_hidden_layers > kMostLayers)
-    m.fail("num_hidden_layers", "is more than " + std::to_string(kMostLayers));
+  info.num_hidden_layers = m.n_layers();
   info.num_attention_heads = m.size("num_attention_heads");
   info.num_key_value_heads = m.size("num_key_value_heads", info.num_attention_heads);
   info.head_size =

@@ -32,6 +32,13 @@ int64_t Metadata::size(std::string_view name, int64_t otherwise) const {
   return *number;
 }
 
+int64_t Metadata::n_layers() const {
+  constexpr std::string_view kName = "num_hidden_layers";
+  const int64_t n = size(kName);
+  if (n > kMostLayers) fail(kName, "is more than " + std::to_string(kMostLayers));
+  return n;
+}
+
 double Metadata::positive_real(std::string_view name, double otherwise) const {
   const Value* value = find(name);
   if (value == nullptr) return otherwise;

@@ -16,6 +16,10 @@ namespace perdure {
 
 class Metadata {
  public:
+  // Far above any model; bounds the bookkeeping per layer that a small malicious file could ask
+  // for.
+  static constexpr int64_t kMostLayers = 4096;
+
   using Value = std::variant<int64_t, double, std::string, std::vector<int64_t>>;
 
   // `where` stands in messages: the path of the file.
@@ -28,6 +32,8 @@ class Metadata {
   int64_t size(std::string_view name) const;
   // The same, or `otherwise` if it is not given.
   int64_t size(std::string_view name, int64_t otherwise) const;
+  // "num_hidden_layers". Errors: as size; Error if it is more than kMostLayers.
+  int64_t n_layers() const;
   // A finite number above 0, or `otherwise` if it is not given. Errors: as size.
   double positive_real(std::string_view name, double otherwise) const;
   // A text, or `otherwise` if it is not given. Errors: as size.

@@ -11,8 +11,6 @@
 namespace perdure {
 namespace {
 
-// Far above any model; bounds the bookkeeping per layer that a small malicious file could ask for.
-constexpr int64_t kMostLayers = 4096;
 constexpr double kOutputNormEps = 1e-5;
 // The original adds 1e-8 to the root of the mean square; this is inside the root, for which the
 // result is the same to F32's last bit unless the row itself is as small.
@@ -23,9 +21,7 @@ constexpr int32_t kEndOfText = 50256;
 void read(const Metadata& m, ModelSpec& spec) {
   ModelInfo& info = spec.info;
   info.hidden_size = m.size("hidden_size");
-  info.num_hidden_layers = m.size("num_hidden_layers");
-  if (info.num_hidden_layers > kMostLayers)
-    m.fail("num_hidden_layers", "is more than " + std::to_string(kMostLayers));
+  info.num_hidden_layers = m.n_layers();
   info.num_attention_heads = m.size("num_attention_heads");
   constexpr int64_t kParts = 4;  // of a row, each with all heads
   if (info.num_attention_heads > info.hidden_size ||

@@ -14,16 +14,12 @@
 namespace perdure {
 namespace {
 
-// Far above any model; bounds the bookkeeping per layer that a small malicious file could ask for.
-constexpr int64_t kMostLayers = 4096;
 constexpr double kNormEps = 1e-5;
 
 void read(const Metadata& m, ModelSpec& spec) {
   ModelInfo& info = spec.info;
   info.hidden_size = m.size("hidden_size");
-  info.num_hidden_layers = m.size("num_hidden_layers");
-  if (info.num_hidden_layers > kMostLayers)
-    m.fail("num_hidden_layers", "is more than " + std::to_string(kMostLayers));
+  info.num_hidden_layers = m.n_layers();
   info.num_attention_heads = m.size("num_attention_heads");
   info.head_size = m.size("head_dim");
   if (info.num_attention_heads > info.hidden_size / info.head_size ||

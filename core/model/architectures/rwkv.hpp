@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -46,8 +47,10 @@ struct RwkvFile {
   //   7    att.w1, w2, a1, a2, v1, v2, g1, g2 are transposed; att.x_rwkvag [6, 1, C] is in the
   //        place of att.x_r, x_w, x_k, x_v, x_a, x_g
   bool converted = false;
-  // rwkv.cpp computes version 5 with 1e-5. Metadata "gn_eps" of a safetensors file.
-  double group_norm_eps = kRwkvGroupNormEps;
+  // By version (4, 5, 6 or 7) and size of a head; called once, while the model is made.
+  std::function<double(int64_t version, int64_t head_size)> group_norm_eps = [](int64_t, int64_t) {
+    return kRwkvGroupNormEps;
+  };
 };
 
 // The model. Its weights borrow from the file's bytes, except for vectors and what had to be

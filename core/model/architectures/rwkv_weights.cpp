@@ -84,8 +84,9 @@ class Importer {
     metadata.set("head_dim", sizes_.width / sizes_.n_heads);
     metadata.set("vocab_size", sizes_.vocab);
     metadata.set("intermediate_size", sizes_.feed_forward);
-    metadata.set("rwkv_version", name_of(version_).number);
-    metadata.set("group_norm_eps", file_.group_norm_eps);
+    const int64_t version = name_of(version_).number;
+    metadata.set("rwkv_version", version);
+    metadata.set("group_norm_eps", file_.group_norm_eps(version, sizes_.width / sizes_.n_heads));
     builder_.spec() =
         read_spec("rwkv", metadata, file_.format + ", RWKV " + name_of(version_).text);
     import_ends();

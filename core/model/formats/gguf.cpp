@@ -412,7 +412,9 @@ std::optional<int64_t> Gguf::whole(std::string_view key) const {
 std::optional<double> Gguf::real(std::string_view key) const {
   const GgufValue* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (value->is_array || (value->type != GgufType::kF32 && value->type != GgufType::kF64))
+  if (value->is_array || value->type == GgufType::kText || value->type == GgufType::kBool)
+    fail(key, "must be a number");
+  if (value->type != GgufType::kF32 && value->type != GgufType::kF64)
     return static_cast<double>(*whole(key));
   const double number = value->type == GgufType::kF32 ? number_at<float>(value->bytes.data())
                                                       : number_at<double>(value->bytes.data());

@@ -85,7 +85,7 @@ class Gguf {
   // An array of at most kMostNumbers texts. Errors: as whole.
   std::vector<std::string_view> texts(std::string_view key) const;
 
-  // "PATH: byte offset N: 'KEY' WHAT".
+  // "PATH: byte offset N: the key 'KEY' WHAT"; without the offset if the file has no such key.
   [[noreturn]] void fail(std::string_view key, const std::string& what) const;
   [[noreturn]] void fail_missing(std::string_view key) const;
 

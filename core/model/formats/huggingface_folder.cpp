@@ -7,14 +7,13 @@
 #include <utility>
 
 #include "core/api/error.hpp"
-#include "core/base/mapped_file.hpp"
+#include "core/model/formats/small_text.hpp"
 
 namespace perdure {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostConfigBytes = size_t{1} << 18;
 constexpr size_t kMostShards = 99999;  // as the names of shards count
 
 std::string config_path(const std::string& folder) {
@@ -23,12 +22,7 @@ std::string config_path(const std::string& folder) {
 
 Json read_config(const std::string& folder) {
   const std::string path = config_path(folder);
-  const MappedFile file(path);
-  if (file.bytes().size() > kMostConfigBytes)
-    throw Error(path + ": byte offset " + std::to_string(kMostConfigBytes) +
-                ": a configuration takes less than 256 KiB");
-  return Json::parse({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()},
-                     path);
+  return Json::parse(read_small_text(path), path);
 }
 
 template <class T, class Read>

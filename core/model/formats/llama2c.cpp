@@ -16,8 +16,7 @@
 namespace perdure {
 namespace {
 
-// Far above any model; bounds the bookkeeping per layer that a small malicious file could ask for.
-constexpr int64_t kMostLayers = 4096;
+constexpr int64_t kMostLayers = Metadata::kMostLayers;
 
 [[noreturn]] void fail(const std::string& path, int64_t offset, const std::string& what) {
   throw Error(path + ": byte offset " + std::to_string(offset) + ": " + what);

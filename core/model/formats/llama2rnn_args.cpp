@@ -13,9 +13,8 @@
 namespace perdure {
 namespace {
 
-// A model of more layers or larger sizes than these is a mistake, and would cost memory before it
-// is noticed.
-constexpr int64_t kMostLayers = 4096;
+constexpr int64_t kMostLayers = Metadata::kMostLayers;
+// A larger size is a mistake, and would cost memory before it is noticed.
 constexpr int64_t kLargestSize = int64_t{1} << 31;
 
 }  // namespace

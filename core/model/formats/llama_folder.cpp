@@ -21,8 +21,6 @@ namespace {
 
 constexpr std::array kArchitectures = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
                                        "Qwen3ForCausalLM"};
-std::string name_in_file(const std::string& name) { return kHuggingFaceNames.in_file(name); }
-
 std::string find_architecture(const HuggingFaceConfig& config) {
   const Json* names = config.find("architectures");
   if (names == nullptr) config.fail("architectures", "is missing");
@@ -47,7 +45,9 @@ std::vector<SafetensorsFile> map_shards(const std::string& folder) {
 
 LlamaTensors tensors_of(const std::string& folder, const std::vector<SafetensorsFile>& shards,
                         bool tied) {
-  LlamaTensors tensors{.path = folder, .name_in_file = name_in_file};
+  LlamaTensors tensors{.path = folder, .name_in_file = [](const std::string& name) {
+                         return kHuggingFaceNames.in_file(name);
+                       }};
   for (const SafetensorsFile& shard : shards)
     for (const auto& [name, tensor] : shard.tensors()) {
       // A copy of the embedding that nobody reads.

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -28,7 +29,7 @@ struct LlamaTensors {
   std::string path;            // of the file or folder, for messages
   bool columns_first = false;  // in shapes: GGUF's order
   // What the file calls a tensor that is missing.
-  std::string (*name_in_file)(const std::string& name) = nullptr;
+  std::function<std::string(const std::string& name)> name_in_file = {};
   std::map<std::string, LlamaTensor, std::less<>> by_name = {};  // by the names of model.hpp
 };
 

@@ -17,6 +17,7 @@
 #include "core/model/formats/llama_names.hpp"
 #include "core/model/formats/llama_weights.hpp"
 #include "core/model/formats/safetensors_model.hpp"
+#include "core/model/formats/small_text.hpp"
 #include "core/model/formats/weight_values.hpp"
 
 namespace perdure {
@@ -27,19 +28,9 @@ constexpr std::string_view kModelPrefix = "memory_cell.model.";
 constexpr std::string_view kHuggingFacePrefix = "memory_cell.model.model.";
 // As of the strategy's own options: no sum of sizes of a segment wraps.
 constexpr int64_t kMostTokens = 1 << 24;
-// Parsing a JSON tree may use a hundred times as much memory.
-constexpr size_t kMostJsonBytes = size_t{64} << 10;
 
 bool is_memory_alone(const SafetensorsMap& tensors) {
   return is_rmt(tensors) && !has_prefix(tensors, kModelPrefix);
-}
-
-std::string read_text(const std::string& path) {
-  const MappedFile file(path);
-  if (file.bytes().size() > kMostJsonBytes)
-    throw Error(path + ": byte offset " + std::to_string(kMostJsonBytes) +
-                ": a model's options take less than 64 KiB");
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
 bool says(const Json& config, std::string_view key) {
@@ -119,22 +110,19 @@ Model read_memory_alone(const SafetensorsMap& tensors, const std::string& path) 
                 ": a memory without its llama is in a file of its own; there is no tensor '" +
                 std::string(kModelPrefix) + "...' and others than '" + std::string(kMemory) + "'");
   const std::string json = safetensors_options_path(path);
-  const Json options = Json::parse(read_text(json), json);
+  const Json options = Json::parse(read_small_text(json), json);
   Model model = llama_of_memory(options, json);
   add_memory(model, memory_of(tensors, model.spec().info.hidden_size, path),
              segment_size(options.find("rmt"), json));
   return model;
 }
 
-template <const LlamaNames& kNames>
-std::string name_in_file(const std::string& name) {
-  return std::string(kModelPrefix) + kNames.in_file(name);
-}
-
 // Under the names of model.hpp, but for the memory. What does not stand behind the prefix has none.
-template <const LlamaNames& kNames>
-LlamaTensors llama_tensors(const SafetensorsMap& tensors, const std::string& path) {
-  LlamaTensors llama{.path = path, .name_in_file = name_in_file<kNames>};
+LlamaTensors llama_tensors(const SafetensorsMap& tensors, const std::string& path,
+                           const LlamaNames& names) {
+  LlamaTensors llama{.path = path, .name_in_file = [&names](const std::string& name) {
+                       return std::string(kModelPrefix) + names.in_file(name);
+                     }};
   for (const auto& [name, tensor] : tensors) {
     if (name == kMemory) continue;
     const bool inside = name.starts_with(kModelPrefix);
@@ -143,8 +131,7 @@ LlamaTensors llama_tensors(const SafetensorsMap& tensors, const std::string& pat
                             .dtype = weight_dtype(name, tensor, path),
                             .shape = tensor.shape,
                             .data = tensor.bytes.data()};
-    llama.by_name.emplace(kNames.own(inside ? name.substr(kModelPrefix.size()) : "?" + name),
-                          added);
+    llama.by_name.emplace(names.own(inside ? name.substr(kModelPrefix.size()) : "?" + name), added);
   }
   return llama;
 }
@@ -155,16 +142,16 @@ int64_t read_hugging_face(const SafetensorsMap& tensors, const std::string& path
   const HuggingFaceConfig config(std::filesystem::path(path).parent_path().string());
   const int64_t segment = segment_size(config.find("rmt"), config.path());
   builder.spec() = hugging_face_spec(config);
-  add_llama_weights(llama_tensors<kHuggingFaceLlamaNames>(tensors, path), builder);
+  add_llama_weights(llama_tensors(tensors, path, kHuggingFaceLlamaNames), builder);
   return segment;
 }
 
 int64_t read_llama2c(const SafetensorsMap& tensors, const std::string& path,
                      ModelBuilder& builder) {
-  const std::string json = safetensors_options_path(path), text = read_text(json);
+  const std::string json = safetensors_options_path(path), text = read_small_text(json);
   builder.spec() = Llama2RnnArgs(text, json).spec();
   const int64_t segment = segment_size(Json::parse(text, json).find("rmt"), json);
-  add_llama_weights(llama_tensors<kLlama2cNames>(tensors, path), builder);
+  add_llama_weights(llama_tensors(tensors, path, kLlama2cNames), builder);
   return segment;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
+#include "core/model/architectures/metadata.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 
@@ -19,7 +20,7 @@ namespace {
 constexpr uint32_t kMagic = 0x67676d66;
 constexpr double kVersion5Eps = 1e-5;  // what rwkv.cpp computes with
 // Far above any model; they bound what a small malicious file could ask for.
-constexpr int64_t kMostLayers = 4096;
+constexpr int64_t kMostLayers = Metadata::kMostLayers;
 constexpr int64_t kMostNameBytes = 64;
 constexpr int64_t kMostTensorsPerLayer = 48, kMostOtherTensors = 16;
 
@@ -40,13 +41,15 @@ class Reader {
   Reader(std::span<const std::byte> bytes, const std::string& path) : bytes_(bytes), path_(path) {
     file_.path = path;
     file_.converted = true;
+    file_.group_norm_eps = [](int64_t version, int64_t) {
+      return version == 5 ? kVersion5Eps : kRwkvGroupNormEps;
+    };
   }
 
   RwkvFile run() {
     read_header();
     while (at_ < size()) read_record();
     check_sizes();
-    if (is_version_5()) file_.group_norm_eps = kVersion5Eps;
     return std::move(file_);
   }
 
@@ -181,11 +184,6 @@ class Reader {
     if (has(norm_of(n_layers_)))
       throw Error(path_ + ": the tensor '" + norm_of(n_layers_) + "' is there, but n_layer is " +
                   std::to_string(n_layers_));
-  }
-
-  bool is_version_5() const {
-    return has("blocks.0.att.ln_x.weight") && !has("blocks.0.att.time_maa_x") &&
-           !has("blocks.0.att.r_k");
   }
 
   std::span<const std::byte> bytes_;

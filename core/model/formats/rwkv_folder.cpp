@@ -145,13 +145,6 @@ class Shards {
   RwkvFile file_;
 };
 
-// The number of RWKV's version, and the size of a head where the eps depends on it.
-void set_group_norm_eps(RwkvFile& file, const Config& config) {
-  const auto r_k = file.tensors.find("blocks.0.att.r_k");
-  const bool is_7 = r_k != file.tensors.end() && r_k->second.shape.size() == 2;
-  file.group_norm_eps = config.group_norm_eps(is_7 ? 7 : 6, is_7 ? r_k->second.shape[1] : 0);
-}
-
 }  // namespace
 
 std::string blinkdl_name(std::string_view name) {
@@ -187,7 +180,9 @@ Model read_rwkv_folder(const std::string& folder) {
   const auto embedding = file.tensors.find("emb.weight");
   if (config.flag("tie_word_embeddings", false) && embedding != file.tensors.end())
     file.tensors.emplace("head.weight", embedding->second);
-  set_group_norm_eps(file, config);
+  file.group_norm_eps = [&](int64_t version, int64_t head_size) {
+    return config.group_norm_eps(version, head_size);
+  };
   Model model = rwkv_model(file);
   config.compare(model.spec().info);
   shards.keep_in(model);

@@ -39,7 +39,8 @@ Model read_rwkv_safetensors(const SafetensorsMap& tensors, const SafetensorsMeta
                             const std::string& path) {
   RwkvFile file{.path = path, .format = "safetensors"};
   for (const auto& [name, tensor] : tensors) file.tensors[name] = rwkv_tensor(name, tensor, path);
-  file.group_norm_eps = metadata_number(metadata, "gn_eps", file.group_norm_eps, path);
+  const double eps = metadata_number(metadata, "gn_eps", kRwkvGroupNormEps, path);
+  file.group_norm_eps = [eps](int64_t, int64_t) { return eps; };
   return rwkv_model(file);
 }
 

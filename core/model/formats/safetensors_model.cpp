@@ -14,6 +14,7 @@
 #include "core/model/formats/rmt_safetensors.hpp"
 #include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
+#include "core/model/formats/small_text.hpp"
 #include "core/model/formats/weight_values.hpp"
 
 namespace perdure {
@@ -187,17 +188,8 @@ Model read_safetensors_model(std::span<const std::byte> bytes, std::string_view 
 
 namespace {
 
-constexpr size_t kMostOptionsBytes = size_t{1} << 20;
-
 Model read_llama2rnn(const SafetensorsMap& tensors, const std::string& path) {
-  const std::string options_path = safetensors_options_path(path);
-  const MappedFile options(options_path);
-  if (options.bytes().size() > kMostOptionsBytes)
-    throw Error(options_path + ": byte offset " + std::to_string(kMostOptionsBytes) +
-                ": a model's options take less than 1 MiB");
-  const std::string_view text(reinterpret_cast<const char*>(options.bytes().data()),
-                              options.bytes().size());
-  return read_with_options(tensors, text, path);
+  return read_with_options(tensors, read_small_text(safetensors_options_path(path)), path);
 }
 
 bool is_hugging_face(const SafetensorsMap& tensors) {

@@ -183,6 +183,8 @@ constexpr Malformed kMalformed[] = {
      "num_hidden_layers is more than 4096"},
     {"a size that is a real number", [](GgufFile& f) { f.set_f32("llama.embedding_length", 8.0f); },
      "the key 'llama.embedding_length' must be a whole number"},
+    {"a real number that is a text", [](GgufFile& f) { f.set_text("llama.rope.freq_base", "1e4"); },
+     "the key 'llama.rope.freq_base' must be a number"},
     {"a size that is an array of texts",
      [](GgufFile& f) { f.set_texts("llama.embedding_length", {"8"}); },
      "the key 'llama.embedding_length' must hold whole numbers"},

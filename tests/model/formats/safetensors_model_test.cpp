@@ -209,5 +209,5 @@ TEST_CASE("the options beside a safetensors model must be there and small") {
   CHECK(contains(error_of([&] { Model::open(scratch / "m.safetensors"); }), "m.json"));
   write_text(scratch / "m.json", std::string(size_t{2} << 20, ' '));
   CHECK(contains(error_of([&] { Model::open(scratch / "m.safetensors"); }),
-                 "m.json: byte offset 1048576"));
+                 "m.json: byte offset 262144"));
 }

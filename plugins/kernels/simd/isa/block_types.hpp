@@ -4,11 +4,25 @@
 // kLargest. The layouts are those of plugins/kernels/common/weights.hpp and super_blocks.hpp.
 #pragma once
 
+#include "core/api/types.h"
 #include "plugins/kernels/simd/isa/block_layout.hpp"
 #include "plugins/kernels/simd/isa/lanes.hpp"
 
 namespace perdure::simd::PERDURE_ISA {
 namespace {
+
+// Where the rows of the weight that are a panel's columns begin; behind the last row it stands
+// again.
+struct Panel {
+  const char* columns[kPanelColumns];
+
+  Panel(const perdure_tensor& w, int64_t n, int64_t first) {
+    for (int64_t c = 0; c < kPanelColumns; ++c) {
+      const int64_t row = first + c < n ? first + c : n - 1;
+      columns[c] = static_cast<const char*>(w.data) + row * w.row_stride_bytes;
+    }
+  }
+};
 
 inline Lanes low_bits(Lanes a) { return a & splat(0x0f0f0f0f); }
 inline Lanes high_bits(Lanes a) { return low_bits(a >> 4); }

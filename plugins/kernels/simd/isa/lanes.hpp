@@ -42,6 +42,10 @@ inline Lanes add_words(Lanes a, Lanes b) { return {_mm512_add_epi16(a.v, b.v)}; 
 inline Lanes multiply_words(Lanes a, Lanes b) { return {_mm512_madd_epi16(a.v, b.v)}; }
 // Sums of two products of unsigned by signed bytes, 16 bits.
 inline Lanes multiply_bytes(Lanes a, Lanes b) { return {_mm512_maddubs_epi16(a.v, b.v)}; }
+inline Lanes unpack_low_32(Lanes a, Lanes b) { return {_mm512_unpacklo_epi32(a.v, b.v)}; }
+inline Lanes unpack_high_32(Lanes a, Lanes b) { return {_mm512_unpackhi_epi32(a.v, b.v)}; }
+inline Lanes unpack_low_64(Lanes a, Lanes b) { return {_mm512_unpacklo_epi64(a.v, b.v)}; }
+inline Lanes unpack_high_64(Lanes a, Lanes b) { return {_mm512_unpackhi_epi64(a.v, b.v)}; }
 inline Reals to_reals(Lanes a) { return {_mm512_cvtepi32_ps(a.v)}; }
 // The lower 16 bits as numbers in half precision.
 inline Reals halves(Lanes a) { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(a.v))}; }
@@ -141,6 +145,18 @@ inline Lanes multiply_words(Lanes a, Lanes b) {
 inline Lanes multiply_bytes(Lanes a, Lanes b) {
   return {_mm256_maddubs_epi16(a.low, b.low), _mm256_maddubs_epi16(a.high, b.high)};
 }
+inline Lanes unpack_low_32(Lanes a, Lanes b) {
+  return {_mm256_unpacklo_epi32(a.low, b.low), _mm256_unpacklo_epi32(a.high, b.high)};
+}
+inline Lanes unpack_high_32(Lanes a, Lanes b) {
+  return {_mm256_unpackhi_epi32(a.low, b.low), _mm256_unpackhi_epi32(a.high, b.high)};
+}
+inline Lanes unpack_low_64(Lanes a, Lanes b) {
+  return {_mm256_unpacklo_epi64(a.low, b.low), _mm256_unpacklo_epi64(a.high, b.high)};
+}
+inline Lanes unpack_high_64(Lanes a, Lanes b) {
+  return {_mm256_unpackhi_epi64(a.low, b.low), _mm256_unpackhi_epi64(a.high, b.high)};
+}
 inline Reals to_reals(Lanes a) { return {_mm256_cvtepi32_ps(a.low), _mm256_cvtepi32_ps(a.high)}; }
 // The lower 16 bits as numbers in half precision.
 inline __m256 halves(__m256i a) {
@@ -176,47 +192,36 @@ inline __m128i load_16(const char* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
-// Part i of each of four columns side by side: unpacking them twice transposes four by four.
+// Columns 0, 4, 8 and 12 of `columns` side by side.
 #if defined(__AVX512F__)
-inline __m512i every_fourth(const char* const* columns, int64_t offset) {
+inline Lanes every_fourth(const char* const* columns, int64_t offset) {
   __m512i v = _mm512_castsi128_si512(load_16(columns[0] + offset));
   v = _mm512_inserti32x4(v, load_16(columns[4] + offset), 1);
   v = _mm512_inserti32x4(v, load_16(columns[8] + offset), 2);
-  return _mm512_inserti32x4(v, load_16(columns[12] + offset), 3);
-}
-inline Quads transposed(const char* const* columns, int64_t offset) {
-  const __m512i a = every_fourth(columns, offset), b = every_fourth(columns + 1, offset);
-  const __m512i c = every_fourth(columns + 2, offset), d = every_fourth(columns + 3, offset);
-  const __m512i ab = _mm512_unpacklo_epi32(a, b), ab_high = _mm512_unpackhi_epi32(a, b);
-  const __m512i cd = _mm512_unpacklo_epi32(c, d), cd_high = _mm512_unpackhi_epi32(c, d);
-  return {{{_mm512_unpacklo_epi64(ab, cd)},
-           {_mm512_unpackhi_epi64(ab, cd)},
-           {_mm512_unpacklo_epi64(ab_high, cd_high)},
-           {_mm512_unpackhi_epi64(ab_high, cd_high)}}};
+  return {_mm512_inserti32x4(v, load_16(columns[12] + offset), 3)};
 }
 #else
-inline __m256i every_fourth(const char* const* columns, int64_t offset) {
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(columns[0] + offset)),
-                                 load_16(columns[4] + offset), 1);
+inline __m256i pair(const char* low, const char* high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(low)), load_16(high), 1);
 }
-// Eight columns.
-inline void transpose_half(const char* const* columns, int64_t offset, __m256i (&q)[4]) {
-  const __m256i a = every_fourth(columns, offset), b = every_fourth(columns + 1, offset);
-  const __m256i c = every_fourth(columns + 2, offset), d = every_fourth(columns + 3, offset);
-  const __m256i ab = _mm256_unpacklo_epi32(a, b), ab_high = _mm256_unpackhi_epi32(a, b);
-  const __m256i cd = _mm256_unpacklo_epi32(c, d), cd_high = _mm256_unpackhi_epi32(c, d);
-  q[0] = _mm256_unpacklo_epi64(ab, cd);
-  q[1] = _mm256_unpackhi_epi64(ab, cd);
-  q[2] = _mm256_unpacklo_epi64(ab_high, cd_high);
-  q[3] = _mm256_unpackhi_epi64(ab_high, cd_high);
-}
-inline Quads transposed(const char* const* columns, int64_t offset) {
-  __m256i low[4], high[4];
-  transpose_half(columns, offset, low);
-  transpose_half(columns + 8, offset, high);
-  return {{{low[0], high[0]}, {low[1], high[1]}, {low[2], high[2]}, {low[3], high[3]}}};
+inline Lanes every_fourth(const char* const* columns, int64_t offset) {
+  return {pair(columns[0] + offset, columns[4] + offset),
+          pair(columns[8] + offset, columns[12] + offset)};
 }
 #endif
+
+// Four by four lanes, in each 128 bits.
+inline Quads transposed(const Quads& a) {
+  const Lanes low = unpack_low_32(a.q[0], a.q[1]), high = unpack_high_32(a.q[0], a.q[1]);
+  const Lanes low_2 = unpack_low_32(a.q[2], a.q[3]), high_2 = unpack_high_32(a.q[2], a.q[3]);
+  return {{unpack_low_64(low, low_2), unpack_high_64(low, low_2), unpack_low_64(high, high_2),
+           unpack_high_64(high, high_2)}};
+}
+
+inline Quads transposed(const char* const* columns, int64_t offset) {
+  return transposed(Quads{{every_fourth(columns, offset), every_fourth(columns + 1, offset),
+                           every_fourth(columns + 2, offset), every_fourth(columns + 3, offset)}});
+}
 
 }  // namespace
 }  // namespace perdure::simd::PERDURE_ISA

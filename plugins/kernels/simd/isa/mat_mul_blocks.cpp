@@ -189,22 +189,18 @@ inline void tiles(const BlockProduct<Kind>& p, int64_t row, int64_t n_rows, int6
   if constexpr (kRows > 1) tiles<Type, Kind, kRows / 2>(p, row, n_rows, first, count);
 }
 
-// All rows times one panel; behind the last column its weights stand again.
+// All rows times one panel.
 template <typename Type, typename Kind>
 inline void panel(const BlockProduct<Kind>& p, const perdure_tensor& w, const MatMulParams& params,
                   int64_t n_rows, int64_t column) {
-  const char* columns[kPanelColumns];
-  for (int64_t c = 0; c < kPanelColumns; ++c) {
-    const int64_t row = column + c < params.n ? column + c : params.n - 1;
-    columns[c] = static_cast<const char*>(w.data) + row * w.row_stride_bytes;
-  }
+  const Panel weights(w, params.n, column);
   memset(p.sums, 0, static_cast<size_t>(n_rows * 64));
   const int64_t n_blocks = params.k / Kind::kValues;
   constexpr int64_t kMost = kPieceValues / Kind::kValues;
   for (int64_t first = 0; first < n_blocks; first += kMost) {
     const int64_t count = n_blocks - first < kMost ? n_blocks - first : kMost;
     for (int64_t b = 0; b < count; ++b)
-      Type::unpack(columns, (first + b) * Type::kBytes, p.piece[b]);
+      Type::unpack(weights.columns, (first + b) * Type::kBytes, p.piece[b]);
     tiles<Type, Kind, kTileRows>(p, 0, n_rows, first, count);
   }
 }

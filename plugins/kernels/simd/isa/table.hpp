@@ -38,8 +38,8 @@ extern const BlockTable kBlockTable;
 int run_mat_mul_q80(const perdure_call*, int64_t begin, int64_t end, void* scratch);
 }  // namespace avx512vnni
 
-// Weight rows of Q80 that are made F32 together for rows in F32.
-constexpr int64_t kDequantisedRows = 24;
+// Weight rows that are made F32 together for rows in F32: whole panels of block_layout.hpp.
+constexpr int64_t kDequantisedRows = 32;
 
 // Query rows that `attend` takes through a block of keys together, and the length of that block.
 constexpr int64_t kRowsPerTile = 16;

@@ -37,7 +37,8 @@ inline void unpack_scales(const char* const* columns, int64_t offset, char* scal
 
 template <int kBiasOfType, bool kHasMinimumOfType>
 struct FourBits {
-  static constexpr int64_t kBytes = kHasMinimumOfType ? 20 : 18;
+  static constexpr int64_t kBytes =
+      perdure_block_bytes(kHasMinimumOfType ? PERDURE_Q4_1 : PERDURE_Q4_0);
   static constexpr int kBias = kBiasOfType;
   static constexpr int kLargest = 15;
   static constexpr bool kHasMinimum = kHasMinimumOfType;
@@ -54,7 +55,8 @@ struct FourBits {
 
 template <int kBiasOfType, bool kHasMinimumOfType>
 struct FiveBits {
-  static constexpr int64_t kBytes = kHasMinimumOfType ? 24 : 22;
+  static constexpr int64_t kBytes =
+      perdure_block_bytes(kHasMinimumOfType ? PERDURE_Q5_1 : PERDURE_Q5_0);
   static constexpr int kBias = kBiasOfType;
   static constexpr int kLargest = 31;
   static constexpr bool kHasMinimum = kHasMinimumOfType;
@@ -76,7 +78,7 @@ struct FiveBits {
 };
 
 struct Q8_0 {
-  static constexpr int64_t kBytes = 34;
+  static constexpr int64_t kBytes = perdure_block_bytes(PERDURE_Q8_0);
   static constexpr int kBias = 128;
   static constexpr int kLargest = 255;
   static constexpr bool kHasMinimum = false;
@@ -123,7 +125,7 @@ inline void unpack_parts(const char* const* columns, int64_t offset, UnpackedSup
 }
 
 struct Q4_K {
-  static constexpr int64_t kBytes = 144;
+  static constexpr int64_t kBytes = perdure_block_bytes(PERDURE_Q4_K);
   static constexpr int kBias = 0;
   static constexpr int kLargest = 15;
   static constexpr int kPart = 32;
@@ -143,7 +145,7 @@ struct Q4_K {
 };
 
 struct Q5_K {
-  static constexpr int64_t kBytes = 176;
+  static constexpr int64_t kBytes = perdure_block_bytes(PERDURE_Q5_K);
   static constexpr int kBias = 0;
   static constexpr int kLargest = 31;
   static constexpr int kPart = 32;
@@ -169,7 +171,7 @@ struct Q5_K {
 };
 
 struct Q6_K {
-  static constexpr int64_t kBytes = 210;
+  static constexpr int64_t kBytes = perdure_block_bytes(PERDURE_Q6_K);
   static constexpr int kBias = 32;
   static constexpr int kLargest = 63;
   static constexpr int kPart = 16;

@@ -153,12 +153,12 @@ inline void stage_block(const char* x, StagedSuperBlock& to) {
 
 // What the types of 32 and of 256 values to a block differ in.
 struct Blocks {
-  static constexpr int64_t kValues = 32, kXBytes = 34;
+  static constexpr int64_t kValues = 32, kXBytes = perdure_block_bytes(PERDURE_Q8_0);
   using Staged = StagedBlock;
   using Unpacked = UnpackedBlock;
 };
 struct SuperBlocks {
-  static constexpr int64_t kValues = 256, kXBytes = 292;
+  static constexpr int64_t kValues = 256, kXBytes = perdure_block_bytes(PERDURE_Q8_K);
   using Staged = StagedSuperBlock;
   using Unpacked = UnpackedSuperBlock;
 };

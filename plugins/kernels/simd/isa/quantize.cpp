@@ -39,46 +39,34 @@ inline void store_int8(int8_t* q, Batch v, int64_t n) {
   memcpy(q, bytes, static_cast<size_t>(n));
 }
 
-inline void quantize_group(const float* x, int64_t count, int8_t* q, float* scale) {
+// The largest magnitude of `count` numbers; NaN if some value is no number.
+inline float magnitude(const float* x, int64_t count) {
   Batch magnitudes(0.0f), zeros(0.0f);
   for_each_vector(count, [&](int64_t i, int64_t n) {
     const Batch v = load(x + i, n);
     magnitudes = xsimd::max(xsimd::abs(v), magnitudes);
     zeros = zeros + v * Batch(0.0f);
   });
-  // NaN: some value is no number, and no int8 can say so.
-  if (!xsimd::all(zeros == Batch(0.0f))) {
-    *scale = __builtin_nanf("");
-    memset(q, 0, static_cast<size_t>(count));
-    return;
-  }
-  *scale = largest(magnitudes) / 127.0f;
-  // A group of zeros, or of numbers so small that the scale underflows.
-  if (*scale == 0.0f) {
-    memset(q, 0, static_cast<size_t>(count));
-    return;
-  }
-  const Batch divisor(*scale);
-  for_each_vector(count, [&](int64_t i, int64_t n) {
-    const Batch v = rounded_half_away(load(x + i, n) / divisor);
-    store_int8(q + i, xsimd::min(xsimd::max(v, Batch(-127.0f)), Batch(127.0f)), n);
-  });
-}
-
-// The largest magnitude of `count` numbers; NaN if some value is no number.
-inline float magnitude(const float* x, int64_t count) {
-  Batch magnitudes(0.0f), zeros(0.0f);
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const Batch v = load(x + i);
-    magnitudes = xsimd::max(xsimd::abs(v), magnitudes);
-    zeros = zeros + v * Batch(0.0f);
-  }
   return xsimd::all(zeros == Batch(0.0f)) ? largest(magnitudes) : __builtin_nanf("");
 }
 
 // NaN becomes -127: it is the first operand of the maximum.
 inline Batch within_int8(Batch v) {
   return xsimd::min(xsimd::max(v, Batch(-127.0f)), Batch(127.0f));
+}
+
+inline void quantize_group(const float* x, int64_t count, int8_t* q, float* scale) {
+  *scale = magnitude(x, count) / 127.0f;
+  // NaN: some value is no number, and no int8 can say so. 0: a group of zeros, or of numbers so
+  // small that the scale underflows.
+  if (!(*scale > 0.0f)) {
+    memset(q, 0, static_cast<size_t>(count));
+    return;
+  }
+  const Batch divisor(*scale);
+  for_each_vector(count, [&](int64_t i, int64_t n) {
+    store_int8(q + i, within_int8(rounded_half_away(load(x + i, n) / divisor)), n);
+  });
 }
 
 // The scale is stored in half precision, the values are rounded by the exact one.
@@ -99,14 +87,6 @@ inline float first_largest(const float* x, float magnitude) {
   return 0.0f;
 }
 
-inline Batch rounded_to_even(Batch v) {
-#if defined(__AVX512F__)
-  return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#else
-  return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-#endif
-}
-
 inline int16_t sum_of_16(const int8_t* q) {
   int32_t sum = 0;
   for (int64_t i = 0; i < 16; ++i) sum += q[i];
@@ -124,7 +104,7 @@ inline void quantize_q8_k(const float* x, char* block) {
   auto* q = reinterpret_cast<int8_t*>(block) + 4;
   for (int64_t i = 0; i < 256; i += kLanes) {
     const Batch v = inverse != 0.0f ? load(x + i) * Batch(inverse) : Batch(0.0f);
-    store_int8(q + i, rounded_to_even(within_int8(v)), kLanes);
+    store_int8(q + i, round_to_nearest(within_int8(v)), kLanes);
   }
   for (int64_t part = 0; part < 16; ++part) {
     const int16_t sum = sum_of_16(q + 16 * part);

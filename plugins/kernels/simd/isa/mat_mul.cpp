@@ -106,18 +106,12 @@ int run_mat_mul_bf16(const perdure_call* call, int64_t begin, int64_t end, void*
 }
 
 int run_mat_mul_f32_q80(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
-  const auto& params = *static_cast<const MatMulParams*>(call->params);
-  Product p = product_of(call);
-  p.w_stride = p.k * LoadF32::kBytes;  // of the rows below
-  const int64_t n_rows = count_rows(params.rows, *call->step);
-  float* weights = static_cast<float*>(scratch);  // [kDequantisedRows, k]
-  for (int64_t column = begin; column < end; column += kDequantisedRows) {
-    const int64_t stop = smaller(column + kDequantisedRows, end);
-    for (int64_t c = column; c < stop; ++c)
-      dequantise_row(call->inputs[1].tensor, c, p.k, weights + (c - column) * p.k);
-    all_rows<LoadF32>(p, 0, n_rows, column, stop, reinterpret_cast<const char*>(weights));
-  }
-  return PERDURE_OK;
+  const int64_t k = static_cast<const MatMulParams*>(call->params)->k;
+  const auto dequantise = [&](int64_t first, int64_t last, float* to) {
+    for (int64_t row = first; row < last; ++row, to += k)
+      dequantise_row(call->inputs[1].tensor, row, k, to);
+  };
+  return run_dequantised(call, begin, end, scratch, dequantise);
 }
 
 }  // namespace perdure::simd::PERDURE_ISA

@@ -114,16 +114,9 @@ inline void dequantise(const perdure_tensor& w, const MatMulParams& params, int6
 template <typename Type, typename Values>
 int run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   const auto& params = *static_cast<const MatMulParams*>(call->params);
-  Product p = product_of(call);
-  p.w_stride = p.k * LoadF32::kBytes;  // of the rows below
-  const int64_t n_rows = count_rows(params.rows, *call->step);
-  float* weights = static_cast<float*>(scratch);  // [kDequantisedRows, k]
-  for (int64_t column = begin; column < end; column += kDequantisedRows) {
-    const int64_t stop = smaller(column + kDequantisedRows, end);
-    dequantise<Type, Values>(call->inputs[1].tensor, params, column, stop, weights);
-    all_rows<LoadF32>(p, 0, n_rows, column, stop, reinterpret_cast<const char*>(weights));
-  }
-  return PERDURE_OK;
+  return run_dequantised(call, begin, end, scratch, [&](int64_t first, int64_t last, float* to) {
+    dequantise<Type, Values>(call->inputs[1].tensor, params, first, last, to);
+  });
 }
 
 }  // namespace

@@ -108,5 +108,24 @@ inline Product product_of(const perdure_call* call) {
           call->inputs[1].tensor.row_stride_bytes};
 }
 
+// Products with weights that are no vectors of numbers as they lie in the file:
+// dequantise(first, last, to) makes weight rows first .. last - 1 F32, [kDequantisedRows, k] at
+// `to`.
+template <typename Dequantise>
+inline int run_dequantised(const perdure_call* call, int64_t begin, int64_t end, void* scratch,
+                           Dequantise dequantise) {
+  const auto& params = *static_cast<const MatMulParams*>(call->params);
+  Product p = product_of(call);
+  p.w_stride = p.k * LoadF32::kBytes;  // of the rows in scratch
+  const int64_t n_rows = count_rows(params.rows, *call->step);
+  float* weights = static_cast<float*>(scratch);
+  for (int64_t column = begin; column < end; column += kDequantisedRows) {
+    const int64_t stop = smaller(column + kDequantisedRows, end);
+    dequantise(column, stop, weights);
+    all_rows<LoadF32>(p, 0, n_rows, column, stop, reinterpret_cast<const char*>(weights));
+  }
+  return PERDURE_OK;
+}
+
 }  // namespace
 }  // namespace perdure::simd::PERDURE_ISA

@@ -50,6 +50,21 @@ TEST_CASE("every instruction set of kernels.simd has every kernel that kernels.s
   }
 }
 
+TEST_CASE("no product and no quantiser of kernels.simd is scalar code under another name") {
+  const auto is_computed = [](const perdure_kernel& k) {
+    return std::string(k.op) == "mat_mul" || std::string(k.op) == "quantize";
+  };
+  std::set<decltype(perdure_kernel::run)> scalar;
+  for (uint32_t i = 0; i < scalar_plugin().n_kernels; ++i)
+    if (is_computed(scalar_plugin().kernels[i])) scalar.insert(scalar_plugin().kernels[i].run);
+  CHECK(scalar.size() >= 20);
+  for (uint32_t i = 0; i < simd_plugin().n_kernels; ++i) {
+    const perdure_kernel& k = simd_plugin().kernels[i];
+    INFO(std::string(k.name));
+    CHECK_FALSE((is_computed(k) && scalar.contains(k.run)));
+  }
+}
+
 TEST_CASE("products of quantised rows have the scalar definition's bits on every instruction set") {
   for (const char* isa : {"avx2", "avx512", "avx512vnni"}) {
     const perdure_kernel& kernel = simd_kernel(std::string("mat_mul_q80_") + isa);

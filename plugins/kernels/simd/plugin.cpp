@@ -3,9 +3,11 @@
 // The plugin kernels.simd: every built-in operation for every instruction set it was compiled for.
 // What an instruction set does not compute itself it takes from a lower one or, where nothing is
 // computed, from kernels/common, under its own name: a plan may be held to one instruction set.
+#include <cstddef>
 #include <deque>
-#include <map>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/plugin.h"
@@ -102,36 +104,49 @@ std::vector<perdure_kernel> rare_attention() {
   return all;
 }
 
-// Products with weights in GGUF's blocks by the end of their kernel's name.
-std::map<std::string, Run> by_type(const BlockTable& t, const char* before) {
-  const std::string stem = std::string("mat_mul_") + before + "_";
-  return {{stem + "q8_0_scalar", t.q8_0}, {stem + "q4_0_scalar", t.q4_0},
-          {stem + "q4_1_scalar", t.q4_1}, {stem + "q5_0_scalar", t.q5_0},
-          {stem + "q5_1_scalar", t.q5_1}, {stem + "q4_k_scalar", t.q4_k},
-          {stem + "q5_k_scalar", t.q5_k}, {stem + "q6_k_scalar", t.q6_k}};
+// A kernel's name without the instruction set that it has in kernels/common.
+std::string_view stem_of(const perdure_kernel& kernel) {
+  std::string_view stem = kernel.name;
+  constexpr std::string_view kScalar = "_scalar";
+  if (stem.ends_with(kScalar)) stem.remove_suffix(kScalar.size());
+  return stem;
+}
+
+// Functions of a table by the end of the stems that they compute.
+template <typename Table>
+struct Entry {
+  std::string_view end;
+  Run Table::* run;
+};
+
+constexpr Entry<BlockTable> kProducts[] = {
+    {"_q8_0", &BlockTable::q8_0}, {"_q4_0", &BlockTable::q4_0}, {"_q4_1", &BlockTable::q4_1},
+    {"_q5_0", &BlockTable::q5_0}, {"_q5_1", &BlockTable::q5_1}, {"_q4_k", &BlockTable::q4_k},
+    {"_q5_k", &BlockTable::q5_k}, {"_q6_k", &BlockTable::q6_k}};
+constexpr Entry<IsaTable> kQuantisers[] = {{"_q8_0", &IsaTable::quantize_q8_0},
+                                           {"_q8_k", &IsaTable::quantize_q8_k}};
+
+// Errors: std::logic_error if there is none, so that no scalar code gets an instruction set's name.
+template <typename Table, size_t n>
+Run run_of(const perdure_kernel& kernel, const Table& table, const Entry<Table> (&entries)[n]) {
+  for (const Entry<Table>& entry : entries)
+    if (stem_of(kernel).ends_with(entry.end)) return table.*entry.run;
+  throw std::logic_error("no instruction set computes " + std::string(stem_of(kernel)) +
+                         "; add it to plugins/kernels/simd");
 }
 
 // The kernels for GGUF's blocks; the instruction set computes all of them.
 std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
-  auto quantised = by_type(isa.blocks, "q8_0");
-  quantised.merge(by_type(isa.blocks, "q8_k"));
-  quantised["mat_mul_q8_0_scalar"] = isa.blocks.q8_0;
-  const std::map<std::string, Run> quantisers = {{"quantize_q8_0_scalar", isa.table.quantize_q8_0},
-                                                 {"quantize_q8_k_scalar", isa.table.quantize_q8_k}};
-  const auto real = by_type(isa.dequantised, "f32");
   std::vector<perdure_kernel> all(block_kernels().begin(), block_kernels().end());
   for (perdure_kernel& k : all) {
-    if (const auto found = quantisers.find(k.name); found != quantisers.end())
-      k.run = found->second;
-    if (const auto found = quantised.find(k.name); found != quantised.end()) {
-      k.run = found->second;
-      k.scratch_bytes = block_scratch;
+    if (std::string_view(k.op) == "quantize") {
+      k.run = run_of(k, isa.table, kQuantisers);
+      continue;
     }
-    if (const auto found = real.find(k.name); found != real.end()) {
-      k.run = found->second;
-      k.scratch_bytes = dequantised_scratch;
-    }
-    if (std::string(k.op) == "mat_mul") k.divide = divide_mat_mul;
+    const bool real = stem_of(k).starts_with("mat_mul_f32_");
+    k.run = run_of(k, real ? isa.dequantised : isa.blocks, kProducts);
+    k.scratch_bytes = real ? dequantised_scratch : block_scratch;
+    k.divide = divide_mat_mul;
   }
   return all;
 }
@@ -140,9 +155,7 @@ std::vector<perdure_kernel> kernels_of_blocks(const InstructionSet& isa) {
 void add_kernels(std::vector<perdure_kernel> kernels, const InstructionSet& isa, int32_t rank,
                  std::deque<std::string>& names, std::vector<perdure_kernel>& all) {
   for (perdure_kernel& k : kernels) {
-    std::string stem = k.name;
-    if (stem.ends_with("_scalar")) stem.resize(stem.size() - std::string("_scalar").size());
-    names.push_back(stem + "_" + isa.name);
+    names.push_back(std::string(stem_of(k)) + "_" + isa.name);
     k.name = names.back().c_str();
     k.isa = isa.name;
     k.cpu_features = isa.cpu_features;

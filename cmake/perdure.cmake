@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The three shapes of target in this tree: a room, a plugin, a test. Sources are whatever lies in the folder.
+# The shapes of target in this tree: a room, a plugin and its objects for an instruction set, a test. Sources are whatever lies in the folder.
 
 # All *.cpp of the current folder and of the named folders below it.
 macro(perdure_sources result)
@@ -48,6 +48,28 @@ function(perdure_plugin kind name)
   set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGINS "${kind} ${name}")
   set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGIN_OBJECTS ${PLUGIN_OBJECTS})
   set_property(GLOBAL APPEND PROPERTY PERDURE_PLUGIN_LINKS ${PLUGIN_LINKS})
+endfunction()
+
+# perdure_isa_objects(objects plugin_kernels_simd avx2 SOURCES isa/norm.cpp...): appends to the list `objects` the objects
+# of the target <plugin>_<isa>: the sources compiled for scalar, avx2, avx512 or avx512vnni, with that name as PERDURE_ISA.
+# Kernels are optimised in every build type: unoptimised they are of no use, and would leave weak copies of inlined
+# functions behind.
+function(perdure_isa_objects result plugin isa)
+  cmake_parse_arguments(ISA "" "" "SOURCES" ${ARGN})
+  set(scalar "")
+  set(avx2 -mavx2 -mfma -mf16c)
+  set(avx512 ${avx2} -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mprefer-vector-width=512)
+  set(avx512vnni ${avx512} -mavx512vnni)
+  if(NOT isa MATCHES "^(scalar|avx2|avx512|avx512vnni)$")
+    message(FATAL_ERROR "perdure_isa_objects(${plugin}): no flags are known for the instruction set '${isa}'")
+  endif()
+  set(target ${plugin}_${isa})
+  add_library(${target} OBJECT ${ISA_SOURCES})
+  # g++ 12 takes the undefined operands inside its own AVX-512 header for mistakes.
+  target_compile_options(${target} PRIVATE -O3 -fno-exceptions -fno-math-errno -fno-trapping-math ${${isa}}
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized;-Wno-uninitialized>)
+  target_compile_definitions(${target} PRIVATE PERDURE_ISA=${isa})
+  set(${result} ${${result}} $<TARGET_OBJECTS:${target}> PARENT_SCOPE)
 endfunction()
 
 # perdure_test(model FOLDERS formats LINKS perdure_model): the doctest program bin/test_<name> from the current folder and

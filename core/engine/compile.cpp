@@ -24,7 +24,8 @@ constexpr int64_t kFewRows = 8;
 std::shared_ptr<SharedModel> open_model(const Settings& settings) {
   if (settings.model.path.empty())
     throw UsageError(
-        "no model is given; write model.path in the configuration or use --set model.path=FILE");
+        "no model is given; name its file or folder with -m, or write model.path in the "
+        "configuration (-c)");
   return SharedModel::open(settings.model.path);
 }
 

@@ -2,7 +2,9 @@
 
 #include "apps/perdure/commands/argument_splitter.hpp"
 
+#include <filesystem>
 #include <span>
+#include <system_error>
 
 #include "core/api/error.hpp"
 
@@ -85,9 +87,17 @@ class Splitter {
     }
   }
 
+  // What lies on the disk is likely the model, which only some commands take as a word.
+  std::string model_hint(const std::string& word) const {
+    const bool takes_model = words_.max_total_count() > 0 && words_.name_for_position(0) == "MODEL";
+    std::error_code ignored;
+    const bool there = std::filesystem::exists(word, ignored);
+    return !takes_model && there ? "; give the model with -m" : "";
+  }
+
   void add_word(const std::string& word) {
     if (n_words_ >= words_.max_total_count())
-      throw UsageError("too many words on the command line");
+      throw UsageError("unexpected word '" + word + "'" + model_hint(word));
     result_.options.emplace_back(words_.name_for_position(n_words_++),
                                  std::vector<std::string>{word});
   }

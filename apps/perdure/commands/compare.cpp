@@ -126,7 +126,7 @@ void work(const ComparePlan& plan, Survey& survey, CellRunner& runner, const Cel
 
 int lead(const ComparePlan& plan, const Request& request, const CommandLine& line,
          const std::string& out, std::unique_ptr<Team> team, CellRunner& runner) {
-  const CellStore store(out + "/cells");
+  const CellStore store(out.empty() ? "" : out + "/cells");
   const std::vector<Cell> cells = select_cells(plan, request.only);
   // A cell alone may be one that measures this process: nothing else is read here.
   const bool estimate = cells.size() > 1 || request.dry_run;
@@ -176,7 +176,7 @@ int run_compare(const Arguments& arguments) {
   }
   const ComparePlan plan = make_plan(comparison_of(line));
   const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
-  if (out.empty())
+  if (out.empty() && !request.dry_run)
     throw UsageError("no folder for the results is given; use --out DIR, or write compare.out");
   catch_interrupts();
   std::unique_ptr<Ranks> ranks = join_ranks();

@@ -81,11 +81,7 @@ int run_model(const Arguments& arguments) {
   CommandLine line("inspect model", "Shows the model's parameters and weights.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
-  const Settings settings = line.settings();
-  if (settings.model.path.empty())
-    throw UsageError(
-        "no model is given; write model.path in the configuration or use --set model.path=FILE");
-  const Model model = Model::open(settings.model.path);
+  const Model model = Model::open(line.model_settings().model.path);
   print(line.json() ? json_text(model_json(model)) + "\n" : model_text(model));
   return 0;
 }
@@ -97,6 +93,16 @@ void print_graphs(const Engine& engine, const std::vector<std::string>& names,
     print(describe(name));
 }
 
+// The word behind `graph` and `plan` is no model, though elsewhere it is.
+Settings graph_settings(const CommandLine& line, const std::vector<std::string>& names) {
+  const Settings settings = line.settings();
+  if (settings.model.path.empty() && !names.empty())
+    throw UsageError(fmt::format(
+        "no model is given: '{}' is read as the name of a graph; give the model with -m",
+        names.front()));
+  return line.model_settings();
+}
+
 int run_graph(const Arguments& arguments) {
   std::vector<std::string> names;
   bool dot = false;
@@ -105,7 +111,7 @@ int run_graph(const Arguments& arguments) {
       "Prints the graph that is computed; without a name, all graphs of model and strategy.");
   line.add_flag("dot", &dot, "as Graphviz DOT").add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
-  const Engine engine(line.settings(), linked_plugins());
+  const Engine engine(graph_settings(line, names), linked_plugins());
   print_graphs(engine, names,
                [&](const std::string& name) { return engine.describe_graph(name, dot); });
   return 0;
@@ -118,7 +124,7 @@ int run_plan(const Arguments& arguments) {
                    "name, all plans.");
   line.add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
-  const Engine engine(line.settings(), linked_plugins());
+  const Engine engine(graph_settings(line, names), linked_plugins());
   print_graphs(engine, names,
                [&](const std::string& name) { return name + ": " + engine.describe_plan(name); });
   return 0;

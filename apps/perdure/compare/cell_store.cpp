@@ -87,7 +87,7 @@ std::string CellStore::path_of(const std::string& key) const { return folder_ + 
 
 std::optional<CellOutcome> CellStore::find(const std::string& key, std::string* complaint) const {
   const std::string path = path_of(key);
-  if (!fs::exists(path)) return std::nullopt;
+  if (folder_.empty() || !fs::exists(path)) return std::nullopt;
   try {
     return parse_outcome(read_file(path), key, path);
   } catch (const Error& error) {
@@ -97,6 +97,7 @@ std::optional<CellOutcome> CellStore::find(const std::string& key, std::string* 
 }
 
 void CellStore::keep(const std::string& key, const CellOutcome& outcome) const {
+  if (folder_.empty()) return;
   if (outcome.state != CellOutcome::State::kDone && outcome.state != CellOutcome::State::kRefused)
     return;
   const std::string text = outcome_text(key, outcome);

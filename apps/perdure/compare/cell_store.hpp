@@ -31,7 +31,7 @@ CellOutcome parse_outcome(std::string_view text, const std::string& key, const s
 
 class CellStore {
  public:
-  // Touches nothing yet.
+  // Touches nothing yet. Without a name it is a store that holds nothing and keeps nothing.
   explicit CellStore(std::string folder) : folder_(std::move(folder)) {}
 
   // Makes the folder where it is missing. Errors: Error if that cannot be.

@@ -11,11 +11,13 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <set>
 #include <span>
 #include <sstream>
 #include <tuple>
 
 #include "apps/perdure/compare/tables.hpp"
+#include "apps/perdure/report/quantity.hpp"
 #include "core/base/write_file.hpp"
 #include "core/config/map_reader.hpp"
 
@@ -128,7 +130,12 @@ class Assembly {
       for (const Measured& m : found) samples.emplace_back(m.point->samples);
       const std::vector<bool> best =
           best_of(*found.front().figure, found.front().deterministic, samples);
-      for (size_t i = 0; i < found.size(); ++i) result_.cells[found[i].cell].best = best[i];
+      std::vector<ComparedCell*> column;
+      for (size_t i = 0; i < found.size(); ++i) {
+        column.push_back(&result_.cells[found[i].cell]);
+        column.back()->best = best[i];
+      }
+      mark_what_reads_alike(column, found.front().figure->unit);
     }
   }
 
@@ -236,6 +243,21 @@ void write_text(const std::string& path, const std::string& text) {
 
 Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine) {
   return Assembly(plan, survey).make(machine);
+}
+
+void mark_what_reads_alike(std::span<ComparedCell* const> column, const std::string& unit) {
+  const auto single = [](const ComparedCell* cell) { return cell->samples == 1; };
+  if (!std::all_of(column.begin(), column.end(), single)) return;
+  std::set<std::string> best;
+  for (const ComparedCell* cell : column)
+    if (cell->best) best.insert(report::figure_text(cell->figure.value, unit));
+  size_t n_marked = 0;
+  for (ComparedCell* cell : column) {
+    cell->best = best.contains(report::figure_text(cell->figure.value, unit));
+    n_marked += cell->best;
+  }
+  if (n_marked < column.size()) return;
+  for (ComparedCell* cell : column) cell->best = false;
 }
 
 std::string csv_field(const std::string& text) {

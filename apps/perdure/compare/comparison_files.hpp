@@ -3,6 +3,7 @@
 // What a comparison found, as data and as files.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "apps/perdure/compare/survey.hpp"
@@ -13,6 +14,11 @@ namespace perdure::app {
 // The figures of all measures of the kind: those that are the same everywhere, or those of the
 // machine. Pure.
 Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine);
+
+// Of single measurements, such as bytes, cells that read like a marked one are marked too: a mark
+// at one of two equal texts would only puzzle. Where all cells are marked then, none is. `column`:
+// cells that are done, of one figure at one place. Pure.
+void mark_what_reads_alike(std::span<ComparedCell* const> column, const std::string& unit);
 
 // RFC 4180: one line per cell below a line of names. Keys of the configuration whose values are not
 // the same for all entries are columns at the end. Pure.

@@ -59,7 +59,7 @@ std::string title_of(const ComparedMeasure& measure) {
   std::string title = measure.title;
   if (!measure.unit.empty()) title += ", " + measure.unit;
   if (!measure.axis.empty()) title += ", mean over " + measure.axis;
-  return title + (measure.lower_is_better ? " (lower is better)" : "");
+  return title + (measure.lower_is_better ? " (lower is better)" : " (higher is better)");
 }
 
 // Characters that mean something are written so that they do not; a line stays a line.

@@ -67,11 +67,11 @@ void draw_rule(Markup& shapes, double x1, double y1, double x2, double y2,
                         {"class", std::string(css_class)}});
 }
 
-void draw_marker(Markup& shapes, double x, double y, int style) {
+void draw_marker(Markup& shapes, double x, double y, int style, std::string_view css_class) {
   if (style == kGrey) return;
   shapes.empty("path", {{"d", std::string(kMarkers[static_cast<size_t>(style) % kStyles])},
                         {"transform", fmt::format("translate({},{})", px(x), px(y))},
-                        {"class", "marker"}});
+                        {"class", std::string(css_class)}});
 }
 
 std::string svg_file(const Drawing& drawing, const Caption& caption) {

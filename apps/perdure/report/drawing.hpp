@@ -38,8 +38,10 @@ void draw_text(Markup& shapes, double x, double y, std::string_view words,
 // A straight line.
 void draw_rule(Markup& shapes, double x1, double y1, double x2, double y2,
                std::string_view css_class);
-// The marker of a style, in the colour of the group that it stands in.
-void draw_marker(Markup& shapes, double x, double y, int style);
+// The marker of a style, in the colour of the group that it stands in. "marker" fills it, "hollow"
+// lets see what lies below it.
+void draw_marker(Markup& shapes, double x, double y, int style,
+                 std::string_view css_class = "marker");
 
 // A document of its own with title, background and style sheet.
 std::string svg_file(const Drawing& drawing, const Caption& caption);

@@ -58,7 +58,8 @@ LegendEntries legend_of(const LineFigure& figure) {
 
 void draw_sample(Markup& shapes, double x, double y, int style, bool points_only) {
   if (!points_only) draw_rule(shapes, x, y, x + kSample, y, "line");
-  draw_marker(shapes, x + kSample / 2, y, points_only && style == kGrey ? 0 : style);
+  draw_marker(shapes, x + kSample / 2, y, points_only && style == kGrey ? 0 : style,
+              points_only ? "hollow" : "marker");
 }
 
 // The name cut to what fits, the whole of it on hover.

@@ -31,12 +31,13 @@ struct ChartPoint {
   double low = std::numeric_limits<double>::quiet_NaN(), high = low;
   std::string hover;
   bool measured = true;
+  bool on_top = false;  // of Look::kPoints: drawn after those of all other series
 };
 
 struct Series {
   enum class Look {
     kLine,
-    kPoints,  // markers alone
+    kPoints,  // hollow markers alone
     kFront    // a dashed line alone, in no legend
   };
 

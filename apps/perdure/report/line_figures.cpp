@@ -148,18 +148,43 @@ void merge_equal_lines(std::vector<Series>& all) {
   all = std::move(distinct);
 }
 
+bool has_intervals(const Panel& panel) {
+  return std::any_of(panel.series.begin(), panel.series.end(), [](const Series& series) {
+    return std::any_of(series.points.begin(), series.points.end(),
+                       [](const ChartPoint& point) { return point.low < point.high; });
+  });
+}
+
+// "Bands: 95 % intervals." where there are any, and where they are not drawn.
+std::string intervals_note(const std::vector<Panel>& panels) {
+  bool bands = false, bars = false, hidden = false;
+  for (const Panel& panel : panels) {
+    if (!has_intervals(panel)) continue;
+    const bool rows = has_one_x(panel);
+    hidden = hidden || (!panel.bands && !rows);
+    bars = bars || rows || (panel.bands && panel.bars);
+    bands = bands || (panel.bands && !panel.bars && !rows);
+  }
+  if (!bands && !bars)
+    return hidden ? "95 % intervals would cover all lines and stand in the table only." : "";
+  const char* const drawn = bands && bars ? "Bands and bars" : bands ? "Bands" : "Bars";
+  return fmt::format(
+      "{}: 95 % intervals.{}", drawn,
+      hidden ? " Where they would cover all lines they stand in the table only." : "");
+}
+
 std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& figure,
                                   const MeasureGroup& group) {
-  std::vector<std::string> notes = {"Bands and bars: 95 % intervals."};
-  const auto no_bands = [](const Panel& panel) { return !panel.bands && !has_one_x(panel); };
-  if (std::any_of(figure.panels.begin(), figure.panels.end(), no_bands))
-    notes.front() += " Where they would cover all lines they stand in the table only.";
+  std::string first = intervals_note(figure.panels);
+  const auto add = [&](const std::string& words) { first += (first.empty() ? "" : " ") + words; };
   const auto has_marks = [](const Panel& panel) { return !panel.marks.empty(); };
   if (std::any_of(figure.panels.begin(), figure.panels.end(), has_marks))
-    notes.front() += " Dashed: length of training.";
+    add("Dashed: length of training.");
   if (view.n_entries() > kStyles)
-    notes.front() += fmt::format(" In colour: {} and the best at the longest length.",
-                                 view.entry(view.reference()).name);
+    add(fmt::format("In colour: {} and the best at the longest length.",
+                    view.entry(view.reference()).name));
+  std::vector<std::string> notes;
+  if (!first.empty()) notes.push_back(first);
   std::vector<std::string> without;
   for (int64_t e = 0; e < view.n_entries(); ++e) {
     const bool shown = std::any_of(group.measures.begin(), group.measures.end(), [&](int64_t m) {

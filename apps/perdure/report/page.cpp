@@ -89,8 +89,8 @@ void add_finding(Markup& page, const ComparisonView& view) {
   page.element("b", {}, view.entry(best.front()).name);
   page.text(fmt::format(" with {}", quantity(best.front())));
   if (best.size() > 1)
-    page.text(fmt::format(" ({} not told from it)", counted(static_cast<int64_t>(best.size()) - 1,
-                                                            "other is", "others are")));
+    page.text(fmt::format(" (not distinguishable from {})",
+                          counted(static_cast<int64_t>(best.size()) - 1, "other", "others")));
   const int64_t reference = view.reference();
   if (reference != best.front() && view.figure(reference, m, length) != nullptr) {
     page.text("; ").element("b", {}, view.entry(reference).name);

@@ -68,15 +68,18 @@ void draw_line(Markup& shapes, const Series& series, const PlotArea& area, const
   if (!path.empty()) shapes.empty("path", {{"d", path}, {"class", front ? "front" : "line"}});
 }
 
-// Markers, and discs that nobody sees but that the pointer finds.
-void draw_points(Markup& shapes, const Series& series, const Scales& scales) {
+// Markers, and discs that nobody sees but that the pointer finds. Of the points that lie on top or
+// of the others.
+void draw_points(Markup& shapes, const Series& series, const Scales& scales, bool on_top) {
   const size_t stride = series.points.size() / kMostHoverPoints + 1;
   for (size_t i = 0; i < series.points.size(); i += stride) {
     const ChartPoint& point = series.points[i];
+    if (point.on_top != on_top) continue;
     if (!has_place(point.y, scales.y.kind) || lies_above(point, scales.y)) continue;
     const double x = scales.x(point.x), y = scales.y(point.y);
-    const bool grey_point = series.look == Series::Look::kPoints && series.style == kGrey;
-    if (stride == 1) draw_marker(shapes, x, y, grey_point ? 0 : series.style);
+    const bool scattered = series.look == Series::Look::kPoints;
+    const int style = scattered && series.style == kGrey ? 0 : series.style;
+    if (stride == 1) draw_marker(shapes, x, y, style, scattered ? "hollow" : "marker");
     shapes.open("circle",
                 {{"cx", px(x)}, {"cy", px(y)}, {"r", px(kHoverRadius)}, {"class", "hit"}});
     shapes.element("title", {}, point.hover).close();
@@ -92,7 +95,15 @@ void draw_series(Markup& shapes, const Series& series, const PlotArea& area, con
     (panel.bars ? draw_bars : draw_band)(shapes, series, area, scales);
   if (series.look != Series::Look::kPoints) draw_line(shapes, series, area, scales);
   shapes.close();
-  if (series.look != Series::Look::kFront) draw_points(shapes, series, scales);
+  if (series.look != Series::Look::kFront) draw_points(shapes, series, scales, false);
+  shapes.close();
+}
+
+void draw_points_on_top(Markup& shapes, const Series& series, const Scales& scales) {
+  if (std::none_of(series.points.begin(), series.points.end(), [](auto& p) { return p.on_top; }))
+    return;
+  shapes.open("g", {{"class", "series " + style_class(series.style)}});
+  draw_points(shapes, series, scales, true);
   shapes.close();
 }
 
@@ -133,6 +144,8 @@ void draw_panel(Markup& shapes, const Panel& panel, const PlotArea& area,
     if (series.style == kGrey) draw_series(shapes, series, area, scales, clip_id, panel);
   for (auto series = panel.series.rbegin(); series != panel.series.rend(); ++series)
     if (series->style != kGrey) draw_series(shapes, *series, area, scales, clip_id, panel);
+  for (auto series = panel.series.rbegin(); series != panel.series.rend(); ++series)
+    draw_points_on_top(shapes, *series, scales);
   draw_arrows(shapes, panel, area, scales);
 }
 

@@ -57,6 +57,26 @@ Series points_of(const ComparisonView& view, int64_t e, int64_t quality, int64_t
   return series;
 }
 
+bool lie_together(const ChartPoint& a, const ChartPoint& b) { return a.x == b.x && a.y == b.y; }
+
+// Points of several entries at one place: each names them all.
+void name_companions(std::vector<Series>& all) {
+  const std::vector<Series> alone = all;
+  for (size_t s = 0; s < all.size(); ++s)
+    for (ChartPoint& point : all[s].points)
+      for (size_t other = 0; other < alone.size(); ++other)
+        for (const ChartPoint& companion : alone[other].points)
+          if (other != s && lie_together(point, companion))
+            point.hover += "\nalso " + companion.hover;
+}
+
+void lift_front(std::vector<Series>& all, const std::vector<ChartPoint>& front) {
+  for (Series& series : all)
+    for (ChartPoint& point : series.points)
+      point.on_top = std::any_of(front.begin(), front.end(),
+                                 [&](const ChartPoint& p) { return lie_together(point, p); });
+}
+
 std::optional<ParetoFigure> figure_against(const ComparisonView& view, const Cost& cost) {
   const int64_t quality = view.main_measure();
   const std::optional<int64_t> cost_measure = measure_named(view, cost.measure);
@@ -74,8 +94,10 @@ std::optional<ParetoFigure> figure_against(const ComparisonView& view, const Cos
   panel.x = cost.axis;
   panel.y = value_axis(measure, panel.series);
   panel.bands = false;
-  panel.series.push_back(
-      {"Pareto front", kGrey, pareto_front(all, measure.lower_is_better), Series::Look::kFront});
+  const std::vector<ChartPoint> front = pareto_front(all, measure.lower_is_better);
+  name_companions(panel.series);
+  lift_front(panel.series, front);
+  panel.series.push_back({"Pareto front", kGrey, front, Series::Look::kFront});
   return ParetoFigure{cost.file,
                       fmt::format("{} against {}", measure.title, cost.words),
                       {{std::move(panel)},

@@ -37,6 +37,18 @@ std::string sort_value(double value) {
   return std::isfinite(value) ? fmt::format("{}", value) : "";
 }
 
+bool has_interval(const Interval& figure) {
+  return std::isfinite(figure.value) && figure.low < figure.high;
+}
+
+bool has_intervals(const ComparisonView& view, int64_t m) {
+  const std::vector<ComparedCell>& cells = view.comparison().cells;
+  return std::any_of(cells.begin(), cells.end(), [&](const ComparedCell& cell) {
+    return cell.measure == m && cell.state == ComparedCell::State::kDone &&
+           has_interval(cell.figure);
+  });
+}
+
 // A cell without a figure says why.
 void add_empty_cell(Markup& markup, const ComparisonView& view, const ComparedCell* cell,
                     const std::string& css_class) {
@@ -63,7 +75,7 @@ void add_figure_cell(Markup& markup, const ComparisonView& view, const ComparedC
   if (best)
     markup.element("span", {{"class", "star"}, {"title", "best, or not told from it"}}, "\u2605 ");
   markup.text(figure_text(figure.value, unit));
-  if (std::isfinite(figure.value) && figure.low < figure.high)
+  if (has_interval(figure))
     markup.element("small", {}, interval_text(figure.low, figure.high, unit));
   if (beside_guessing(cell, view.measure(cell.measure)) != Guessing::kBetter)
     markup.element("small", {{"class", "guess"}}, "no better than guessing");
@@ -117,9 +129,9 @@ Markup length_table(const ComparisonView& view, int64_t m) {
     const std::vector<int64_t>& winners = best.at(length);
     return std::find(winners.begin(), winners.end(), e) != winners.end();
   };
-  std::string caption =
-      caption_of(view.measure(m)) +
-      " Small: 95 % interval. \u2605: the best, and what a test (95 %) does not tell from it.";
+  std::string caption = caption_of(view.measure(m));
+  if (has_intervals(view, m)) caption += " Small: 95 % interval.";
+  caption += " \u2605: the best, and what a test (95 %) does not tell from it.";
   if (common_train_length(view) > 0)
     caption += fmt::format(" The line: trained at {}.", count_text(common_train_length(view)));
   return table_over_lengths(

@@ -235,6 +235,9 @@ TEST_CASE("--dry-run says what would be done and does nothing") {
   CHECK(outcome.out.find("plain/loss/16: about ") == 0);
   CHECK(outcome.out.find("memory/loss/64: attention.strategy: memory needs") != std::string::npos);
   CHECK(!std::filesystem::exists(small.folder / "out"));
+  const Outcome nowhere = run_perdure({"compare", "-c", small.file, "-q", "--dry-run"});
+  CHECK(nowhere.status == 0);
+  CHECK(nowhere.out.find("plain/loss/16: about ") == 0);
 }
 
 TEST_CASE("--only makes the cells it names and leaves the results alone") {

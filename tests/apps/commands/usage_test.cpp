@@ -47,6 +47,17 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"generate"},
        "perdure: no model is given; name its file or folder with -m, or write model.path in the "
        "configuration (-c)\n"},
+      {{"inspect", "graph", "/tmp"},
+       "perdure: no model is given: '/tmp' is read as the name of a graph; give the model with "
+       "-m\n"},
+      {{"inspect", "model", "/tmp"},
+       "perdure: unexpected word '/tmp'; give the model with -m; see perdure inspect --help\n"},
+      {{"bench", "/tmp"},
+       "perdure: unexpected word '/tmp'; give the model with -m; see perdure bench --help\n"},
+      {{"bench", "nothing-here"},
+       "perdure: unexpected word 'nothing-here'; see perdure bench --help\n"},
+      {{"generate", "one", "/tmp"},
+       "perdure: unexpected word '/tmp'; see perdure generate --help\n"},
   };
   for (const auto& [words, sentence] : cases) {
     const Outcome outcome = run_perdure(words);

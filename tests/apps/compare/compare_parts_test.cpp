@@ -174,6 +174,37 @@ TEST_CASE("tables mark the best of each column, in colour only if asked") {
   CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
 }
 
+TEST_CASE("single measurements that read alike are marked together, or not at all") {
+  ComparedCell a, b, c;
+  ComparedCell* const column[] = {&a, &b, &c};
+  for (ComparedCell* cell : column) cell->samples = 1;
+  a.figure.value = 327680, b.figure.value = 327690, c.figure.value = 900000;
+  a.best = true;
+  mark_what_reads_alike(column, "bytes");
+  CHECK(a.best);
+  CHECK(b.best);
+  CHECK(!c.best);
+  c.figure.value = 327670;
+  mark_what_reads_alike(column, "bytes");
+  CHECK(!(a.best || b.best || c.best));
+  a.best = true, a.samples = 2;  // a test has told them apart
+  mark_what_reads_alike(column, "bytes");
+  CHECK(a.best);
+  CHECK(!b.best);
+}
+
+TEST_CASE("a table says which way is better") {
+  Comparison c = some_comparison();
+  c.measures[0].lower_is_better = false;
+  CHECK(comparison_tables(c, false).starts_with("Loss, nats (higher is better)\n"));
+}
+
+TEST_CASE("a store without a name holds nothing") {
+  const CellStore store("");
+  store.keep("a", some_outcome());
+  CHECK(!store.find("a"));
+}
+
 TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of") {
   Comparison c = some_comparison();
   c.cells[2].best = false;

@@ -153,6 +153,43 @@ TEST_CASE("the Pareto front has the points that no other one beats in both") {
   CHECK(front == std::vector<double>{15, 26});
 }
 
+TEST_CASE("entries at one place of a scatter picture are both seen, and named by pointing") {
+  Comparison comparison = small_comparison({2, 2, 3});
+  comparison.measures.push_back({"state_bytes", "State", "bytes", true, ""});
+  for (const double bytes : {100, 100, 50})
+    comparison.cells.push_back(
+        done_cell(static_cast<int64_t>(comparison.cells.size()) - 3, 1, 256, bytes));
+  const std::vector<Picture> pictures = pictures_of(ComparisonView(comparison));
+  REQUIRE(pictures.back().name == "quality_by_state");
+  const Panel& panel = std::get<LineFigure>(pictures.back().content).panels.at(0);
+  CHECK(contains(panel.series[0].points[0].hover, "also b"));
+  CHECK(contains(panel.series[1].points[0].hover, "also a"));
+  CHECK(panel.series[0].points[0].on_top);
+  const std::string shapes = draw(pictures.back(), 900, "id").shapes.str();
+  CHECK(count(shapes, "class=\"hollow\"") == 3 + 3);  // and in the legend
+  CHECK_FALSE(contains(shapes, "class=\"marker\""));
+}
+
+TEST_CASE("intervals are explained where there are some, by what they are drawn as") {
+  Comparison comparison = small_comparison({1.25, 2.5});
+  const auto note = [&] {
+    return std::get<LineFigure>(pictures_of(ComparisonView(comparison)).at(0).content).notes;
+  };
+  REQUIRE(!note().empty());
+  CHECK(note().front().starts_with("Bars: 95 % intervals."));
+  CHECK(contains(report_page(comparison, {}), "Small: 95 % interval."));
+  for (ComparedCell& cell : comparison.cells)
+    cell.figure.low = cell.figure.high = cell.figure.value;
+  CHECK((note().empty() || !contains(note().front(), "interval")));
+  CHECK_FALSE(contains(report_page(comparison, {}), "Small: 95 % interval."));
+}
+
+TEST_CASE("the finding says how many others are not distinguishable from the best") {
+  Comparison comparison = small_comparison({1.25, 1.26, 2.5});
+  comparison.cells[0].best = comparison.cells[1].best = true;
+  CHECK(contains(report_page(comparison, {}), "(not distinguishable from 1 other)"));
+}
+
 TEST_CASE("a heat map of one value is a sentence") {
   Comparison comparison = small_comparison({0, 0});
   comparison.measures[0] = {"passkey", "Passkey", "share", false, "depth"};

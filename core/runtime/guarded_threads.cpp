@@ -26,6 +26,7 @@ class GuardedThreads final : public Threads {
                                " participants; it must be 1 to " +
                                std::to_string(kMostParticipants) + ", the caller included");
     busy_ = std::make_unique<std::atomic<bool>[]>(static_cast<size_t>(participants_));
+    reserve_signal_stacks(participants_);
   }
 
   int max_participants() const override { return participants_; }

@@ -2,45 +2,103 @@
 
 #include "core/runtime/signal_stack.hpp"
 
+#include <pthread.h>
+
 #include <csignal>
 #include <cstddef>
-#include <memory>
+#include <mutex>
 #include <new>
+#include <utility>
 
 namespace perdure {
 namespace {
 
-constexpr size_t kBytes = size_t{1} << 16;
+struct Stack {
+  Stack* next = nullptr;
+  std::byte bytes[size_t{1} << 16];
+};
 
-class SignalStack {
+// Stacks that no thread has.
+class SpareStacks {
  public:
-  SignalStack() noexcept {
-    stack_t present = {};
-    if (sigaltstack(nullptr, &present) != 0 || (present.ss_flags & SS_DISABLE) == 0) return;
-    memory_.reset(new (std::nothrow) std::byte[kBytes]);
-    if (!memory_) return;
-    stack_t own = {};
-    own.ss_sp = memory_.get();
-    own.ss_size = kBytes;
-    sigaltstack(&own, nullptr);
+  void reserve(int n) noexcept {
+    for (int missing = n - count(); missing > 0; --missing)
+      if (Stack* stack = new (std::nothrow) Stack) put(stack);
   }
-  // Somebody may have installed another one meanwhile, which stays.
-  ~SignalStack() {
-    stack_t present = {};
-    if (!memory_ || sigaltstack(nullptr, &present) != 0 || present.ss_sp != memory_.get()) return;
+  // A new one if there is no spare; null without memory.
+  Stack* take() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (first_ == nullptr) return new (std::nothrow) Stack;
+    return std::exchange(first_, first_->next);
+  }
+  void put(Stack* stack) noexcept {
+    const std::lock_guard lock(mutex_);
+    stack->next = std::exchange(first_, stack);
+  }
+
+ private:
+  int count() noexcept {
+    const std::lock_guard lock(mutex_);
+    int n = 0;
+    for (const Stack* stack = first_; stack != nullptr; stack = stack->next) ++n;
+    return n;
+  }
+
+  std::mutex mutex_;
+  Stack* first_ = nullptr;
+};
+
+// Threads may end after the program's static objects, hence it is never destroyed.
+SpareStacks& spare_stacks() {
+  static SpareStacks& stacks = *new SpareStacks;
+  return stacks;
+}
+
+stack_t present_stack() {
+  stack_t present = {};
+  if (sigaltstack(nullptr, &present) != 0) present.ss_flags = 0;
+  return present;
+}
+
+// Somebody may have installed another one meanwhile, which stays.
+void give_back(void* given) {
+  auto* stack = static_cast<Stack*>(given);
+  if (present_stack().ss_sp == stack->bytes) {
     stack_t none = {};
     none.ss_flags = SS_DISABLE;
     sigaltstack(&none, nullptr);
   }
-  SignalStack(const SignalStack&) = delete;
-  SignalStack& operator=(const SignalStack&) = delete;
+  spare_stacks().put(stack);
+}
 
- private:
-  std::unique_ptr<std::byte[]> memory_;
-};
+// Calls give_back when a thread ends. A thread_local object with a destructor would do so too, but
+// takes memory in every thread.
+pthread_key_t key_of_threads() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made = {};
+    return pthread_key_create(&made, give_back) == 0 ? made : pthread_key_t{};
+  }();
+  return key;
+}
+
+void install_stack() noexcept {
+  if ((present_stack().ss_flags & SS_DISABLE) == 0) return;
+  Stack* const stack = spare_stacks().take();
+  if (stack == nullptr) return;
+  stack_t own = {};
+  own.ss_sp = stack->bytes;
+  own.ss_size = sizeof stack->bytes;
+  sigaltstack(&own, nullptr);
+  pthread_setspecific(key_of_threads(), stack);
+}
 
 }  // namespace
 
-void give_signal_stack() noexcept { thread_local const SignalStack stack; }
+void reserve_signal_stacks(int n) noexcept { spare_stacks().reserve(n); }
+
+void give_signal_stack() noexcept {
+  thread_local bool asked = false;
+  if (!std::exchange(asked, true)) install_stack();
+}
 
 }  // namespace perdure

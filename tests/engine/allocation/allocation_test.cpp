@@ -9,6 +9,7 @@
 #include <new>
 #include <thread>
 
+#include "core/runtime/signal_stack.hpp"
 #include "tests/engine/allocation/counters.hpp"
 #include "tests/support/engine_fixture.hpp"
 
@@ -72,6 +73,23 @@ TEST_CASE("the counters see every way to take memory, on every thread") {
         }) == 1);
   thread.join();
   std::free(p);
+}
+
+TEST_CASE("a worker that comes late takes no memory for its signal stack") {
+  reserve_signal_stacks(1);
+  std::atomic<int> turn{0};
+  std::thread worker([&] {
+    turn.wait(0);
+    give_signal_stack();
+    turn = 2;
+    turn.notify_all();
+  });
+  count_allocations();
+  turn = 1;
+  turn.notify_all();
+  turn.wait(1);
+  CHECK(stop_counting() == 0);
+  worker.join();
 }
 
 TEST_CASE("decoding with a memory takes no memory, whatever kernels compute") {

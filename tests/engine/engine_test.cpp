@@ -239,7 +239,7 @@ TEST_CASE("an engine says how many threads compute, whatever was asked for") {
   };
   CHECK(threads("{backend: serial, count: 3}") == 1);
   CHECK(threads("{backend: tbb, count: 3}") == 3);
-  CHECK(threads("{backend: tbb, count: 0}") >= 1);
+  CHECK(threads("{backend: tbb}") >= 1);
 }
 
 TEST_CASE("an engine that neither saves nor restores never reads its weights for their hash") {

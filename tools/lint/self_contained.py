@@ -11,7 +11,8 @@ import sys
 import tree
 
 # What a header needs beyond the tree's own flags: kernels of an instruction set are compiled for it.
-EXTRA_FLAGS = {"plugins/kernels/simd/": ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16"]}
+EXTRA_FLAGS = {prefix: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16"]
+               for prefix in ("plugins/kernels/simd/", "plugins/attention/rwkv/isa/")}
 
 
 def command(path: str, as_c: bool):

@@ -26,6 +26,8 @@ void set_told_system(Session& session, const std::string& system) {
   session.set_value(kSystem, system);
 }
 
+void forget_told_system(SessionValues& values) { values.erase(kSystem); }
+
 std::optional<NextToken> remembered_next(const Session& session) {
   std::istringstream in(text_of(session, kNext));
   int64_t position = 0;

@@ -9,12 +9,15 @@
 
 #include "apps/perdure/chat/generator.hpp"
 #include "core/engine/engine.hpp"
+#include "core/engine/session_values.hpp"
 
 namespace perdure::app {
 
 // "" if none was told.
 std::string told_system(const Session& session);
 void set_told_system(Session& session, const std::string& system);
+// Takes its words out of what a snapshot holds; a chat then tells one again.
+void forget_told_system(SessionValues& values);
 
 // What generate wrote down at its end; nullopt if it did not, or the session has read on since.
 std::optional<NextToken> remembered_next(const Session& session);

@@ -11,11 +11,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
+#include "bench/line_fit.hpp"
 #include "core/engine/engine.hpp"
 #include "plugins/linked_plugins.hpp"
 
@@ -31,23 +33,11 @@ struct Line {
 
 // Least squares over equally spaced points.
 Line fit(const std::vector<double>& y) {
-  const auto n = static_cast<double>(y.size());
-  double mean_x = (n - 1) / 2, mean_y = 0;
-  for (const double v : y) mean_y += v / n;
-  double sxx = 0, sxy = 0;
-  for (size_t i = 0; i < y.size(); ++i) {
-    const double dx = static_cast<double>(i) - mean_x;
-    sxx += dx * dx;
-    sxy += dx * (y[i] - mean_y);
-  }
-  const double slope = sxy / sxx;
-  double residual = 0;
-  for (size_t i = 0; i < y.size(); ++i) {
-    const double e = y[i] - mean_y - slope * (static_cast<double>(i) - mean_x);
-    residual += e * e;
-  }
-  const double error = std::sqrt(residual / (n - 2) / sxx);
-  return {mean_y, 100 * slope * (n - 1) / mean_y, 100 * 1.96 * error * (n - 1) / mean_y};
+  std::vector<double> x(y.size());
+  std::iota(x.begin(), x.end(), 0.0);
+  const perdure::bench::LineFit line = perdure::bench::fit_line(x, y);
+  const double percent = 100 * (static_cast<double>(y.size()) - 1) / line.mean;
+  return {line.mean, percent * line.slope, percent * line.slope_interval};
 }
 
 double resident_bytes() {

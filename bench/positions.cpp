@@ -25,8 +25,12 @@ namespace {
 using perdure::Engine;
 using perdure::Session;
 
-constexpr size_t kLinearPoints = 32, kLinearPointsGrowing = 10;
-constexpr size_t kTimedTokens = 64, kTimedTokensGrowing = 8;
+// How many positions and tokens are timed; the latter where a token costs more with every one.
+struct Effort {
+  size_t linear_points, timed_tokens;
+};
+constexpr Effort kConstant{32, 64}, kCostly{10, 8};
+
 // Tokens read to begin with; a growing state is one that has as many rows then.
 constexpr int64_t kFirstTokens = 13;
 
@@ -55,7 +59,7 @@ class Walk {
   Point measure() {
     Point point{.position = session_.position(), .us = 0, .state_bytes = 0};
     std::vector<double> times;
-    for (size_t i = 0; i < (grows() ? kTimedTokensGrowing : kTimedTokens); ++i) {
+    for (size_t i = 0; i < effort().timed_tokens; ++i) {
       const int32_t token[] = {next_token()};
       const auto start = std::chrono::steady_clock::now();
       engine_.feed(session_, token, logits_);
@@ -71,6 +75,10 @@ class Walk {
 
   bool grows() const {
     return !engine_.traits().constant_memory && engine_.traits().window_length == 0;
+  }
+  Effort effort() const {
+    return engine_.traits().constant_memory && engine_.traits().window_length == 0 ? kConstant
+                                                                                   : kCostly;
   }
   int64_t position() const { return session_.position(); }
 
@@ -159,7 +167,7 @@ int main(int argc, char** argv) {
     for (int i = 3; i < argc; ++i) overrides.push_back(argv[i]);
     Engine engine(perdure::load_settings("", overrides), perdure::linked_plugins());
     Walk walk(engine);
-    const size_t n_linear = walk.grows() ? kLinearPointsGrowing : kLinearPoints;
+    const size_t n_linear = walk.effort().linear_points;
     std::printf("%s, state %s\n  position   us/token     state bytes\n",
                 engine.spec().format.c_str(), walk.grows() ? "filled with random rows" : "read");
     walk.go_to(kFirstTokens);  // warms up

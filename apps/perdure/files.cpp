@@ -80,6 +80,7 @@ std::vector<std::string> files_read(const Engine& engine) {
   std::vector<std::string> files{engine.settings().model.path, engine.settings().model.tokenizer};
   for (const std::string& file : std::vector(files))
     files.push_back(fs::path(file).replace_extension(".json").string());
+  files.push_back(engine.settings().model.initial_state);
   return files;
 }
 

@@ -142,6 +142,8 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
                plugins] = settings;
   std::string out = "model:\n  path: " + dump_text(model.path) +
                     "\n  tokenizer: " + dump_text(model.tokenizer) + "\n";
+  if (!model.initial_state.empty())
+    out += "  initial_state: " + dump_text(model.initial_state) + "\n";
   out += dump_attention(settings, resolved);
   out += dump_kernels(settings);
   out += "threads:\n  backend: " + dump_text(threads.backend) +

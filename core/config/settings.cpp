@@ -249,6 +249,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
     MapReader model(section("model"), "model");
     model.path("path", settings.model.path, directory);
     model.path("tokenizer", settings.model.tokenizer, directory);
+    model.path("initial_state", settings.model.initial_state, directory);
     model.finish();
   }
   read_attention(section("attention"), settings);

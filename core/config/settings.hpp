@@ -48,6 +48,7 @@ enum class Activations { kAuto, kF32, kQ8 };
 struct Settings {
   struct {
     std::string path, tokenizer;
+    std::string initial_state;  // a file with the state that sessions begin with; "" = none
   } model;
   struct {
     StrategyChoice choice;

@@ -26,7 +26,7 @@ std::shared_ptr<SharedModel> open_model(const Settings& settings) {
     throw UsageError(
         "no model is given; name its file or folder with -m, or write model.path in the "
         "configuration (-c)");
-  return SharedModel::open(settings.model.path);
+  return SharedModel::open(settings.model.path, settings.model.initial_state);
 }
 
 perdure_tensor tensor_of(const Weight& w) {

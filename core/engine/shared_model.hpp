@@ -24,8 +24,9 @@ class SharedModel {
  public:
   explicit SharedModel(Model model) : model_(std::move(model)) {}
   // Errors: as Model::open.
-  static std::shared_ptr<SharedModel> open(const std::string& path) {
-    return std::make_shared<SharedModel>(Model::open(path));
+  static std::shared_ptr<SharedModel> open(const std::string& path,
+                                           const std::string& initial_state = "") {
+    return std::make_shared<SharedModel>(Model::open(path, initial_state));
   }
 
   const Model& model() const { return model_; }

@@ -232,6 +232,8 @@ std::string make_identity(std::span<const ConfiguredStrategy> strategies, const 
                           const Tokenizer* tokenizer, std::span<const StateSpec> states) {
   std::ostringstream out;
   out << "weights: " << model.weights_hash() << "\n";
+  if (!model.spec().initial_state.empty())
+    out << "initial state: " << model.spec().initial_state << "\n";
   add_model_identity(out, model.spec());
   out << "tokenizer: " << (tokenizer ? tokenizer->hash() : "none") << "\n";
   for (const auto& s : strategies) {

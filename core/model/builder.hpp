@@ -35,6 +35,11 @@ class ModelBuilder {
   // Of a model that a reader changes after another has read it.
   static ModelSpec& spec_of(Model& model) { return model.spec_; }
 
+  // An F32 weight that is the first value of a state and came from a file of its own
+  // (model.initial_state): no part of weights_hash(). Takes the place of one that the model has.
+  static void set_initial_state(Model& model, const std::string& name, int64_t rows,
+                                int64_t columns, std::vector<float> data);
+
   // Ties the mapping to the model whose weights point into it.
   static void keep(Model& model, MappedFile file);
 

@@ -5,12 +5,14 @@
 
 #include <deque>
 #include <mutex>
+#include <set>
 #include <span>
 #include <utility>
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/base/dtype.hpp"
+#include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/weights_hash.hpp"
@@ -24,6 +26,7 @@ struct Model::Storage {
   std::deque<std::vector<std::byte>> owned_bytes;
   std::mutex hashing;
   std::string weights_hash;
+  std::set<std::string, std::less<>> of_initial_state;  // names of weights
 };
 
 Model::Model() : storage_(std::make_unique<Storage>()) {}
@@ -35,7 +38,22 @@ void ModelBuilder::keep(Model& model, MappedFile file) {
   model.storage_->files.push_back(std::move(file));
 }
 
-Model Model::open(const std::string& path) { return read_model(path); }
+void ModelBuilder::set_initial_state(Model& model, const std::string& name, int64_t rows,
+                                     int64_t columns, std::vector<float> data) {
+  model.replace(name, rows, columns, std::move(data));
+  model.storage_->of_initial_state.insert(name);
+}
+
+Model Model::open(const std::string& path, const std::string& initial_state) {
+  Model model = read_model(path);
+  if (initial_state.empty()) return model;
+  const Architecture& architecture = find_architecture(model.spec().architecture);
+  if (architecture.set_initial_state == nullptr)
+    throw UsageError("model.initial_state is for RWKV models of versions 5 to 7; sessions of a '" +
+                     model.spec().architecture + "' begin with nothing that a file could give");
+  architecture.set_initial_state(model, initial_state);
+  return model;
+}
 
 const Weight* Model::find(std::string_view name) const {
   const auto it = weights_.find(name);
@@ -83,8 +101,11 @@ std::optional<std::string> Model::changed_on_disk() const {
 
 const std::string& Model::weights_hash() const {
   const std::lock_guard lock(storage_->hashing);
-  if (storage_->weights_hash.empty())
-    storage_->weights_hash = hash_weights(weights_, files(), user_weights_cache());
+  if (storage_->weights_hash.empty()) {
+    auto weights = weights_;
+    for (const std::string& name : storage_->of_initial_state) weights.erase(name);
+    storage_->weights_hash = hash_weights(weights, files(), user_weights_cache());
+  }
   return storage_->weights_hash;
 }
 

@@ -46,6 +46,9 @@ struct ModelSpec {
   // Options that are the model's own, such as its rope_scaling: they take the place of the defaults
   // of a strategy's options of these names.
   std::map<std::string, ModelOption> strategy_options;
+  // Hash of the state that sessions begin with, where it came from a file of its own
+  // (model.initial_state); else empty.
+  std::string initial_state;
   // What a safetensors model's JSON said under llama2Rnn's own names, verbatim scalars as text
   // ("extend_method" -> "memlayer1_interpolation"); empty for .bin files.
   std::map<std::string, std::string> llama2rnn_args;
@@ -89,7 +92,10 @@ class Model {
   // Maps and validates a file. `.safetensors` needs the JSON of the same name beside it.
   // Errors: Error, one sentence with the path and the byte offset (or JSON key) of what is wrong.
   // Never uses more memory than the file's size + 64 MiB.
-  static Model open(const std::string& path);
+  // `initial_state`, if not empty, names a file with the state that sessions begin with
+  // (model.initial_state). Errors: UsageError if models of this architecture take none, Error with
+  // its path if it does not fit the model.
+  static Model open(const std::string& path, const std::string& initial_state = "");
 
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
@@ -116,7 +122,8 @@ class Model {
 
   // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Computed
   // on first use and kept: reads every weight once, or finds the hash of an unchanged large file
-  // in the user's cache folder (weights_hash.hpp). Any thread, unless one replaces weights.
+  // in the user's cache folder (weights_hash.hpp). What came from an initial state's file is not
+  // in it: that has a hash of its own. Any thread, unless one replaces weights.
   const std::string& weights_hash() const;
 
  private:

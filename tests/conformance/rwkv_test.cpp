@@ -9,6 +9,7 @@
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "tests/support/engine_fixture.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -60,6 +61,57 @@ TEST_CASE("a tuned state is what every session of RWKV 6 begins with") {
   // The same as a session whose state is set to it.
   for (const char* name : {"blk.0.wkv", "blk.1.wkv"}) zero.write_state(name, 0, start);
   CHECK(all_logits(tuned, session, tokens) == all_logits(plain, zero, tokens));
+}
+
+TEST_CASE("a state file is what every session begins with, and part of what memories belong to") {
+  const TemporaryFolder folder;
+  const auto write_state = [&](const char* name, float value) {
+    std::vector<float> values(2 * 3 * 16 * 16, value);
+    SafetensorsWriter writer(folder / name, {{"blocks.0.att.time_state", "F32", {3, 16, 16}},
+                                             {"blocks.1.att.time_state", "F32", {3, 16, 16}}});
+    writer.write(std::as_bytes(std::span(values)));
+    writer.close();
+    return "model.initial_state=" + (folder / name);
+  };
+  const std::string one = write_state("one.safetensors", 0.25f);
+  const std::string two = write_state("two.safetensors", 0.5f);
+  for (const char* model : {"rand_v6", "rand_v7"}) {
+    INFO(std::string(model));
+    Engine plain(settings_of(model), linked_plugins());
+    Engine tuned(settings_of(model, {one}), linked_plugins());
+    Engine other(settings_of(model, {two}), linked_plugins());
+    Session session = tuned.new_session(), set = plain.new_session();
+    for (const char* name : {"blk.0.wkv", "blk.1.wkv"})
+      set.write_state(name, 0, std::vector<float>(48 * 16, 0.25f));
+    const auto tokens = random_tokens(5, plain.spec().info.vocab_size, 1);
+    const auto expected = all_logits(plain, set, tokens);
+    CHECK(all_logits(tuned, session, tokens) == expected);
+    Session again = tuned.new_session();
+    CHECK(logits_token_by_token(tuned, again, tokens) == expected);
+    const auto snapshot = session.snapshot();
+    Session same = tuned.new_session(), different = other.new_session(), none = plain.new_session();
+    same.restore(snapshot);
+    CHECK_THROWS_WITH_AS(different.restore(snapshot), doctest::Contains("initial state '"), Error);
+    CHECK_THROWS_WITH_AS(none.restore(snapshot), doctest::Contains("initial state '"), Error);
+    Session without = plain.new_session();
+    CHECK_THROWS_WITH_AS(same.restore(without.snapshot()), doctest::Contains("no initial state"),
+                         Error);
+  }
+}
+
+TEST_CASE("a session of RWKV of another version or size is refused by what differs") {
+  Engine six(settings_of("rand_v6"), linked_plugins());
+  Engine seven(settings_of("rand_v7"), linked_plugins());
+  Session of_six = six.new_session(), of_seven = seven.new_session();
+  const std::string refusal = [&] {
+    try {
+      of_seven.restore(of_six.snapshot());
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  }();
+  CHECK(refusal.find("rwkv.version '6' (here '7')") != std::string::npos);
 }
 
 TEST_CASE("RWKV's bits depend neither on the cut of a text, nor on company, nor on threads") {

@@ -43,7 +43,7 @@ class ConvertTest(unittest.TestCase):
         support.command("convert-rwkv", source, self.out, *options)
         return _contents(self.out)
 
-    def refusal(self, content):
+    def refusal(self, content, *options):
         source = self.scratch / "in.pth"
         if isinstance(content, bytes):
             source.write_bytes(content)
@@ -51,7 +51,7 @@ class ConvertTest(unittest.TestCase):
             torch.save(content, source)
         told = io.StringIO()
         with contextlib.redirect_stderr(told):
-            code = support.train_main(["convert-rwkv", str(source), str(self.out)])
+            code = support.train_main(["convert-rwkv", str(source), str(self.out), *options])
         self.assertEqual(code, 2)
         self.assertFalse(self.out.exists())
         self.assertEqual(told.getvalue().count("\n"), 1)
@@ -81,6 +81,17 @@ class ConvertTest(unittest.TestCase):
         turned = torch.arange(6.0).view(2, 3).t()
         _, _, values = self.convert({"blocks.0.att.w1": turned.to(torch.float16)})
         self.assertEqual(values["blocks.0.att.w1"], turned.contiguous().half().numpy().tobytes())
+
+    def test_a_tuned_state_says_for_which_version_it_is(self):
+        state = {f"blocks.{i}.att.time_state": torch.full((2, 4, 4), float(i)) for i in (0, 1)}
+        _, metadata, values = self.convert(state)
+        self.assertEqual(values["blocks.1.att.time_state"], state["blocks.1.att.time_state"].numpy().tobytes())
+        self.assertNotIn("rwkv_version", metadata)
+        _, metadata, _ = self.convert(state, "--state-of", "7")
+        self.assertEqual(metadata["rwkv_version"], "7")
+        self.out.unlink()
+        told = self.refusal({**state, "blocks.0.att.r_k": torch.ones(2, 4)}, "--state-of", "7")
+        self.assertIn("has blocks.0.att.r_k", told)
 
     def test_nano_rwkv_gets_the_names_of_rwkv(self):
         names = {"rwkv.wte.weight": "emb.weight", "rwkv.ln_p.weight": "blocks.0.ln0.weight", "rwkv.ln_f.weight": "ln_out.weight",

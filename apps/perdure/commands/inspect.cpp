@@ -36,19 +36,21 @@ std::string type_name(const Weight& weight) {
 
 Json::Map facts(const ModelSpec& spec) {
   const ModelInfo& info = spec.info;
-  return {member("architecture", spec.architecture),
-          member("format", spec.format),
-          member("hidden_size", info.hidden_size),
-          member("intermediate_size", spec.intermediate_size),
-          member("num_hidden_layers", info.num_hidden_layers),
-          member("num_attention_heads", info.num_attention_heads),
-          member("num_key_value_heads", info.num_key_value_heads),
-          member("head_size", info.head_size),
-          member("vocab_size", info.vocab_size),
-          member("train_length", info.train_length),
-          member("mem_len", info.mem_len),
-          member("rope_theta", info.rope_theta),
-          member("rms_norm_eps", info.rms_norm_eps)};
+  Json::Map all = {member("architecture", spec.architecture),
+                   member("format", spec.format),
+                   member("hidden_size", info.hidden_size),
+                   member("intermediate_size", spec.intermediate_size),
+                   member("num_hidden_layers", info.num_hidden_layers),
+                   member("num_attention_heads", info.num_attention_heads),
+                   member("num_key_value_heads", info.num_key_value_heads),
+                   member("head_size", info.head_size),
+                   member("vocab_size", info.vocab_size),
+                   member("train_length", info.train_length),
+                   member("mem_len", info.mem_len),
+                   member("rope_theta", info.rope_theta),
+                   member("rms_norm_eps", info.rms_norm_eps)};
+  if (!spec.initial_state.empty()) all.push_back(member("initial_state", spec.initial_state));
+  return all;
 }
 
 Json model_json(const Model& model) {
@@ -81,7 +83,8 @@ int run_model(const Arguments& arguments) {
   CommandLine line("inspect model", "Shows the model's parameters and weights.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
-  const Model model = Model::open(line.model_settings().model.path);
+  const auto files = line.model_settings().model;
+  const Model model = Model::open(files.path, files.initial_state);
   print(line.json() ? json_text(model_json(model)) + "\n" : model_text(model));
   return 0;
 }

@@ -103,7 +103,7 @@ int run_memory_export(const Arguments& arguments) {
     throw UsageError("which session, to which file? perdure memory export NAME FILE");
   const Settings settings = line.settings();
   const std::vector<std::string> inputs{line.config(), settings.model.path,
-                                        settings.model.tokenizer};
+                                        settings.model.tokenizer, settings.model.initial_state};
   request.name = words[0];
   request.path = words[1];
   require_output(request.path, request.force, inputs);

@@ -127,7 +127,8 @@ size_t settled_rows(const Table& table, const std::vector<std::unique_ptr<Column
 std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
                                       const std::vector<std::string>& overrides) {
   std::vector<NamedEngine> engines;
-  std::map<std::string, std::shared_ptr<SharedModel>> models;  // by path
+  using Files = std::pair<std::string, std::string>;  // of the model and its initial state
+  std::map<Files, std::shared_ptr<SharedModel>> models;
   const auto stem = [](const std::string& file) {
     return std::filesystem::path(file).stem().string();
   };
@@ -137,7 +138,8 @@ std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
     });
     Settings settings = load_settings(file, overrides);
     complete_model(settings);
-    std::shared_ptr<SharedModel>& model = models[settings.model.path];
+    std::shared_ptr<SharedModel>& model =
+        models[{settings.model.path, settings.model.initial_state}];
     engines.push_back({same == 1 ? stem(file) : file,
                        std::make_unique<Engine>(settings, linked_plugins(), model)});
     model = engines.back().engine->shared_model();

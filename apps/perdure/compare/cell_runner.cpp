@@ -39,6 +39,11 @@ void throw_for_file(const std::vector<std::string>& paths,
     }
 }
 
+// Whether one opened model serves both.
+bool same_model(const Settings& a, const Settings& b) {
+  return a.model.path == b.model.path && a.model.initial_state == b.model.initial_state;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -73,8 +78,7 @@ Engine& CellRunner::engine(const Cell& cell) {
   if (!engines_ || cell.entry != entry_ || other_settings) {
     std::shared_ptr<SharedModel> model;
     Settings settings = settings_of(cell);
-    if (engines_ && engines_->settings().model.path == settings.model.path)
-      model = engines_->model();
+    if (engines_ && same_model(engines_->settings(), settings)) model = engines_->model();
     engines_.reset();  // before the next one takes memory
     engines_ =
         std::make_unique<EntryEngines>(std::move(settings), linked_plugins(), std::move(model));

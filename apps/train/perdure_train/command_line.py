@@ -115,6 +115,8 @@ def _parser() -> Parser:
     turn.add_argument("source", metavar="IN.pth", help="only tensors are unpickled")
     turn.add_argument("out", metavar="OUT.safetensors")
     turn.add_argument("--types", default="keep", choices=["keep", "f32"], help="keep: F32, BF16 and F16 stay (%(default)s)")
+    turn.add_argument("--state-of", default="", choices=["5", "6", "7"],
+                      help="IN.pth is a tuned state (model.initial_state) for this version, which perdure then checks")
     turn.set_defaults(run=_convert_rwkv)
     measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
     measure.add_argument("--run-folder", required=True)
@@ -152,7 +154,7 @@ def _export(options) -> None:
 
 def _convert_rwkv(options) -> None:
     from .converting import convert
-    convert(pathlib.Path(options.source), pathlib.Path(options.out), options.types)
+    convert(pathlib.Path(options.source), pathlib.Path(options.out), options.types, options.state_of)
 
 
 def _evaluate(options) -> None:

@@ -149,9 +149,20 @@ def _weights_of(content, path: pathlib.Path):
     return {n[len(strip):] if n.startswith(strip) else n: t for n, t in content.items()}, about
 
 
-def convert(source: pathlib.Path, out: pathlib.Path, types: str = "keep") -> None:
-    """`types`: "keep" leaves F32, BF16 and F16 as they are, "f32" makes all F32; other types become F32 always."""
+def _about_state(weights: dict, version: str, path: pathlib.Path) -> dict:
+    """The metadata of a tuned state: its tensors do not tell the version that it is for."""
+    others = [n for n in weights if not re.fullmatch(r"blocks\.\d+\.att\.time_state", n)]
+    if others:
+        raise UsageError(f"--state-of is for tuned states, which are blocks.N.att.time_state alone; {path} has {others[0]}")
+    return {"rwkv_version": version}
+
+
+def convert(source: pathlib.Path, out: pathlib.Path, types: str = "keep", state_of: str = "") -> None:
+    """`types`: "keep" leaves F32, BF16 and F16 as they are, "f32" makes all F32; other types become F32 always.
+    `state_of`: the version of RWKV that a tuned state is for."""
     weights, about = _weights_of(_load(source), source)
     weights, metadata = _recognise(weights, about, source)
+    if state_of:
+        metadata = _about_state(weights, state_of, source)
     kept = _KEPT if types == "keep" else ()
     safetensors.write(out, weights, kept, metadata)

@@ -57,6 +57,9 @@ struct Architecture {
   // Operations that its blocks need and nobody else has, each with a scalar kernel at least.
   std::vector<Operation> (*operations)() = nullptr;
   std::span<const perdure_kernel> (*kernels)() = nullptr;
+  // Makes what a file holds the state that the model's sessions begin with (model.initial_state);
+  // nullptr: there are no such files. Errors: Error and UsageError.
+  void (*set_initial_state)(Model& model, const std::string& path) = nullptr;
 };
 
 // All of them. The table lives for ever.

@@ -61,8 +61,11 @@ void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategi
 }  // namespace
 
 Architecture rwkv_architecture() {
-  return {
-      .names = {"rwkv"}, .read = read, .trained_strategy = trained_strategy, .build_step = build};
+  return {.names = {"rwkv"},
+          .read = read,
+          .trained_strategy = trained_strategy,
+          .build_step = build,
+          .set_initial_state = set_rwkv_initial_state};
 }
 
 }  // namespace perdure

@@ -24,6 +24,9 @@ inline constexpr std::string_view kRwkvTensorPrefix = "blocks.0.att.";
 // Of the norm of the heads' results, in everything BlinkDL trained.
 inline constexpr double kRwkvGroupNormEps = 64e-5;
 
+// Before it a head's state is no matrix, and cannot be tuned.
+inline constexpr int64_t kFirstVersionWithMatrices = 5;
+
 // A tensor as its file has it; data is borrowed. `weight.rows` and `weight.columns` are not read:
 // a matrix is [shape[0], shape[1]], of a vector only the number of values counts, so that [C],
 // [1, 1, C] and [H, N, 1] are the same.
@@ -59,6 +62,19 @@ struct RwkvFile {
 // supported, by its name.
 Model rwkv_model(const RwkvFile& file);
 
+// A layer's first state [H, N values, N keys], F32, F16 or BF16, as `wkv_start` below has it.
+// `path` and `name` stand in messages. Errors: Error for another shape, and for values that are not
+// finite or beyond 1e30.
+std::vector<float> rwkv_first_state(const RwkvTensor& tensor, const std::string& path,
+                                    const std::string& name, int64_t n_heads, int64_t head_size);
+
+// Makes the states of a safetensors file, blocks.N.att.time_state of every layer, those that the
+// model's sessions begin with. Metadata "rwkv_version", if it is there, is the model's ("7").
+// Errors: UsageError for a model of version 4; Error with the path and the tensor that is missing,
+// of another shape, damaged, or no state of this model; for files that are none of these, what they
+// are.
+void set_rwkv_initial_state(Model& model, const std::string& path);
+
 // What comes out: ModelInfo has num_attention_heads = H (1 in version 4), head_size = N (C),
 // num_key_value_heads = 0: there are no keys to attend to; sizes["rwkv.version"] = 4, 5, 6 or 7,
 // reals["rwkv.group_norm_eps"] from version 5 on. Names of weights, GGUF's where it has one, and
@@ -87,7 +103,7 @@ Model rwkv_model(const RwkvFile& file);
 //   time_mix_{w,a,v}0 [1, C]           7; v only in layers from 1 on
 //   time_mix_{w,a,v,g}1.weight [D, C]  7; time_mix_{w,a,v,g}2.weight [C, D]
 //   time_mix_{k_k,k_a,r_k} [1, C]      7
-//   wkv_start [C, N]                   6, where the file has att.time_state: the first state,
+//   wkv_start [C, N]                   5 to 7, where the file has att.time_state: the first state,
 //                                      rows are key channels
 //
 // blk.N stands before those of layer N.

@@ -75,6 +75,7 @@ class Importer {
 
   Model run() {
     refuse_unsupported();
+    refuse_state();
     version_ = version();
     measure();
     Metadata metadata(file_.path);
@@ -242,6 +243,15 @@ class Importer {
                "' shows; versions 4, 5.0, 5.1, 5.2, 6 and 7 can be run");
   }
 
+  // Errors: Error if this is no model but the states of one.
+  void refuse_state() const {
+    const bool is_model = file_.tensors.contains("emb.weight");
+    if (!is_model && has("att.time_state"))
+      fail(
+          "this is a state that sessions of a model begin with, not a model; give it as "
+          "model.initial_state");
+  }
+
   Version version() const {
     if (has("att.r_k")) return Version::k7;
     if (has("att.time_maa_x")) return Version::k6;
@@ -297,6 +307,7 @@ class Importer {
 
   void import_layer() {
     const int64_t c = sizes_.width, f = sizes_.feed_forward;
+    import_start();
     norm(full_name("ln1"), own_name("attn_norm"));
     norm(full_name("ln2"), own_name("attn_norm_2"));
     for (const std::string part : {"receptance", "key", "value", "output"})
@@ -356,21 +367,19 @@ class Importer {
     low_rank("att.time_decay_w2", "time_mix_decay_w2", c, decay_rank);
     vector("att.time_decay", "time_mix_decay");
     vector("att.time_faaaa", "time_mix_first");
-    if (has("att.time_state")) import_start();
   }
 
-  // The first state, stored with value channels outside.
+  // The first state, of versions that can have one.
   void import_start() {
+    const std::string name = full_name("att.time_state");
+    if (!has("att.time_state")) return;
+    if (version_ == Version::k4)
+      fail("the tensor '" + name + "' cannot be: version 4 keeps vectors, no matrices");
     ++n_starts_;
-    const int64_t c = sizes_.width, n = c / sizes_.n_heads;
-    const std::vector<float> stored =
-        values_of(full_name("att.time_state"), checked_mul(c, n, "att.time_state"));
-    std::vector<float> start(stored.size());
-    for (int64_t key = 0; key < c; ++key)
-      for (int64_t value = 0; value < n; ++value)
-        start[static_cast<size_t>(key * n + value)] =
-            stored[static_cast<size_t>((key / n * n + value) * n + key % n)];
-    builder_.add_owned(own_name("wkv_start"), c, n, std::move(start));
+    const int64_t n = sizes_.width / sizes_.n_heads;
+    builder_.add_owned(
+        own_name("wkv_start"), sizes_.width, n,
+        rwkv_first_state(get("att.time_state"), file_.path, name, sizes_.n_heads, n));
   }
 
   // Either all layers have a first state or none has.

@@ -169,6 +169,7 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
   out += std::string("input:\n  line_ends: ") +
          (input.line_ends == LineEnds::kKeep ? "keep" : "lf") + "\n";
   out += "chat:\n  template: " + dump_text(chat.chat_template) +
+         "\n  template_file: " + dump_text(chat.template_file) +
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
   out += "step:\n  max_rows: " + std::to_string(step.max_rows) +
          "\n  max_logits_bytes: " + std::to_string(step.max_logits_bytes) + "\n";

@@ -213,11 +213,23 @@ void read_input(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
-void read_chat(YamlNode& node, Settings& settings) {
+// A template itself, which has tags, instead of a name.
+bool is_template(const YamlNode* node) {
+  return node != nullptr && node->kind == YamlNode::Kind::kScalar &&
+         (node->text.find("{{") != std::string::npos || node->text.find("{%") != std::string::npos);
+}
+
+void read_chat(YamlNode& node, Settings& settings, const std::string& directory) {
   // Those of core/model/templates, which this room may not include.
-  static const std::string kTemplates[] = {"llama2"};
+  static const std::string kTemplates[] = {"auto",    "llama2", "llama3", "chatml",
+                                           "mistral", "qwen",   "plain"};
   MapReader reader(node, "chat");
-  reader.choice("template", settings.chat.chat_template, kTemplates);
+  const YamlNode* own = reader.take("template");
+  if (is_template(own))
+    settings.chat.chat_template = own->text;
+  else
+    reader.choice("template", settings.chat.chat_template, kTemplates);
+  reader.path("template_file", settings.chat.template_file, directory);
   reader.text("system", settings.chat.system);
   reader.flag("clock", settings.chat.clock);
   reader.finish();
@@ -258,7 +270,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   read_store(section("store"), settings, directory);
   read_sampling(section("sampling"), settings);
   read_input(section("input"), settings);
-  read_chat(section("chat"), settings);
+  read_chat(section("chat"), settings, directory);
   {
     MapReader step(section("step"), "step");
     step.integer("max_rows", settings.step.max_rows, 1, 65536);

@@ -90,7 +90,8 @@ struct Settings {
     LineEnds line_ends = LineEnds::kLf;  // of prompts, documents and other texts
   } input;
   struct {
-    std::string chat_template = "llama2", system;  // chat.template
+    std::string chat_template = "auto";  // chat.template: a name, or Jinja
+    std::string template_file, system;
     bool clock = false;
   } chat;
   struct {

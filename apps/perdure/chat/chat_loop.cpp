@@ -8,10 +8,8 @@
 #include <span>
 #include <utility>
 
-#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
-#include "core/model/templates/chat_template.hpp"
 #include "core/runtime/state.hpp"
 
 namespace perdure::app {
@@ -22,16 +20,19 @@ std::string now_text() { return time_text(static_cast<int64_t>(std::time(nullptr
 }  // namespace
 
 ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, TextReader& reader,
-                   StopRule rule, bool quiet)
+                   const ChatWriter& writer, StopRule rule, bool quiet)
     : engine_(engine),
       memory_(memory),
       input_(input),
       reader_(reader),
+      writer_(writer),
       generator_(engine, memory.session()),
       rule_(std::move(rule)),
       quiet_(quiet),
       system_(engine.settings().chat.system) {
   rule_.read_last = true;
+  rule_.ends.assign(writer.ends().begin(), writer.ends().end());
+  rule_.texts.push_back(writer.stop_text());
   generator_.set_room(make_room());
 }
 
@@ -167,12 +168,14 @@ void ChatLoop::send_file(const std::string& path) {
 // then it counts as not told.
 bool ChatLoop::read_turn_tokens(const std::string& user) {
   Session& session = memory_.session();
-  const bool tell = !system_.empty() && system_ != told_system(session);
-  const std::string text = find_chat_template(engine_.settings().chat.chat_template)
-                               .turn(tell ? system_ : "", timed(user, clock_text()));
-  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, true, false);
+  const ChatNotes notes = chat_notes(session);
+  const bool tell = !system_.empty() && system_ != notes.told_system;
+  const std::string words = timed(user, clock_text());
+  const std::vector<int32_t> tokens =
+      writer_.turn({.system = tell ? system_ : "", .user = words, .is_first = !notes.has_turns},
+                   notes.read_ahead);
   const bool whole = generator_.read(tokens, "reading", quiet_);
-  if (whole && tell) set_told_system(session, system_);
+  set_chat_notes(session, {tell && whole ? system_ : notes.told_system, "", true});
   return whole;
 }
 
@@ -185,6 +188,9 @@ void ChatLoop::answer() {
     return !text.ended();
   });
   print(text.finish());
+  ChatNotes notes = chat_notes(memory_.session());
+  notes.read_ahead = text.ending();
+  set_chat_notes(memory_.session(), notes);
   if (stop == Stop::kFull) note("\n(this session is full; /reset starts it anew)");
 }
 
@@ -194,7 +200,7 @@ void ChatLoop::answer() {
 void ChatLoop::remember_turn(const std::string& user) {
   constexpr size_t kMostTurns = 8;
   Session& session = memory_.session();
-  turns_.push_back({user, told_system(session), session.position(), session.random(),
+  turns_.push_back({user, chat_notes(session), session.position(), session.random(),
                     session.counts(), copy_for_undo()});
   if (turns_.size() > kMostTurns) turns_.pop_front();
 }
@@ -235,7 +241,7 @@ std::optional<ChatLoop::Turn> ChatLoop::take_back() {
     engine_.rewind(session, last.position);
     session.random() = last.random;
     session.counts() = last.counts;
-    set_told_system(session, last.told_system);
+    set_chat_notes(session, last.notes);
   }
   memory_.mark_changed();
   std::optional<Turn> taken(std::move(last));
@@ -262,13 +268,14 @@ void ChatLoop::set_system(const std::string& text) {
   if (!text.empty()) system_ = text;
   say_what_system_does();
   if (text.empty())
-    print(told_system(memory_.session()).empty()
-              ? "no system prompt was given\n"
-              : fmt::format("system prompt: {}\n", told_system(memory_.session())));
+    print(told_system().empty() ? "no system prompt was given\n"
+                                : fmt::format("system prompt: {}\n", told_system()));
 }
 
+std::string ChatLoop::told_system() const { return chat_notes(memory_.session()).told_system; }
+
 void ChatLoop::say_what_system_does() {
-  const std::string told = told_system(memory_.session());
+  const std::string told = told_system();
   if (told == system_ || (told.empty() && memory_.session().position() == 0)) return;
   note(system_.empty() ? "chat.system is empty, but this session was given a system prompt before, "
                          "which stays in effect; /reset drops it"
@@ -289,8 +296,8 @@ void ChatLoop::load(const std::string& name) {
 // The model reads the end of its answer also where it did not come to it itself: every turn it
 // remembers is whole, but the one that filled the memory.
 void ChatLoop::close_turn() {
-  const std::span<const int32_t> ends = engine_.tokenizer().eos_ids();
-  if (!generator_.is_full() && !ends.empty()) generator_.feed(ends.front());
+  for (const int32_t token : writer_.closing())
+    if (!generator_.is_full()) generator_.feed(token);
 }
 
 void ChatLoop::save() {

@@ -11,18 +11,20 @@
 
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/chat/generator.hpp"
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/terminal/line_input.hpp"
 #include "apps/perdure/text_reader.hpp"
+#include "core/model/templates/chat_writer.hpp"
 
 namespace perdure::app {
 
 class ChatLoop {
  public:
-  // `reader`: of the files that the user sends. `rule`: when an answer ends. All but the rule are
-  // borrowed.
+  // `reader`: of the files that the user sends. `writer`: how turns are written. `rule`: when an
+  // answer ends; what ends one by the template does so too. All but the rule are borrowed.
   ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, TextReader& reader,
-           StopRule rule, bool quiet);
+           const ChatWriter& writer, StopRule rule, bool quiet);
 
   // Reads a text into the memory before the first turn, saving it at intervals; a signal stops the
   // reading, and what was read stays. A document that was read to some token continues there; one
@@ -37,7 +39,8 @@ class ChatLoop {
  private:
   // What the session was before a turn, and the turn.
   struct Turn {
-    std::string user, told_system;
+    std::string user;
+    ChatNotes notes;
     int64_t position = 0;
     RandomState random;
     TokenCounts counts;
@@ -61,6 +64,7 @@ class ChatLoop {
   void undo();
   void regenerate();
   void set_system(const std::string& text);
+  std::string told_system() const;
   void say_what_system_does();
   void load(const std::string& name);
   void close_turn();
@@ -73,6 +77,7 @@ class ChatLoop {
   StoredSession& memory_;
   LineInput& input_;
   TextReader& reader_;
+  const ChatWriter& writer_;
   Generator generator_;
   StopRule rule_;
   bool quiet_;

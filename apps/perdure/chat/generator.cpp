@@ -55,6 +55,7 @@ void require_finite(std::span<const float> logits, const Session& session) {
 bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
                const Tokenizer& tokenizer) {
   if (rule.ignore_eos) return false;
+  if (std::ranges::count(rule.ends, token) > 0) return true;
   if (model.bos_id < 0 && model.eos_ids.empty()) return tokenizer.is_special(token);
   return token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0;
 }

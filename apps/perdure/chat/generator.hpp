@@ -26,6 +26,7 @@ class NotFiniteError : public Error {
 struct StopRule {
   int64_t max_tokens = 256;
   bool ignore_eos = false;         // BOS and EOS are tokens like others
+  std::vector<int32_t> ends = {};  // tokens that end it too
   std::vector<std::string> texts;  // end it too; whoever decodes the tokens looks for them
   bool read_last = false;  // the model also reads the last token: the session will go on later
 };

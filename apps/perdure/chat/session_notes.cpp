@@ -10,6 +10,8 @@ namespace perdure::app {
 namespace {
 
 constexpr const char* kSystem = "chat.system";
+constexpr const char* kReadAhead = "chat.read_ahead";
+constexpr const char* kHasTurns = "chat.has_turns";
 constexpr const char* kNext = "generate.next";
 
 std::string text_of(const Session& session, const char* name) {
@@ -20,13 +22,20 @@ std::string text_of(const Session& session, const char* name) {
 
 }  // namespace
 
-std::string told_system(const Session& session) { return text_of(session, kSystem); }
-
-void set_told_system(Session& session, const std::string& system) {
-  session.set_value(kSystem, system);
+ChatNotes chat_notes(const Session& session) {
+  return {text_of(session, kSystem), text_of(session, kReadAhead),
+          session.value(kHasTurns).has_value()};
 }
 
-void forget_told_system(SessionValues& values) { values.erase(kSystem); }
+void set_chat_notes(Session& session, const ChatNotes& notes) {
+  const auto unless_empty = [](const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<SessionValue>(text);
+  };
+  session.set_value(kSystem, unless_empty(notes.told_system));
+  session.set_value(kReadAhead, unless_empty(notes.read_ahead));
+  session.set_value(kHasTurns,
+                    notes.has_turns ? std::optional<SessionValue>(int64_t{1}) : std::nullopt);
+}
 
 std::optional<NextToken> remembered_next(const Session& session) {
   std::istringstream in(text_of(session, kNext));

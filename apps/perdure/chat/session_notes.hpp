@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What a session remembers of its use beside its text: the system prompt it was told, and the token
+// What a session remembers of its use beside its text: what the next turn depends on, and the token
 // with which generate would continue. Kept in the session, so saved and restored with it.
 #pragma once
 
@@ -9,15 +9,16 @@
 
 #include "apps/perdure/chat/generator.hpp"
 #include "core/engine/engine.hpp"
-#include "core/engine/session_values.hpp"
 
 namespace perdure::app {
 
-// "" if none was told.
-std::string told_system(const Session& session);
-void set_told_system(Session& session, const std::string& system);
-// Takes its words out of what a snapshot holds; a chat then tells one again.
-void forget_told_system(SessionValues& values);
+struct ChatNotes {
+  std::string told_system;  // the system prompt it was told; "" if none
+  std::string read_ahead;   // of the next turn, what the model wrote itself behind its last answer
+  bool has_turns = false;
+};
+ChatNotes chat_notes(const Session& session);
+void set_chat_notes(Session& session, const ChatNotes& notes);
 
 // What generate wrote down at its end; nullopt if it did not, or the session has read on since.
 std::optional<NextToken> remembered_next(const Session& session);

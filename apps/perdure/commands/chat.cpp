@@ -40,11 +40,18 @@ int run_chat(const Arguments& arguments) {
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
   note_unapplied_method(engine, line.quiet());
+  const ChatTemplate chosen = choose_chat_template(engine.settings());
+  if (chosen.is_guess)
+    note("the model brings no chat template; turns are written as " + chosen.name +
+             "'s (chat.template)",
+         line.quiet());
+  const ChatWriter writer(engine.tokenizer(), chosen);
+  writer.turn({.system = engine.settings().chat.system, .user = "Hello"});  // may be refused
   catch_ending_signals();
   StoredSession memory(engine, settings.store.session);
   note(greeting(memory), line.quiet());
   const std::unique_ptr<LineInput> input = open_line_input(history_path(), reader);
-  ChatLoop chat(engine, memory, *input, reader, rule, line.quiet());
+  ChatLoop chat(engine, memory, *input, reader, writer, rule, line.quiet());
   memory.keep_through(
       [&] {
         if (!text.empty()) chat.read_document(text, document, again);

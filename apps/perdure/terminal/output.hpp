@@ -47,6 +47,8 @@ class TokenText {
   std::string finish();
   // A stop text has come.
   bool ended() const { return stops_.found(); }
+  // It, and what the same token has behind it; "" if none has come.
+  const std::string& ending() const { return stops_.found_text(); }
 
  private:
   TokenStream stream_;

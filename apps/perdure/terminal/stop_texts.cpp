@@ -18,7 +18,8 @@ std::string StopTexts::push(std::string_view text) {
   for (const std::string& stop : texts_) end = std::min(end, pending_.find(stop));
   found_ = end != std::string::npos;
   std::string shown = pending_.substr(0, found_ ? end : pending_.size() - held_back());
-  pending_.erase(0, found_ ? std::string::npos : shown.size());
+  pending_.erase(0, shown.size());
+  if (found_) found_text_ = std::exchange(pending_, "");
   return shown;
 }
 

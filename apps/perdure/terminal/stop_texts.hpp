@@ -19,6 +19,8 @@ class StopTexts {
   std::string push(std::string_view text);
   // A stop text has come: nothing is shown any more.
   bool found() const { return found_; }
+  // A stop text that was found, and what was written behind it; "" if none was.
+  const std::string& found_text() const { return found_text_; }
   // What was held back.
   std::string flush();
 
@@ -26,7 +28,7 @@ class StopTexts {
   size_t held_back() const;
 
   std::vector<std::string> texts_;
-  std::string pending_;
+  std::string pending_, found_text_;
   bool found_ = false;
 };
 

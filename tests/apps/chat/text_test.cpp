@@ -205,6 +205,15 @@ std::wstring keys_of(const std::string& typed) {
 
 }  // namespace
 
+TEST_CASE("of a stop text is known what it was and what came with it") {
+  StopTexts stops({"\n\nUser:"});
+  CHECK(stops.push("yes\n").empty() == false);
+  CHECK(stops.found_text().empty());
+  CHECK(stops.push("\nUser: a").empty());
+  CHECK(stops.found_text() == "\n\nUser: a");
+  CHECK(stops.flush().empty());
+}
+
 TEST_CASE("keys come through, and half a character swallows none of them") {
   CHECK(keys_of("h\xc3\xa4\n") == L"h\u00e4\n");
   CHECK(keys_of("\x1b[A\x1b"

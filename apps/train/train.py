@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""train.py prepare|train|finetune|export|evaluate|convert-rwkv: see README.md beside this file."""
+"""train.py prepare|train|finetune|export|evaluate|convert-rwkv|convert-rmt: see README.md beside this file."""
 
 import pathlib
 import sys

@@ -118,6 +118,16 @@ def _parser() -> Parser:
     turn.add_argument("--state-of", default="", choices=["5", "6", "7"],
                       help="IN.pth is a tuned state (model.initial_state) for this version, which perdure then checks")
     turn.set_defaults(run=_convert_rwkv)
+    turn = commands.add_parser("convert-rmt", help="a PyTorch checkpoint of recurrent-memory-transformer-pytorch to safetensors")
+    turn.add_argument("source", metavar="IN.pt", help="only tensors are unpickled")
+    turn.add_argument("out", metavar="OUT.safetensors", help="and OUT.json with the arguments of the network")
+    turn.add_argument("--argument", action="append", default=[], metavar="NAME=VALUE",
+                      help="one that tensors do not tell and that is not its default: seq_len of a network that only rotates, "
+                      "xl_mem_len, causal, ...")
+    turn.add_argument("--flavour", default="mixed", choices=["mixed", "unmixed"],
+                      help="what the installed hyper-connections did: unmixed from 0.1.7 to 0.3.9 (%(default)s)")
+    turn.add_argument("--types", default="keep", choices=["keep", "f32"], help="keep: F32, BF16 and F16 stay (%(default)s)")
+    turn.set_defaults(run=_convert_rmt)
     measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
     measure.add_argument("--run-folder", required=True)
     measure.add_argument("--data", help="a data folder (that of the run)")
@@ -155,6 +165,11 @@ def _export(options) -> None:
 def _convert_rwkv(options) -> None:
     from .converting import convert
     convert(pathlib.Path(options.source), pathlib.Path(options.out), options.types, options.state_of)
+
+
+def _convert_rmt(options) -> None:
+    from .converting_rmt import convert
+    convert(pathlib.Path(options.source), pathlib.Path(options.out), options.argument, options.flavour, options.types)
 
 
 def _evaluate(options) -> None:

@@ -3,10 +3,10 @@
 // A golden set laid out like tests/golden/rmt (its README.md says what is in it): folders with a
 // model, and for texts that are read in segments the logits at all places and the memory behind
 // every segment.
-#include <cmath>
 #include <filesystem>
 
 #include "apps/perdure_golden/folder_case.hpp"
+#include "apps/perdure_golden/run_rmt.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -19,14 +19,6 @@ Alignment alignment_of(const std::string& run) {
   if (run == "right") return Alignment::kRight;
   if (run == "center") return Alignment::kCenter;
   throw Error("a run is aligned 'left', 'right' or 'center', not '" + run + "'");
-}
-
-// log of the probability that `logits` give `token`.
-double log_probability(std::span<const float> logits, int32_t token) {
-  double sum = 0;
-  const double at = logits[static_cast<size_t>(token)];
-  for (const float l : logits) sum += std::exp(l - at);
-  return -std::log(sum);
 }
 
 // The wrapper around a llama: all texts of the batch, aligned one way.
@@ -141,10 +133,6 @@ Outcome run_wrapper(const std::string& folder, const std::vector<std::string>& o
   return judge.verdict();
 }
 
-Outcome skip_network(const std::string&, const std::vector<std::string>&) {
-  return Outcome::skip("the architecture rmt does not exist yet");
-}
-
 }  // namespace
 
 std::vector<FolderCase> rmt_cases(const FolderSetting& setting) {
@@ -154,7 +142,7 @@ std::vector<FolderCase> rmt_cases(const FolderSetting& setting) {
     if (!std::filesystem::exists(path) || !std::filesystem::exists(folder + "/io.safetensors"))
       continue;
     const Json config = Json::parse(read_file(path), path);
-    const auto run = config.find("rmt") != nullptr ? run_wrapper : skip_network;
+    const auto run = config.find("rmt") != nullptr ? run_wrapper : run_rmt_network;
     cases.push_back(
         {last_name(folder), [=, overrides = setting.overrides] { return run(folder, overrides); }});
   }

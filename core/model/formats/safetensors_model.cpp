@@ -11,6 +11,7 @@
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/llama2rnn_args.hpp"
 #include "core/model/formats/microrwkv_safetensors.hpp"
+#include "core/model/formats/rmt_network.hpp"
 #include "core/model/formats/rmt_safetensors.hpp"
 #include "core/model/formats/rwkv_safetensors.hpp"
 #include "core/model/formats/safetensors.hpp"
@@ -204,10 +205,11 @@ Model read_safetensors_file(ModelSource source) {
     throw Error(source.path +
                 ": this is a file of a Hugging Face folder; name the folder, with its config.json, "
                 "as the model");
-  Model model = is_rwkv(tensors)        ? read_rwkv_safetensors(tensors, metadata, source.path)
-                : is_microrwkv(tensors) ? read_microrwkv_safetensors(tensors, source.path)
-                : is_rmt(tensors)       ? read_rmt_safetensors(tensors, source.path)
-                                        : read_llama2rnn(tensors, source.path);
+  Model model = is_rwkv(tensors)          ? read_rwkv_safetensors(tensors, metadata, source.path)
+                : is_microrwkv(tensors)   ? read_microrwkv_safetensors(tensors, source.path)
+                : is_rmt(tensors)         ? read_rmt_safetensors(tensors, source.path)
+                : is_rmt_network(tensors) ? read_rmt_network(tensors, source.path)
+                                          : read_llama2rnn(tensors, source.path);
   ModelBuilder::keep(model, std::move(*source.file));
   return model;
 }

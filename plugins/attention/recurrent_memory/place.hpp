@@ -9,11 +9,9 @@
 
 #include "core/api/graph.hpp"
 #include "core/api/kernel.h"
+#include "sdk/memory_rows.hpp"
 
 namespace perdure {
-
-// Roles of the memory rows in front of a segment's tokens and behind them.
-inline constexpr int32_t kReadRole = 1, kWriteRole = 2;
 
 // The order is read rows, the segment's tokens, write rows. `among_all`: the place among all of
 // them, with `memory` read rows; otherwise among the rows of the same kind. [rows, 1] I64.

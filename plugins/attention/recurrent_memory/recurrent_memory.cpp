@@ -11,7 +11,9 @@
 #include <string>
 
 #include "core/api/plugin.h"
+#include "plugins/attention/recurrent_memory/network.hpp"
 #include "plugins/attention/recurrent_memory/place.hpp"
+#include "plugins/attention/recurrent_memory/sight.hpp"
 #include "sdk/rotary_attention.hpp"
 
 namespace perdure {
@@ -31,6 +33,9 @@ int64_t given_or(int64_t given, int64_t otherwise) { return given != 0 ? given :
 
 RecurrentOptions read_options(const ModelInfo& model, const Options& options) {
   require_keys(model);
+  if (options.flag("padding"))
+    throw UsageError(
+        "attention.padding is for models made for recurrent_memory; this one is a llama");
   const int64_t trained_rows = model.size("rmt.num_mem_tokens", 0);
   RecurrentOptions o;
   o.trained = options.text("initial") == "trained";
@@ -122,6 +127,7 @@ class RecurrentMemory final : public AttentionStrategy {
   }
 
   bool depends_on(std::string_view option) const override {
+    if (option == "xl_memories" || option == "padding") return false;
     return option != "eval_length" || projections_.options().scaling.needs_eval_length;
   }
 
@@ -178,16 +184,42 @@ class RecurrentMemoryPlugin final : public AttentionPlugin {
                      .help = "The memory of a new session; untrained: the embeddings of the first "
                              "tokens, for a model that never learned to use one.",
                      .choices = {"trained", "untrained"}});
+    specs.push_back({.name = "xl_memories",
+                     .type = OptionType::kBool,
+                     .default_value = true,
+                     .help = "Attention of a model made for it sees the last keys of the segment "
+                             "before; false: as the original's wrapper computes losses.",
+                     .joined_later = true});
+    specs.push_back({.name = "padding",
+                     .type = OptionType::kBool,
+                     .default_value = false,
+                     .help = "Sessions of a model made for it have a state of that name, for "
+                             "tokens of the running segment that no row may see.",
+                     .joined_later = true});
     return specs;
   }
 
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,
                                             std::span<const int64_t> layers) const override {
+    if (model.architecture == "rmt") return make_recurrent_network(model, options, layers);
     return std::make_unique<RecurrentMemory>(model, options, layers);
   }
 
-  std::vector<Operation> operations() const override { return {recurrent_place_operation()}; }
-  std::span<const perdure_kernel> kernels() const override { return recurrent_place_kernels(); }
+  std::vector<Operation> operations() const override {
+    std::vector<Operation> all = recurrent_sight_operations();
+    all.push_back(recurrent_place_operation());
+    return all;
+  }
+
+  std::span<const perdure_kernel> kernels() const override {
+    static const std::vector<perdure_kernel> all = [] {
+      const auto of_place = recurrent_place_kernels(), of_sight = recurrent_sight_kernels();
+      std::vector<perdure_kernel> kernels(of_place.begin(), of_place.end());
+      kernels.insert(kernels.end(), of_sight.begin(), of_sight.end());
+      return kernels;
+    }();
+    return all;
+  }
 };
 
 }  // namespace

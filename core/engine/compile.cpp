@@ -85,7 +85,8 @@ Plan& CompiledGraph::plan_for(int64_t n_rows) {
 Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_plugins,
                    std::shared_ptr<SharedModel> given)
     : settings(chosen),
-      plugins(static_plugins, settings.plugins.load),
+      plugin_host(std::make_shared<PluginHost>(static_plugins, settings.plugins.load)),
+      plugins(*plugin_host),
       shared_model(given ? std::move(given) : open_model(settings)),
       model(shared_model->model()) {
   if (!settings.model.tokenizer.empty())
@@ -98,6 +99,19 @@ Engine::Impl::Impl(const Settings& chosen, std::span<const StaticPlugin> static_
   gather_declarations();
   build_graphs();
   compile();
+}
+
+Engine::Impl::Impl(const Impl& like, std::vector<ConfiguredStrategy> others)
+    : settings(like.settings),
+      plugin_host(like.plugin_host),
+      plugins(*plugin_host),
+      shared_model(like.shared_model),
+      model(shared_model->model()),
+      weights(like.weights),
+      strategies(std::move(others)) {
+  traits = combine_traits(strategies);
+  gather_declarations();
+  build_graphs();
 }
 
 const std::string& Engine::Impl::identity() const {

@@ -216,6 +216,7 @@ class Engine {
   void clear_input(Session& session, const std::string& stream);
 
   // What changes the numbers and nothing else, one "name: value" per line; part of every snapshot.
+  // Two that differ in words may still compute the same; Session::restore finds that out.
   // Made on first use, which may read all weights (Model::weights_hash).
   const std::string& identity() const;
 

@@ -166,6 +166,8 @@ struct StepShares {
 struct Engine::Impl {
   Impl(const Settings& settings, std::span<const StaticPlugin> static_plugins,
        std::shared_ptr<SharedModel> given);
+  // The graphs of `like` with other strategies, never compiled: what such an engine would compute.
+  Impl(const Impl& like, std::vector<ConfiguredStrategy> others);
 
   // Construction, in this order (compile.cpp).
   void add_architecture_operations();
@@ -253,6 +255,8 @@ struct Engine::Impl {
   void finish_input(size_t number, std::span<const InputFeed> feeds, InputProgress& progress);
   void set_stream_length(Session::Impl& session, size_t number, int64_t length);
   void check_input(size_t number, std::span<const InputFeed> feeds);
+  // Whether an engine of that identity computes what this one does (effect.cpp).
+  bool computes_as(const std::string& identity) const;
   // Computed on first use: it needs the hash of all weights, and whoever neither saves nor restores
   // needs neither.
   const std::string& identity() const;
@@ -264,7 +268,8 @@ struct Engine::Impl {
 
   // Declaration order is destruction order reversed: whoever borrows comes later.
   Settings settings;
-  PluginHost plugins;
+  std::shared_ptr<const PluginHost> plugin_host;
+  const PluginHost& plugins;  // of plugin_host
   std::shared_ptr<SharedModel> shared_model;
   const Model& model;                          // of shared_model
   std::unique_ptr<const Tokenizer> tokenizer;  // null: none was named

@@ -186,7 +186,7 @@ SnapshotContents head_of(const Session::Impl& session) {
 
 // Errors: Error if the snapshot is another engine's, or says what no session of this one can be.
 void check_head(const Engine::Impl& engine, const SnapshotContents& head) {
-  if (head.identity != engine.identity())
+  if (head.identity != engine.identity() && !engine.computes_as(head.identity))
     throw Error("this memory belongs to another model or configuration: " +
                 describe_identity_difference(engine.identity(), head.identity));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;

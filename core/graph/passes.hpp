@@ -22,6 +22,10 @@ using FusionAllowed =
 size_t fuse_composites(Graph& graph, const OperationTable& operations,
                        const FusionAllowed& allowed);
 
+// Whether two graphs of the same model compute the same numbers by the same nodes: names of graphs
+// and constants, authors and numbers of values apart.
+bool computes_same(const Graph& a, const Graph& b);
+
 // The graph for people: one line per node.
 std::string to_text(const Graph& graph);
 // For Graphviz.

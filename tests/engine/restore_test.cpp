@@ -190,6 +190,102 @@ TEST_CASE("threads, kernels, paths, step sizes and sampling do not keep a memory
   }
 }
 
+TEST_CASE("a memory fits however the same is written in a configuration, and goes on bit for bit") {
+  struct Candidate {
+    const char* one;
+    const char* other;
+  };
+  // memA was trained at 64 tokens with 8 rows of memory.
+  const Candidate candidates[] = {
+      {"{strategy: memory}", "{strategy: memory, mem_len: 8}"},
+      {"{strategy: memory}", "{strategy: memory, rope_theta: 10000}"},
+      {"{strategy: memory, mem_len: 8}", "{strategy: memory, rope_theta: 10000, train_length: 64}"},
+      {"{strategy: memory}", "{strategy: memory, train_length: 65}"},  // acts on nothing here
+      {"{strategy: memory, ema: 0.5}", "{strategy: memory, ema: 0.5, ema_every: 8}"},
+      {"{strategy: full, log_n: true}", "{strategy: full, log_n: true, train_length: 64}"},
+      {"{strategy: full, rope_scaling: linear, factor: 2}",
+       "{strategy: full, rope_scaling: linear, eval_length: 128}"},
+      {"{strategy: full, rope_scaling: yarn, factor: 4}",
+       "{strategy: full, rope_scaling: yarn, factor: 4, beta_fast: 32, mscale: 1}"},
+      {"{strategy: memory, layers: {'1': {strategy: full}}}",
+       "{strategy: memory, mem_len: 8, layers: {'1': {strategy: full, rope_theta: 1e4}}}"},
+  };
+  for (const Candidate& candidate : candidates) {
+    CAPTURE(candidate.other);
+    Engine one = make_engine({std::string("attention=") + candidate.one});
+    Engine other = make_engine({std::string("attention=") + candidate.other});
+    CHECK(one.identity() != other.identity());
+    const auto tokens = random_tokens(30, one.spec().info.vocab_size, 7);
+    for (auto [from, to] : {std::pair(&one, &other), std::pair(&other, &one)}) {
+      Session home = advanced(*from, kSavedAt);
+      Session session = to->new_session();
+      CHECK(refusal(session, home.snapshot()) == "");
+      CHECK(all_logits(*to, session, tokens) == all_logits(*from, home, tokens));
+    }
+  }
+}
+
+TEST_CASE("a memory is refused where an option gives other numbers, however near") {
+  const char* const others[] = {
+      "{strategy: full, rope_scaling: linear, factor: 2.0000002}",
+      "{strategy: full, rope_scaling: linear, eval_length: 129}",
+      "{strategy: full, rope_scaling: ntk, factor: 2}",
+      "{strategy: full, rope_scaling: linear, factor: 2, rope_theta: 10001}",
+      "{strategy: full, rope_scaling: linear, factor: 2, key_norm: true}",
+      "{strategy: full, rope_scaling: linear, factor: 2, log_n: true}",
+      "{strategy: full, rope_scaling: linear, factor: 2, window: 40}",
+      "{strategy: sliding_window, rope_scaling: linear, factor: 2, window: 40}",
+  };
+  Engine home = make_engine({"attention={strategy: full, rope_scaling: linear, factor: 2}"});
+  const Bytes memory = advanced(home, kSavedAt).snapshot();
+  for (const char* words : others) {
+    CAPTURE(words);
+    Engine engine = make_engine({std::string("attention=") + words});
+    Session session = engine.new_session();
+    CHECK(refusal(session, memory).find("another model or configuration") != std::string::npos);
+  }
+}
+
+TEST_CASE("an identity that no configuration has is refused, whatever it says") {
+  Engine engine = make_engine();
+  Session session = engine.new_session();
+  const SnapshotContents good = decode_snapshot(advanced(engine, kSavedAt).snapshot());
+  const std::string& own = good.identity;
+  const size_t group = own.find("layers ");
+  const std::string layers = own.substr(group, own.find(" strategy") - group);  // "layers 0,1"
+  const auto with = [&](const std::string& from, const std::string& to) {
+    SnapshotContents contents = good;
+    const size_t at = own.find(from);
+    REQUIRE(at != std::string::npos);
+    contents.identity.replace(at, from.size(), to);
+    return refusal(session, encode_snapshot(contents));
+  };
+  const std::string refused = "another model or configuration";
+  for (const char* value : {"8", "0"})
+    CHECK(with(" mem_len: 0", " mem_len: " + std::string(value)) == "");
+  for (const char* value : {"-8", "9", "8 ", "x", "", "99999999999999999999", "8\n\n", "8: 8"})
+    CHECK(with(" mem_len: 0", " mem_len: " + std::string(value)).find(refused) !=
+          std::string::npos);
+  const std::string lines[] = {"layers ",
+                               "layers",
+                               layers,
+                               layers + " ",
+                               layers + " x",
+                               ": ",
+                               layers + " strategy: memory version 1",
+                               layers + " nothing: 1",
+                               "layers 0 mem_len: 0",
+                               "layers 7 strategy: full version 1"};
+  for (const std::string& line : lines) {
+    CAPTURE(line);
+    for (const std::string& before :
+         {layers + " strategy", layers + " mem_len", std::string("state: f32")})
+      CHECK(with(before, line + "\n" + before).find(refused) != std::string::npos);
+  }
+  CHECK(with("memory version 1", "memory version 2").find(refused) != std::string::npos);
+  CHECK(with("memory version 1", "full version 1").find(refused) != std::string::npos);
+}
+
 TEST_CASE("after any refused restore the session is what it was, bit for bit") {
   Engine engine = make_engine();
   Engine other = make_engine({"attention={strategy: memory, update: never}"});

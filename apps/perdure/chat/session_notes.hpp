@@ -9,6 +9,7 @@
 
 #include "apps/perdure/chat/generator.hpp"
 #include "core/engine/engine.hpp"
+#include "core/engine/session_values.hpp"
 
 namespace perdure::app {
 
@@ -19,6 +20,9 @@ struct ChatNotes {
 };
 ChatNotes chat_notes(const Session& session);
 void set_chat_notes(Session& session, const ChatNotes& notes);
+// Takes the words of chat notes out of what a snapshot holds; a chat then tells the system prompt
+// again.
+void forget_chat_words(SessionValues& values);
 
 // What generate wrote down at its end; nullopt if it did not, or the session has read on since.
 std::optional<NextToken> remembered_next(const Session& session);

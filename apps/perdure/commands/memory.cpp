@@ -42,16 +42,27 @@ int run_list(const Arguments& arguments) {
   return 0;
 }
 
+// A session value as JSON, and for people.
+Json value_json(const SessionValue& value) {
+  return std::visit([](const auto& v) { return Json(Json::Content(v)); }, value);
+}
+std::string value_text(const SessionValue& value) {
+  const auto* number = std::get_if<int64_t>(&value);
+  return number ? std::to_string(*number) : std::get<std::string>(value);
+}
+
 Json contents_json(const std::string& name, const SnapshotContents& contents) {
   Json::Map notes;
   for (const auto& [key, value] : contents.notes) notes.push_back(member(key, value));
+  Json::Map values;
+  for (const auto& [key, value] : contents.values) values.push_back(member(key, value_json(value)));
   std::vector<Json> tensors;
   for (const SnapshotTensor& tensor : contents.tensors)
     tensors.push_back(object(
         {member("name", tensor.name), member("shape", std::vector{tensor.rows, tensor.columns})}));
   return object({member("name", name), member("position", contents.position),
                  member("identity", contents.identity), member("notes", object(std::move(notes))),
-                 member("tensors", tensors)});
+                 member("values", object(std::move(values))), member("tensors", tensors)});
 }
 
 // Every line of `text` with two spaces before it.
@@ -68,6 +79,8 @@ std::string contents_text(const std::string& name, const SnapshotContents& conte
       name, grouped(contents.position), indented(contents.identity));
   for (const auto& [key, value] : contents.notes)
     text += fmt::format("\n{}\n{}", key, indented(value));
+  if (!contents.values.empty()) text += "\nvalues\n";
+  for (const auto& [key, value] : contents.values) text += indented(key + ": " + value_text(value));
   text += "\nstate\n";
   for (const SnapshotTensor& tensor : contents.tensors)
     text += fmt::format("  {:<24} {} x {}\n", tensor.name, tensor.rows, tensor.columns);

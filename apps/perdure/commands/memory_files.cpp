@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/files.hpp"
@@ -35,10 +36,11 @@ std::vector<std::byte> read_snapshot(const std::string& path) {
   return {file.bytes().begin(), file.bytes().end()};
 }
 
-// The same memory without what is recorded beside it.
-std::vector<std::byte> without_notes(std::span<const std::byte> snapshot) {
+// The same memory without what is recorded beside it, and without the words of the system prompt.
+std::vector<std::byte> stripped(std::span<const std::byte> snapshot) {
   SnapshotContents contents = decode_snapshot(snapshot);
   contents.notes.clear();
+  forget_chat_words(contents.values);
   return encode_snapshot(contents);
 }
 
@@ -62,7 +64,7 @@ void export_portable(const Settings& settings, const Export& request, bool quiet
   const std::vector<std::byte> snapshot =
       open_store(settings, plugins)->get(request.name, request.generation);
   if (request.strip) {
-    write_file(request.path, without_notes(snapshot), request.rules());
+    write_file(request.path, stripped(snapshot), request.rules());
     return;
   }
   const bool has_notes = !decode_snapshot(snapshot).notes.empty();

@@ -63,6 +63,14 @@ TEST_CASE("list, inspect and verify say what the store keeps") {
   CHECK(text.out.find("strategy: memory") != std::string::npos);
 }
 
+TEST_CASE("inspect shows the values that a session remembers") {
+  Store store;
+  const Outcome text = store.memory({"inspect", "s"});
+  CHECK(text.out.find("\nvalues\n  generate.next: ") != std::string::npos);
+  const Json json = Json::parse(store.memory({"inspect", "s", "--json"}).out, "out");
+  CHECK(text.out.find(json.at("values").at("generate.next").text()) != std::string::npos);
+}
+
 TEST_CASE("log lists the generations of one memory, and restore makes an old one the newest") {
   Store store;
   const Json log = Json::parse(store.memory({"log", "s", "--json"}).out, "out");
@@ -189,6 +197,19 @@ TEST_CASE("an export says what it carries, and --strip leaves that out") {
   CHECK(read_all(bare).find(store.path) == std::string::npos);
   REQUIRE(store.memory({"import", bare, "bare"}).status == 0);
   CHECK(store.write(" more").out == store.write(" more", kModel, "bare").out);
+}
+
+TEST_CASE("a stripped export has lost the words of the system prompt, and a full one has not") {
+  Store store;
+  const std::string full = store.folder / "full", bare = store.folder / "bare";
+  const Words told =
+      Words{"chat", "--session", "c", "-n", "1", "--set", "chat.system=sing of the sea"} + kModel +
+      store.words;
+  REQUIRE(run_perdure(told, {.input = "hi\n"}).status == 0);
+  REQUIRE(store.memory({"export", "c", full}).status == 0);
+  REQUIRE(store.memory({"export", "c", bare, "--strip"}).status == 0);
+  CHECK(read_all(full).find("sing of the sea") != std::string::npos);
+  CHECK(read_all(bare).find("sing of the sea") == std::string::npos);
 }
 
 TEST_CASE("an empty store is no error") {

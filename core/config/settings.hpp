@@ -137,6 +137,10 @@ Options shown_options(const Options& options, const std::vector<OptionSpec>& sch
 // then the overrides in order; may be empty, then the options are printed as written.
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved = {});
 
+// The text of dump_settings as one line of JSON, with the same keys in the same order; numbers and
+// truth values are those of YAML, quoted scalars stay texts. Pure.
+std::string dump_as_json(const std::string& dump);
+
 // The candidate nearest to `word` by edit distance, or "" if none is near.
 std::string nearest(const std::string& word, std::span<const std::string> candidates);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/json/json_write.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/graph/passes.hpp"
 
@@ -89,6 +90,17 @@ std::string Engine::describe_plan(const std::string& graph) const {
   std::string text;
   for (const Plan& plan : compiled.plans) text += plan.describe();
   return text + compiled.note;
+}
+
+Json Engine::plan_json(const std::string& graph) const {
+  const CompiledGraph& compiled = graph_by_name(*impl_, graph);
+  Json::List plans;
+  for (const Plan& plan : compiled.plans) plans.push_back(plan.describe_json());
+  return object({member("graph", graph), member("plans", plans), member("note", compiled.note)});
+}
+
+Json Engine::graph_json(const std::string& graph) const {
+  return to_json(graph_by_name(*impl_, graph).graph);
 }
 
 int64_t Engine::weight_bytes_per_token() const {

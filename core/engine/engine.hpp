@@ -32,6 +32,7 @@
 namespace perdure {
 
 class Engine;
+class Json;         // core/base/json/json.hpp
 class SharedModel;  // shared_model.hpp
 
 // One endless text: 64-bit position, state tensors, token tail, random generator. Movable; must not
@@ -225,6 +226,10 @@ class Engine {
   std::string describe_plan(const std::string& graph) const;
   // The graph as text or as Graphviz DOT.
   std::string describe_graph(const std::string& graph, bool dot) const;
+  // Both for scripts, as Plan::describe_json and to_json say; a graph's plans are a list, for few
+  // rows and for many.
+  Json plan_json(const std::string& graph) const;
+  Json graph_json(const std::string& graph) const;
   std::vector<std::string> graph_names() const;
   // Bytes of weights a single-token step reads.
   int64_t weight_bytes_per_token() const;

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "core/base/json/json.hpp"
 #include "core/graph/graph.hpp"
 
 namespace perdure {
@@ -30,5 +31,9 @@ bool computes_same(const Graph& a, const Graph& b);
 std::string to_text(const Graph& graph);
 // For Graphviz.
 std::string to_dot(const Graph& graph);
+// For scripts: {"name", "nodes": [{"operation", "author", "inputs", "attributes", "results"}],
+// "outputs": {name: value}}. A value has a name, an origin (node, weight, constant, state), a type
+// and a shape whose rows are a number, "rows" or "outputs".
+Json to_json(const Graph& graph);
 
 }  // namespace perdure

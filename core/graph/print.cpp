@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Graphs for people: text and Graphviz.
+// Graphs for people, as text and Graphviz, and for scripts.
 #include <sstream>
 
 #include "core/base/dtype.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/graph/passes.hpp"
 
 namespace perdure {
@@ -42,7 +43,47 @@ std::string attributes(const Node& node) {
   return out.str().empty() ? "" : out.str() + "}";
 }
 
+Json json_rows(const ValueType& t) {
+  if (t.kind == ValueKind::kRows) return json("rows");
+  if (t.kind == ValueKind::kOutputs) return json("outputs");
+  return json(t.rows);
+}
+
+Json json_value(const Graph& graph, Value v) {
+  static constexpr const char* kOrigins[] = {"node", "weight", "constant", "state"};
+  const ValueInfo& info = graph.info(v);
+  const std::vector<Json> shape{json_rows(info.type), json(info.type.columns)};
+  return object({member("name", value_name(graph, v)),
+                 member("origin", kOrigins[static_cast<size_t>(info.origin)]),
+                 member("type", dtype_name(info.type.dtype)), member("shape", shape)});
+}
+
+Json json_values(const Graph& graph, const std::vector<Value>& values) {
+  Json::List list;
+  for (const Value v : values) list.push_back(json_value(graph, v));
+  return Json(std::move(list));
+}
+
+Json json_node(const Graph& graph, const Node& node) {
+  Json::Map attributes;
+  for (const auto& [name, value] : node.attributes)
+    std::visit([&](const auto& v) { attributes.push_back(member(name, v)); }, value);
+  return object({member("operation", node.operation->name), member("author", node.author),
+                 member("inputs", json_values(graph, node.inputs)),
+                 member("attributes", object(std::move(attributes))),
+                 member("results", json_values(graph, node.results))});
+}
+
 }  // namespace
+
+Json to_json(const Graph& graph) {
+  Json::List nodes;
+  for (const Node& node : graph.nodes) nodes.push_back(json_node(graph, node));
+  Json::Map outputs;
+  for (const auto& [name, v] : graph.outputs) outputs.push_back(member(name, json_value(graph, v)));
+  return object({member("name", graph.name), member("nodes", nodes),
+                 member("outputs", object(std::move(outputs)))});
+}
 
 std::string to_text(const Graph& graph) {
   std::ostringstream out;

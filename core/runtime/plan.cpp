@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "core/base/dtype.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/runtime/plugin_guard.hpp"
 
 namespace perdure {
@@ -342,6 +343,27 @@ std::string Plan::describe() const {
     out << "\n";
   }
   return out.str();
+}
+
+Json Plan::describe_node(const PlanNode& node) const {
+  Json::List results;
+  for (const int32_t id : node.output_ids)
+    results.push_back(
+        object({member("bytes", tensor_bytes(values_[static_cast<size_t>(id)].tensor)),
+                member("offset", data_offset_[static_cast<size_t>(id)])}));
+  const auto packed = std::count_if(node.packed.begin(), node.packed.end(),
+                                    [](const void* weight) { return weight != nullptr; });
+  return object({member("operation", node.operation), member("kernel", node.kernel->name),
+                 member("plugin", node.plugin), member("packed_weights", packed),
+                 member("results", results)});
+}
+
+Json Plan::describe_json() const {
+  Json::List nodes;
+  for (const PlanNode& node : nodes_) nodes.push_back(describe_node(node));
+  return object({member("max_rows", max_rows_), member("max_outputs", max_outputs_),
+                 member("arena_bytes", arena_bytes_), member("scratch_bytes", scratch_bytes_),
+                 member("weight_bytes", weight_bytes_), member("nodes", nodes)});
 }
 
 }  // namespace perdure

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/buffer.hpp"
+#include "core/base/json/json.hpp"
 #include "core/graph/graph.hpp"
 #include "core/runtime/kernel_choice.hpp"
 #include "core/runtime/state_use.hpp"
@@ -111,8 +112,13 @@ class Plan {
 
   // One line per node: operation, kernel, result's place in the arena.
   std::string describe() const;
+  // The same for scripts: {"max_rows", "max_outputs", "arena_bytes", "scratch_bytes",
+  // "weight_bytes", "nodes": [{"operation", "kernel", "plugin", "packed_weights", "results"}]}; a
+  // result has its size and its offset in the arena.
+  Json describe_json() const;
 
  private:
+  Json describe_node(const PlanNode& node) const;
   void place(const Graph& graph);
   PlanNode plan_node(const Graph& graph, const Node& node) const;
   void add_node(const Graph& graph, const Node& node, const KernelChooser& kernels,

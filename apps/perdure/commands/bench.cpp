@@ -136,17 +136,18 @@ Json as_json(const Report& report) {
 int run_bench(const Arguments& arguments) {
   Request request;
   CommandLine line(
-      "bench [--prompt N] [--generate N] [--repeat R]",
+      "bench [MODEL] [--prompt N] [--generate N] [--repeat R]",
       "Measures prefill and decode in tokens per second: median, slowest and fastest of R runs.");
   line.add("prompt", &request.prompt, "tokens to read (512)")
       .add("generate", &request.generate, "tokens to write (128)")
       .add("repeat", &request.repeat, "runs (5)")
-      .add_json();
+      .add_json()
+      .add_model_word();
   if (!line.parse(arguments)) return 0;
   require_at_least("--prompt", request.prompt, 1);
   require_at_least("--generate", request.generate, 1);
   require_at_least("--repeat", request.repeat, 1);
-  Engine engine(line.settings(), linked_plugins());
+  Engine engine(line.model_settings(), linked_plugins());
   fit(request, line, engine);
   catch_interrupts();
   const Report report = run(engine, request, line.quiet());

@@ -18,6 +18,8 @@
 #include "apps/perdure/report/report.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "apps/perdure/version.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/base/write_file.hpp"
 #include "core/config/map_reader.hpp"
 
@@ -50,6 +52,23 @@ std::string estimate_text(const ComparePlan& plan, const Survey& survey, int pro
                      grouped(tokens), duration_text(seconds));
 }
 
+// The cells of --dry-run for scripts.
+Json plan_json(const ComparePlan& plan, const Survey& survey) {
+  Json::List cells;
+  for (const SurveyedCell& cell : survey.cells) {
+    Json::Map members{member("cell", plan.name_of(cell.cell)),
+                      member("finished", cell.outcome.has_value())};
+    if (!cell.outcome) {
+      members.push_back(member("tokens", cell.tokens));
+      members.push_back(member("seconds", cell.seconds));
+    } else if (!cell.outcome->reason.empty()) {
+      members.push_back(member("reason", cell.outcome->reason));
+    }
+    cells.push_back(object(std::move(members)));
+  }
+  return Json(std::move(cells));
+}
+
 std::string plan_text(const ComparePlan& plan, const Survey& survey) {
   std::string text;
   for (const SurveyedCell& cell : survey.cells) {
@@ -75,7 +94,7 @@ void write_files(const ComparePlan& plan, const Survey& survey, const CommandLin
   report::write_report(
       make_comparison(plan, survey, false), make_comparison(plan, survey, true),
       {.command = fmt::format("perdure compare -c {} --out repeated", kConfigurationFile),
-       .version = PERDURE_VERSION},
+       .version = version_and_commit()},
       out);
 }
 
@@ -87,6 +106,13 @@ void print_tables(const ComparePlan& plan, const Survey& survey) {
     const Comparison comparison = make_comparison(plan, survey, machine);
     if (!comparison.measures.empty()) print_raw(comparison_tables(comparison, colour));
   }
+  flush();
+}
+
+// The contents of results.json and measured.json.
+void print_json(const ComparePlan& plan, const Survey& survey) {
+  print("{\"results\": " + comparison_json(make_comparison(plan, survey, false)) +
+        ",\n\"measured\": " + comparison_json(make_comparison(plan, survey, true)) + "}\n");
   flush();
 }
 
@@ -134,7 +160,7 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
   for (const std::string& remark : survey.remarks) note(remark, line.quiet());
   note(estimate_text(plan, survey, team->size()), line.quiet());
   if (request.dry_run) {
-    print(plan_text(plan, survey));
+    print(line.json() ? json_text(plan_json(plan, survey)) + "\n" : plan_text(plan, survey));
     return 0;
   }
   store.make_folder();
@@ -143,7 +169,10 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
   if (request.only.empty()) lock.emplace(out);
   work(plan, survey, runner, store, std::move(team), line, out);
   if (request.only.empty()) write_files(plan, survey, line, out);
-  print_tables(plan, survey);
+  if (line.json())
+    print_json(plan, survey);
+  else
+    print_tables(plan, survey);
   if (request.only.empty()) note("report: " + out + "/report.html", line.quiet());
   return close(plan, survey);
 }
@@ -168,10 +197,11 @@ int run_compare(const Arguments& arguments) {
            "CELL")
       .add_flag("list", &request.list, "list all measures and methods, with a sentence each")
       .add_flag("dry-run", &request.dry_run,
-                "list what would be measured and how long it would take");
+                "list what would be measured and how long it would take")
+      .add_json();
   if (!line.parse(arguments)) return 0;
   if (request.list) {
-    print(compare_list());
+    print(line.json() ? compare_list_json() : compare_list());
     return 0;
   }
   const ComparePlan plan = make_plan(comparison_of(line));

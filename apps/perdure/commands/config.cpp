@@ -33,15 +33,17 @@ std::string effective(const Settings& settings, bool load_plugins) {
 }  // namespace
 
 int run_config(const Arguments& arguments) {
-  CommandLine line("config",
+  CommandLine line("config [MODEL]",
                    "Prints the effective configuration: defaults, file and --set combined.");
   bool load_plugins = false;
   line.add_flag("load-plugins", &load_plugins,
-                "load the libraries of plugins.load, to check and complete their options");
+                "load the libraries of plugins.load, to check and complete their options")
+      .add_json()
+      .add_model_word();
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const std::string dump = effective(settings, load_plugins);
-  print(dump);
+  print(line.json() ? dump_as_json(dump) + "\n" : dump);
   if (!settings.plugins.load.empty() && !load_plugins)
     note(
         "options are shown as written; --load-plugins runs the libraries of plugins.load to "

@@ -80,8 +80,8 @@ std::string model_text(const Model& model) {
 }
 
 int run_model(const Arguments& arguments) {
-  CommandLine line("inspect model", "Shows the model's parameters and weights.");
-  line.add_json();
+  CommandLine line("inspect model [MODEL]", "Shows the model's parameters and weights.");
+  line.add_json().add_model_word();
   if (!line.parse(arguments)) return 0;
   const auto files = line.model_settings().model;
   const Model model = Model::open(files.path, files.initial_state);
@@ -89,11 +89,18 @@ int run_model(const Arguments& arguments) {
   return 0;
 }
 
-// Prints `describe` of the graph that is named, or of all.
-void print_graphs(const Engine& engine, const std::vector<std::string>& names,
-                  const std::function<std::string(const std::string&)>& describe) {
-  for (const std::string& name : names.empty() ? engine.graph_names() : names)
-    print(describe(name));
+// The graph that is named, or all.
+std::vector<std::string> chosen_graphs(const Engine& engine,
+                                       const std::vector<std::string>& names) {
+  return names.empty() ? engine.graph_names() : names;
+}
+
+// A list of `describe` of each.
+void print_list(const std::vector<std::string>& names,
+                const std::function<Json(const std::string&)>& describe) {
+  Json::List list;
+  for (const std::string& name : names) list.push_back(describe(name));
+  print(json_text(Json(std::move(list))) + "\n");
 }
 
 // The word behind `graph` and `plan` is no model, though elsewhere it is.
@@ -109,27 +116,33 @@ Settings graph_settings(const CommandLine& line, const std::vector<std::string>&
 int run_graph(const Arguments& arguments) {
   std::vector<std::string> names;
   bool dot = false;
-  CommandLine line(
-      "inspect graph [step | init | begin | end | input:NAME] [--dot]",
-      "Prints the graph that is computed; without a name, all graphs of model and strategy.");
-  line.add_flag("dot", &dot, "as Graphviz DOT").add_words("name", &names, 1);
+  CommandLine line("inspect graph [step | init | begin | end | prompt_end | input:NAME] [--dot]",
+                   "Prints a computation graph; without a name, all graphs of model and strategy.");
+  line.add_flag("dot", &dot, "print as Graphviz DOT").add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
+  if (dot && line.json()) throw UsageError("--dot and --json cannot be combined");
   const Engine engine(graph_settings(line, names), linked_plugins());
-  print_graphs(engine, names,
-               [&](const std::string& name) { return engine.describe_graph(name, dot); });
+  const std::vector<std::string> chosen = chosen_graphs(engine, names);
+  if (line.json())
+    print_list(chosen, [&](const std::string& name) { return engine.graph_json(name); });
+  else
+    for (const std::string& name : chosen) print(engine.describe_graph(name, dot));
   return 0;
 }
 
 int run_plan(const Arguments& arguments) {
   std::vector<std::string> names;
-  CommandLine line("inspect plan [step | init | begin | end | input:NAME]",
-                   "Prints the plan: which kernel computes which node, in which buffer; without a "
-                   "name, all plans.");
-  line.add_words("name", &names, 1);
+  CommandLine line("inspect plan [step | init | begin | end | prompt_end | input:NAME]",
+                   "Prints which kernel computes each node of a graph, and where in the buffer; "
+                   "without a name, the plans of all graphs.");
+  line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   const Engine engine(graph_settings(line, names), linked_plugins());
-  print_graphs(engine, names,
-               [&](const std::string& name) { return name + ": " + engine.describe_plan(name); });
+  const std::vector<std::string> chosen = chosen_graphs(engine, names);
+  if (line.json())
+    print_list(chosen, [&](const std::string& name) { return engine.plan_json(name); });
+  else
+    for (const std::string& name : chosen) print(name + ": " + engine.describe_plan(name));
   return 0;
 }
 
@@ -138,8 +151,8 @@ int run_plan(const Arguments& arguments) {
 int run_inspect(const Arguments& arguments) {
   static constexpr Command kCommands[] = {
       {"model", "show parameters and weights", run_model},
-      {"graph", "print what is computed", run_graph},
-      {"plan", "print by which kernel, in which buffer", run_plan},
+      {"graph", "print the computation graph", run_graph},
+      {"plan", "print the kernel and the buffer of every node", run_plan},
   };
   return run_subcommand("perdure inspect",
                         "Shows a model, its graph and its plan without running it.", kCommands,

@@ -11,6 +11,7 @@
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/engine/engine.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "plugins/linked_plugins.hpp"
@@ -50,19 +51,21 @@ int run_logits(const Arguments& arguments) {
   std::string tokens_path, out;
   int64_t tail = 0;
   bool force = false;
-  CommandLine line("logits --tokens FILE [--tail N] --out FILE.safetensors [--force]",
+  CommandLine line("logits [MODEL] --tokens FILE [--tail N] --out FILE.safetensors [--force]",
                    "Reads token ids and writes the logits after each of them: F32 `logits` "
                    "[tokens, vocabulary].");
   line.add("tokens", &tokens_path,
            "token ids in decimal, separated by white space; - is standard input", "FILE")
       .add("tail", &tail, "write only the logits after the last N tokens (all)")
       .add("out", &out, "the file to write", "FILE")
-      .add_flag("force", &force, "replace the file if it exists");
+      .add_flag("force", &force, "replace the file if it exists")
+      .add_json()
+      .add_model_word();
   if (!line.parse(arguments)) return 0;
   if (tokens_path.empty() || out.empty())
     throw UsageError("logits needs --tokens FILE and --out FILE");
   if (line.given("tail")) require_at_least("--tail", tail, 1);
-  Engine engine(line.settings(), linked_plugins());
+  Engine engine(line.model_settings(), linked_plugins());
   std::vector<std::string> inputs = files_read(engine);
   inputs.insert(inputs.end(), {tokens_path, line.config()});
   require_output(out, force, inputs);
@@ -73,6 +76,11 @@ int run_logits(const Arguments& arguments) {
       tail == 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(tail));
   catch_ending_signals();
   write_logits(engine, tokens, n_rows, out, force, line.quiet());
+  if (line.json())
+    print(json_text(
+              object({member("file", out), member("tokens", tokens.size()), member("rows", n_rows),
+                      member("vocab_size", engine.spec().info.vocab_size)})) +
+          "\n");
   note(fmt::format("wrote {} x {} logits to {}", n_rows, engine.spec().info.vocab_size, out),
        line.quiet());
   return 0;

@@ -146,14 +146,19 @@ int run_verify(const Arguments& arguments) {
 int run_remove(const Arguments& arguments) {
   std::vector<std::string> names;
   CommandLine line("memory remove NAME", "Deletes all generations of a session.");
-  line.add_words("name", &names, 1);
+  line.add_json().add_words("name", &names, 1);
   if (!line.parse(arguments)) return 0;
   if (names.empty()) throw UsageError("which session? perdure memory remove NAME");
   const OpenStore open(line.settings());
   if (newest(*open.store, names[0]).generation == 0)
     open.store->get(names[0]);  // says that there is none
   const auto lock = open.store->lock(names[0]);
+  const size_t n_generations = open.store->generations(names[0]).size();
   open.store->remove(names[0]);
+  if (line.json())
+    print(json_text(
+              object({member("name", names[0]), member("generations_removed", n_generations)})) +
+          "\n");
   note("removed session '" + names[0] + "'", line.quiet());
   return 0;
 }

@@ -6,11 +6,14 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/base/mapped_file.hpp"
 #include "core/base/write_file.hpp"
 #include "core/engine/legacy_memory.hpp"
@@ -97,6 +100,7 @@ int run_memory_export(const Arguments& arguments) {
       .add_flag("legacy", &request.legacy,
                 "the raw memory file of llama2Rnn's C program (needs the model)")
       .add_flag("force", &request.force, "replace the file if it exists")
+      .add_json()
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
   if (words.size() != 2)
@@ -111,6 +115,10 @@ int run_memory_export(const Arguments& arguments) {
     export_legacy(settings, request);
   else
     export_portable(settings, request, line.quiet());
+  if (line.json())
+    print(json_text(object({member("name", request.name), member("file", request.path),
+                            member("bytes", std::filesystem::file_size(request.path))})) +
+          "\n");
   note(fmt::format("exported session '{}' to {}", words[0], words[1]), line.quiet());
   return 0;
 }
@@ -121,6 +129,7 @@ int run_memory_import(const Arguments& arguments) {
   CommandLine line("memory import FILE NAME [--legacy]",
                    "Reads a session from a file into the store, under a new name.");
   line.add_flag("legacy", &legacy, "the raw memory file of llama2Rnn's C program (needs the model)")
+      .add_json()
       .add_words("words", &words, 2);
   if (!line.parse(arguments)) return 0;
   if (words.size() != 2)
@@ -132,7 +141,12 @@ int run_memory_import(const Arguments& arguments) {
   const std::unique_ptr<MemoryStore> store = open_store(settings, plugins);
   const std::unique_ptr<StoreLock> lock = store->lock(words[1]);
   require_absent(*store, words[1]);
-  store->put(words[1], snapshot, 0);
+  const uint64_t generation = store->put(words[1], snapshot, 0);
+  if (line.json())
+    print(json_text(object({member("file", words[0]), member("name", words[1]),
+                            member("generation", generation),
+                            member("position", decode_snapshot_header(snapshot).position)})) +
+          "\n");
   note(fmt::format("imported {} as session '{}'", words[0], words[1]), line.quiet());
   return 0;
 }

@@ -20,8 +20,8 @@ namespace {
 std::unique_ptr<const Tokenizer> configured_tokenizer(const Settings& settings) {
   if (settings.model.path.empty() || settings.model.tokenizer.empty())
     throw UsageError(
-        "model.path and model.tokenizer are both needed; write them in the configuration or use "
-        "--set");
+        "a model and its tokenizer are needed; name the model with -m, or write model.path and "
+        "model.tokenizer in the configuration (-c)");
   return open_tokenizer(settings.model.tokenizer, Model::open(settings.model.path).spec().info);
 }
 
@@ -71,17 +71,26 @@ int run_detokenize(const Arguments& arguments) {
       "Prints the text of token ids, and nothing for BOS and EOS. Reads standard input "
       "if no ids or file are given.");
   line.add("file,f", &input.file, "read the ids from a file", "FILE")
+      .add_json()
       .add_words("ids", &input.words, -1);
   if (!line.parse(arguments)) return 0;
   const auto tokenizer = configured_tokenizer(line.settings());
   const std::string ids = normalise_text(input.bytes(), input.name(), LineEnds::kKeep).text;
   int32_t previous = tokenizer->bos_id();
   Utf8Stream characters;
+  std::string text;
+  const auto show_text = [&](std::string_view piece) {
+    if (line.json())
+      text += piece;
+    else
+      print(piece);
+  };
   for (const int32_t id : parse_tokens(ids, tokenizer->vocab_size(), input.name())) {
-    if (!tokenizer->is_special(id)) print(characters.push(tokenizer->decode(previous, id)));
+    if (!tokenizer->is_special(id)) show_text(characters.push(tokenizer->decode(previous, id)));
     previous = id;
   }
-  print(characters.flush());
+  show_text(characters.flush());
+  if (line.json()) print(json_text(json(text)) + "\n");
   return 0;
 }
 

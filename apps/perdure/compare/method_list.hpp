@@ -21,5 +21,7 @@ std::span<const ListedMethod> listed_methods();
 
 // Measures with their figures and options, then the methods. Pure.
 std::string compare_list();
+// The same as a line of JSON: {"measures", "methods"}. Pure.
+std::string compare_list_json();
 
 }  // namespace perdure::app

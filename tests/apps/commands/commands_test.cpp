@@ -40,6 +40,13 @@ TEST_CASE("tokenize and detokenize are inverse") {
   CHECK(run_perdure(Words{"detokenize", "1", "2"} + kModel).out.empty());
 }
 
+TEST_CASE("detokenize --json prints the text as a JSON string, and nothing else") {
+  const std::string text = "the \"sun\"\n";
+  const Outcome ids = run_perdure(Words{"tokenize"} + kModel, {.input = text});
+  const Outcome json = run_perdure(Words{"detokenize", "--json"} + kModel, {.input = ids.out});
+  CHECK(Json::parse(json.out, "out").text() == text);
+}
+
 TEST_CASE("what is no token id is refused with its place") {
   const Outcome outcome = run_perdure(Words{"detokenize", "5", "320"} + kModel);
   CHECK(outcome.status == 1);
@@ -181,6 +188,73 @@ TEST_CASE("plugin list names every plugin and says why one is not loaded") {
       run_perdure({"plugin", "list", "--set", "plugins.load=[" + (folder / "libno.so") + "]"});
   CHECK(broken.status != 0);
   CHECK(broken.err.find("libno.so") != std::string::npos);
+}
+
+TEST_CASE("logits --json says what was written") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 5 9");
+  const Outcome outcome = run_perdure(Words{"logits", "--tokens", folder / "ids", "--tail", "2",
+                                            "--out", folder / "l.safetensors", "--json"} +
+                                      kModel);
+  CHECK(outcome.status == 0);
+  const Json json = Json::parse(outcome.out, "out");
+  CHECK(json.at("file").text() == folder / "l.safetensors");
+  CHECK(json.at("tokens").integer() == 3);
+  CHECK(json.at("rows").integer() == 2);
+  CHECK(json.at("vocab_size").integer() == 320);
+}
+
+TEST_CASE("inspect graph and plan --json list the nodes that the text lists") {
+  const Words model = golden_words("memC_zero_unshared.q80.bin");
+  const Json graphs =
+      Json::parse(run_perdure(Words{"inspect", "graph", "--json"} + model).out, "graphs");
+  const Json plans =
+      Json::parse(run_perdure(Words{"inspect", "plan", "--json"} + model).out, "plans");
+  REQUIRE(graphs.list().size() == 3);
+  REQUIRE(plans.list().size() == 3);
+  CHECK(graphs.list()[0].at("name").text() == "step");
+  CHECK(graphs.list()[2].at("name").text() == "end");
+  const Json& step = graphs.list()[0];
+  CHECK(step.at("outputs").at("logits").at("origin").text() == "node");
+  CHECK(step.at("nodes").list()[0].at("inputs").list()[0].at("origin").text() == "weight");
+  const Json& plan = plans.list()[0].at("plans").list()[0];
+  CHECK(plan.at("nodes").list().size() == step.at("nodes").list().size());
+  CHECK(plan.at("nodes").list()[0].at("kernel").text().ends_with("_scalar"));
+  CHECK(plan.at("arena_bytes").integer() > 0);
+  CHECK(run_perdure(Words{"inspect", "graph", "--json", "--dot"} + model).status == 2);
+}
+
+TEST_CASE("config --json has the keys of the YAML, with numbers and truth values as such") {
+  const Outcome outcome =
+      run_perdure(Words{"config", "--json", "--set", "chat.system='1'"} + kModel);
+  CHECK(outcome.status == 0);
+  const Json json = Json::parse(outcome.out, "out");
+  CHECK(json.at("threads").at("count").integer() == 1);
+  CHECK(json.at("kernels").at("reproducible").flag());
+  CHECK(json.at("sampling").at("temperature").real() == 0.0);
+  CHECK(json.at("chat").at("system").text() == "1");
+  CHECK(json.at("plugins").at("load").list().empty());
+  CHECK(json.at("attention").at("strategy").text() == "full");
+}
+
+TEST_CASE("config shows auto, and no number, where the model decides, and auto is read back") {
+  const Words window = kModel + Words{"--set", "attention.strategy=sliding_window"};
+  const std::string shown = run_perdure(Words{"config", "-q"} + window).out;
+  for (const char* line : {"  train_length: auto\n", "  rope_theta: auto\n", "  window: auto\n"})
+    CHECK(shown.find(line) != std::string::npos);
+  const Outcome same = run_perdure(Words{"config", "-q", "--set", "attention.window=auto", "--set",
+                                         "attention.rope_theta=auto"} +
+                                   window);
+  CHECK(same.status == 0);
+  CHECK(same.out.find("  window: auto\n") != std::string::npos);
+}
+
+TEST_CASE("config, inspect model and bench take the model as a word") {
+  const std::string model = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/llama.v0.bin";
+  CHECK(run_perdure({"config", model}).out.find("path: " + model) != std::string::npos);
+  CHECK(run_perdure({"inspect", "model", model}).status == 0);
+  CHECK(run_perdure({"bench", model, "--repeat", "1", "--prompt", "4", "--generate", "2", "-q"})
+            .status == 0);
 }
 
 TEST_CASE("inspect shows the model, its graphs and its plans") {

@@ -293,7 +293,7 @@ TEST_CASE("an unreadable memory is named, refused and never overwritten") {
     const Outcome outcome = run_perdure(words + kModel + store.words);
     CHECK(outcome.status == 1);
     CHECK(outcome.err.starts_with("perdure: session 's' (generation 2, in " + store.path +
-                                  ") cannot be used and stays as it is: "));
+                                  ") cannot be used and is left unchanged: "));
     CHECK(outcome.err.find("`perdure memory restore s@1`") != std::string::npos);
   }
   CHECK(read_all(store.path + "/s@2") == bytes);
@@ -341,7 +341,7 @@ TEST_CASE("names that climb out of the store are refused") {
     CAPTURE(name);
     const Outcome outcome = store.write("x", kModel, name);
     CHECK(outcome.status == 2);
-    CHECK(outcome.err.find("is no name for a memory") != std::string::npos);
+    CHECK(outcome.err.find("is not a session name") != std::string::npos);
     CHECK(store.memory({"inspect", name}).status == 2);
     CHECK(store.memory({"remove", name}).status == 2);
   }
@@ -367,4 +367,20 @@ TEST_CASE("a store in a place that cannot be is one sentence") {
                                       Words{"--set", "store.path=" + (folder / "file") + "/store"});
   CHECK(outcome.status == 1);
   CHECK(outcome.err.find("Not a directory") != std::string::npos);
+}
+
+TEST_CASE("export, import and remove say with --json what they did") {
+  Store store;
+  const std::string file = store.folder / "s.mem";
+  const Json exported = Json::parse(store.memory({"export", "s", file, "--json"}).out, "out");
+  CHECK(exported.at("name").text() == "s");
+  CHECK(exported.at("file").text() == file);
+  CHECK(exported.at("bytes").integer() == static_cast<int64_t>(read_all(file).size()));
+  const Json imported = Json::parse(store.memory({"import", file, "t", "--json"}).out, "out");
+  CHECK(imported.at("name").text() == "t");
+  CHECK(imported.at("generation").integer() == 1);
+  CHECK(imported.at("position").integer() > 0);
+  const Json removed = Json::parse(store.memory({"remove", "s", "--json"}).out, "out");
+  CHECK(removed.at("generations_removed").integer() == 2);
+  CHECK(store.list().size() == 1);
 }

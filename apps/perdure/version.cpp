@@ -33,11 +33,14 @@ std::set<std::string> instruction_sets() {
 
 }  // namespace
 
+std::string version_and_commit() {
+  return fmt::format("{} (commit {})", PERDURE_VERSION, kPerdureCommit);
+}
+
 std::string version_text() {
-  return fmt::format(
-      "perdure {} (commit {})\nbuilt by {}, {}\nkernels for {}; this machine has {}\n",
-      PERDURE_VERSION, kPerdureCommit, kCompiler, PERDURE_BUILD_TYPE,
-      fmt::join(instruction_sets(), ", "), cpu_feature_names(cpu_features()));
+  return fmt::format("perdure {}\nbuilt by {}, {}\nkernels for {}; this machine has {}\n",
+                     version_and_commit(), kCompiler, PERDURE_BUILD_TYPE,
+                     fmt::join(instruction_sets(), ", "), cpu_feature_names(cpu_features()));
 }
 
 }  // namespace perdure::app

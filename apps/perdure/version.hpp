@@ -7,6 +7,9 @@
 
 namespace perdure::app {
 
+// "0.1.0 (commit 5eb6a8b)".
+std::string version_and_commit();
+
 // Version, commit, compiler, instruction sets of kernels and of this machine; three lines.
 std::string version_text();
 

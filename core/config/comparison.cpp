@@ -33,15 +33,28 @@ void merge(YamlNode& base, const YamlNode& changes) {
   }
 }
 
-ComparisonEntry read_entry(YamlEntry& written, const YamlNode& base, const std::string& directory) {
+// Takes out of an entry which of a text's tokens the model is given: `input: clip`, or
+// `input: {tokens: clip}` beside the keys of the configuration's section `input`.
+void take_input(YamlNode& changes, ComparisonEntry& entry) {
   static const std::string kInputs[] = {"whole", "clip", "repeat"};
+  const std::string prefix = "compare.entries." + entry.name;
+  YamlNode* input = changes.kind == YamlNode::Kind::kMap ? changes.find("input") : nullptr;
+  if (input != nullptr && input->kind == YamlNode::Kind::kMap) {
+    MapReader(*input, prefix + ".input").choice("tokens", entry.input, kInputs);
+    take_entry(*input, "tokens");
+  } else {
+    MapReader(changes, prefix).choice("input", entry.input, kInputs);
+    take_entry(changes, "input");
+  }
+}
+
+ComparisonEntry read_entry(YamlEntry& written, const YamlNode& base, const std::string& directory) {
   ComparisonEntry entry{.name = written.key, .place = written.place};
   if (entry.name.empty() || entry.name.find('/') != std::string::npos)
     throw UsageError(written.place.text +
                      ": the name of an entry must not be empty nor have a '/'");
-  MapReader(written.value, "compare.entries." + entry.name).choice("input", entry.input, kInputs);
   YamlNode changes = written.value;
-  take_entry(changes, "input");
+  take_input(changes, entry);
   YamlNode tree = base;
   YamlNode* attention = changes.find("attention");
   if (attention != nullptr && attention->kind == YamlNode::Kind::kMap &&

@@ -24,7 +24,7 @@ struct Circumstances {
   int64_t threads = 0;  // of the engine
   double load = 0;      // average of the last minute, before the measurement began
   std::string date;     // "2026-11-27T15:44:00Z"
-  std::string version;  // of this program
+  std::string version;  // of this program, with its commit
 };
 
 struct ComparedEntry {

@@ -111,6 +111,20 @@ TEST_CASE("an entry that names a strategy takes over no options of another") {
   CHECK(window.input == "clip");
 }
 
+TEST_CASE("an entry's input is a word, or a map with the keys of the section input beside it") {
+  const ComparisonSettings s =
+      File(
+          "compare: {lengths: 8, entries: {a: {input: {line_ends: keep}},\n"
+          "  b: {input: {tokens: clip, line_ends: keep}}, c: {input: repeat}}}\n")
+          .load();
+  CHECK(s.entries[0].input == "whole");
+  CHECK(s.entries[0].settings.input.line_ends == LineEnds::kKeep);
+  CHECK(s.entries[1].input == "clip");
+  CHECK(s.entries[1].settings.input.line_ends == LineEnds::kKeep);
+  CHECK(s.entries[2].input == "repeat");
+  CHECK(s.entries[2].settings.input.line_ends == LineEnds::kLf);
+}
+
 TEST_CASE("--set reaches the file's part, an entry and the section") {
   const ComparisonSettings s =
       File(kWhole).load({"model.path=/x.bin", "compare.entries.window.attention.window=9",
@@ -159,6 +173,10 @@ TEST_CASE("mistakes are refused with their place and what to write") {
        ":5: unknown key 'atention'; did you mean 'attention'?"},
       {"compare:\n  lengths: 8\n  entries:\n    a/b: {}\n",
        ":4: the name of an entry must not be empty nor have a '/'"},
+      {"compare:\n  lengths: 8\n  entries: {a: {input: {tokens: half}}}\n",
+       ":3: compare.entries.a.input.tokens cannot be 'half'; valid: whole, clip, repeat"},
+      {"compare:\n  lengths: 8\n  entries: {a: {input: {line_end: keep}}}\n",
+       ":3: unknown key 'input.line_end'; did you mean 'line_ends'?"},
       {"compare:\n  lengths: 8\n  entries: {a: {input: half}}\n",
        ":3: compare.entries.a.input cannot be 'half'; valid: whole, clip, repeat"},
       {"compare:\n  lengths: 8\n  entries: {a: {}, b: {}}\n  baseline: c\n",

@@ -51,7 +51,12 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 CellRunner::CellRunner(const ComparePlan& plan, int64_t threads, bool quiet)
-    : plan_(plan), threads_(threads), reader_(plan.settings.entries.front().settings, quiet) {}
+    : plan_(plan), threads_(threads), quiet_(quiet) {}
+
+// One of each kind, so that what was changed in a text is said once for all entries.
+TextReader& CellRunner::reader_of(const Settings& settings) {
+  return readers_.try_emplace(settings.input.line_ends, settings, quiet_).first->second;
+}
 
 Settings CellRunner::settings_of(const Cell& cell) {
   Settings settings = plan_.settings.entries[cell.entry].settings;
@@ -95,8 +100,9 @@ EvalText CellRunner::read_text(const Engine& engine) {
         name_of({s.tokens}),
         parse_tokens(read_token_text(s.tokens), engine.spec().info.vocab_size, s.tokens));
   if (s.text.empty()) return {};
+  TextReader& reader = reader_of(engine.settings());
   std::vector<std::string> documents;
-  for (const std::string& path : s.text) documents.push_back(reader_.read(path));
+  for (const std::string& path : s.text) documents.push_back(reader.read(path));
   const std::vector<std::string_view> views(documents.begin(), documents.end());
   try {
     return make_eval_text(name_of(s.text), views, s.separator, engine.tokenizer());
@@ -109,10 +115,11 @@ EvalText CellRunner::read_text(const Engine& engine) {
 const EvalText& CellRunner::text(const Cell& cell) {
   static const EvalText kNone;
   if (!plan_.measures[cell.measure].reads_text) return kNone;
-  const std::string& tokenizer = plan_.settings.entries[cell.entry].settings.model.tokenizer;
-  const auto there = texts_.find(tokenizer);
+  const Settings& settings = plan_.settings.entries[cell.entry].settings;
+  const std::pair key(settings.model.tokenizer, settings.input.line_ends);
+  const auto there = texts_.find(key);
   if (there != texts_.end()) return there->second;
-  return texts_.emplace(tokenizer, read_text(engine(cell))).first->second;
+  return texts_.emplace(key, read_text(engine(cell))).first->second;
 }
 
 std::string CellRunner::key(const Cell& cell) {

@@ -40,19 +40,21 @@ class CellRunner {
 
  private:
   EvalText read_text(const Engine& engine);
+  TextReader& reader_of(const Settings& settings);
   // The settings of an entry at a length, with the window that compare.equal_state gives it there.
   Settings settings_of(const Cell& cell);
   int64_t baseline_bytes(int64_t length);
 
   const ComparePlan& plan_;
   int64_t threads_;
-  TextReader reader_;
+  bool quiet_;
   size_t entry_ = 0;
   int64_t length_ = 0;
   std::unique_ptr<EntryEngines> engines_;
-  std::map<std::string, EvalText> texts_;                  // by tokenizer
-  std::map<int64_t, int64_t> baseline_bytes_;              // by length
-  std::map<std::pair<size_t, int64_t>, Settings> fitted_;  // by entry and length
+  std::map<LineEnds, TextReader> readers_;
+  std::map<std::pair<std::string, LineEnds>, EvalText> texts_;  // by tokenizer and line ends
+  std::map<int64_t, int64_t> baseline_bytes_;                   // by length
+  std::map<std::pair<size_t, int64_t>, Settings> fitted_;       // by entry and length
 };
 
 }  // namespace perdure::app

@@ -17,6 +17,7 @@
 #include "apps/perdure/compare/ranks.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
+#include "apps/perdure/version.hpp"
 #include "core/base/cpu.hpp"
 #include "core/base/hash.hpp"
 
@@ -83,7 +84,7 @@ Circumstances circumstances_now(int64_t threads) {
           .threads = threads,
           .load = load,
           .date = utc_now(),
-          .version = PERDURE_VERSION};
+          .version = version_and_commit()};
 }
 
 std::vector<std::string> foreign_libraries(const Engine& engine) {

@@ -87,8 +87,7 @@ pid_t start(const std::vector<std::string>& words, int error_file) {
       posix_spawn(&child, kProgram, &actions, nullptr, arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0)
-    throw Error(
-        fmt::format("cannot start a process of its own for a cell: {}", std::strerror(error)));
+    throw Error(fmt::format("cannot start a process for a cell: {}", std::strerror(error)));
   return child;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <string_view>
 
 #include "apps/perdure/commands/configuration.hpp"
 #include "apps/perdure/compare/circumstances.hpp"
@@ -33,6 +34,14 @@ void check_entries(const ComparisonSettings& settings) {
   }
 }
 
+// `dump` with the entry's input in the section that says how text is read.
+std::string with_input(std::string dump, const std::string& input) {
+  static constexpr std::string_view kSection = "\ninput:\n";
+  if (input != "whole")
+    dump.insert(dump.find(kSection) + kSection.size(), "  tokens: " + input + "\n");
+  return dump;
+}
+
 // What holds for the entry at every length and in every process that shares the work.
 ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
   Settings settings = engine.settings();
@@ -43,9 +52,9 @@ ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
                        .weights_hash = engine.model().weights_hash(),
                        .train_length = engine.spec().info.train_length,
                        .constant_memory = engine.traits().constant_memory,
-                       .configuration = dump_settings(settings, shown_strategy_options(engine))};
+                       .configuration = with_input(
+                           dump_settings(settings, shown_strategy_options(engine)), entry.input)};
   result.libraries = foreign_libraries(engine);
-  if (entry.input != "whole") result.configuration += "input: " + entry.input + "\n";
   result.configuration_hash = configuration_hash(result.configuration);
   return result;
 }

@@ -17,28 +17,31 @@
 namespace perdure {
 
 inline std::vector<OptionSpec> distance_option_specs() {
-  return {{.name = "distances",
-           .type = OptionType::kText,
-           .default_value = std::string("exact"),
-           .help = "Distances of keys that are not near: as they are, all the same (ReRoPE), or "
-                   "counted in groups (Self-Extend).",
-           .choices = {"exact", "clamped", "grouped"},
-           .joined_later = true},
-          {.name = "near",
-           .type = OptionType::kInt,
-           .default_value = int64_t{-1},
-           .help = "Latest keys whose distances are exact, the token's own included; -1: the "
-                   "training length, or one less if grouped.",
-           .min = -1,
-           .max = 1e9,
-           .joined_later = true},
-          {.name = "group",
-           .type = OptionType::kInt,
-           .default_value = int64_t{0},
-           .help = "Places of a group; 0: as few as bring eval_length within the training length.",
-           .min = 0,
-           .max = 1e9,
-           .joined_later = true}};
+  return {
+      {.name = "distances",
+       .type = OptionType::kText,
+       .default_value = std::string("exact"),
+       .help = "Relative positions of keys that are not near: exact, all equal (clamped: "
+               "ReRoPE), or counted in groups (grouped: Self-Extend).",
+       .choices = {"exact", "clamped", "grouped"},
+       .joined_later = true},
+      {.name = "near",
+       .type = OptionType::kInt,
+       .default_value = int64_t{-1},
+       .help = "How many of the latest keys keep their exact distance, the token's own included; "
+               "-1: the training length, or one less if grouped.",
+       .min = -1,
+       .max = 1e9,
+       .joined_later = true},
+      {.name = "group",
+       .type = OptionType::kInt,
+       .default_value = int64_t{0},
+       .help = "Positions per group; auto or 0: the smallest number that brings eval_length "
+               "within the training length.",
+       .min = 0,
+       .max = 1e9,
+       .joined_later = true,
+       .zero_is_auto = true}};
 }
 
 class Distances {
@@ -92,7 +95,7 @@ class Distances {
   enum class Rule { kExact, kClamped, kGrouped };
 
   [[noreturn]] static void refuse(const std::string& name, const std::string& with) {
-    throw UsageError("attention." + name + " acts only with attention.distances: " + with);
+    throw UsageError("attention." + name + " has an effect only with attention.distances: " + with);
   }
 
   void read_clamped(const RotaryOptions& rotary) {

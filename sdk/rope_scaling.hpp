@@ -70,7 +70,7 @@ class RopeScalingReader {
 
   void fill() {
     if (theta_ < kLeast)
-      throw UsageError("attention.rope_theta is too small to rotate by; it must be at least 1e-30");
+      throw UsageError("attention.rope_theta is too small; it must be at least 1e-30");
     if (is("dynamic")) return fill_dynamic();
     if (is("longrope")) return fill_longrope();
     if (is("none")) return use(rope_frequencies(head_size_, theta_));
@@ -123,7 +123,7 @@ class RopeScalingReader {
     }
     if (factor < kLeast)
       throw UsageError(
-          "attention.factor is too small to divide places by; it must be at least 1e-30");
+          "attention.factor is too small to divide positions by; it must be at least 1e-30");
     return factor;
   }
 
@@ -132,7 +132,7 @@ class RopeScalingReader {
         real("original_max_position_embeddings", static_cast<double>(train_length_));
     if (length < 2)
       throw UsageError(quoted(form_) +
-                       " needs the length of the training: set "
+                       " needs the training length: set "
                        "attention.original_max_position_embeddings");
     return length;
   }
@@ -148,9 +148,10 @@ class RopeScalingReader {
 
   int64_t places_for_tables() const {
     if (n_places_ == 0)
-      throw UsageError(quoted(form_) +
-                       " turns all keys anew as a text grows, which only attention.strategy: full "
-                       "does; with another strategy choose another scaling");
+      throw UsageError(
+          quoted(form_) +
+          " rotates all keys again as a text grows, which only attention.strategy: full "
+          "does; with another strategy choose another scaling");
     if (n_places_ > kMostPlaces)
       throw UsageError(quoted(form_) + " keeps tables of rotations for attention.max_length " +
                        "tokens: set that to at most " + std::to_string(kMostPlaces));

@@ -27,7 +27,7 @@ inline OptionSpec eval_length_option() {
   return {.name = "eval_length",
           .type = OptionType::kInt,
           .default_value = int64_t{0},
-          .help = "Tokens of the text to come, fixed at its start; 0: not known.",
+          .help = "Length of the text to be read, in tokens; 0: unknown.",
           .min = 0};
 }
 
@@ -38,13 +38,15 @@ inline std::vector<OptionSpec> rotary_option_specs() {
       {.name = "train_length",
        .type = OptionType::kInt,
        .default_value = int64_t{0},
-       .help = "Tokens the model was trained at; 0: as the model says.",
-       .min = 0},
+       .help = "Training length in tokens; auto or 0: the model's.",
+       .min = 0,
+       .zero_is_auto = true},
       {.name = "rope_theta",
        .type = OptionType::kReal,
        .default_value = 0.0,
-       .help = "Base of the rotation frequencies; 0: the model's.",
-       .min = 0},
+       .help = "Base of the rotary frequencies; auto or 0: the model's.",
+       .min = 0,
+       .zero_is_auto = true},
       {.name = "log_n",
        .type = OptionType::kBool,
        .default_value = false,
@@ -52,16 +54,16 @@ inline std::vector<OptionSpec> rotary_option_specs() {
       {.name = "log_n_clamp",
        .type = OptionType::kBool,
        .default_value = true,
-       .help = "The scale of log_n is at least 1; false: as models trained with it need it."},
+       .help = "Clamp the scale of log_n to at least 1; false for models trained with log_n."},
       {.name = "xpos",
        .type = OptionType::kReal,
        .default_value = 0.0,
-       .help = "Lambda of xPos: queries decay with the distance to the key; 0: off.",
+       .help = "Decay base of xPos: queries decay with the distance to the key; 0: off.",
        .min = 0},
       {.name = "key_norm",
        .type = OptionType::kBool,
        .default_value = false,
-       .help = "Rotated keys are divided by their root mean square, head by head."},
+       .help = "Normalise rotated keys by their root mean square, per head."},
   };
   const auto scaling = rope_scaling_specs();
   specs.insert(specs.end(), scaling.begin(), scaling.end());
@@ -109,12 +111,12 @@ inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& 
   if (o.xpos != 0.0 && o.scaling.sets() > 1)
     throw UsageError(
         "attention.xpos scales keys before they are kept, and this attention.rope_scaling turns "
-        "them anew for every row; use one of the two");
+        "them again for every row; use one of the two");
   if (o.log_n && o.train_length < 2)
     throw UsageError(
         "attention.log_n needs a training length of at least 2: set attention.train_length");
   if (!o.log_n && !o.log_n_clamp)
-    throw UsageError("attention.log_n_clamp: false acts only with attention.log_n: true");
+    throw UsageError("attention.log_n_clamp: false has an effect only with attention.log_n: true");
   return o;
 }
 

@@ -24,7 +24,7 @@ class ChunkLstm final : public AttentionStrategy {
       : model_(model), layers_(layers.begin(), layers.end()) {
     if (model.mem_len == 0)
       throw UsageError(
-          "attention.strategy: chunk_lstm needs a model with LSTM weights, which this one has not");
+          "attention.strategy: chunk_lstm needs a model with LSTM weights, which this model lacks");
   }
 
   Traits traits() const override {

@@ -12,7 +12,8 @@ void read_tail(FullOptions& o) {
   if (o.full_tail == 0) return;
   if (o.window == 0)
     throw UsageError(
-        "attention.full_tail acts only with attention.window: without one every position sees all");
+        "attention.full_tail has an effect only with attention.window: without a window every "
+        "token attends to all");
   if (o.rotary.eval_length == 0)
     throw UsageError(
         "attention.full_tail counts from the end of the text: set attention.eval_length");
@@ -66,24 +67,25 @@ std::vector<OptionSpec> full_option_specs() {
   add({{.name = "window",
         .type = OptionType::kInt,
         .default_value = int64_t{0},
-        .help = "Each position sees only the last so many, itself included; 0: all.",
+        .help = "How many of the latest tokens a token attends to, itself included; 0: all.",
         .min = 0},
        {.name = "sinks",
         .type = OptionType::kInt,
         .default_value = int64_t{0},
-        .help = "First tokens that stay visible in spite of the window.",
+        .help = "Number of first tokens that stay visible outside the window.",
         .min = 0,
         .max = 1e12,
         .joined_later = true},
        {.name = "full_tail",
         .type = OptionType::kInt,
         .default_value = int64_t{0},
-        .help = "The last so many positions of eval_length see all in spite of the window.",
+        .help = "How many of the last positions of eval_length attend to all tokens, whatever the "
+                "window.",
         .min = 0},
        {.name = "max_length",
         .type = OptionType::kInt,
         .default_value = int64_t{1048576},
-        .help = "Most tokens of a session; address space is reserved for them.",
+        .help = "Maximum number of tokens of a session.",
         .min = 1,
         .max = 1e12,
         .changes_numbers = false}});
@@ -102,7 +104,8 @@ FullOptions read_full_options(const ModelInfo& model, const Options& options) {
                 .full_tail = options.integer("full_tail")};
   if (o.sinks > 0 && o.window == 0)
     throw UsageError(
-        "attention.sinks acts only with attention.window: without one every position sees all");
+        "attention.sinks has an effect only with attention.window: without a window every token "
+        "attends to all");
   read_tail(o);
   check_combination(o, options);
   check_xpos(o);

@@ -87,28 +87,30 @@ Operation operation(const char* name, size_t n_inputs, bool appends) {
 }  // namespace
 
 std::vector<OptionSpec> rare_option_specs() {
-  return {{.name = "positions",
-           .type = OptionType::kText,
-           .default_value = std::string("absolute"),
-           .help = "Places that rotate: in the session, none at all, modulo the training length, "
-                   "or 0 for all but the last of those.",
-           .choices = {"absolute", "none", "wrapped", "clipped"},
-           .joined_later = true},
-          {.name = "freqs_abs",
-           .type = OptionType::kBool,
-           .default_value = false,
-           .help = "Rotation by the absolute values of cosine and sine.",
-           .joined_later = true},
-          {.name = "sum_cis",
-           .type = OptionType::kBool,
-           .default_value = false,
-           .help = "Sums take the place of the differences in a rotation.",
-           .joined_later = true},
-          {.name = "concat_pe",
-           .type = OptionType::kBool,
-           .default_value = false,
-           .help = "Places are inputs of the projections, for models trained so.",
-           .joined_later = true}};
+  return {
+      {.name = "positions",
+       .type = OptionType::kText,
+       .default_value = std::string("absolute"),
+       .help = "Positions used by rotary embedding: absolute, none, wrapped modulo the training "
+               "length, or clipped (0 for all but the last train_length tokens).",
+       .choices = {"absolute", "none", "wrapped", "clipped"},
+       .joined_later = true},
+      {.name = "freqs_abs",
+       .type = OptionType::kBool,
+       .default_value = false,
+       .help = "Rotate by the absolute values of cosine and sine.",
+       .joined_later = true},
+      {.name = "sum_cis",
+       .type = OptionType::kBool,
+       .default_value = false,
+       .help = "Replace the differences in a rotation by sums.",
+       .joined_later = true},
+      {.name = "concat_pe",
+       .type = OptionType::kBool,
+       .default_value = false,
+       .help = "Concatenate positional encodings to the input of the projections, for models "
+               "trained that way.",
+       .joined_later = true}};
 }
 
 RareOptions read_rare_options(const Options& options) {

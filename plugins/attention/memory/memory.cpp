@@ -36,7 +36,8 @@ void read_ema(const Options& options, MemoryOptions& o) {
   o.ema = options.real("ema");
   o.ema_every = options.integer("ema_every");
   if (o.ema == 0.0) {
-    if (o.ema_every != 0) throw UsageError("attention.ema_every acts only with attention.ema");
+    if (o.ema_every != 0)
+      throw UsageError("attention.ema_every has an effect only with attention.ema");
     return;
   }
   if (o.update != Update::kSegment)
@@ -210,34 +211,34 @@ class MemoryPlugin final : public AttentionPlugin {
     specs.push_back({.name = "mem_len",
                      .type = OptionType::kInt,
                      .default_value = int64_t{0},
-                     .help = "Rows of memory, and tokens of a segment; 0: the model's.",
+                     .help = "Memory rows, and tokens per segment; auto or 0: the model's.",
                      .min = 0,
-                     .max = 1 << 24});
+                     .max = 1 << 24,
+                     .zero_is_auto = true});
     specs.push_back({.name = "update",
                      .type = OptionType::kText,
                      .default_value = std::string("segment"),
-                     .help = "When the memory takes up what was read: when a segment is full (as "
-                             "trained), with every "
-                             "token, or never.",
+                     .help = "When memory rows are updated: after each full segment (as trained), "
+                             "after every token, or never.",
                      .choices = {"segment", "token", "never"}});
     specs.push_back({.name = "initial",
                      .type = OptionType::kText,
                      .default_value = std::string("trained"),
-                     .help = "The memory of a new session.",
+                     .help = "Memory rows of a new session.",
                      .choices = {"trained", "zero"}});
     specs.push_back(
         {.name = "ema",
          .type = OptionType::kReal,
          .default_value = 0.0,
-         .help =
-             "Weight of the old memory when memories are blended (0.6 in the original); 0: off.",
+         .help = "Weight of the old memory rows in an exponential moving average (0.6 in the "
+                 "original); 0: off.",
          .min = 0,
          .max = 1});
     specs.push_back(
         {.name = "ema_every",
          .type = OptionType::kInt,
          .default_value = int64_t{0},
-         .help = "Tokens from one blend to the next, a multiple of mem_len; 0: every segment.",
+         .help = "Tokens between two averages, a multiple of mem_len; 0: every segment.",
          .min = 0});
     return specs;
   }

@@ -166,23 +166,27 @@ class RecurrentMemoryPlugin final : public AttentionPlugin {
     specs.push_back({.name = "num_mem_tokens",
                      .type = OptionType::kInt,
                      .default_value = int64_t{0},
-                     .help = "Rows of memory in front of a segment, and as many behind it; 0: the "
-                             "model's.",
+                     .help =
+                         "Memory tokens before each segment, and as many after it; auto or 0: the "
+                         "model's.",
                      .min = 0,
-                     .max = 1 << 20});
+                     .max = 1 << 20,
+                     .zero_is_auto = true});
     specs.push_back({.name = "segment_size",
                      .type = OptionType::kInt,
                      .default_value = int64_t{0},
                      .help =
-                         "Tokens of a full segment; 0: the model's, or what its training length "
-                         "leaves beside the memory.",
+                         "Tokens per segment; auto or 0: the model's, or its training length minus "
+                         "the memory tokens.",
                      .min = 0,
-                     .max = 1 << 24});
+                     .max = 1 << 24,
+                     .zero_is_auto = true});
     specs.push_back({.name = "initial",
                      .type = OptionType::kText,
                      .default_value = std::string("trained"),
-                     .help = "The memory of a new session; untrained: the embeddings of the first "
-                             "tokens, for a model that never learned to use one.",
+                     .help =
+                         "Memory tokens of a new session; untrained: the embeddings of the first "
+                         "token ids, for a model that was not trained with memory tokens.",
                      .choices = {"trained", "untrained"}});
     specs.push_back({.name = "xl_memories",
                      .type = OptionType::kBool,

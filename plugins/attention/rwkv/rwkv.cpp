@@ -227,9 +227,10 @@ class RwkvPlugin final : public AttentionPlugin {
     return {{.name = "group_norm_eps",
              .type = OptionType::kReal,
              .default_value = 0.0,
-             .help = "Eps of the norm of the heads' results; 0: as the model says.",
+             .help = "Epsilon of the group norm of the heads' outputs; auto or 0: the model's.",
              .min = 0,
-             .max = 1}};
+             .max = 1,
+             .zero_is_auto = true}};
   }
 
   std::unique_ptr<AttentionStrategy> create(const ModelInfo& model, const Options& options,

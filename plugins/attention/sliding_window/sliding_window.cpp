@@ -85,7 +85,7 @@ class SlidingWindow final : public AttentionStrategy {
     const std::string& scaling = options.text("rope_scaling");
     if (scaling != "none")
       throw UsageError("attention.rope_scaling: " + scaling +
-                       " changes a rotation, and attention.positions: none has none");
+                       " changes a rotation, but attention.positions: none has no rotation");
     rotary.rotates = false;
     return rotary;
   }
@@ -143,21 +143,23 @@ class SlidingWindowPlugin final : public AttentionPlugin {
     specs.push_back({.name = "window",
                      .type = OptionType::kInt,
                      .default_value = int64_t{0},
-                     .help = "Latest tokens that stay visible, the token itself included; "
-                             "0: the model's training length less the sinks.",
+                     .help =
+                         "How many of the latest tokens a token attends to, itself included; auto "
+                         "or 0: the model's training length minus the sinks.",
                      .min = 0,
-                     .max = 1e12});
+                     .max = 1e12,
+                     .zero_is_auto = true});
     specs.push_back({.name = "sinks",
                      .type = OptionType::kInt,
                      .default_value = int64_t{0},
-                     .help = "First tokens of the session that stay visible for ever.",
+                     .help = "Number of first tokens of the session that always stay visible.",
                      .min = 0,
                      .max = 1e9});
     specs.push_back({.name = "positions",
                      .type = OptionType::kText,
                      .default_value = std::string("absolute"),
-                     .help = "Places that rotate: in the session, or (reindexed) among the keys "
-                             "that are visible, as StreamingLLM does; or none at all.",
+                     .help = "Positions used by rotary embedding: absolute, reindexed within the "
+                             "cache (StreamingLLM), or none.",
                      .choices = {"absolute", "reindexed", "none"}});
     return specs;
   }

@@ -13,7 +13,8 @@ class FileStorePlugin final : public StorePlugin {
     return {{.name = "durability",
              .type = OptionType::kText,
              .default_value = std::string("strict"),
-             .help = "what a file system that cannot sync a folder means",
+             .help = "whether a save fails (strict) or warns once (relaxed) where a folder cannot "
+                     "be synced",
              .choices = {"strict", "relaxed"}}};
   }
   std::unique_ptr<MemoryStore> open(const StoreSettings& settings) const override {

@@ -2,6 +2,7 @@
 
 #include "core/model/formats/foreign_file.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -45,6 +46,17 @@ bool begins_as_text(std::string_view bytes) {
   return bytes.substr(0, sizeof(uint64_t)).find('\0') == bytes.npos;
 }
 
+// Plain text has no control characters but white space; the headers of binary models have zeros.
+bool is_plain_text(std::span<const std::byte> bytes) {
+  constexpr size_t kShortest = 8, kLooked = 256;
+  const auto is_text = [](std::byte b) {
+    const auto c = static_cast<unsigned char>(b);
+    return c >= 0x20 ? c != 0x7f : c == '\t' || c == '\n' || c == '\r' || c == '\f';
+  };
+  const auto head = bytes.first(std::min(bytes.size(), kLooked));
+  return head.size() >= kShortest && std::all_of(head.begin(), head.end(), is_text);
+}
+
 template <size_t N>
 std::string find(const Kind (&kinds)[N], std::span<const std::byte> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
@@ -58,8 +70,10 @@ std::string find(const Kind (&kinds)[N], std::span<const std::byte> bytes) {
 }  // namespace
 
 std::string foreign_model_file(std::span<const std::byte> bytes) {
-  const std::string sentence = find(kKinds, bytes);
-  return sentence.empty() ? find(kNoModels, bytes) : sentence;
+  std::string sentence = find(kKinds, bytes);
+  if (sentence.empty()) sentence = find(kNoModels, bytes);
+  if (sentence.empty() && is_plain_text(bytes)) sentence = "this is a text file, not a model";
+  return sentence;
 }
 
 std::string foreign_tokenizer_file(std::span<const std::byte> bytes) {

@@ -56,6 +56,13 @@ TEST_CASE("the usual wrong files are named as what they are, not by their fields
   CHECK(is_said(error_of([&] { Model::open(tokenizer); }), tokenizer, "this is a tokenizer.bin"));
 }
 
+TEST_CASE("a text in the place of a model is named as a text") {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "story.bin";
+  write_text(path, "Once upon a time\nthere was a cat whose name nobody knew.\n");
+  CHECK(is_said(error_of([&] { Model::open(path); }), path, "this is a text file, not a model"));
+}
+
 TEST_CASE("a binary file whose first byte is a brace is not taken for JSON") {
   const testing::TemporaryFolder folder;
   constexpr uint64_t kBrace = '{';

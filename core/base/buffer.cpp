@@ -141,7 +141,7 @@ ReservedBuffer::~ReservedBuffer() {
 void ReservedBuffer::commit(size_t first, size_t size_bytes) {
   if (size_bytes > capacity_ || first > capacity_ - size_bytes)
     throw Error("a tensor that grows reached its limit of " + std::to_string(capacity_) +
-                " bytes; start a new session or use a strategy of constant memory");
+                " bytes; start a new session or use a strategy with constant state");
   const size_t size = round_up(size_bytes, page_size());
   if (!promised_ && mprotect(data_ + first, size, PROT_READ | PROT_WRITE) != 0)
     throw_no_memory(size_bytes);

@@ -99,7 +99,7 @@ void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyC
     const auto [there, is_new] = choice.options.emplace(name, option);
     if (!is_new && !same_value(there->second, option))
       reader.fail(inner.value, entry.key,
-                  "says '" + name + "', which stands here already with another value");
+                  "says '" + name + "' twice, with different values");
   }
 }
 

@@ -68,14 +68,14 @@ std::vector<int64_t> read_layers(const YamlEntry& entry, std::set<int64_t>& seen
       text.remove_prefix(1);
       last = take_layer(text);
     }
-    if (!last || *last < *first) fail("is no list of layers; write for example '0,4-7'");
+    if (!last || *last < *first) fail("is not a list of layers; write for example '0,4-7'");
     for (int64_t layer = *first; layer <= *last; ++layer) {
       if (!seen.insert(layer).second)
         fail("names layer " + std::to_string(layer) + " a second time");
       layers.push_back(layer);
     }
     if (text.empty()) break;
-    if (!text.starts_with(',')) fail("is no list of layers; write for example '0,4-7'");
+    if (!text.starts_with(',')) fail("is not a list of layers; write for example '0,4-7'");
     text.remove_prefix(1);
   }
   std::sort(layers.begin(), layers.end());

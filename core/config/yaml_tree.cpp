@@ -128,7 +128,7 @@ class TreeBuilder : public YAML::EventHandler {
   void begin_entry(Open& parent, const Mark& mark, const YamlNode& key) const {
     if (key.kind != YamlNode::Kind::kScalar) fail(mark, "a key must be a word");
     if (const auto first = parent.keys.find(key.text); first != parent.keys.end())
-      fail(mark, "key '" + key.text + "' occurs twice; it stands already at " + first->second.text);
+      fail(mark, "key '" + key.text + "' occurs twice; the first one is at " + first->second.text);
     parent.pending = YamlEntry{key.text, key.place, {}};
   }
 

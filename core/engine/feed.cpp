@@ -105,7 +105,7 @@ void Engine::Impl::check(std::span<const Feed> feeds) {
                   std::to_string(position) + " and was given " +
                   std::to_string(feed.tokens.size()) + " more" +
                   (most < kLongestSession
-                       ? "; raise attention.max_length or use a strategy of constant memory"
+                       ? "; raise attention.max_length or use a strategy with constant state"
                        : "; begin a new one"));
   }
 }

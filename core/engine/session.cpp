@@ -114,7 +114,7 @@ std::optional<std::vector<int64_t>> take_list(SessionValues& values, const std::
   std::vector<int64_t> numbers;
   std::istringstream in(text ? *text : "?");
   for (int64_t n = 0; in >> n;) numbers.push_back(n);
-  if (!in.eof()) throw Error("the snapshot's value '" + name + "' is no list of numbers");
+  if (!in.eof()) throw Error("the snapshot's value '" + name + "' is not a list of numbers");
   values.erase(found);
   return numbers;
 }
@@ -187,7 +187,7 @@ SnapshotContents head_of(const Session::Impl& session) {
 // Errors: Error if the snapshot is another engine's, or says what no session of this one can be.
 void check_head(const Engine::Impl& engine, const SnapshotContents& head) {
   if (head.identity != engine.identity() && !engine.computes_as(head.identity))
-    throw Error("this memory belongs to another model or configuration: " +
+    throw Error("this session belongs to another model or configuration: " +
                 describe_identity_difference(engine.identity(), head.identity));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;
   if (head.position < 0 || head.position > engine.longest())

@@ -26,9 +26,9 @@ T load(std::span<const std::byte> bytes, uint64_t offset) {
 // Errors: Error unless the file begins and ends as a snapshot of this version and length.
 void verify_ends(std::span<const std::byte> bytes) {
   const uint64_t size = bytes.size();
-  if (size == 0) throw Error("this is no snapshot of perdure: the file is empty");
+  if (size == 0) throw Error("this is not a perdure snapshot: the file is empty");
   if (std::memcmp(bytes.data(), kMagic.data(), std::min<uint64_t>(size, kMagic.size())) != 0) {
-    throw Error("this is no snapshot of perdure: the magic bytes at byte 0 are missing");
+    throw Error("this is not a perdure snapshot: the magic bytes at byte 0 are missing");
   }
   if (size < kHeaderBytes + kChunkOverhead + kTrailerBytes) refuse("the file ends too early", size);
   const auto version = load<uint32_t>(bytes, 8);

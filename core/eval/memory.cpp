@@ -15,19 +15,19 @@ namespace {
 void reset_peak() {
   std::ofstream file("/proc/self/clear_refs");
   if (!(file << "5" << std::flush))
-    throw Error("this system does not let a process reset its peak of memory (clear_refs)");
+    throw Error("this system does not let a process reset its peak RAM (clear_refs)");
 }
 
 int64_t peak_bytes() {
   std::ifstream file("/proc/self/status");
   for (std::string word; file >> word;)
     if (int64_t kibibytes = 0; word == "VmHWM:" && file >> kibibytes) return kibibytes * 1024;
-  throw Error("this system does not tell a process its peak of memory (VmHWM)");
+  throw Error("this system does not report the peak RAM of a process (VmHWM)");
 }
 
 std::vector<FigureInfo> figures(const MeasureSpec&) {
   return {{.name = "state_bytes", .title = "State of a session", .unit = "bytes"},
-          {.name = "peak_bytes", .title = "Peak memory of the process", .unit = "bytes"}};
+          {.name = "peak_bytes", .title = "Peak RAM of the process", .unit = "bytes"}};
 }
 
 int64_t tokens(const MeasureSpec&, int64_t length) { return length; }
@@ -45,8 +45,8 @@ std::optional<MeasureResult> run_memory(const MeasureRun& run) {
 
 MeasureKind memory_measure() {
   return {.info = {.name = "memory",
-                   .help = "Bytes of a session's state at the length, and peak memory of the "
-                           "process while one is read.",
+                   .help = "Bytes of a session's state at the length, and peak RAM of the "
+                           "process while a text of that length is read.",
                    .cls = MeasureClass::kMachine,
                    .reads_text = false},
           .figures = figures,

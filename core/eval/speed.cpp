@@ -13,11 +13,11 @@ int64_t decoded(const MeasureSpec& spec, int64_t length) {
 
 std::vector<FigureInfo> figures(const MeasureSpec&) {
   return {{.name = "prefill_speed",
-           .title = "Reading speed",
+           .title = "Prefill speed",
            .unit = "tokens/s",
            .better = Better::kHigher},
           {.name = "decode_speed",
-           .title = "Speed token by token",
+           .title = "Decode speed",
            .unit = "tokens/s",
            .better = Better::kHigher}};
 }
@@ -46,8 +46,8 @@ std::optional<MeasureResult> run_speed(const MeasureRun& run) {
 
 MeasureKind speed_measure() {
   return {.info = {.name = "speed",
-                   .help = "Tokens per second of reading a text of the length, and of single "
-                           "tokens at its end.",
+                   .help = "Prefill speed over the length, and decode speed at its end, in tokens "
+                           "per second.",
                    .cls = MeasureClass::kMachine,
                    .reads_text = false,
                    .options = {"decode_tokens", "repeats"}},

@@ -35,7 +35,7 @@ std::optional<MeasureResult> run_time(const MeasureRun& run) {
 
 MeasureKind time_measure() {
   return {.info = {.name = "time_by_position",
-                   .help = "Time of single tokens at points along the length.",
+                   .help = "Decode time per token at points along the length.",
                    .cls = MeasureClass::kMachine,
                    .reads_text = false,
                    .options = {"points", "decode_tokens"}},

@@ -50,7 +50,7 @@ void StateBudget::take(int64_t bytes) {
   throw StateBudgetError(
       "the states of all sessions would take " + std::to_string(before + bytes) +
       " bytes, more than their budget of " + std::to_string(limit_) +
-      "; end sessions, keep texts shorter, use a strategy of constant memory or raise " +
+      "; end sessions, keep texts shorter, use a strategy with constant state or raise " +
       "state.max_bytes");
 }
 
@@ -258,7 +258,7 @@ void StateSet::reserve(int64_t end, std::string_view stream) {
     if (rows > spec.rows)
       throw Error("a session can have at most " + std::to_string(layout_->max_length(stream)) +
                   " tokens here, not " + std::to_string(end) +
-                  "; raise attention.max_length or use a strategy of constant memory");
+                  "; raise attention.max_length or use a strategy with constant state");
     if (rows <= rooms_[i].rows) continue;
     plan_rows(i, rows);
     grown = true;

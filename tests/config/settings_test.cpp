@@ -110,7 +110,7 @@ TEST_CASE("an unknown key is refused with file, line, key and the nearest valid 
 
 TEST_CASE("a key that occurs twice is refused with both places") {
   CHECK(refusal("chat: {clock: true}\nmodel: {}\nchat: {clock: false}\n") ==
-        "run.yaml:3: key 'chat' occurs twice; it stands already at run.yaml:1");
+        "run.yaml:3: key 'chat' occurs twice; the first one is at run.yaml:1");
   CHECK(refusal("chat:\n  clock: true\n  clock: true\n")
             .starts_with("run.yaml:3: key 'clock' occurs twice"));
 }
@@ -160,8 +160,7 @@ TEST_CASE("a list of values is one text, and a scaling may be a map as Hugging F
                            "attention: {rope_scaling: {rope_type: default}}"})
     CHECK(options(none) == Texts{{"rope_scaling", "none"}});
   CHECK(refusal("attention: {factor: 2, rope_scaling: {rope_type: linear, factor: 4}}") ==
-        "run.yaml:1: attention.rope_scaling says 'factor', which stands here already with another "
-        "value");
+        "run.yaml:1: attention.rope_scaling says 'factor' twice, with different values");
 }
 
 TEST_CASE("a scaling from a config.json is read with what else stands in it") {
@@ -210,7 +209,7 @@ TEST_CASE("layer lists are read in any order and refused if malformed or overlap
   for (const char* bad : {"x", "1-", "-1", "3-1", "1,,2", "1 2", "99999999", "0-99999", ""}) {
     CAPTURE(bad);
     CHECK(refusal("attention: {layers: {'" + std::string(bad) + "': {strategy: a}}}")
-              .find("is no list of layers") != std::string::npos);
+              .find("is not a list of layers") != std::string::npos);
   }
   CHECK(refusal("attention:\n  layers:\n    0-3: {strategy: a}\n    3: {strategy: b}\n") ==
         "run.yaml:4: attention.layers: '3' names layer 3 a second time");

@@ -238,7 +238,7 @@ TEST_CASE("a take-back that fails once is made by another way") {
   Folder system;
   FileStore store(place.folder / "place", system);
   CHECK_THROWS_WITH_AS(store.put("alice", blob(7000, 99), 2),
-                       doctest::Contains("what was saved before is as it was"), Error);
+                       doctest::Contains("saved generations are unchanged"), Error);
   check_old_memory(place);
 }
 
@@ -281,7 +281,7 @@ TEST_CASE("a full disk says what to do") {
   } catch (const Error& error) {
     CHECK(std::string(error.what()) ==
           "cannot save session 'alice' in " + place.folder / "place" +
-              " (what was saved before is as it was): writing failed (No space left on "
+              " (saved generations are unchanged): writing failed (No space left on "
               "device); free some space and try again");
   }
 }

@@ -184,7 +184,7 @@ TEST_CASE("memory of a model without one starts at zero and has the length that 
 TEST_CASE(
     "memory refuses a length that differs from its trained memory, and blends that cannot be") {
   check_refused("memory", {{"mem_len", int64_t{4}}}, "has 8 rows");
-  check_refused("memory", {{"ema_every", int64_t{16}}}, "acts only with attention.ema");
+  check_refused("memory", {{"ema_every", int64_t{16}}}, "has an effect only with attention.ema");
   check_refused("memory", {{"ema", 0.5}, {"ema_every", int64_t{12}}}, "multiple");
   check_refused("memory", {{"ema", 0.5}, {"update", std::string("token")}}, "update: segment");
 }
@@ -222,7 +222,7 @@ TEST_CASE("a parameter of a scaling that does not take it is refused") {
   const auto scaling = [](const char* form) { return OptionValue(std::string(form)); };
   check_refused("full", {{"beta_fast", 16.0}}, "yarn");
   check_refused("full", {{"rope_scaling", scaling("linear")}, {"factor", 2.0}, {"mscale", 1.0}},
-                "attention.mscale acts only with attention.rope_scaling: yarn");
+                "attention.mscale has an effect only with attention.rope_scaling: yarn");
   check_refused("full", {{"rope_scaling", scaling("yarn")}, {"low_freq_factor", 1.0}}, "llama3");
   check_refused("full", {{"rope_scaling", scaling("ntk")}, {"long_factor", std::string("1, 2")}},
                 "longrope");
@@ -273,7 +273,7 @@ TEST_CASE("distances refuse lengths that are missing or leave no room, and optio
   const OptionValue clamped = std::string("clamped"), grouped = std::string("grouped");
   ModelInfo model = small_model();
   model.train_length = 0;
-  check_refused("full", {{"near", int64_t{4}}}, "acts only with attention.distances");
+  check_refused("full", {{"near", int64_t{4}}}, "has an effect only with attention.distances");
   check_refused("full", {{"group", int64_t{4}}}, "grouped");
   check_refused("full", {{"distances", clamped}, {"group", int64_t{4}}}, "grouped");
   check_refused("full", {{"distances", clamped}}, "attention.near", model);
@@ -445,7 +445,7 @@ TEST_CASE("rwkv starts with a tuned state where the model has one") {
 TEST_CASE("attention refuses a model without keys, and rwkv one without a recurrence") {
   for (const char* strategy : {"full", "sliding_window", "memory"})
     check_refused(strategy, {}, "the architecture 'rwkv' has no queries and keys", small_rwkv(6));
-  check_refused("chunk_lstm", {}, "which this one has not", small_rwkv(6));
+  check_refused("chunk_lstm", {}, "which this model lacks", small_rwkv(6));
   check_refused("rwkv", {}, "needs an RWKV model, and this one is a 'llama'");
 }
 

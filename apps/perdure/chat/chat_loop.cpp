@@ -191,7 +191,7 @@ void ChatLoop::answer() {
   ChatNotes notes = chat_notes(memory_.session());
   notes.read_ahead = text.ending();
   set_chat_notes(memory_.session(), notes);
-  if (stop == Stop::kFull) note("\n(this session is full; /reset starts it anew)");
+  if (stop == Stop::kFull) note("\n(this session is full; /reset starts it over)");
 }
 
 // ---- taking turns back
@@ -315,7 +315,7 @@ void ChatLoop::reset() {
       stored == 0 ? ""
                   : fmt::format("; perdure memory restore {}@{} brings the old one back",
                                 memory_.name(), stored);
-  note("started anew" + back, quiet_);
+  note("started over" + back, quiet_);
 }
 
 std::string ChatLoop::memory_text() {

@@ -29,7 +29,7 @@ constexpr ChatCommand kCommands[] = {
     {"/file", ChatInput::kFile, "PATH", "send the text of a file as your turn"},
     {"/load", ChatInput::kLoad, "NAME", "save this session and continue another one"},
     {"/save", ChatInput::kSave, "", "save the session now"},
-    {"/reset", ChatInput::kReset, "", "start the session anew"},
+    {"/reset", ChatInput::kReset, "", "start the session over"},
     {"/memory", ChatInput::kMemory, "", "show what was read and where it is stored"},
     {"/stats", ChatInput::kStats, "", "show the speed of reading and writing"},
     {"/quit", ChatInput::kQuit, "", "end the chat, as Ctrl-D does; Ctrl-C only stops an answer"},

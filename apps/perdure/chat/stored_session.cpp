@@ -69,7 +69,7 @@ void StoredSession::restore() {
     session_.restore(store_->get(name_, saved_.generation));
   } catch (const Error& error) {
     throw Error(fmt::format(
-        "session '{}' (generation {}, in {}) cannot be used and stays as it is: {}; {}", name_,
+        "session '{}' (generation {}, in {}) cannot be used and is left unchanged: {}; {}", name_,
         saved_.generation, engine_.settings().store.path, error.what(), remedy()));
   }
 }
@@ -88,7 +88,7 @@ void StoredSession::save() {
   const Clock::time_point start = tried_at_ = Clock::now();
   tried_position_ = session_.position();
   if (const auto changed = engine_.model().changed_on_disk())
-    throw Error(fmt::format("session '{}' is not saved, what was saved before is as it was: {}",
+    throw Error(fmt::format("session '{}' was not saved; saved generations are unchanged: {}",
                             name_, *changed));
   uint64_t size_bytes = 0;
   const SnapshotSource snapshot = [&](const auto& piece) {

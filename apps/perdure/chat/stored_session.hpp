@@ -43,7 +43,7 @@ class StoredSession {
   // The generation it was restored from or saved as; 0 = never saved.
   const StoredSnapshot& saved() const { return saved_; }
 
-  // Durable when it returns. Errors: Error; what was saved before is as it was.
+  // Durable when it returns. Errors: Error; saved generations are unchanged.
   void save();
   // Whether anything changed since the last save.
   bool unsaved() const { return changed_ || session_.position() != saved_position_; }

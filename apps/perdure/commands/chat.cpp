@@ -25,7 +25,7 @@ int run_chat(const Arguments& arguments) {
   line.add("session", &session, "the session's name (store.session)", "NAME")
       .add("file,f", &document, "read this text, of any length, before the first turn", "FILE")
       .add_flag("again", &again, "read FILE a second time if the session has read it")
-      .add("tokens,n", &rule.max_tokens, "the longest answer (512)")
+      .add("tokens,n", &rule.max_tokens, "end an answer after N tokens (512)")
       .add("stop", &rule.texts, "end an answer before this text; may be repeated", "TEXT")
       .add_sampling()
       .add_model_word();

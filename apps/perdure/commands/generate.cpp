@@ -130,8 +130,8 @@ void TextRun::resume() {
   const auto next = remembered_next(session_);
   if (!next)
     throw UsageError(
-        fmt::format("session '{}' was not left by a finished `generate`, so what comes next "
-                    "is not known; give a prompt with -p or -f",
+        fmt::format("session '{}' was not saved by a finished `generate`, so its next token is "
+                    "unknown; give a prompt with -p or -f",
                     request_.session));
   generator_.resume(*next);
 }
@@ -183,8 +183,8 @@ void TextRun::show(const std::string& text) {
 
 void TextRun::report() const {
   if (stop_ == Stop::kFull)
-    note(fmt::format("stopped: this session can have no more than {} tokens; use a strategy of "
-                     "constant memory",
+    note(fmt::format("stopped: this session is limited to {} tokens; use a strategy with "
+                     "constant state",
                      session_.position()),
          quiet_);
   if (stop_ == Stop::kEndToken && generator_.writing().tokens == 0)

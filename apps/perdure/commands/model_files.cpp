@@ -84,7 +84,7 @@ void note_unapplied_method(const Engine& engine, bool quiet) {
   const auto& args = engine.spec().llama2rnn_args;
   const auto method = args.find("extend_method");
   if (method == args.end() || std::regex_replace(method->second, kMemoryLayers, "").empty()) return;
-  note(fmt::format("the model's extend_method '{}' is not applied, but for its memory layers; "
+  note(fmt::format("the model's extend_method '{}' is not applied, except for its memory layers; "
                    "docs/methods.md lists the options that mean the same",
                    method->second),
        quiet);

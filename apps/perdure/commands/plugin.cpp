@@ -59,7 +59,7 @@ Json as_json(const PluginHost& host) {
 int run_list(const Arguments& arguments) {
   CommandLine line("plugin list",
                    "Lists every plugin found: loaded, shadowed by an earlier one of the same name, "
-                   "or rejected, with the reason.");
+                   "or refused, with the reason.");
   line.add_json();
   if (!line.parse(arguments)) return 0;
   const PluginHost host(linked_plugins(), line.settings().plugins.load);

@@ -67,7 +67,7 @@ std::vector<VerticalMark> training_marks(const ComparisonView& view, double from
     const auto x = static_cast<double>(length);
     // One that lies far away would take the room of the lines.
     if (x < from / 2 || x > to * 2) continue;
-    std::string hover = fmt::format("length of training: {} tokens", count_text(length));
+    std::string hover = fmt::format("training length: {} tokens", count_text(length));
     if (trained.size() > 1)
       for (const std::string& name : names) hover += "\n" + name;
     marks.push_back({x, fmt::format("trained at {}", length), hover});
@@ -166,11 +166,10 @@ std::string intervals_note(const std::vector<Panel>& panels) {
     bands = bands || (panel.bands && !panel.bars && !rows);
   }
   if (!bands && !bars)
-    return hidden ? "95 % intervals would cover all lines and stand in the table only." : "";
+    return hidden ? "95 % intervals would cover the lines; only the table shows them." : "";
   const char* const drawn = bands && bars ? "Bands and bars" : bands ? "Bands" : "Bars";
-  return fmt::format(
-      "{}: 95 % intervals.{}", drawn,
-      hidden ? " Where they would cover all lines they stand in the table only." : "");
+  return fmt::format("{}: 95 % intervals.{}", drawn,
+                     hidden ? " Where they would cover the lines, only the table shows them." : "");
 }
 
 std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& figure,
@@ -179,7 +178,7 @@ std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& 
   const auto add = [&](const std::string& words) { first += (first.empty() ? "" : " ") + words; };
   const auto has_marks = [](const Panel& panel) { return !panel.marks.empty(); };
   if (std::any_of(figure.panels.begin(), figure.panels.end(), has_marks))
-    add("Dashed: length of training.");
+    add("Dashed: training length.");
   if (view.n_entries() > kStyles)
     add(fmt::format("In colour: {} and the best at the longest length.",
                     view.entry(view.reference()).name));
@@ -200,7 +199,7 @@ std::vector<std::string> notes_of(const ComparisonView& view, const LineFigure& 
            });
   };
   if (std::any_of(figure.panels.begin(), figure.panels.end(), has_arrow))
-    notes.push_back("Arrows: so many values lie above the picture, or are no numbers.");
+    notes.push_back("Arrows: how many values are above the plot, or are not numbers.");
   if (!without.empty()) notes.push_back(without_figures_note(without));
   return notes;
 }
@@ -230,12 +229,12 @@ LineFigure line_figure(const ComparisonView& view, const MeasureGroup& group) {
     figure.panels.front().title = capitalized(place_of(view, group.measures.front()));
   figure.notes = notes_of(view, figure, group);
   if (merged)
-    figure.notes.push_back("Entries that read the same share a line; its points name them.");
+    figure.notes.push_back("Entries with equal values share a line; its points name them.");
   return figure;
 }
 
 std::string without_figures_note(const std::vector<std::string>& names) {
-  std::string note = "Without figures here: ";
+  std::string note = "No values for: ";
   constexpr size_t kNamed = 6;
   for (size_t i = 0; i < std::min(names.size(), kNamed); ++i)
     note += (i == 0 ? "" : ", ") + shortened(names[i], 40);

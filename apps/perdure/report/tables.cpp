@@ -16,7 +16,7 @@
 namespace perdure::report {
 namespace {
 
-// The one length of training that entries know of; 0 if they differ.
+// The one training length that entries know of; 0 if they differ.
 int64_t common_train_length(const ComparisonView& view) {
   int64_t common = 0;
   for (const ComparedEntry& entry : view.comparison().entries) {
@@ -27,7 +27,7 @@ int64_t common_train_length(const ComparisonView& view) {
   return common;
 }
 
-// The class of a column that is the first beyond the length of training.
+// The class of a column that is the first beyond the training length.
 std::string border_class(const std::vector<int64_t>& lengths, size_t column, int64_t trained) {
   const bool beyond = trained > 0 && lengths[column] > trained;
   return beyond && (column == 0 || lengths[column - 1] <= trained) ? "beyond" : "";
@@ -73,7 +73,8 @@ void add_figure_cell(Markup& markup, const ComparisonView& view, const ComparedC
   markup.open("td", {{"class", css_class + (best ? " best" : "")},
                      {"data-value", sort_value(figure.value)}});
   if (best)
-    markup.element("span", {{"class", "star"}, {"title", "best, or not told from it"}}, "\u2605 ");
+    markup.element("span", {{"class", "star"}, {"title", "best, or not distinguishable from it"}},
+                   "\u2605 ");
   markup.text(figure_text(figure.value, unit));
   if (has_interval(figure))
     markup.element("small", {}, interval_text(figure.low, figure.high, unit));
@@ -131,9 +132,10 @@ Markup length_table(const ComparisonView& view, int64_t m) {
   };
   std::string caption = caption_of(view.measure(m));
   if (has_intervals(view, m)) caption += " Small: 95 % interval.";
-  caption += " \u2605: the best, and what a test (95 %) does not tell from it.";
+  caption += " \u2605: the best, and those that a test (95 %) does not distinguish from it.";
   if (common_train_length(view) > 0)
-    caption += fmt::format(" The line: trained at {}.", count_text(common_train_length(view)));
+    caption += fmt::format(" The line marks the training length, {}.",
+                           count_text(common_train_length(view)));
   return table_over_lengths(
       view, m, caption,
       [&](Markup& markup, int64_t e, int64_t length, const std::string& css_class) {
@@ -189,10 +191,10 @@ Markup difference_table(const ComparisonView& view, int64_t m) {
   const ComparedMeasure& measure = view.measure(m);
   // A perplexity's differences are those of its losses.
   const std::string unit = measure.unit.empty() ? "nats" : measure.unit;
-  const std::string caption =
-      fmt::format("{}: difference to {}, sample by sample{}. Bold: the 95 % interval has no zero.",
-                  measure.title, view.entry(view.reference()).name,
-                  unit_in_heading(unit).empty() ? "" : ", in " + unit_in_heading(unit));
+  const std::string caption = fmt::format(
+      "{}: difference to {}, sample by sample{}. Bold: the 95 % interval excludes zero.",
+      measure.title, view.entry(view.reference()).name,
+      unit_in_heading(unit).empty() ? "" : ", in " + unit_in_heading(unit));
   return table_over_lengths(
       view, m, caption,
       [&](Markup& markup, int64_t e, int64_t length, const std::string& css_class) {

@@ -40,7 +40,7 @@ extern "C" void on_bus_error(int, siginfo_t* info, void*) {
   if (info->si_code == BUS_ADRERR) {
     constexpr std::string_view kSentence =
         "\nperdure: a file that is mapped into memory was cut short while it was read (the model, "
-        "most likely); put the whole file back and start again, what was saved is as it was\n";
+        "most likely); put the whole file back and start again, saved sessions are unchanged\n";
     [[maybe_unused]] const ssize_t told =
         ::write(STDERR_FILENO, kSentence.data(), kSentence.size());
     ::_exit(1);

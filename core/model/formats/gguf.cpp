@@ -225,7 +225,7 @@ class GgufReader {
     else
       read_single(shown, value);
     if (!file_.metadata_.emplace(key, value).second)
-      fail(start, "the key " + quoted(key) + " stands in the file twice");
+      fail(start, "the key " + quoted(key) + " occurs twice in the file");
   }
 
   void read_single(const std::string& what, GgufValue& value) {
@@ -285,7 +285,7 @@ class GgufReader {
                           " bytes behind the beginning of the data, beyond the end of the file");
     const int64_t size = tensor_bytes(shown, tensor);
     const auto [it, is_new] = file_.tensors_.emplace(tensor_name, std::move(tensor));
-    if (!is_new) fail(it->second.offset, shown + " stands in the file twice");
+    if (!is_new) fail(it->second.offset, shown + " occurs twice in the file");
     places_.push_back({static_cast<int64_t>(data_offset), size, offset_at, tensor_name});
   }
 

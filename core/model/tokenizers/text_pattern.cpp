@@ -28,7 +28,7 @@ struct MatchData {
 
   explicit MatchData(const pcre2_code* code)
       : data(pcre2_match_data_create_from_pattern(code, nullptr)) {
-    if (data == nullptr) throw Error("not enough memory to take a text apart");
+    if (data == nullptr) throw Error("not enough memory to split a text");
   }
   MatchData(const MatchData&) = delete;
   MatchData& operator=(const MatchData&) = delete;
@@ -64,7 +64,7 @@ void match_stretch(const pcre2_code* code, pcre2_match_data* match, std::string_
                                   PCRE2_NOTEMPTY | PCRE2_NO_UTF_CHECK, match, nullptr);
     if (count == PCRE2_ERROR_NOMATCH) return;
     if (count < 0)
-      throw Error("the text cannot be taken apart at byte offset " + std::to_string(begin + at) +
+      throw Error("cannot split the text at byte offset " + std::to_string(begin + at) +
                   ": PCRE2 says error " + std::to_string(count) + "; give it in smaller pieces");
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match);
     found(begin + range[0], begin + range[1]);

@@ -58,7 +58,7 @@ std::string describe(const char* verb, std::string_view name, const std::string&
 }
 
 std::string describe_save(std::string_view name, const std::string& path) {
-  return describe("save", name, path) + " (what was saved before is as it was)";
+  return describe("save", name, path) + " (saved generations are unchanged)";
 }
 
 const char* advice(int error) {
@@ -79,7 +79,7 @@ const char* advice(int error) {
     case ELOOP:
       return "replace the symbolic link, a store never follows one";
     default:
-      return "see to the cause and try again";
+      return "fix the cause and try again";
   }
 }
 
@@ -137,7 +137,7 @@ void require_name(std::string_view name) {
   for (char c : name.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
   throw UsageError(
       "'" + shown +
-      "' is no name for a memory: use 1 to 64 of A-Z a-z 0-9 . _ -, and not . or .. alone");
+      "' is not a session name: use 1 to 64 of A-Z a-z 0-9 . _ -, and not . or .. alone");
 }
 
 FileStore::FileStore(FileStoreSettings settings, FileSystem& system)

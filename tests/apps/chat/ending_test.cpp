@@ -283,7 +283,7 @@ TEST_CASE("a model that is overwritten in place is told of, and its memory is no
   CHECK(saved > 0);
   overwrite_end(model, 4096);
   chat.type("and now?\n");
-  CHECK(chat.shows("session 'c' is not saved, what was saved before is as it was"));
+  CHECK(chat.shows("session 'c' was not saved; saved generations are unchanged"));
   REQUIRE(chat.shows("User: "));
   chat.type("/quit\n");
   CHECK(chat.wait() == 1);

@@ -138,7 +138,7 @@ Comparison measured_of(const Comparison& results) {
   measured.measures = {{"decode_speed", "Tokens read per second", "tokens/s", false, ""},
                        {"time_by_position", "Time per token", "us/token", true, "position"},
                        {"state_bytes", "State of a session", "bytes", true, ""},
-                       {"peak_bytes", "Peak memory of the process", "bytes", true, ""}};
+                       {"peak_bytes", "Peak RAM of the process", "bytes", true, ""}};
   measured.cells.clear();
   for (size_t e = 0; e < measured.entries.size(); ++e)
     for (const int64_t length : measured.lengths) {

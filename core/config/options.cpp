@@ -71,9 +71,11 @@ Options shown_options(const Options& options, const std::vector<OptionSpec>& sch
     const bool is_zero = value == OptionValue(int64_t{0}) || value == OptionValue(0.0);
     const bool is_default = value == spec.default_value;
     const bool is_number = spec.type == OptionType::kInt || spec.type == OptionType::kReal;
+    if (value == OptionValue(std::string()) || (is_number && is_default && spec.joined_later))
+      continue;
     if (spec.zero_is_auto && is_zero)
       shown.set(spec.name, std::string("auto"));
-    else if (value != OptionValue(std::string()) && !(is_number && is_default && spec.joined_later))
+    else
       shown.set(spec.name, value);
   }
   return shown;

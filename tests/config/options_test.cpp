@@ -118,6 +118,12 @@ TEST_CASE("options are shown without signs for what was not given") {
                     .default_value = int64_t{-1},
                     .help = "Near keys.",
                     .joined_later = true});
+  schema.push_back({.name = "beta",
+                    .type = OptionType::kReal,
+                    .default_value = 0.0,
+                    .help = "Turns.",
+                    .joined_later = true,
+                    .zero_is_auto = true});
   const auto shown = [&](const std::string& options) {
     const Options resolved = resolve_options(choice(options), schema, "attention.s");
     return dump_settings(parse_settings("attention: {strategy: s}", "run.yaml", ""),
@@ -126,6 +132,7 @@ TEST_CASE("options are shown without signs for what was not given") {
   const std::string dump = shown("");
   CHECK(dump.find("  factor: auto\n") != std::string::npos);
   CHECK(dump.find("near") == std::string::npos);
+  CHECK(dump.find("beta") == std::string::npos);
   CHECK(dump.find("note") == std::string::npos);
   CHECK(dump.find("  window: 256\n") != std::string::npos);
   CHECK(shown("  near: 4\n  factor: 2\n").find("  factor: 2.0\n  logn: false\n  near: 4\n") !=

@@ -187,7 +187,7 @@ TEST_CASE("a scaling from a config.json is read with what else stands in it") {
             .attention.choice.options.at("factor")
             .text == "4");
   CHECK(refusal("attention: {rope_scaling: {type: yarn, rope_type: linear}}")
-            .find("with another value") != std::string::npos);
+            .find("with different values") != std::string::npos);
   CHECK(refusal("attention: {rope_scaling: {type: yarn, factor: 4, truncate: false}}")
             .find("truncate: false is not supported") != std::string::npos);
 }

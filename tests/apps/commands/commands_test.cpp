@@ -43,8 +43,9 @@ TEST_CASE("tokenize and detokenize are inverse") {
 TEST_CASE("detokenize --json prints the text as a JSON string, and nothing else") {
   const std::string text = "the \"sun\"\n";
   const Outcome ids = run_perdure(Words{"tokenize"} + kModel, {.input = text});
-  const Outcome json = run_perdure(Words{"detokenize", "--json"} + kModel, {.input = ids.out});
-  CHECK(Json::parse(json.out, "out").text() == text);
+  const Outcome outcome = run_perdure(Words{"detokenize", "--json"} + kModel, {.input = ids.out});
+  const Json json = Json::parse(outcome.out, "out");
+  CHECK(json.text() == text);
 }
 
 TEST_CASE("what is no token id is refused with its place") {

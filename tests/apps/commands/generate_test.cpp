@@ -273,7 +273,7 @@ TEST_CASE("a session that can be no longer stops with a remark") {
   const Outcome outcome =
       run_perdure(generate(kEndless, {"-p", "a", "-n", "500", "--set", "attention.max_length=40"}));
   CHECK(outcome.status == 0);
-  CHECK(outcome.err.find("can have no more than 40 tokens") != std::string::npos);
+  CHECK(outcome.err.find("is limited to 40 tokens") != std::string::npos);
 }
 
 TEST_CASE("a prompt longer than a session can be is refused before anything is printed") {

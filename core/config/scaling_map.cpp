@@ -98,8 +98,7 @@ void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyC
     if (is_type) option.text = own_word(option.text);
     const auto [there, is_new] = choice.options.emplace(name, option);
     if (!is_new && !same_value(there->second, option))
-      reader.fail(inner.value, entry.key,
-                  "says '" + name + "' twice, with different values");
+      reader.fail(inner.value, entry.key, "says '" + name + "' twice, with different values");
   }
 }
 

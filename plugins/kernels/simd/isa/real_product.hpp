@@ -46,6 +46,11 @@ struct Product {
   float* y_row(int64_t r) const { return reinterpret_cast<float*>(y + r * y_stride); }
 };
 
+// A row alone reads every weight once, and several weight rows side by side, which processors do
+// not see coming where these are short: weights of 16 bits of the next tile are asked for while
+// this one is computed. Beyond the last weight that does nothing.
+inline void prefetch(const char* p) { _mm_prefetch(p, _MM_HINT_T0); }
+
 // kRows x kColumns elements; w: the first of kColumns weight rows.
 template <typename Load, int kRows, int kColumns>
 inline void tile(const Product& p, int64_t row, int64_t column, const char* w) {
@@ -61,7 +66,10 @@ inline void tile(const Product& p, int64_t row, int64_t column, const char* w) {
     Register xs[kRows];
     for (int r = 0; r < kRows; ++r) xs[r] = load(x[r] + i);
     for (int c = 0; c < kColumns; ++c) {
-      const Batch weights = Load::vector(w + c * w_stride + i * Load::kBytes);
+      const char* at = w + c * w_stride + i * Load::kBytes;
+      if (kRows == 1 && kColumns == kWideTile && Load::kBytes == 2)
+        prefetch(at + kColumns * w_stride);
+      const Batch weights = Load::vector(at);
       for (int r = 0; r < kRows; ++r) sums[r][c] = fma(xs[r], weights, sums[r][c]);
     }
   }

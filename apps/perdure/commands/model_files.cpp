@@ -21,7 +21,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array kTokenizers = {"tokenizer.bin", "rwkv_vocab_v20230424.txt"};
+// The first that is there; a folder that is a model has Hugging Face's, whatever else lies in it.
+constexpr std::array kBesideFiles = {"tokenizer.bin", "rwkv_vocab_v20230424.txt", "tokenizer.json",
+                                     "tokenizer.model"};
+constexpr std::array kInFolders = {"tokenizer.json", "tokenizer.model", "tokenizer.bin",
+                                   "rwkv_vocab_v20230424.txt"};
 
 bool is_model(const fs::path& path) {
   const std::string type = path.extension(), name = path.filename();
@@ -71,8 +75,9 @@ void complete_model(Settings& settings) {
     model.tokenizer = model.path;
     return;
   }
-  const fs::path folder = fs::is_directory(path, ignored) ? path : path.parent_path();
-  for (const char* name : kTokenizers)
+  const bool is_folder = fs::is_directory(path, ignored);
+  const fs::path folder = is_folder ? path : path.parent_path();
+  for (const char* name : is_folder ? kInFolders : kBesideFiles)
     if (fs::is_regular_file(folder / name, ignored)) {
       model.tokenizer = (folder / name).string();
       return;

@@ -34,13 +34,6 @@ constexpr Kind kNoModels[] = {
     {0, "{", "this is JSON, not a model; name the file with the weights", true},
 };
 
-constexpr Kind kNoTokenizers[] = {
-    {2, "\x0a\x05<unk>",
-     "this is sentencepiece's tokenizer.model; llama2.c's tokenizer.py makes a tokenizer.bin of "
-     "it"},
-    {0, "{", "this is JSON, such as a tokenizer.json; a tokenizer.bin is needed", true},
-};
-
 // The first number of a binary file may be a mark by chance; it has a zero byte, and text has none.
 bool begins_as_text(std::string_view bytes) {
   return bytes.substr(0, sizeof(uint64_t)).find('\0') == bytes.npos;
@@ -76,10 +69,7 @@ std::string foreign_model_file(std::span<const std::byte> bytes) {
   return sentence;
 }
 
-std::string foreign_tokenizer_file(std::span<const std::byte> bytes) {
-  const std::string sentence = find(kKinds, bytes);
-  return sentence.empty() ? find(kNoTokenizers, bytes) : sentence;
-}
+std::string foreign_tokenizer_file(std::span<const std::byte> bytes) { return find(kKinds, bytes); }
 
 ModelFormat foreign_format() {
   return {.recognises =

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Lines -> tokens -> a trie, breadth first over the sorted tokens, so that a node's children are
-// neighbours and no edge needs a pointer.
+// Lines -> tokens -> a trie.
 #include "core/model/tokenizers/rwkv_world.hpp"
 
 #include <algorithm>
@@ -98,53 +97,27 @@ void RwkvWorldTokenizer::index_ids() {
 void RwkvWorldTokenizer::build_trie(const std::string& path) {
   std::vector<uint32_t> order(tokens_.size());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
-  const auto bytes = [&](uint32_t i) { return bytes_of(tokens_[order[i]]); };
   std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(bytes_of(tokens_[i]), i); });
-
-  // A node's tokens are those of a range of the order, which share its first `depth` bytes.
-  struct Range {
-    uint32_t first, end, depth;
-  };
-  std::vector<Range> ranges{{0, static_cast<uint32_t>(order.size()), 0}};
-  nodes_.emplace_back();
-  edges_.push_back(0);
-  for (uint32_t node = 0; node < nodes_.size(); ++node) {
-    auto [at, end, depth] = ranges[node];
-    if (bytes(at).size() == depth && depth > 0) nodes_[node].id = tokens_[order[at++]].id;
-    if (at < end && bytes(at).size() == depth)
-      fail(path, order[at] + 1,
-           "the token stands in line " + std::to_string(order[at - 1] + 1) + " already");
-    nodes_[node].first_child = static_cast<uint32_t>(nodes_.size());
-    while (at < end) {
-      const char byte = bytes(at)[depth];
-      const uint32_t first = at;
-      while (at < end && bytes(at)[depth] == byte) ++at;
-      ranges.push_back({first, at, depth + 1});
-      nodes_.emplace_back();
-      edges_.push_back(static_cast<unsigned char>(byte));
-      ++nodes_[node].n_children;
-    }
+  std::vector<std::pair<std::string_view, int32_t>> strings;
+  for (const uint32_t i : order) {
+    const std::string_view bytes = bytes_of(tokens_[i]);
+    if (!strings.empty() && strings.back().first == bytes)
+      fail(
+          path, i + 1,
+          "the token stands in line " + std::to_string(order[strings.size() - 1] + 1) + " already");
+    strings.emplace_back(bytes, tokens_[i].id);
   }
-}
-
-// 0, which is nobody's child, if there is none.
-uint32_t RwkvWorldTokenizer::child(uint32_t node, char byte) const {
-  const Node& parent = nodes_[node];
-  const unsigned char* begin = edges_.data() + parent.first_child;
-  const unsigned char* end = begin + parent.n_children;
-  const auto wanted = static_cast<unsigned char>(byte);
-  const unsigned char* at = std::lower_bound(begin, end, wanted);
-  return at != end && *at == wanted ? static_cast<uint32_t>(at - edges_.data()) : 0;
+  trie_ = ByteTrie(strings);
 }
 
 // Its id and size; size 0 if no token is a prefix of the text.
 std::pair<int32_t, size_t> RwkvWorldTokenizer::longest_token(std::string_view text) const {
   std::pair<int32_t, size_t> longest{-1, 0};
-  uint32_t node = 0;
+  uint32_t node = ByteTrie::kRoot;
   for (size_t i = 0; i < text.size(); ++i) {
-    node = child(node, text[i]);
-    if (node == 0) break;
-    if (nodes_[node].id >= 0) longest = {nodes_[node].id, i + 1};
+    node = trie_.child(node, text[i]);
+    if (node == ByteTrie::kRoot) break;
+    if (trie_.id(node) >= 0) longest = {trie_.id(node), i + 1};
   }
   return longest;
 }

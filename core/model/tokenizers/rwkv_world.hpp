@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/base/mapped_file.hpp"
+#include "core/model/tokenizers/byte_trie.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
@@ -43,12 +44,6 @@ class RwkvWorldTokenizer final : public Tokenizer {
   const std::string& hash() const override { return hash_; }
 
  private:
-  // Children of a node lie side by side, in the order of their bytes.
-  struct Node {
-    int32_t id = -1;  // of the token that ends here; -1 = none
-    uint32_t first_child = 0;
-    uint32_t n_children = 0;
-  };
   struct Token {
     size_t begin = 0, size = 0;  // in text_
     int32_t id = 0;
@@ -61,15 +56,13 @@ class RwkvWorldTokenizer final : public Tokenizer {
   std::string_view bytes_of(const Token& token) const {
     return std::string_view(text_).substr(token.begin, token.size);
   }
-  uint32_t child(uint32_t node, char byte) const;
   std::pair<int32_t, size_t> longest_token(std::string_view text) const;
 
   int64_t vocab_size_ = 0;
   std::string text_;           // the bytes of all tokens, one after the other
   std::vector<Token> tokens_;  // by line
   std::vector<int32_t> token_of_id_;
-  std::vector<Node> nodes_;           // the first is the root
-  std::vector<unsigned char> edges_;  // the byte that leads to each node
+  ByteTrie trie_;
   std::string hash_;
 };
 

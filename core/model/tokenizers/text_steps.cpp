@@ -61,7 +61,8 @@ std::string composed(std::string_view text) {
     size_t begin = at;
     while (begin > done && is_utf8_continuation(text[begin - 1])) --begin;
     if (begin > done) --begin;
-    if (utf8_character(text.substr(begin)) != at - begin) begin = at;
+    const bool is_none = at - begin == 1 && static_cast<unsigned char>(text[begin]) >= 0x80;
+    if (is_none || utf8_character(text.substr(begin)) != at - begin) begin = at;
     const size_t end = stretch_end(text, at);
     out += text.substr(done, begin - done);
     append_composed(text.substr(begin, end - begin), out);

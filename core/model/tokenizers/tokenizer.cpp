@@ -11,8 +11,12 @@
 #include "core/model/formats/foreign_file.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/tokenizers/gguf_tokenizer.hpp"
+#include "core/model/tokenizers/huggingface_tokenizer.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "core/model/tokenizers/rwkv_world.hpp"
+#include "core/model/tokenizers/sentencepiece_file.hpp"
+#include "core/model/tokenizers/sentencepiece_model.hpp"
+#include "core/model/tokenizers/tokenizer_json.hpp"
 
 namespace perdure {
 namespace {
@@ -26,6 +30,8 @@ struct TokenizerKind {
 constexpr TokenizerKind kKinds[] = {
     {is_gguf, read_gguf_tokenizer},
     {is_rwkv_world, read_rwkv_world_tokenizer},
+    {is_sentencepiece_model, read_sentencepiece_tokenizer},
+    {is_json, read_huggingface_tokenizer},
     {[](std::span<const std::byte>) { return true; }, read_llama2c_tokenizer},
 };
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <random>
 
+#include "apps/perdure/commands/model_files.hpp"
 #include "core/base/json/json.hpp"
 #include "core/config/settings.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
@@ -232,6 +233,24 @@ TEST_CASE("a model alone is enough where its tokenizer lies beside it") {
             .err.find("has several models; name one of them: a.bin, b.bin") != std::string::npos);
   CHECK(run_perdure({"chat", "run.yaml"}).err ==
         "perdure: run.yaml is a configuration, not a model; use -c run.yaml\n");
+}
+
+TEST_CASE("a Hugging Face folder has its tokenizer.json, or its tokenizer.model, by itself") {
+  const TemporaryFolder folder;
+  const auto found = [&] {
+    perdure::Settings settings;
+    settings.model.path = folder.path().string();
+    perdure::app::complete_model(settings);
+    return settings.model.tokenizer;
+  };
+  write_all(folder / "config.json", "{}");
+  CHECK(found().empty());
+  write_all(folder / "tokenizer.bin", "x");
+  CHECK(found() == folder / "tokenizer.bin");
+  write_all(folder / "tokenizer.model", "x");
+  CHECK(found() == folder / "tokenizer.model");
+  write_all(folder / "tokenizer.json", "x");
+  CHECK(found() == folder / "tokenizer.json");
 }
 
 TEST_CASE("statistics that go into the file of the text begin a line of their own") {

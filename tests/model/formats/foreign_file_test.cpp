@@ -30,8 +30,8 @@ const WrongFile kFiles[] = {
     {"m.bin", "<!DOCTYPE html><html>", "this is a web page", "this is a web page"},
     {"m.bin", "\x1f\x8b\x08 packed", "compressed with gzip", "compressed with gzip"},
     {"m.bin", std::string("\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02", 16),
-     "sentencepiece's tokenizer.model, not a model", "llama2.c's tokenizer.py makes"},
-    {"config.json", "{\"dim\": 8}", "this is JSON, not a model", "a tokenizer.bin is needed"},
+     "sentencepiece's tokenizer.model, not a model", "there are 1 tokens where the model has 320"},
+    {"config.json", "{\"dim\": 8}", "this is JSON, not a model", "key 'model' is missing"},
 };
 
 bool is_said(const std::string& sentence, const std::string& path, const char* part) {

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <system_error>
 
 #include "core/api/error.hpp"
+#include "core/base/mapped_pages.hpp"
 
 namespace perdure {
 namespace {
@@ -82,8 +84,24 @@ void NewFile::write(std::span<const std::byte> bytes) {
     const ssize_t written = ::write(file_.number(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail(path_, "writing");
+    written_.add(bytes.first(static_cast<size_t>(written)));
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
+}
+
+void NewFile::verify() {
+  if (::fsync(file_.number()) != 0) fail(path_, "syncing");
+  const MappedFile file(temporary_);
+  Hasher found;
+  constexpr size_t kPiece = size_t{1} << 24;
+  for (std::span<const std::byte> rest = file.bytes(); !rest.empty();) {
+    const auto piece = rest.first(std::min(kPiece, rest.size()));
+    found.add(piece);
+    release_pages(file, piece);
+    rest = rest.subspan(piece.size());
+  }
+  if (found.hex() != written_.hex())
+    throw Error(path_ + ": what was written does not read back the same; check the disk");
 }
 
 void NewFile::commit() {

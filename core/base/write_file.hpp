@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/base/descriptor.hpp"
+#include "core/base/hash.hpp"
 
 namespace perdure {
 
@@ -32,8 +33,12 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
 
   const std::string& path() const { return path_; }
+  // Where the bytes are until commit(), for reading them back.
+  const std::string& unfinished_path() const { return temporary_; }
   // Errors: Error naming the path if the disk refuses.
   void write(std::span<const std::byte> bytes);
+  // Syncs, and reads back what was written. Errors: Error naming the path if it is not that.
+  void verify();
   // Syncs, renames and syncs the folder. Errors: Error naming the path; what was there before then
   // stays, unless only the last step failed: then the new contents are there but may not outlive a
   // power cut.
@@ -43,6 +48,7 @@ class NewFile {
   std::string path_, temporary_;
   FileRules rules_;
   Descriptor file_;
+  Hasher written_;
   bool committed_ = false;
 };
 

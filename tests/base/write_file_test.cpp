@@ -92,3 +92,16 @@ TEST_CASE("a file for everybody is as readable as the umask allows") {
   REQUIRE(::stat((folder / "file").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0644);
 }
+
+TEST_CASE("what does not read back as it was written is refused, and nothing is left") {
+  const testing::TemporaryFolder folder;
+  const std::string text = "weights";
+  {
+    NewFile file(folder / "file");
+    file.write(std::as_bytes(std::span(text)));
+    file.verify();
+    std::ofstream(file.unfinished_path()) << "weighty";
+    CHECK_THROWS_WITH_AS(file.verify(), doctest::Contains("does not read back the same"), Error);
+  }
+  CHECK(std::filesystem::is_empty(folder.path()));
+}

@@ -143,6 +143,10 @@ std::string shown_name(std::string_view name) {
   return name.size() > kMost ? shown + "..." : shown;
 }
 
+uint32_t gguf_type_id(perdure_dtype dtype) {
+  return std::ranges::find(kTensorTypes, static_cast<int>(dtype), &TensorType::dtype)->id;
+}
+
 bool is_gguf(std::span<const std::byte> bytes) { return as_text(bytes).starts_with(kMagic); }
 
 // Walks through the file once.

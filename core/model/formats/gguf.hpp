@@ -98,6 +98,9 @@ class Gguf {
   std::map<std::string_view, GgufTensor> tensors_;
 };
 
+// The number by which a file names a type of tensors. Requires: a type that can be read.
+uint32_t gguf_type_id(perdure_dtype dtype);
+
 // Whether the bytes begin as a GGUF file does.
 bool is_gguf(std::span<const std::byte> bytes);
 

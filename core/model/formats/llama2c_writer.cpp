@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A header, then the tensors of the layout one after the other; never more than one of them in
-// memory.
+// A header, then the tensors of the layout one after the other, in pieces; of quantised ones only
+// the scales, which stand behind the values, are kept.
 #include "core/model/formats/llama2c_writer.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <set>
 
 #include "core/api/error.hpp"
+#include "core/base/mapped_file.hpp"
+#include "core/model/conversion/tensor_stream.hpp"
+#include "core/model/formats/llama2c.hpp"
 #include "core/model/formats/weight_values.hpp"
 #include "sdk/rope.hpp"
 
@@ -64,7 +65,14 @@ void check_representable(const Model& model, const Llama2cHeader& header, const 
     if (places.count(name) == 0) refuse("the weight " + name);
   const ModelInfo& info = model.spec().info;
   if (info.rope_theta != 10000.0) refuse("the rope_theta");
-  if (info.rms_norm_eps != 1e-5) refuse("the rms_norm_eps");
+  if (static_cast<float>(info.rms_norm_eps) != 1e-5f) refuse("the rms_norm_eps");
+  if (info.query_columns() != info.hidden_size || info.size_of_values() != info.head_size)
+    refuse("the head_dim");
+  if (info.rotated_size() != info.head_size) refuse("the rotary_dim");
+  if (info.score_scale != 0 || info.score_soft_cap != 0) refuse("the scores");
+  if (info.bos_id != 1 || info.eos_ids != std::vector<int32_t>{2})
+    refuse("other tokens around a text than 1 and 2");
+  for (const auto& [name, option] : model.spec().strategy_options) refuse("the " + name);
   const auto key_norm = model.spec().llama2rnn_args.find("key_norm");
   if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second != "false" &&
       key_norm->second != "0")
@@ -77,10 +85,9 @@ void check_representable(const Model& model, const Llama2cHeader& header, const 
 
 class Writer {
  public:
-  Writer(const Llama2cHeader& header, const std::string& path)
-      : header_(header), path_(path), file_(path, std::ios::binary | std::ios::trunc) {
-    check();
-  }
+  Writer(const Model& model, const Llama2cHeader& header, const std::string& path, FileRules rules,
+         const std::function<bool(int64_t)>& keep_going)
+      : model_(model), header_(header), file_(path, rules), keep_going_(keep_going) {}
 
   void write_header() {
     const Llama2cHeader& h = header_;
@@ -104,35 +111,38 @@ class Writer {
     bytes[at] = !v0 && h.shared ? 1 : 0;
     at += v0 ? 0 : 1;
     if (h.quantised()) put(h.group_size);
-    write(bytes.data(), v0 ? kLlama2cV0HeaderBytes : kLlama2cHeaderBytes);
+    write(std::span(bytes).first(v0 ? kLlama2cV0HeaderBytes : kLlama2cHeaderBytes));
   }
 
-  void write_tensor(const Model& model, const Llama2cTensor& tensor) {
-    const std::vector<float> values = values_of(model, tensor);
-    if (!tensor.quantised)
-      return write(values.data(), static_cast<int64_t>(values.size() * sizeof(float)));
-    const Q80Values q = quantize_q80(values, header_.group_size);
-    write(q.values.data(), static_cast<int64_t>(q.values.size()));
-    write(q.scales.data(), static_cast<int64_t>(q.scales.size() * sizeof(float)));
+  // False: stopped.
+  bool write_tensor(const Llama2cTensor& tensor) {
+    if (tensor.name.empty()) return write_tables();
+    std::vector<float> scales;
+    const int64_t rows = std::max<int64_t>(1, kPieceValues / tensor.columns);
+    for (int64_t first = 0; first < tensor.rows; first += rows)
+      if (!write_rows(tensor, first, std::min(rows, tensor.rows - first), scales)) return false;
+    write(std::span(scales));
+    return true;
   }
 
+  // Reads the file back, then puts it in its place.
   void close() {
-    file_.close();
-    check();
+    file_.verify();
+    const MappedFile written(file_.unfinished_path());
+    read_llama2c(written.bytes(), file_.path());
+    file_.commit();
   }
 
  private:
-  void check() const {
-    if (!file_) throw Error(path_ + ": cannot be written: " + std::strerror(errno));
-  }
+  static constexpr int64_t kPieceValues = int64_t{1} << 20;
 
-  void write(const void* data, int64_t size_bytes) {
-    file_.write(static_cast<const char*>(data), size_bytes);
-    check();
+  template <class T, size_t kExtent>
+  void write(std::span<T, kExtent> values) {
+    file_.write(std::as_bytes(values));
   }
 
   // Cosines, then sines of every position, as old readers of v0 expect them.
-  std::vector<float> rotation_tables() const {
+  bool write_tables() {
     const std::vector<float> frequencies = rope_frequencies(header_.head_size(), 10000.0);
     std::vector<float> cosines, sines;
     for (int64_t position = 0; position < header_.seq_len; ++position)
@@ -141,21 +151,47 @@ class Writer {
         cosines.push_back(std::cos(angle));
         sines.push_back(std::sin(angle));
       }
-    cosines.insert(cosines.end(), sines.begin(), sines.end());
-    return cosines;
+    write(std::span(cosines));
+    write(std::span(sines));
+    return true;
   }
 
-  std::vector<float> values_of(const Model& model, const Llama2cTensor& tensor) const {
-    if (tensor.name.empty()) return rotation_tables();
-    const Weight* weight = model.find(tensor.name);
-    if (weight == nullptr)
-      return std::vector<float>(static_cast<size_t>(tensor.rows * tensor.columns));
-    return weight_values(*weight);
+  // Values of a quantised tensor go to the file, their scales to `scales`.
+  bool write_rows(const Llama2cTensor& tensor, int64_t first, int64_t n,
+                  std::vector<float>& scales) {
+    std::vector<float> values(static_cast<size_t>(n * tensor.columns));
+    const Weight* weight = model_.find(tensor.name);
+    const RowOrder order = order_of(tensor.name);
+    for (int64_t i = 0; weight != nullptr && i < n; ++i)
+      weight_row(*weight, order.source(first + i),
+                 std::span(values).subspan(static_cast<size_t>(i * tensor.columns),
+                                           static_cast<size_t>(tensor.columns)));
+    if (tensor.quantised) {
+      const Q80Values q = quantize_q80(values, header_.group_size);
+      write(std::span(q.values));
+      scales.insert(scales.end(), q.scales.begin(), q.scales.end());
+    } else {
+      write(std::span(values));
+    }
+    return !keep_going_ || weight == nullptr ||
+           keep_going_(n * perdure_row_bytes(weight->dtype, weight->columns));
   }
 
+  // In these files adjacent values of a head turn together.
+  RowOrder order_of(const std::string& name) const {
+    const ModelInfo& info = model_.spec().info;
+    const bool turns = name.ends_with(".attn_q.weight") || name.ends_with(".attn_k.weight");
+    if (!turns || info.rotation_order == RotationOrder::kAdjacentPairs) return {};
+    return {.changes = true,
+            .to = RotationOrder::kAdjacentPairs,
+            .head_size = info.head_size,
+            .rotated_size = info.head_size};
+  }
+
+  const Model& model_;
   const Llama2cHeader& header_;
-  const std::string& path_;
-  std::ofstream file_;
+  NewFile file_;
+  const std::function<bool(int64_t)>& keep_going_;
 };
 
 // The bounds matter for scales that are subnormal or infinite; NaN becomes 0.
@@ -182,15 +218,18 @@ Q80Values quantize_q80(std::span<const float> weights, int64_t group_size) {
   return q;
 }
 
-void write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size,
-                   const std::string& path) {
+bool write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size,
+                   const std::string& path, FileRules rules,
+                   const std::function<bool(int64_t bytes)>& keep_going) {
   const Llama2cHeader header = header_of(model, kind, group_size);
   check_representable(model, header, path);
   check_weights(model, header, path);
-  Writer writer(header, path);
+  Writer writer(model, header, path, rules, keep_going);
   writer.write_header();
-  for (const Llama2cTensor& tensor : llama2c_layout(header)) writer.write_tensor(model, tensor);
+  for (const Llama2cTensor& tensor : llama2c_layout(header))
+    if (!writer.write_tensor(tensor)) return false;
   writer.close();
+  return true;
 }
 
 }  // namespace perdure

@@ -86,6 +86,8 @@ class SafetensorsWriter {
   // The next bytes of the data, tensors in the order declared.
   // Errors: Error if the disk refuses or the tensors are full.
   void write(std::span<const std::byte> bytes);
+  // Reads back what was written. Errors: Error if it is not that.
+  void verify() { file_.verify(); }
   // Completes the file and puts it in its place. Errors: Error if data is missing or could not be
   // written.
   void close();

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// One loop per type; sources may be unaligned, so everything is copied out byte by byte.
+// Sources may be unaligned, so everything is copied out byte by byte.
 #include "core/model/formats/weight_values.hpp"
 
 #include <cstring>
 
 #include "core/api/error.hpp"
-#include "core/base/dtype.hpp"
-#include "sdk/half.hpp"
+#include "core/model/formats/ggml_blocks.hpp"
 
 namespace perdure {
 namespace {
@@ -20,28 +19,27 @@ T value_at(const void* data, int64_t index) {
   return value;
 }
 
-float one_value(const Weight& w, int64_t i) {
-  switch (w.dtype) {
-    case PERDURE_F32:
-      return value_at<float>(w.data, i);
-    case PERDURE_F16:
-      return f16_to_f32(value_at<uint16_t>(w.data, i));
-    case PERDURE_BF16:
-      return bf16_to_f32(value_at<uint16_t>(w.data, i));
-    case PERDURE_Q80:
-      return value_at<int8_t>(w.data, i) * value_at<float>(w.scales, i / w.group_size);
-    default:
-      break;
-  }
-  throw Error(std::string("a weight of type ") + dtype_name(w.dtype) +
-              " has no values that are read one by one");
-}
-
 }  // namespace
+
+void weight_row(const Weight& weight, int64_t row, std::span<float> values) {
+  if (weight.dtype == PERDURE_I64)
+    throw Error("a weight of whole numbers has no values that can be read as F32");
+  if (weight.dtype != PERDURE_Q80) {
+    const int64_t size = perdure_row_bytes(weight.dtype, weight.columns);
+    const auto* stored = static_cast<const std::byte*>(weight.data) + row * size;
+    return decode_row(weight.dtype, {stored, static_cast<size_t>(size)}, values);
+  }
+  for (int64_t i = 0, at = row * weight.columns; i < weight.columns; ++i, ++at)
+    values[static_cast<size_t>(i)] = static_cast<float>(value_at<int8_t>(weight.data, at)) *
+                                     value_at<float>(weight.scales, at / weight.group_size);
+}
 
 std::vector<float> weight_values(const Weight& weight) {
   std::vector<float> values(static_cast<size_t>(weight.size()));
-  for (int64_t i = 0; i < weight.size(); ++i) values[static_cast<size_t>(i)] = one_value(weight, i);
+  for (int64_t row = 0; row < weight.rows; ++row)
+    weight_row(weight, row,
+               std::span(values).subspan(static_cast<size_t>(row * weight.columns),
+                                         static_cast<size_t>(weight.columns)));
   return values;
 }
 

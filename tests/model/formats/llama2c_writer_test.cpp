@@ -74,5 +74,5 @@ TEST_CASE(
                    write_llama2c(Model::open(golden("models/llama.v0.bin")), Llama2cKind::kV1, 0,
                                  scratch / "no/such");
                  }),
-                 "no/such: cannot be written: No such file or directory"));
+                 "no/such: creating a file failed (No such file or directory)"));
 }

@@ -13,6 +13,7 @@
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/gguf_rotation.hpp"
+#include "core/model/formats/gguf_rwkv.hpp"
 #include "core/model/formats/gguf_tokens.hpp"
 #include "core/model/formats/llama_weights.hpp"
 
@@ -37,8 +38,10 @@ const GgufArchitecture& architecture_of(const Gguf& file) {
   const auto* found =
       std::ranges::find(kArchitectures, *name, [](const GgufArchitecture& a) { return a.name; });
   if (found == std::end(kArchitectures))
-    file.fail(key, "is '" + shown_name(*name) +
-                       "', which cannot be read from GGUF files; llama, qwen2 and qwen3 can");
+    file.fail(
+        key,
+        "is '" + shown_name(*name) +
+            "', which cannot be read from GGUF files; llama, qwen2, qwen3, rwkv6 and rwkv7 can");
   return *found;
 }
 
@@ -318,6 +321,7 @@ Model read_gguf_file(ModelSource source) {
 
 Model read_gguf_model(std::span<const Gguf> parts) {
   const Gguf& first = parts.front();
+  if (is_gguf_rwkv(first)) return read_gguf_rwkv(parts);
   const GgufArchitecture& architecture = architecture_of(first);
   LlamaTensors tensors = tensors_of(parts);
   ModelBuilder builder;

@@ -117,7 +117,8 @@ std::optional<double> scalar_to_real(const std::string& text, bool quoted) {
 }
 
 std::string absolute_path(const std::string& text, const std::string& directory) {
-  if (text.empty()) return text;
+  // A name in a cache is no path.
+  if (text.empty() || text.starts_with("hf:")) return text;
   fs::path path = text;
   if (text == "~" || text.starts_with("~/")) path = home_directory() + text.substr(1);
   if (path.is_relative()) path = fs::absolute(directory.empty() ? "." : directory) / path;

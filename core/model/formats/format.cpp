@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/api/error.hpp"
+#include "core/model/formats/huggingface_cache.hpp"
 
 namespace perdure {
 
@@ -27,6 +28,7 @@ Model read_model(const std::string& path) {
       foreign_format(),      safetensors_format(),      rwkv_bin_format(), rwkv_folder_format(),
       llama_folder_format(), torch_checkpoint_format(), gguf_format(),     llama2c_format(),
   };
+  if (is_huggingface_name(path)) return read_model(resolve_huggingface_name(path));
   ModelSource source{path, std::nullopt};
   std::error_code ignored;
   if (!std::filesystem::is_directory(path, ignored)) source.file.emplace(path);

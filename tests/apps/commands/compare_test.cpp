@@ -302,6 +302,16 @@ TEST_CASE("the small comparison among the ready ones runs as it is") {
   CHECK(outcome.out.find("window and sinks") != std::string::npos);
 }
 
+TEST_CASE("the comparison to copy for one's own model runs as it is") {
+  const TemporaryFolder folder;
+  const Outcome outcome = run_perdure(
+      {"compare", "-c", PERDURE_SOURCE_DIR "/configs/compare/own_model.yaml", "--out",
+       folder / "out", "-q", "--set", "compare.lengths=[256]", "--set", "compare.samples=2"});
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.find("self-extend") != std::string::npos);
+  CHECK(outcome.out.find("refused") == std::string::npos);
+}
+
 TEST_CASE("the ready comparisons name only what there is") {
   const TemporaryFolder folder;
   Words common = {"--dry-run",    "-q",    "--out",

@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
     {"logits", "write the logits of given tokens as safetensors", run_logits},
     {"tokenize", "convert text to token ids", run_tokenize},
     {"detokenize", "convert token ids to text", run_detokenize},
+    {"convert", "write a model in another format", run_convert},
+    {"quantize", "write a model as GGUF with weights of another type", run_quantize},
     {"bench", "measure speed, and compare it with the machine's bandwidth", run_bench},
     {"memory", "list, inspect, verify, export, import and remove stored sessions", run_memory},
     {"plugin", "show which plugins are loaded, and why others are not", run_plugin},

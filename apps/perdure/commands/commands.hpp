@@ -17,6 +17,8 @@ int run_compare(const Arguments& arguments);
 int run_logits(const Arguments& arguments);
 int run_tokenize(const Arguments& arguments);
 int run_detokenize(const Arguments& arguments);
+int run_convert(const Arguments& arguments);
+int run_quantize(const Arguments& arguments);
 int run_bench(const Arguments& arguments);
 int run_memory(const Arguments& arguments);
 int run_plugin(const Arguments& arguments);

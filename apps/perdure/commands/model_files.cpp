@@ -15,6 +15,8 @@
 
 #include "apps/perdure/terminal/output.hpp"
 #include "core/api/error.hpp"
+#include "core/model/conversion/gguf_vocabulary_keys.hpp"
+#include "core/model/formats/huggingface_cache.hpp"
 
 namespace perdure::app {
 namespace {
@@ -22,10 +24,10 @@ namespace {
 namespace fs = std::filesystem;
 
 // The first that is there; a folder that is a model has Hugging Face's, whatever else lies in it.
-constexpr std::array kBesideFiles = {"tokenizer.bin", "rwkv_vocab_v20230424.txt", "tokenizer.json",
-                                     "tokenizer.model"};
-constexpr std::array kInFolders = {"tokenizer.json", "tokenizer.model", "tokenizer.bin",
-                                   "rwkv_vocab_v20230424.txt"};
+constexpr std::array kBesideFiles = {"tokenizer.bin", "tokenizer.gguf", "rwkv_vocab_v20230424.txt",
+                                     "tokenizer.json", "tokenizer.model"};
+constexpr std::array kInFolders = {"tokenizer.json", "tokenizer.model", "tokenizer.gguf",
+                                   "tokenizer.bin", "rwkv_vocab_v20230424.txt"};
 
 bool is_model(const fs::path& path) {
   const std::string type = path.extension(), name = path.filename();
@@ -61,17 +63,28 @@ std::string model_in(const fs::path& folder) {
                                folder.native(), fmt::join(names, ", ")));
 }
 
+// What cannot be read is told by whoever opens it as a model.
+bool brings_vocabulary(const std::string& path) {
+  try {
+    return has_vocabulary(path);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 }  // namespace
 
 void complete_model(Settings& settings) {
   auto& model = settings.model;
+  for (std::string* path : {&model.path, &model.tokenizer})
+    if (is_huggingface_name(*path)) *path = resolve_huggingface_name(*path);
   std::error_code ignored;
   if (fs::is_directory(model.path, ignored) &&
       !fs::exists(fs::path(model.path) / "config.json", ignored))
     model.path = model_in(model.path);
   if (model.path.empty() || !model.tokenizer.empty()) return;
   const fs::path path = model.path;
-  if (path.extension() == ".gguf") {  // brings its own
+  if (path.extension() == ".gguf" && brings_vocabulary(path)) {
     model.tokenizer = model.path;
     return;
   }

@@ -8,7 +8,8 @@
 
 namespace perdure::app {
 
-// A folder as model.path becomes the one model in it, unless it has a config.json and so is a model
+// A name like hf:owner/name becomes the folder or file that it stands for. A folder as model.path
+// becomes the one model in it, unless it has a config.json and so is a model
 // itself; a tokenizer beside the model becomes model.tokenizer if none is given.
 // Errors: UsageError for a folder without a model or with several, naming them.
 void complete_model(Settings& settings);

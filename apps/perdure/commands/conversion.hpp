@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What `perdure convert` and `perdure quantize` share: a model that is read, a file that is
+// written, and what a person sees of it.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "apps/perdure/terminal/progress.hpp"
+#include "core/config/settings.hpp"
+#include "core/model/conversion/tensor_stream.hpp"
+#include "core/model/model.hpp"
+
+namespace perdure::app {
+
+// Everything that is read of a model, for require_output: its files, its tokenizer, its settings.
+std::vector<std::string> files_read(const Model& model, const Settings& settings);
+
+// Bytes of weights that have been converted, as a bar on a terminal, and the end that a signal
+// asks for.
+class ConversionProgress {
+ public:
+  ConversionProgress(const Model& model, std::string out, bool quiet);
+
+  // For the writers: false if a signal came.
+  KeepGoing keep_going();
+  // Errors: Interrupted, saying that the file was not written.
+  [[noreturn]] void fail_interrupted() const;
+  // "1.2 GB of 2.4 GB".
+  std::string counts() const;
+
+ private:
+  std::string out_;
+  int64_t done_ = 0, total_ = 0;
+  ProgressBar bar_;
+};
+
+// "MODEL (F32, 3.9 MB) -> OUT (1.1 MB)" and the notes of a conversion, unless `quiet`.
+void note_result(const Model& model, const std::string& model_path, const std::string& out,
+                 const std::vector<std::string>& notes, bool quiet);
+
+}  // namespace perdure::app

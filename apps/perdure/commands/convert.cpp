@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure convert: a model in another format.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include "apps/perdure/commands/command_line.hpp"
+#include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/conversion.hpp"
+#include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/interrupt.hpp"
+#include "apps/perdure/terminal/output.hpp"
+#include "core/model/conversion/gguf_document.hpp"
+#include "core/model/conversion/gguf_vocabulary_keys.hpp"
+#include "core/model/conversion/llama_folder_writer.hpp"
+#include "core/model/formats/llama2c_writer.hpp"
+
+namespace perdure::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kGroupSize = 64;  // of llama2.c's own exporter
+
+// What is asked for.
+struct Conversion {
+  const Model& model;
+  const Settings& settings;
+  std::string out, type;
+  int64_t version = -1;  // of llama2.c; -1: whatever fits
+  bool force = false;
+  std::vector<std::string> notes = {};
+};
+
+// False if a signal came.
+using Write = bool (*)(Conversion& job, const KeepGoing& keep_going);
+
+bool write_as_gguf(Conversion& job, const KeepGoing& keep_going) {
+  GgufDocument document = gguf_document(job.model, job.settings.model.tokenizer);
+  if (!job.type.empty()) set_types(document, parse_stored_type(job.type));
+  job.notes = document.notes;
+  return write_gguf(document, job.model, job.out, {.replace = job.force, .mode = 0666}, keep_going);
+}
+
+bool is_quantised(const Model& model) {
+  return std::ranges::any_of(model.weights(), [](const auto& entry) {
+    const perdure_dtype dtype = entry.second.dtype;
+    return dtype == PERDURE_Q80 || perdure_block_values(dtype) != 1;
+  });
+}
+
+bool write_as_folder(Conversion& job, const KeepGoing& keep_going) {
+  LlamaFolderOptions options{.tokenizer = job.settings.model.tokenizer};
+  if (!job.type.empty()) options.dtype = parse_stored_type(job.type);
+  if (options.dtype && perdure_block_values(*options.dtype) != 1)
+    throw UsageError("a Hugging Face folder holds f32, f16 and bf16, not " + job.type);
+  if (!options.dtype && is_quantised(job.model))
+    job.notes.push_back("quantised weights become f32: safetensors has no types for them");
+  return write_llama_folder(job.model, job.out, options, keep_going, job.notes);
+}
+
+bool holds_groups(const Model& model) {
+  const Weight* embedding = model.find("token_embd.weight");
+  return embedding != nullptr && embedding->dtype == PERDURE_Q80;
+}
+
+Llama2cKind llama2c_kind(const Conversion& job) {
+  if (!job.type.empty() && job.type != "f32" && job.type != "q80")
+    throw UsageError("llama2.c's files hold f32 and q80, not " + job.type);
+  const bool has_memory = job.model.spec().info.mem_len > 0;
+  const bool asks_for_f32 = job.type == "f32" || job.version == 0 || job.version == 1;
+  if (has_memory && asks_for_f32)
+    throw UsageError("llama2Rnn's .bin files with memory hold q80 only");
+  if (has_memory) return Llama2cKind::kV2Mem;
+  const bool groups = job.type == "q80" || job.version == 2 ||
+                      (job.type.empty() && job.version < 0 && holds_groups(job.model));
+  if (groups && asks_for_f32) throw UsageError("llama2.c's version 2 holds q80, 0 and 1 f32");
+  if (groups) return Llama2cKind::kV2;
+  return job.version == 1 ? Llama2cKind::kV1 : Llama2cKind::kV0;
+}
+
+bool write_as_llama2c(Conversion& job, const KeepGoing& keep_going) {
+  const Llama2cKind kind = llama2c_kind(job);
+  if (fs::path(job.settings.model.tokenizer).extension() == ".gguf" &&
+      has_vocabulary(job.settings.model.tokenizer))
+    job.notes.push_back(fmt::format("the vocabulary stays in {}: name it with model.tokenizer",
+                                    job.settings.model.tokenizer));
+  return write_llama2c(job.model, kind, kGroupSize, job.out, {.replace = job.force, .mode = 0666},
+                       keep_going);
+}
+
+// By --to, or else by what the name says.
+Write writer_of(const std::string& to, const std::string& out) {
+  if (to == "gguf") return write_as_gguf;
+  if (to == "huggingface") return write_as_folder;
+  if (to == "llama2c") return write_as_llama2c;
+  if (!to.empty())
+    throw UsageError("'" + to +
+                     "' is no format that can be written; gguf, huggingface and llama2c are");
+  const std::string ending = fs::path(out).extension();
+  if (ending == ".gguf") return write_as_gguf;
+  if (ending == ".bin") return write_as_llama2c;
+  if (ending == ".safetensors")
+    throw UsageError(out +
+                     ": a .safetensors file alone cannot hold what a model is; name a "
+                     "folder, or a .gguf or .bin file");
+  return write_as_folder;
+}
+
+}  // namespace
+
+int run_convert(const Arguments& arguments) {
+  std::vector<std::string> words;
+  std::string to, type;
+  int64_t version = -1;
+  bool force = false;
+  CommandLine line(
+      "convert MODEL OUT [--to FORMAT] [--type TYPE] [--version N] [--force]",
+      "Writes a model in another format: OUT.gguf, OUT.bin (llama2.c), or a folder of Hugging "
+      "Face.\nWeights keep their type where the format has it.");
+  line.add("to", &to, "gguf, huggingface or llama2c, whatever OUT is called", "FORMAT")
+      .add("type", &type, "f32, f16, bf16, q8_0, ... (GGUF), q80 (llama2.c)", "TYPE")
+      .add("version", &version, "of llama2.c's file: 0 and 1 hold f32, 2 holds q80")
+      .add_flag("force", &force, "replace the file if it exists")
+      .add_model_word()
+      .add_words("out", &words, 1);
+  if (!line.parse(arguments)) return 0;
+  if (words.empty()) throw UsageError("convert needs a model and the file or folder to write");
+  const std::string& out = words.front();
+  const Write write = writer_of(to, out);
+  if (line.given("version") && (write != write_as_llama2c || version < 0 || version > 2))
+    throw UsageError("--version is 0, 1 or 2, for llama2.c's files");
+  const Settings settings = line.model_settings();
+  const Model model = Model::open(settings.model.path);
+  require_output(out, force, files_read(model, settings));
+  Conversion job{model, settings, out, type, version, force};
+  catch_ending_signals();
+  ConversionProgress progress(model, out, line.quiet());
+  if (!write(job, progress.keep_going())) progress.fail_interrupted();
+  note_result(model, settings.model.path, out, job.notes, line.quiet());
+  return 0;
+}
+
+}  // namespace perdure::app

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// perdure convert and quantize, and models named as in the cache of Hugging Face's tools.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/model/formats/safetensors.hpp"
+#include "tests/apps/program.hpp"
+
+using namespace perdure;
+using namespace perdure::testing;
+
+namespace {
+
+const std::string kModels = PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/";
+const std::string kLlama = kModels + "llama.v0.bin";
+const std::string kGguf = PERDURE_SOURCE_DIR "/tests/golden/gguf/small-F32.gguf";
+
+// The bits of the logits after some tokens.
+std::string logits_of(const std::string& model) {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 5 9 200 3 7 11 120");
+  const Outcome outcome =
+      run_perdure({"logits", "-m", model, "--tokens", folder / "ids", "--out",
+                   folder / "l.safetensors", "--set", "kernels.activations=f32"});
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.status == 0);
+  const SafetensorsFile file(folder / "l.safetensors");
+  const auto bytes = file.find("logits")->bytes;
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+Outcome run_ok(const Words& words) {
+  Outcome outcome = run_perdure(words);
+  CAPTURE(outcome.err);
+  CHECK(outcome.status == 0);
+  return outcome;
+}
+
+std::ptrdiff_t entries_of(const TemporaryFolder& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder.path()), {});
+}
+
+}  // namespace
+
+TEST_CASE("every logit of a converted F32 model has the same bits, there and back") {
+  const TemporaryFolder folder;
+  const std::string before = logits_of(kLlama);
+  const Outcome outcome = run_ok({"convert", kLlama, folder / "m.gguf"});
+  CHECK(outcome.err.find("and read it back") != std::string::npos);
+  CHECK(logits_of(folder / "m.gguf") == before);
+  run_ok({"convert", folder / "m.gguf", folder / "back.bin"});
+  CHECK(logits_of(folder / "back.bin") == before);
+  run_ok({"convert", folder / "m.gguf", folder / "folder"});
+  run_ok({"convert", folder / "folder", folder / "again.gguf"});
+  CHECK(logits_of(folder / "again.gguf") == before);
+  run_ok({"quantize", kLlama, folder / "f32.gguf", "--type", "f32", "-q"});
+  CHECK(logits_of(folder / "f32.gguf") == before);
+}
+
+TEST_CASE("a quantised model is the file that llama.cpp makes, and runs with its own tokenizer") {
+  const TemporaryFolder folder;
+  run_ok({"quantize", kGguf, folder / "q.gguf", "--type", "q4_k"});
+  CHECK(logits_of(folder / "q.gguf") ==
+        logits_of(PERDURE_SOURCE_DIR "/tests/golden/gguf/small-Q4_K.gguf"));
+  const Outcome again =
+      run_ok({"quantize", folder / "q.gguf", folder / "q8.gguf", "--type", "q8_0"});
+  CHECK(again.err.find("is quantised already") != std::string::npos);
+}
+
+TEST_CASE("convert and quantize never write over what they read, and over others only with force") {
+  const TemporaryFolder folder;
+  std::filesystem::copy_file(kGguf, folder / "m.gguf");
+  const Outcome same =
+      run_perdure({"quantize", folder / "m.gguf", folder / "m.gguf", "--type", "q8_0", "--force"});
+  CHECK(same.status == 2);
+  CHECK(same.err.find("which is being read") != std::string::npos);
+  write_all(folder / "mine.gguf", "mine");
+  const Words words = {"quantize", folder / "m.gguf", folder / "mine.gguf", "--type", "q8_0"};
+  const Outcome exists = run_perdure(words);
+  CHECK(exists.status == 2);
+  CHECK(exists.err.find("--force") != std::string::npos);
+  CHECK(read_all(folder / "mine.gguf") == "mine");
+  run_ok(words + Words{"--force"});
+  CHECK(read_all(folder / "mine.gguf").starts_with("GGUF"));
+  CHECK(entries_of(folder) == 2);
+}
+
+TEST_CASE("a full disk ends a conversion with a sentence, and nothing is left") {
+  const TemporaryFolder folder;
+  const Outcome outcome =
+      run_perdure({"convert", kLlama, folder / "m.gguf"}, {.most_file_bytes = 20000});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("m.gguf: writing failed") != std::string::npos);
+  CHECK(entries_of(folder) == 0);
+}
+
+TEST_CASE("what convert and quantize cannot do is one sentence") {
+  const TemporaryFolder folder;
+  const auto error = [](const Words& words) {
+    const Outcome outcome = run_perdure(words);
+    CHECK(outcome.status != 0);
+    CHECK(std::ranges::count(outcome.err, '\n') == 1);
+    return outcome.err;
+  };
+  const auto contains = [](const std::string& text, const char* part) {
+    CAPTURE(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const std::string out = folder / "out.gguf";
+  contains(error({"quantize", kLlama, out}), "--type TYPE");
+  contains(error({"quantize", kLlama, out, "--type", "q2_k"}), "'q2_k' is no type of weights");
+  contains(error({"convert", kLlama}), "needs a model and the file or folder to write");
+  contains(error({"convert", kLlama, out, "--to", "onnx"}), "gguf, huggingface and llama2c");
+  contains(error({"convert", kLlama, folder / "m.safetensors"}), "name a folder");
+  contains(error({"convert", kLlama, folder / "f", "--type", "q8_0"}), "holds f32, f16 and bf16");
+  contains(error({"convert", kLlama, folder / "m.bin", "--type", "f16"}), "hold f32 and q80");
+  contains(error({"convert", kLlama, out, "--version", "1"}), "for llama2.c's files");
+  contains(error({"convert", kModels + "memA.safetensors", out, "--set",
+                  "model.tokenizer=" + kModels + "tok_320.bin"}),
+           "cannot hold the weight blk.0.mem_");
+  CHECK(entries_of(folder) == 0);
+}
+
+TEST_CASE("llama2.c's kinds of files follow from the type that is asked for") {
+  const TemporaryFolder folder;
+  run_ok({"convert", kLlama, folder / "q80.bin", "--type", "q80"});
+  CHECK(read_all(folder / "q80.bin") == read_all(kModels + "llama.v2.bin"));
+  run_ok({"convert", kLlama, folder / "v1.bin", "--version", "1"});
+  CHECK(read_all(folder / "v1.bin") == read_all(kModels + "llama.v1.bin"));
+  run_ok({"convert", kModels + "memA.safetensors", folder / "mem.bin"});
+  CHECK(read_all(folder / "mem.bin") == read_all(kModels + "memA.q80.bin"));
+}
+
+TEST_CASE("hf:owner/name is looked up in the cache, as a word and in a configuration") {
+  const TemporaryFolder cache;
+  const std::string snapshot = cache / "hub/models--me--small/snapshots/c1";
+  std::filesystem::create_directories(snapshot);
+  std::filesystem::create_directories(cache / "hub/models--me--small/refs");
+  std::filesystem::copy_file(kGguf, snapshot + "/m.gguf");
+  write_all(cache / "hub/models--me--small/refs/main", "c1");
+  ::setenv("HF_HOME", cache.path().c_str(), 1);
+  const Outcome by_word = run_perdure({"generate", "hf:me/small", "-p", "a", "-n", "2", "-q"});
+  CHECK(by_word.status == 0);
+  write_all(cache / "run.yaml", "model: {path: \"hf:me/small\"}\n");
+  const Outcome by_file = run_perdure({"inspect", "model", "-c", cache / "run.yaml"});
+  CHECK(by_file.status == 0);
+  const Outcome missing = run_perdure({"generate", "hf:me/none", "-p", "a"});
+  ::unsetenv("HF_HOME");
+  CHECK(missing.status == 1);
+  CHECK(missing.err.find("hub/models--me--none; nothing is downloaded here") != std::string::npos);
+}

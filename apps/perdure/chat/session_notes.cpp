@@ -37,7 +37,10 @@ void set_chat_notes(Session& session, const ChatNotes& notes) {
                     notes.has_turns ? std::optional<SessionValue>(int64_t{1}) : std::nullopt);
 }
 
-void forget_chat_words(SessionValues& values) { values.erase(kSystem); }
+void forget_chat_words(SessionValues& values) {
+  values.erase(kSystem);
+  values.erase(kReadAhead);
+}
 
 std::optional<NextToken> remembered_next(const Session& session) {
   std::istringstream in(text_of(session, kNext));

@@ -7,6 +7,7 @@
 
 #include "apps/perdure/chat/chat_text.hpp"
 #include "apps/perdure/chat/generator.hpp"
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/escape.hpp"
@@ -229,4 +230,12 @@ TEST_CASE("keys come through, and half a character swallows none of them") {
 TEST_CASE("what is pasted is text: its line ends do not end the line, its escapes do nothing") {
   CHECK(keys_of("\x1b[200~one\rtwo\r\n\x1b[201~\n") == L"one\x16\ntwo\x16\n\n");
   CHECK(keys_of("\x1b[200~\x03\x1b[Ax\x1b[201~") == L"\x16\x03\x16\x1b[Ax");
+}
+
+TEST_CASE("words of a conversation are taken out of a snapshot, that there was one is not") {
+  perdure::SessionValues values{
+      {"chat.system", "be kind"}, {"chat.read_ahead", "User: and"}, {"chat.has_turns", int64_t{1}}};
+  forget_chat_words(values);
+  CHECK(values.size() == 1);
+  CHECK(values.contains("chat.has_turns"));
 }

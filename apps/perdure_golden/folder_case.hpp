@@ -53,6 +53,7 @@ void continue_greedily(Judge& judge, Engine& engine, Session& session,
 std::vector<FolderCase> rwkv_cases(const FolderSetting& setting);
 std::vector<FolderCase> microrwkv_cases(const FolderSetting& setting);
 std::vector<FolderCase> gguf_cases(const FolderSetting& setting);
+std::vector<FolderCase> cepe_cases(const FolderSetting& setting);
 std::vector<FolderCase> rmt_cases(const FolderSetting& setting);
 
 }  // namespace perdure::golden

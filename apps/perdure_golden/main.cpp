@@ -41,7 +41,7 @@ constexpr Kind kKinds[] = {
 
 // One line per layout of a set without an index.
 constexpr std::vector<FolderCase> (*kLayouts[])(const FolderSetting&) = {
-    rwkv_cases, microrwkv_cases, gguf_cases, rmt_cases};
+    rwkv_cases, microrwkv_cases, gguf_cases, cepe_cases, rmt_cases};
 
 Arguments parse(int argc, char** argv) {
   Arguments a;

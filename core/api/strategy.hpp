@@ -77,15 +77,24 @@ struct StateSpec {
 
 // Another stream of tokens that a session may be given beside its text, for example passages that
 // it may consult. It comes in chunks; every chunk is read by the graph `input:NAME` as rows of its
-// own, with positions from 0, in one step. What the text sees of it is state with that `stream`. A
-// chunk may be taken out again, and rows behind it move up: they may depend on their chunk only.
+// own, with positions from 0, in one step; `segment_index` is a row's number in its chunk. What the
+// text sees of it is state with that `stream`. A chunk may be taken out again, and rows behind it
+// move up: they may depend on their chunk only.
 struct InputStream {
   std::string name;
   int64_t vocab_size = 0;  // tokens are below it
   int64_t max_chunk = 0;   // most tokens of a chunk
+  // So many tokens at the end of every chunk are a query to it: their rows have the role kQueryRole
+  // and the places behind the longest chunk, max_chunk - query on, however short the chunk is.
+  int64_t query = 0;
+  bool keeps_query = true;    // false: those rows have no row of the state
+  int64_t rows_per_step = 0;  // most rows of a step of its graph; 0: as many as of other steps
 
   bool operator==(const InputStream&) const = default;
+  // Rows of the state that a chunk of `n_tokens` has.
+  int64_t kept(int64_t n_tokens) const { return keeps_query ? n_tokens : n_tokens - query; }
 };
+inline constexpr int32_t kQueryRole = 1;
 
 // Extra rows that pass through the step graph beside the tokens, once per segment.
 struct ExtraRows {

@@ -390,7 +390,12 @@ void Engine::Impl::compile_graphs() {
   compile_phase(end, end_rows);
   compile_phase(prompt_end, prompt_end_rows);
   for (InputGraph& input : inputs)
-    compile_plans(input.compiled, std::array{std::max(max_rows, input.stream.max_chunk)}, 0);
+    compile_plans(input.compiled, std::array{input_rows(input.stream)}, 0);
+}
+
+// Most rows of a step of the stream's graph.
+int64_t Engine::Impl::input_rows(const InputStream& stream) const {
+  return std::max(stream.rows_per_step > 0 ? stream.rows_per_step : max_rows, stream.max_chunk);
 }
 
 std::vector<CompiledGraph*> Engine::Impl::all_graphs() {
@@ -421,7 +426,7 @@ void Engine::Impl::reserve_step() {
   auto most_rows =
       static_cast<size_t>(std::max({max_rows, init_rows, begin_rows, end_rows, prompt_end_rows}));
   for (const InputGraph& input : inputs)
-    most_rows = std::max(most_rows, static_cast<size_t>(input.stream.max_chunk));
+    most_rows = std::max(most_rows, static_cast<size_t>(input_rows(input.stream)));
   rows.reserve(most_rows);
   output_rows.reserve(most_rows);
   sessions.reserve(most_rows);

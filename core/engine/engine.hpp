@@ -197,6 +197,9 @@ class Engine {
   // segment that has ended); position 0 is always possible.
   void rewind(Session& session, int64_t position);
 
+  // The input streams that the strategies ask for.
+  std::vector<InputStream> input_streams() const;
+
   // Reads chunks of an input stream that the strategy asked for (InputStream), of every session
   // after those that it already has. Chunks of all sessions pass through steps together, in turn;
   // each sees itself only. What the text reads next sees them. `keep_going`, if given, is asked

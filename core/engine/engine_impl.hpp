@@ -249,7 +249,9 @@ struct Engine::Impl {
   size_t input_number(const std::string& stream) const;
   void check_chunks(const InputStream& stream, std::span<const std::span<const int32_t>> chunks,
                     int64_t length) const;
-  void add_chunk(Session::Impl& session, std::span<const int32_t> chunk, int64_t stream_index);
+  void add_chunk(Session::Impl& session, const InputStream& stream, std::span<const int32_t> chunk,
+                 int64_t stream_index);
+  int64_t input_rows(const InputStream& stream) const;
   bool add_next_chunk(size_t number, const InputFeed& feed, size_t& next, int64_t& end);
   bool fill_input(size_t number, std::span<const InputFeed> feeds, InputProgress& progress);
   void finish_input(size_t number, std::span<const InputFeed> feeds, InputProgress& progress);

@@ -21,6 +21,11 @@ void Engine::Impl::add_input(const InputStream& stream) {
   if (stream.vocab_size < 1 || stream.max_chunk < 1)
     throw Error("the input stream '" + stream.name +
                 "' is declared without a vocabulary or without a length of chunks");
+  if (stream.query < 0 || stream.query >= stream.max_chunk || stream.rows_per_step < 0)
+    throw Error("the input stream '" + stream.name + "' is declared with a query of " +
+                std::to_string(stream.query) + " tokens and steps of " +
+                std::to_string(stream.rows_per_step) +
+                " rows; the query must leave room in a chunk, and neither may be negative");
   inputs.push_back({stream, {}});
 }
 
@@ -55,15 +60,16 @@ void Engine::Impl::check_chunks(const InputStream& stream,
   int64_t room = layout->max_length(stream.name) - length;
   for (size_t c = 0; c < chunks.size(); ++c) {
     const auto n = static_cast<int64_t>(chunks[c].size());
-    if (n == 0 || n > stream.max_chunk)
+    if (n <= stream.query || n > stream.max_chunk)
       throw Error("chunk " + std::to_string(c) + " " + what + " has " + std::to_string(n) +
-                  " tokens; it must have 1 to " + std::to_string(stream.max_chunk));
+                  " tokens; it must have " + std::to_string(stream.query + 1) + " to " +
+                  std::to_string(stream.max_chunk));
     for (size_t t = 0; t < chunks[c].size(); ++t)
       if (chunks[c][t] < 0 || chunks[c][t] >= stream.vocab_size)
         throw Error("token " + std::to_string(t) + " in chunk " + std::to_string(c) + " " + what +
                     " is " + std::to_string(chunks[c][t]) + ", but its vocabulary has ids 0 to " +
                     std::to_string(stream.vocab_size - 1));
-    room -= n;
+    room -= stream.kept(n);
     if (room < 0)
       throw Error("chunk " + std::to_string(c) + " " + what +
                   " is more than a session can hold, which is " +
@@ -83,22 +89,26 @@ void Engine::Impl::check_input(size_t number, std::span<const InputFeed> feeds) 
   }
 }
 
-// Positions are those in the chunk.
-void Engine::Impl::add_chunk(Session::Impl& session, std::span<const int32_t> chunk,
-                             int64_t stream_index) {
+// Positions are those in the chunk, a query's behind the longest one. Rows that are not kept name
+// the last that is, which they do not write.
+void Engine::Impl::add_chunk(Session::Impl& session, const InputStream& stream,
+                             std::span<const int32_t> chunk, int64_t stream_index) {
   const auto first_row = static_cast<int64_t>(rows.size());
   const auto n = static_cast<int64_t>(chunk.size());
-  for (int64_t i = 0; i < n; ++i)
-    add_row({.position = i,
+  const int64_t n_own = n - stream.query, last_kept = stream.kept(n) - 1;
+  for (int64_t i = 0; i < n; ++i) {
+    const bool is_query = i >= n_own;
+    add_row({.position = is_query ? stream.max_chunk - n + i : i,
              .index = chunk[static_cast<size_t>(i)],
              .source = 0,
-             .role = PERDURE_ROLE_TOKEN,
+             .role = is_query ? kQueryRole : int32_t{PERDURE_ROLE_TOKEN},
              .session = static_cast<int32_t>(sessions.size()),
-             .stream_index = stream_index + i,
-             .segment_index = 0,
+             .stream_index = stream_index + std::min(i, last_kept),
+             .segment_index = i,
              .segment_number = 0,
              .segment_tokens = 0},
             false);
+  }
   add_session(session, first_row, n);
 }
 
@@ -110,9 +120,10 @@ bool Engine::Impl::add_next_chunk(size_t number, const InputFeed& feed, size_t& 
   const int64_t most_rows = inputs[number].compiled.plans.back().max_rows();
   if (static_cast<int64_t>(rows.size()) + n > most_rows) return false;
   Session::Impl& reader = feed.session->impl();
-  reader.state.reserve(end + n, inputs[number].stream.name);
-  add_chunk(reader, feed.chunks[next++], end);
-  end += n;
+  const InputStream& stream = inputs[number].stream;
+  reader.state.reserve(end + stream.kept(n), stream.name);
+  add_chunk(reader, stream, feed.chunks[next++], end);
+  end += stream.kept(n);
   return true;
 }
 
@@ -146,7 +157,8 @@ void Engine::Impl::finish_input(size_t number, std::span<const InputFeed> feeds,
     Session::Impl& reader = feeds[f].session->impl();
     auto& chunks = reader.stream_chunks[number];
     for (; progress.read[f] < progress.next[f]; ++progress.read[f])
-      chunks.push_back(static_cast<int64_t>(feeds[f].chunks[progress.read[f]].size()));
+      chunks.push_back(inputs[number].stream.kept(
+          static_cast<int64_t>(feeds[f].chunks[progress.read[f]].size())));
     set_stream_length(reader, number, progress.ends[f]);
   }
 }
@@ -154,6 +166,12 @@ void Engine::Impl::finish_input(size_t number, std::span<const InputFeed> feeds,
 void Engine::Impl::set_stream_length(Session::Impl& session, size_t number, int64_t length) {
   session.stream_lengths[number] = length;
   session.state.set_stream_length(inputs[number].stream.name, length);
+}
+
+std::vector<InputStream> Engine::input_streams() const {
+  std::vector<InputStream> streams;
+  for (const InputGraph& input : impl_->inputs) streams.push_back(input.stream);
+  return streams;
 }
 
 std::vector<size_t> Engine::feed_input(

@@ -126,6 +126,8 @@ TEST_CASE("an input stream and the state that grows with it are declared togethe
                        .input_streams = {stream}}),
               "only appended state can"));
   CHECK(holds(refusal({.input_streams = {{"contexts", 0, 20}}}), "without a vocabulary"));
+  CHECK(holds(refusal({.input_streams = {{"contexts", 10, 20, 20}}}),
+              "declared with a query of 20 tokens"));
   CHECK(holds(refusal({.input_streams = {stream, {"contexts", 10, 21}}}),
               "two strategies declare the input stream 'contexts'"));
 }

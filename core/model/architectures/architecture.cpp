@@ -11,16 +11,15 @@ namespace perdure {
 
 // One line each; the definition is in the file of its name.
 Architecture llama_architecture();
+Architecture llama_mlm_architecture();
 Architecture microrwkv_architecture();
 Architecture rmt_architecture();
 Architecture rwkv_architecture();
 
 std::span<const Architecture> architectures() {
   static const Architecture table[] = {
-      llama_architecture(),
-      microrwkv_architecture(),
-      rmt_architecture(),
-      rwkv_architecture(),
+      llama_architecture(), llama_mlm_architecture(), microrwkv_architecture(),
+      rmt_architecture(),   rwkv_architecture(),
   };
   return table;
 }

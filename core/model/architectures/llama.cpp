@@ -2,7 +2,8 @@
 
 // llama: pre-norm blocks of token mixing and a gated feed-forward. Llama 2 and 3, TinyLlama,
 // Mistral, and with biases or norms of queries and keys, which a strategy's projections apply where
-// the model has such weights, Qwen 2 and 3.
+// the model has such weights, Qwen 2 and 3; the decoder of CEPE, whose encoder and cross-attention
+// are a strategy's. And `llama_mlm`: the same blocks as an encoder that fills in masked tokens.
 #include <algorithm>
 
 #include "core/api/operations.hpp"
@@ -76,6 +77,8 @@ void read(const Metadata& m, ModelSpec& spec) {
 TrainedStrategy trained_strategy(const Model& model) {
   if (model.find("blk.0.lstm_h") != nullptr) return {.strategy = "chunk_lstm"};
   if (model.find("recurrent_memory") != nullptr) return {.strategy = "recurrent_memory"};
+  if (model.spec().info.size("cross_attention.layers", 0) > 0)
+    return {.strategy = "parallel_encoding"};
   const int64_t n_layers = model.spec().info.num_hidden_layers;
   TrainedStrategy::Layers plain{{}, "full"};
   for (int64_t layer = 0; layer < n_layers; ++layer)
@@ -87,8 +90,9 @@ TrainedStrategy trained_strategy(const Model& model) {
   return trained;
 }
 
-void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategies,
-           const std::vector<Value>& sources) {
+// The residual stream behind the last layer.
+Value build_blocks(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategies,
+                   const std::vector<Value>& sources) {
   const double eps = spec.info.rms_norm_eps;
   Value x = op::row_input(g, g.weight("token_embd.weight"), sources);
   for (int64_t layer = 0; layer < spec.info.num_hidden_layers; ++layer) {
@@ -102,17 +106,45 @@ void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategi
     x = op::add(g, x, blocks::gated_feed_forward(g, block + "ffn_", normed));
   }
   if (strategies.finish) strategies.finish(g, x);
-  g.output("logits", blocks::logits(g, x, eps));
+  return x;
+}
+
+void build(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategies,
+           const std::vector<Value>& sources) {
+  const Value x = build_blocks(g, spec, strategies, sources);
+  g.output("logits", blocks::logits(g, x, spec.info.rms_norm_eps));
+}
+
+TrainedStrategy trained_encoder(const Model&) { return {.strategy = "bidirectional"}; }
+
+// What token stands at each place: logits = norm(silu(dense(h))) E^T + bias.
+void build_encoder(GraphBuilder& g, const ModelSpec& spec, const StrategyNodes& strategies,
+                   const std::vector<Value>& sources) {
+  const double eps = spec.info.rms_norm_eps;
+  const Value x = op::select_outputs(g, build_blocks(g, spec, strategies, sources));
+  const Value dense = blocks::linear(g, "mlm_dense", blocks::norm(g, "output_norm", x, eps));
+  const Value normed = blocks::norm(g, "mlm_norm", op::silu(g, dense), eps);
+  const char* classifier = g.has_weight("output.weight") ? "output.weight" : "token_embd.weight";
+  const Value logits = op::mat_mul(g, normed, g.weight(classifier));
+  g.output("logits", blocks::with_bias(g, "output", logits));
 }
 
 }  // namespace
 
 Architecture llama_architecture() {
-  return {.names = {"llama", "LlamaForCausalLM", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM",
-                    "qwen3", "Qwen3ForCausalLM"},
+  return {
+      .names = {"llama", "LlamaForCausalLM", "MistralForCausalLM", "qwen2", "Qwen2ForCausalLM",
+                "qwen3", "Qwen3ForCausalLM", "LlamaForCausalContextLM", "LlamaForReplugCausalLM"},
+      .read = read,
+      .trained_strategy = trained_strategy,
+      .build_step = build};
+}
+
+Architecture llama_mlm_architecture() {
+  return {.names = {"llama_mlm", "LlamaForMLM"},
           .read = read,
-          .trained_strategy = trained_strategy,
-          .build_step = build};
+          .trained_strategy = trained_encoder,
+          .build_step = build_encoder};
 }
 
 }  // namespace perdure

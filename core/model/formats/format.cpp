@@ -17,6 +17,7 @@ ModelFormat foreign_format();
 ModelFormat safetensors_format();
 ModelFormat rwkv_bin_format();
 ModelFormat rwkv_folder_format();
+ModelFormat cepe_folder_format();
 ModelFormat llama_folder_format();
 ModelFormat torch_checkpoint_format();
 ModelFormat gguf_format();
@@ -25,8 +26,9 @@ ModelFormat llama2c_format();
 Model read_model(const std::string& path) {
   // Asked in this order. llama2.c's first version begins with no mark and comes last.
   static const ModelFormat table[] = {
-      foreign_format(),      safetensors_format(),      rwkv_bin_format(), rwkv_folder_format(),
-      llama_folder_format(), torch_checkpoint_format(), gguf_format(),     llama2c_format(),
+      foreign_format(),          safetensors_format(), rwkv_bin_format(),
+      rwkv_folder_format(),      cepe_folder_format(), llama_folder_format(),
+      torch_checkpoint_format(), gguf_format(),        llama2c_format(),
   };
   if (is_huggingface_name(path)) return read_model(resolve_huggingface_name(path));
   ModelSource source{path, std::nullopt};

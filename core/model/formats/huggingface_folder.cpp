@@ -56,6 +56,13 @@ size_t shards_by_name(const std::string& name) {
 HuggingFaceConfig::HuggingFaceConfig(const std::string& folder)
     : path_(config_path(folder)), json_(read_config(folder)) {}
 
+HuggingFaceConfig HuggingFaceConfig::part(std::string_view key) const {
+  const Json* value = find(key);
+  if (value == nullptr || !std::holds_alternative<Json::Map>(value->content()))
+    fail(key, "must be a map");
+  return {path_ + ": " + std::string(key), *value};
+}
+
 const Json* HuggingFaceConfig::find(std::string_view key) const {
   const Json* value = json_.find(key);
   return value == nullptr || std::holds_alternative<std::nullptr_t>(value->content()) ? nullptr
@@ -82,6 +89,13 @@ void HuggingFaceConfig::fail(std::string_view key, const std::string& what) cons
 bool has_huggingface_config(const std::string& folder) {
   std::error_code ignored;
   return fs::exists(config_path(folder), ignored);
+}
+
+std::string huggingface_architecture(const HuggingFaceConfig& config) {
+  const Json* names = config.find("architectures");
+  if (names == nullptr) config.fail("architectures", "is missing");
+  const auto* list = std::get_if<Json::List>(&names->content());
+  return list != nullptr && list->size() == 1 ? list->front().scalar_text() : "a list";
 }
 
 std::vector<std::string> huggingface_weight_files(const std::string& folder,

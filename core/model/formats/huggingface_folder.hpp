@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/json/json.hpp"
@@ -20,6 +21,9 @@ class HuggingFaceConfig {
   // Of a folder; "" is the current one. Errors: Error if there is none or it is no JSON of at most
   // 256 KiB.
   explicit HuggingFaceConfig(const std::string& folder);
+
+  // The map under `key`, with errors that name both. Errors: Error if there is none.
+  HuggingFaceConfig part(std::string_view key) const;
 
   const std::string& path() const { return path_; }
   std::string folder() const { return std::filesystem::path(path_).parent_path().string(); }
@@ -34,12 +38,17 @@ class HuggingFaceConfig {
   [[noreturn]] void fail(std::string_view key, const std::string& what) const;
 
  private:
+  HuggingFaceConfig(std::string path, Json json) : path_(std::move(path)), json_(std::move(json)) {}
+
   std::string path_;
   Json json_;
 };
 
 // Whether the folder has a config.json.
 bool has_huggingface_config(const std::string& folder);
+
+// The only entry of `architectures`, "a list" if there are others. Errors: Error if it is missing.
+std::string huggingface_architecture(const HuggingFaceConfig& config);
 
 // The files that hold the tensors. Errors: Error if there are none that can be read; `pickle_help`
 // says what to do with PyTorch's.

@@ -19,14 +19,12 @@
 namespace perdure {
 namespace {
 
+// CEPE's class for RePlug is a llama.
 constexpr std::array kArchitectures = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM",
-                                       "Qwen3ForCausalLM"};
+                                       "Qwen3ForCausalLM", "LlamaForReplugCausalLM"};
+
 std::string find_architecture(const HuggingFaceConfig& config) {
-  const Json* names = config.find("architectures");
-  if (names == nullptr) config.fail("architectures", "is missing");
-  const auto* list = std::get_if<Json::List>(&names->content());
-  const std::string name =
-      list != nullptr && list->size() == 1 ? list->front().scalar_text() : "a list";
+  const std::string name = huggingface_architecture(config);
   if (std::ranges::count(kArchitectures, name) == 0)
     config.fail("architectures",
                 "is '" + name +

@@ -28,6 +28,34 @@ constexpr LlamaNames::Renaming kHuggingFaceInside[] = {
 };
 constexpr size_t kHeadNorms = 2;
 
+constexpr LlamaNames::Renaming kCepeOutside[] = {
+    {"model.embed_tokens.weight", "token_embd.weight"},
+    {"model.norm.weight", "output_norm.weight"},
+    {"lm_head.weight", "output.weight"},
+    // Of the encoder alone; its bias has two names.
+    {"lm_bias", "output.bias"},
+    {"lm_head.bias", "output.bias"},
+    {"lm_dense.weight", "mlm_dense.weight"},
+    {"lm_dense.bias", "mlm_dense.bias"},
+    {"lm_layer_norm.weight", "mlm_norm.weight"},
+};
+
+constexpr LlamaNames::Renaming kCepeInside[] = {
+    {"input_layernorm", "attn_norm"},      {"post_attention_layernorm", "ffn_norm"},
+    {"self_attn.q_proj", "attn_q"},        {"self_attn.k_proj", "attn_k"},
+    {"self_attn.v_proj", "attn_v"},        {"self_attn.o_proj", "attn_output"},
+    {"mlp.gate_proj", "ffn_gate"},         {"mlp.up_proj", "ffn_up"},
+    {"mlp.down_proj", "ffn_down"},         {"cross_attn.layernorm", "cross_attn_norm"},
+    {"cross_attn.q_proj", "cross_attn_q"}, {"cross_attn.k_proj", "cross_attn_k"},
+    {"cross_attn.v_proj", "cross_attn_v"}, {"cross_attn.o_proj", "cross_attn_output"},
+};
+constexpr size_t kCrossAttention = 5;
+
+constexpr LlamaNames::Renaming kCepeEncoderOutside[] = {
+    {"encoder.embed_tokens.weight", "token_embd.weight"},
+    {"encoder.norm.weight", "output_norm.weight"},
+};
+
 constexpr LlamaNames::Renaming kLlama2cOutside[] = {
     {"tok_embeddings.weight", "token_embd.weight"},
     {"norm.weight", "output_norm.weight"},
@@ -50,6 +78,10 @@ constinit const LlamaNames kHuggingFaceNames{"model.layers.", kHuggingFaceOutsid
 constinit const LlamaNames kHuggingFaceLlamaNames{
     "model.layers.", kHuggingFaceOutside,
     std::span(kHuggingFaceInside).first(std::size(kHuggingFaceInside) - kHeadNorms)};
+constinit const LlamaNames kCepeNames{"model.layers.", kCepeOutside, kCepeInside};
+constinit const LlamaNames kCepeEncoderNames{
+    "encoder.layers.", kCepeEncoderOutside,
+    std::span(kCepeInside).first(std::size(kCepeInside) - kCrossAttention)};
 constinit const LlamaNames kLlama2cNames{"layers.", kLlama2cOutside, kLlama2cInside};
 
 std::string LlamaNames::own(const std::string& name) const {

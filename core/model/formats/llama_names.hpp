@@ -28,6 +28,9 @@ struct LlamaNames {
 // Of transformers: llama, and with norms of heads Qwen 3.
 extern const LlamaNames kHuggingFaceNames;
 extern const LlamaNames kHuggingFaceLlamaNames;
+// Of CEPE: the decoder, or the encoder alone with its head; the encoder beside a decoder.
+extern const LlamaNames kCepeNames;
+extern const LlamaNames kCepeEncoderNames;
 // Of llama2.c's checkpoints before their export.
 extern const LlamaNames kLlama2cNames;
 

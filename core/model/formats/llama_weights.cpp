@@ -46,16 +46,21 @@ std::vector<float> vector_values(const LlamaTensor& tensor, const Weight& weight
 
 class Importer {
  public:
-  Importer(const LlamaTensors& tensors, ModelBuilder& builder)
-      : tensors_(tensors), builder_(builder) {}
+  Importer(const LlamaTensors& tensors, const ModelSpec& spec, std::string prefix,
+           ModelBuilder& builder)
+      : tensors_(tensors), spec_(spec), prefix_(std::move(prefix)), builder_(builder) {}
 
   void run() {
-    const ModelInfo& info = builder_.spec().info;
+    const ModelInfo& info = spec_.info;
     matrix("token_embd.weight", info.vocab_size, info.hidden_size);
     vector("output_norm.weight", info.hidden_size);
     if (find("output.weight") != nullptr)
       matrix("output.weight", info.vocab_size, info.hidden_size);
     bias("output.bias", info.vocab_size);
+    if (spec_.architecture == "llama_mlm") {
+      product("mlm_dense", info.hidden_size, info.hidden_size);
+      vector("mlm_norm.weight", info.hidden_size);
+    }
     for (int64_t layer = 0; layer < info.num_hidden_layers; ++layer) import_layer(layer);
     refuse_other_tensors();
   }
@@ -75,15 +80,15 @@ class Importer {
   }
 
   void matrix(const std::string& name, int64_t rows, int64_t columns) {
-    builder_.add(name, weight_of(tensors_, get(name), rows, columns));
+    builder_.add(prefix_ + name, weight_of(tensors_, get(name), rows, columns));
   }
 
   // Vectors are F32 in every model; small enough to be copied.
   void vector(const std::string& name, int64_t columns) {
     const LlamaTensor& tensor = get(name);
     const Weight w = weight_of(tensors_, tensor, 1, columns);
-    if (w.dtype == PERDURE_F32) return builder_.add(name, w);
-    builder_.add_owned(name, 1, columns, vector_values(tensor, w));
+    if (w.dtype == PERDURE_F32) return builder_.add(prefix_ + name, w);
+    builder_.add_owned(prefix_ + name, 1, columns, vector_values(tensor, w));
   }
 
   void bias(const std::string& name, int64_t columns) {
@@ -97,13 +102,13 @@ class Importer {
     const std::vector<float> one = vector_values(tensor, weight_of(tensors_, tensor, 1, head_size));
     std::vector<float> all;
     for (int64_t head = 0; head < heads; ++head) all.insert(all.end(), one.begin(), one.end());
-    builder_.add_owned(name, 1, heads * head_size, std::move(all));
+    builder_.add_owned(prefix_ + name, 1, heads * head_size, std::move(all));
   }
 
   void import_layer(int64_t layer) {
     const std::string block = "blk." + std::to_string(layer) + ".";
-    const ModelInfo& info = builder_.spec().info;
-    const int64_t d = info.hidden_size, h = builder_.spec().intermediate_size;
+    const ModelInfo& info = spec_.info;
+    const int64_t d = info.hidden_size, h = spec_.intermediate_size;
     vector(block + "attn_norm.weight", d);
     vector(block + "ffn_norm.weight", d);
     product(block + "attn_q", info.query_columns(), d);
@@ -115,6 +120,19 @@ class Importer {
     product(block + "ffn_gate", h, d);
     product(block + "ffn_up", h, d);
     product(block + "ffn_down", d, h);
+    if (layer >= info.num_hidden_layers - info.size("cross_attention.layers", 0))
+      import_cross_attention(block);
+  }
+
+  // Queries of the decoder, keys and values of the encoder's rows.
+  void import_cross_attention(const std::string& block) {
+    const ModelInfo& info = spec_.info;
+    const int64_t d = info.hidden_size, e = info.size("encoder.hidden_size");
+    vector(block + "cross_attn_norm.weight", d);
+    matrix(block + "cross_attn_q.weight", info.query_columns(), d);
+    matrix(block + "cross_attn_k.weight", info.key_columns(), e);
+    matrix(block + "cross_attn_v.weight", info.value_columns(), e);
+    matrix(block + "cross_attn_output.weight", d, info.query_columns());
   }
 
   void product(const std::string& name, int64_t rows, int64_t columns) {
@@ -131,10 +149,12 @@ class Importer {
   void refuse_other_tensors() const {
     for (const auto& [name, tensor] : tensors_.by_name)
       if (!used_.contains(name) && !is_idle(name))
-        fail(tensor, "has no meaning in a model of " + builder_.spec().architecture);
+        fail(tensor, "has no meaning in a model of " + spec_.architecture);
   }
 
   const LlamaTensors& tensors_;
+  const ModelSpec& spec_;
+  std::string prefix_;
   ModelBuilder& builder_;
   std::set<std::string, std::less<>> used_;
 };
@@ -142,7 +162,12 @@ class Importer {
 }  // namespace
 
 void add_llama_weights(const LlamaTensors& tensors, ModelBuilder& builder) {
-  Importer(tensors, builder).run();
+  Importer(tensors, builder.spec(), "", builder).run();
+}
+
+void add_llama_weights(const LlamaTensors& tensors, const ModelSpec& spec,
+                       const std::string& prefix, ModelBuilder& builder) {
+  Importer(tensors, spec, prefix, builder).run();
 }
 
 std::vector<float> llama_vector(const LlamaTensors& tensors, const std::string& name,

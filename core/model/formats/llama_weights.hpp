@@ -36,6 +36,10 @@ struct LlamaTensors {
 // Adds the weights to the builder, whose spec is complete. Errors: Error with the place and the
 // name of the tensor that is missing, of another shape or type, or of no meaning.
 void add_llama_weights(const LlamaTensors& tensors, ModelBuilder& builder);
+// The same for another llama within the model: `spec` are its sizes, and `prefix` stands before the
+// names of its weights in the builder.
+void add_llama_weights(const LlamaTensors& tensors, const ModelSpec& spec,
+                       const std::string& prefix, ModelBuilder& builder);
 
 // The values of a vector, F32; empty if there is none of that name. Errors: as add_llama_weights.
 std::vector<float> llama_vector(const LlamaTensors& tensors, const std::string& name,

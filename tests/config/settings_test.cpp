@@ -105,7 +105,7 @@ TEST_CASE("an unknown key is refused with file, line, key and the nearest valid 
   CHECK(refusal("\n\natention: {}\n") ==
         "run.yaml:3: unknown key 'atention'; did you mean 'attention'?");
   CHECK(refusal("model: {weights: x}\n") ==
-        "run.yaml:1: unknown key 'model.weights'; valid: path, tokenizer");
+        "run.yaml:1: unknown key 'model.weights'; valid: path, tokenizer, initial_state");
 }
 
 TEST_CASE("a key that occurs twice is refused with both places") {

@@ -136,7 +136,7 @@ inline const std::vector<Candidate>& candidates() {
        8, true, 0},
       {"microrwkv", "../../microrwkv/bias_crop/model.safetensors", "{strategy: microrwkv}", 48,
        true, 0},
-      {"microrwkv, causal", "../../microrwkv/bias_crop/model.safetensors", "{strategy: rwkv}", 48,
+      {"microrwkv, causal", "../../microrwkv/small/model.safetensors", "{strategy: rwkv}", 256,
        true, 0},
       {"recurrent_memory", "../../rmt/hf_wrapper_llama/model.safetensors",
        "{strategy: recurrent_memory}", 6, true, 6},

@@ -199,7 +199,7 @@ TEST_CASE("another format version is refused by name, foreign bytes as no snapsh
     CHECK(message(bytes).find("format version " + std::to_string(version) + " (byte 8)") !=
           std::string::npos);
   }
-  CHECK(message(Bytes(100)).find("no snapshot") != std::string::npos);
+  CHECK(message(Bytes(100)).find("not a perdure snapshot") != std::string::npos);
   CHECK(message(Bytes()).find("empty") != std::string::npos);
 }
 

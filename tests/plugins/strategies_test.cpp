@@ -238,7 +238,7 @@ TEST_CASE("a scaling refuses what it cannot compute with") {
   for (const char* form : {"yarn", "llama3"})
     check_refused("full", {{"rope_scaling", scaling(form)}, {"factor", 2.0}},
                   "original_max_position_embeddings", model);
-  check_refused("full", {{"rope_scaling", scaling("dynamic")}}, "length of the training", model);
+  check_refused("full", {{"rope_scaling", scaling("dynamic")}}, "needs the training length", model);
   check_refused(
       "full",
       {{"rope_scaling", scaling("yarn")}, {"factor", 2.0}, {"beta_fast", 1.0}, {"beta_slow", 2.0}},
@@ -318,7 +318,7 @@ TEST_CASE("ways of bringing places into the scores exclude each other") {
                 "use one of the two");
   check_refused("sliding_window",
                 {{"positions", word("none")}, {"rope_scaling", word("linear")}, {"factor", 2.0}},
-                "positions: none has none");
+                "positions: none has no rotation");
 }
 
 TEST_CASE("places that wrap or are clipped need their lengths, sinks a window") {

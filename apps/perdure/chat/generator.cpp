@@ -53,10 +53,11 @@ void require_finite(std::span<const float> logits, const Session& session) {
 }  // namespace
 
 bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
-               const Tokenizer& tokenizer) {
+               const Tokenizer* tokenizer) {
   if (rule.ignore_eos) return false;
   if (std::ranges::count(rule.ends, token) > 0) return true;
-  if (model.bos_id < 0 && model.eos_ids.empty()) return tokenizer.is_special(token);
+  if (model.bos_id < 0 && model.eos_ids.empty())
+    return tokenizer != nullptr && tokenizer->is_special(token);
   return token == model.bos_id || std::ranges::count(model.eos_ids, token) > 0;
 }
 
@@ -158,7 +159,7 @@ Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& 
     if (interrupted()) return Stop::kInterrupted;
     if (rule.read_last && is_full()) return Stop::kFull;
     const int32_t token = take_next();
-    if (ends_text(token, rule, engine_.spec().info, engine_.tokenizer())) {
+    if (ends_text(token, rule, engine_.spec().info, engine_.find_tokenizer())) {
       next_ = {token, session_.random()};
       return Stop::kEndToken;
     }

@@ -40,9 +40,9 @@ struct NextToken {
 };
 
 // True for the model's BOS and EOS unless the rule ignores them; for those of the tokenizer where
-// the model's file states none.
+// the model's file states none and there is a tokenizer.
 bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
-               const Tokenizer& tokenizer);
+               const Tokenizer* tokenizer);
 
 // What reading and writing took so far.
 struct Speed {

@@ -142,10 +142,10 @@ TEST_CASE("the model's BOS and any of its EOS end a text unless they are ignored
   model.bos_id = 7;
   model.eos_ids = {8, 9};
   for (const int32_t token : {7, 8, 9}) {
-    CHECK(ends_text(token, {}, model, vocabulary));
-    CHECK_FALSE(ends_text(token, {.ignore_eos = true}, model, vocabulary));
+    CHECK(ends_text(token, {}, model, &vocabulary));
+    CHECK_FALSE(ends_text(token, {.ignore_eos = true}, model, &vocabulary));
   }
-  CHECK_FALSE(ends_text(2, {}, model, vocabulary));
+  CHECK_FALSE(ends_text(2, {}, model, &vocabulary));
 }
 
 TEST_CASE("where the model states no BOS and no EOS, the vocabulary's end a text") {
@@ -153,9 +153,9 @@ TEST_CASE("where the model states no BOS and no EOS, the vocabulary's end a text
   ModelInfo model;
   model.bos_id = -1;
   model.eos_ids = {};
-  CHECK(ends_text(2, {}, model, vocabulary));
-  CHECK_FALSE(ends_text(2, {.ignore_eos = true}, model, vocabulary));
-  CHECK_FALSE(ends_text(1, {}, model, vocabulary));
+  CHECK(ends_text(2, {}, model, &vocabulary));
+  CHECK_FALSE(ends_text(2, {.ignore_eos = true}, model, &vocabulary));
+  CHECK_FALSE(ends_text(1, {}, model, &vocabulary));
 }
 
 TEST_CASE("what a terminal would obey is shown as its code, text in any language as it is") {

@@ -50,12 +50,9 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"inspect", "graph", "/tmp"},
        "perdure: no model is given: '/tmp' is read as the name of a graph; give the model with "
        "-m\n"},
-      {{"inspect", "model", "/tmp"},
-       "perdure: unexpected word '/tmp'; give the model with -m; see perdure inspect --help\n"},
-      {{"bench", "/tmp"},
-       "perdure: unexpected word '/tmp'; give the model with -m; see perdure bench --help\n"},
-      {{"bench", "nothing-here"},
-       "perdure: unexpected word 'nothing-here'; see perdure bench --help\n"},
+      {{"inspect", "model", "/proc/self/fdinfo"},
+       "perdure: the directory /proc/self/fdinfo has no model (.bin, .safetensors or .gguf); name "
+       "a file\n"},
       {{"generate", "one", "/tmp"},
        "perdure: unexpected word '/tmp'; see perdure generate --help\n"},
   };

@@ -169,7 +169,7 @@ struct Engine::Impl {
   // The graphs of `like` with other strategies, never compiled: what such an engine would compute.
   Impl(const Impl& like, std::vector<ConfiguredStrategy> others);
 
-  // Construction, in this order (compile.cpp).
+  // Construction, in this order (graphs.cpp up to build_graphs, then compile.cpp).
   void add_architecture_operations();
   void gather_declarations();
   void check_source(const ExtraRows& extra) const;

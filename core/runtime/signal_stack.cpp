@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace perdure {
@@ -71,25 +72,27 @@ void give_back(void* given) {
   spare_stacks().put(stack);
 }
 
-// Calls give_back when a thread ends. A thread_local object with a destructor would do so too, but
-// takes memory in every thread.
-pthread_key_t key_of_threads() {
-  static const pthread_key_t key = [] {
+// Calls give_back when a thread ends; none if the process has no more keys. A thread_local object
+// with a destructor would do so too, but takes memory in every thread.
+std::optional<pthread_key_t> key_of_threads() {
+  static const std::optional<pthread_key_t> key = []() -> std::optional<pthread_key_t> {
     pthread_key_t made = {};
-    return pthread_key_create(&made, give_back) == 0 ? made : pthread_key_t{};
+    if (pthread_key_create(&made, give_back) != 0) return std::nullopt;
+    return made;
   }();
   return key;
 }
 
 void install_stack() noexcept {
-  if ((present_stack().ss_flags & SS_DISABLE) == 0) return;
+  const auto key = key_of_threads();
+  if (!key || (present_stack().ss_flags & SS_DISABLE) == 0) return;
   Stack* const stack = spare_stacks().take();
   if (stack == nullptr) return;
+  if (pthread_setspecific(*key, stack) != 0) return spare_stacks().put(stack);
   stack_t own = {};
   own.ss_sp = stack->bytes;
   own.ss_size = sizeof stack->bytes;
   sigaltstack(&own, nullptr);
-  pthread_setspecific(key_of_threads(), stack);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ class ChatLoop {
   // fit.
   void read_document(const std::string& text, const std::string& name, bool again);
 
-  // Until the user, the end of input, SIGTERM or SIGHUP ends it. What the last turn has left
+  // Until the user, the end of input or a signal to end ends it. What the last turn has left
   // unsaved, the caller saves. Errors: OutputError.
   void run();
 

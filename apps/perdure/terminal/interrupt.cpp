@@ -10,13 +10,17 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace perdure::app {
 namespace {
 
 volatile std::sig_atomic_t g_interrupt = 0;  // SIGINT came
-volatile std::sig_atomic_t g_ending = 0;     // SIGTERM or SIGHUP, whichever came first
+volatile std::sig_atomic_t g_ending = 0;     // the first of the others that came
+
+constexpr std::array kEndingSignals = {SIGTERM, SIGHUP,  SIGQUIT, SIGALRM,
+                                       SIGXCPU, SIGUSR1, SIGUSR2};
 
 // Wakes wait_for_input: the handler may run in any thread, and a signal mask would have to be set
 // in those of libraries too.
@@ -82,8 +86,7 @@ void catch_interrupts() {
 
 void catch_ending_signals() {
   catch_interrupts();
-  catch_signal(SIGTERM);
-  catch_signal(SIGHUP);
+  for (const int number : kEndingSignals) catch_signal(number);
 }
 
 bool interrupted() { return pending_signal() != 0; }
@@ -93,16 +96,9 @@ void clear_interrupt() { g_interrupt = 0; }
 bool must_end() { return g_ending != 0; }
 
 std::string interrupt_name() {
-  switch (pending_signal()) {
-    case SIGINT:
-      return "Ctrl-C";
-    case SIGTERM:
-      return "SIGTERM";
-    case SIGHUP:
-      return "SIGHUP";
-    default:
-      return "";
-  }
+  const int number = pending_signal();
+  if (number == 0) return "";
+  return number == SIGINT ? "Ctrl-C" : std::string("SIG") + sigabbrev_np(number);
 }
 
 void end_as_signalled() {

@@ -25,16 +25,18 @@ void explain_bus_errors();
 
 // SIGINT. A signal that was ignored when the program started (nohup) stays ignored.
 void catch_interrupts();
-// SIGINT, SIGTERM and SIGHUP: for work that must be saved before the end.
+// SIGINT and whatever else ends a program by default, can be caught and comes from outside
+// (SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGXCPU, SIGUSR1, SIGUSR2): for work that must be saved
+// before the end.
 void catch_ending_signals();
 
 // One of them came and was not dealt with.
 bool interrupted();
-// Ctrl-C has been dealt with. SIGTERM and SIGHUP stay: they end the program.
+// Ctrl-C has been dealt with. The other signals stay: they end the program.
 void clear_interrupt();
-// SIGTERM or SIGHUP came.
+// Another signal than SIGINT came.
 bool must_end();
-// "Ctrl-C", "SIGTERM" or "SIGHUP"; "" if none came.
+// "Ctrl-C", or the name of the signal such as "SIGTERM"; "" if none came.
 std::string interrupt_name();
 // Dies of the signal that was not dealt with; returns if there is none.
 void end_as_signalled();

@@ -68,7 +68,7 @@ void overwrite_end(const std::string& path, size_t size) {
 }  // namespace
 
 TEST_CASE("a signal that asks for the end saves the session and is what the program dies of") {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU, SIGALRM, SIGUSR1}) {
     CAPTURE(signal);
     Place place;
     Terminal terminal(kWriteOn + kEndless + place.store, place.folder / "state");

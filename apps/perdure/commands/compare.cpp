@@ -83,8 +83,6 @@ std::string plan_text(const ComparePlan& plan, const Survey& survey) {
   return text;
 }
 
-constexpr const char* kConfigurationFile = "compare.yaml";
-
 void write_files(const ComparePlan& plan, const Survey& survey, const CommandLine& line,
                  const std::string& out) {
   write_comparison(plan, survey, out);
@@ -163,6 +161,7 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
     print(line.json() ? json_text(plan_json(plan, survey)) + "\n" : plan_text(plan, survey));
     return 0;
   }
+  require_own_folder(out, line.config());
   store.make_folder();
   // A process that makes single cells for another run writes nothing else.
   std::optional<FolderLock> lock;

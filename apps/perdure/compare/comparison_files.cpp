@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <span>
@@ -18,6 +19,7 @@
 
 #include "apps/perdure/compare/tables.hpp"
 #include "apps/perdure/report/quantity.hpp"
+#include "core/api/error.hpp"
 #include "core/base/write_file.hpp"
 #include "core/config/map_reader.hpp"
 
@@ -239,6 +241,13 @@ void write_text(const std::string& path, const std::string& text) {
   write_file(path, std::as_bytes(std::span(text)), {.mode = 0666});
 }
 
+bool is_result(const std::filesystem::path& file) {
+  static const std::set<std::string> kNames = {kConfigurationFile, "report.html", "results.json",
+                                               "results.csv",      "tables.md",   "tables.tex",
+                                               "measured.json",    "times.csv",   "samples.csv"};
+  return file.extension() == ".svg" || kNames.contains(file.filename().string());
+}
+
 }  // namespace
 
 Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine) {
@@ -332,6 +341,23 @@ FolderLock::FolderLock(const std::string& folder) {
                     "another folder by --out",
                     folder));
   // A file system without locks is no reason to measure nothing.
+}
+
+void require_own_folder(const std::string& folder, const std::string& configuration) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::equivalent(folder + "/" + kConfigurationFile, configuration, ignored))
+    throw UsageError(
+        fmt::format("{} is being read and would be replaced; choose another folder by "
+                    "--out",
+                    configuration));
+  if (fs::exists(folder + "/cells", ignored)) return;
+  for (const fs::directory_entry& file : fs::directory_iterator(folder, ignored))
+    if (is_result(file.path()))
+      throw UsageError(
+          fmt::format("{} was not written by a comparison and would be lost; choose "
+                      "another folder by --out",
+                      file.path().native()));
 }
 
 void write_comparison(const ComparePlan& plan, const Survey& survey, const std::string& folder) {

@@ -11,6 +11,9 @@
 
 namespace perdure::app {
 
+// In the folder of a comparison: its configuration, to repeat it.
+inline constexpr const char* kConfigurationFile = "compare.yaml";
+
 // The figures of all measures of the kind: those that are the same everywhere, or those of the
 // machine. Pure.
 Comparison make_comparison(const ComparePlan& plan, const Survey& survey, bool machine);
@@ -38,6 +41,11 @@ class FolderLock {
  private:
   Descriptor file_;
 };
+
+// A run replaces files of these names, and removes the pictures of an earlier one. Errors:
+// UsageError if `folder` is not a comparison's and has one of them, or if it has the configuration
+// (a path, or empty) that is being read.
+void require_own_folder(const std::string& folder, const std::string& configuration);
 
 // results.json and results.csv, tables.md and tables.tex, measured.json, samples.csv, and
 // times.csv: the seconds of every cell. Each is whole or as it was before. Errors: Error naming the

@@ -178,6 +178,27 @@ TEST_CASE("files are readable as the umask allows, and old pictures go") {
   CHECK(results.find("attention.strategy") < results.find("\r\n"));
 }
 
+TEST_CASE("a comparison replaces no file that it did not write, nor what it is reading") {
+  const SmallComparison small;
+  const auto refused = [&](const std::string& name) {
+    std::filesystem::create_directories(small.folder / "mine");
+    write_all(small.folder / "mine/" + name, "mine");
+    const Outcome outcome = run_perdure(small.words("mine"));
+    CHECK(outcome.status == 2);
+    CHECK(outcome.err.find(name + " was not written by a comparison") != std::string::npos);
+    CHECK(read_all(small.folder / "mine/" + name) == "mine");
+    std::filesystem::remove_all(small.folder / "mine");
+  };
+  for (const char* name : {"compare.yaml", "results.csv", "report.html", "loss.svg"}) refused(name);
+  REQUIRE(run_perdure(small.words("out")).status == 0);
+  const std::string before = read_all(small.folder / "out/compare.yaml");
+  const Outcome itself = run_perdure(
+      {"compare", "-c", small.folder / "out/compare.yaml", "--out", small.folder / "out", "-q"});
+  CHECK(itself.status == 2);
+  CHECK(itself.err.find("is being read and would be replaced") != std::string::npos);
+  CHECK(read_all(small.folder / "out/compare.yaml") == before);
+}
+
 TEST_CASE("with equal states no entry holds more than the baseline") {
   const SmallComparison small(
       "  measures: [{loss: {tail: 8}}, memory]\n  samples: 4\n  equal_state: true\n");

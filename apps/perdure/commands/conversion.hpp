@@ -37,7 +37,8 @@ class ConversionProgress {
   ProgressBar bar_;
 };
 
-// "MODEL (F32, 3.9 MB) -> OUT (1.1 MB)" and the notes of a conversion, unless `quiet`.
+// The notes of a conversion and "wrote OUT (1.1 MB) from MODEL (GGUF, 3.9 MB), ...", unless
+// `quiet`.
 void note_result(const Model& model, const std::string& model_path, const std::string& out,
                  const std::vector<std::string>& notes, bool quiet);
 

@@ -75,15 +75,14 @@ void take_mscale_all_dim(StrategyChoice& choice) {
 
 }  // namespace
 
-RawOption read_option(const MapReader& reader, const YamlEntry& entry) {
-  const YamlNode& value = entry.value;
+RawOption read_option(const MapReader& reader, const std::string& key, const YamlNode& value) {
   if (value.kind == YamlNode::Kind::kScalar) return {value.text, value.place, value.quoted};
   if (value.kind != YamlNode::Kind::kList)
-    reader.fail(value, entry.key, "must be a single value or a list of them");
+    reader.fail(value, key, "must be a single value or a list of them");
   std::string text;
   for (const YamlNode& item : value.items) {
     if (item.kind != YamlNode::Kind::kScalar)
-      reader.fail(item, entry.key, "must be a list of single values");
+      reader.fail(item, key, "must be a list of single values");
     text += (text.empty() ? "" : ", ") + item.text;
   }
   return {text, value.place, true};
@@ -94,11 +93,15 @@ void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyC
     if (inner.value.kind == YamlNode::Kind::kNull || changes_nothing(inner.key)) continue;
     const bool is_type = inner.key == "rope_type" || inner.key == "type";
     const std::string& name = is_type ? entry.key : inner.key;
-    RawOption option = read_option(reader, inner);
+    RawOption option = read_option(reader, entry.key + "." + inner.key, inner.value);
     if (is_type) option.text = own_word(option.text);
     const auto [there, is_new] = choice.options.emplace(name, option);
-    if (!is_new && !same_value(there->second, option))
-      reader.fail(inner.value, entry.key, "says '" + name + "' twice, with different values");
+    if (is_new || same_value(there->second, option)) continue;
+    if (is_type)
+      reader.fail(inner.value, entry.key,
+                  "gives two types, '" + there->second.text + "' and '" + option.text +
+                      "'; type and rope_type must be the same");
+    reader.fail(inner.value, entry.key, "says '" + name + "' twice, with different values");
   }
 }
 

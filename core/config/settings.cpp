@@ -35,8 +35,8 @@ StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
     if (is_scaling_map(*entry)) continue;
     const bool no_scaling =
         entry->key == "rope_scaling" && entry->value.kind == YamlNode::Kind::kNull;
-    choice.options[entry->key] =
-        no_scaling ? RawOption{"none", entry->value.place} : read_option(reader, *entry);
+    choice.options[entry->key] = no_scaling ? RawOption{"none", entry->value.place}
+                                            : read_option(reader, entry->key, entry->value);
   }
   for (const YamlEntry* entry : entries)
     if (is_scaling_map(*entry)) read_scaling_map(reader, *entry, choice);
@@ -162,7 +162,7 @@ void read_store(YamlNode& node, Settings& settings, const std::string& directory
   reader.real("keep_days", settings.store.keep_days, 0, 1e6);
   reader.integer("max_bytes", settings.store.max_bytes, 0, INT64_MAX);
   for (const YamlEntry* entry : reader.rest())
-    settings.store.options[entry->key] = read_option(reader, *entry);
+    settings.store.options[entry->key] = read_option(reader, entry->key, entry->value);
 }
 
 // Whether a folder holds memories of the `file` store; plugins may lie there too.

@@ -152,7 +152,6 @@ class LlamaWriter {
   void set_linear() { set_factor("linear"); }
 
   void set_yarn() {
-    if (llama_.parameter("mscale")) llama_.refuse("the mscale");
     set_factor("yarn");
     if (const auto length = llama_.parameter("original_max_position_embeddings"))
       set("rope.scaling.original_context_length", static_cast<int64_t>(*length));

@@ -81,6 +81,15 @@ std::string HuggingFaceConfig::text(std::string_view key, const std::string& oth
 int64_t HuggingFaceConfig::size(std::string_view key, int64_t otherwise) const {
   return get(*this, key, otherwise, [](const Json& value) { return value.integer(); });
 }
+std::vector<int64_t> HuggingFaceConfig::sizes(std::string_view key) const {
+  return get(*this, key, std::vector<int64_t>(), [](const Json& value) {
+    const auto* list = std::get_if<Json::List>(&value.content());
+    if (list == nullptr) return std::vector{value.integer()};
+    std::vector<int64_t> sizes;
+    for (const Json& item : *list) sizes.push_back(item.integer());
+    return sizes;
+  });
+}
 
 void HuggingFaceConfig::fail(std::string_view key, const std::string& what) const {
   throw Error(path_ + ": key '" + std::string(key) + "' " + what);
@@ -95,7 +104,10 @@ std::string huggingface_architecture(const HuggingFaceConfig& config) {
   const Json* names = config.find("architectures");
   if (names == nullptr) config.fail("architectures", "is missing");
   const auto* list = std::get_if<Json::List>(&names->content());
-  return list != nullptr && list->size() == 1 ? list->front().scalar_text() : "a list";
+  const auto* name = list != nullptr && list->size() == 1
+                         ? std::get_if<std::string>(&list->front().content())
+                         : nullptr;
+  return name != nullptr ? *name : "a list";
 }
 
 std::vector<std::string> huggingface_weight_files(const std::string& folder,

@@ -34,6 +34,8 @@ class HuggingFaceConfig {
   bool flag(std::string_view key, bool otherwise) const;
   std::string text(std::string_view key, const std::string& otherwise) const;
   int64_t size(std::string_view key, int64_t otherwise) const;
+  // A whole number, or a list of them; none if it is not there.
+  std::vector<int64_t> sizes(std::string_view key) const;
 
   [[noreturn]] void fail(std::string_view key, const std::string& what) const;
 

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
+#include "core/api/error.hpp"
+#include "core/config/scaling_map.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
 
@@ -14,16 +17,29 @@ namespace {
 // No product of two sizes wraps.
 constexpr int64_t kMostSize = int64_t{1} << 31;
 
-// What stands for itself in a list of YAML.
-std::string option_text(const Json& value) {
-  const auto* list = std::get_if<Json::List>(&value.content());
-  if (list == nullptr) return value.scalar_text();
-  std::string text;
-  for (const Json& item : *list) text += (text.empty() ? "" : ", ") + item.scalar_text();
-  return text;
+// The same value in YAML, as if it stood at `place`.
+YamlNode yaml_node(const Json& value, const SourcePlace& place) {
+  YamlNode node;
+  node.place = place;
+  const Json::Content& content = value.content();
+  if (std::holds_alternative<std::nullptr_t>(content)) return node;
+  if (const auto* list = std::get_if<Json::List>(&content)) {
+    node.kind = YamlNode::Kind::kList;
+    for (const Json& item : *list) node.items.push_back(yaml_node(item, place));
+  } else if (const auto* map = std::get_if<Json::Map>(&content)) {
+    node.kind = YamlNode::Kind::kMap;
+    for (const auto& [key, item] : *map)
+      node.entries.push_back({key, place, yaml_node(item, place)});
+  } else {
+    node.kind = YamlNode::Kind::kScalar;
+    node.text = value.scalar_text();
+    node.quoted = std::holds_alternative<std::string>(content);
+  }
+  return node;
 }
 
-bool is_null(const Json& value) { return std::holds_alternative<std::nullptr_t>(value.content()); }
+// Newer files have the first, with theta in it; older ones the second.
+constexpr std::array kScalingKeys = {"rope_parameters", "rope_scaling"};
 
 class ConfigReader {
  public:
@@ -71,57 +87,69 @@ class ConfigReader {
     m.set(key, value);
   }
 
-  void tokens(Metadata& m, const char* key) const {
-    std::vector<int64_t> ids;
-    if (const Json* value = config_.find(key)) {
-      const auto* list = std::get_if<Json::List>(&value->content());
-      if (list == nullptr) ids.push_back(config_.size(key, 0));
-      if (list != nullptr)
-        for (const Json& id : *list) ids.push_back(id.integer());
-    }
-    m.set(key, ids);
-  }
+  void tokens(Metadata& m, const char* key) const { m.set(key, config_.sizes(key)); }
 
-  // Newer files keep theta beside the scaling.
-  const Json* scaling() const {
-    const Json* newer = config_.find("rope_parameters");
-    return newer != nullptr ? newer : config_.find("rope_scaling");
-  }
-
+  // It may stand in several places, all with the same value.
   double theta() const {
-    const Json* map = config_.find("rope_parameters");
-    const Json* beside = map == nullptr ? nullptr : map->find("rope_theta");
-    const double theta = beside != nullptr ? beside->real() : config_.real("rope_theta", 10000.0);
-    if (!(theta > 0)) config_.fail("rope_theta", "must be above 0");
-    return theta;
+    std::optional<double> theta;
+    std::string first;
+    const auto take = [&](const HuggingFaceConfig& config, const std::string& place) {
+      if (config.find("rope_theta") == nullptr) return;
+      const double value = config.real("rope_theta", 0);
+      if (!(value > 0)) config.fail("rope_theta", "must be above 0");
+      if (theta && *theta != value)
+        config_.fail(first, "and key '" + place + "' have different values");
+      theta = value;
+      first = place;
+    };
+    take(config_, "rope_theta");
+    for (const std::string key : kScalingKeys)
+      if (config_.find(key) != nullptr) take(config_.part(key), key + ".rope_theta");
+    return theta.value_or(10000.0);
   }
 
+  // As a configuration's `rope_scaling` is read.
   void read_scaling(ModelSpec& spec) const {
-    if (scaling() == nullptr) return;
-    std::string form = "none";
-    for (const auto& [key, value] : scaling()->map())
-      if ((key == "rope_type" || key == "type") && !is_null(value)) form = value.text();
-    if (form == "su") form = "longrope";
-    if (form == "default" || form == "none") return;
+    StrategyChoice choice;
+    try {
+      for (const char* key : kScalingKeys) read_scaling_map(key, choice);
+      const auto form = choice.options.find("rope_scaling");
+      if (form == choice.options.end() || form->second.text == "none") return;
+      check_scaling(choice);
+      use_own_words(choice);
+    } catch (const UsageError& error) {
+      throw Error(error.what());  // the fault is the file's
+    }
+    // transformers has no use for it without mscale_all_dim.
+    choice.options.erase("mscale");
+    for (const auto& [name, option] : choice.options)
+      spec.strategy_options[name] = {option.text, name == "rope_scaling" ? "" : "rope_scaling"};
+  }
+
+  void read_scaling_map(const char* key, StrategyChoice& choice) const {
+    const Json* map = config_.find(key);
+    if (map == nullptr) return;
+    const SourcePlace place{config_.path()};
+    YamlEntry entry{"rope_scaling", place, yaml_node(*map, place)};
+    std::erase_if(entry.value.entries, [](const YamlEntry& e) { return e.key == "rope_theta"; });
+    YamlNode nothing;
+    perdure::read_scaling_map(MapReader(nothing, ""), entry, choice);
+  }
+
+  void check_scaling(const StrategyChoice& choice) const {
     static constexpr std::array kForms = {"linear", "dynamic", "yarn", "longrope", "llama3"};
+    static constexpr std::array kKnown = {
+        "rope_scaling",    "factor",           "original_max_position_embeddings",
+        "beta_fast",       "beta_slow",        "attention_factor",
+        "mscale",          "mscale_all_dim",   "truncate",
+        "low_freq_factor", "high_freq_factor", "short_factor",
+        "long_factor"};
+    const std::string& form = choice.options.at("rope_scaling").text;
     if (std::ranges::count(kForms, form) == 0)
       config_.fail("rope_scaling", "has the type '" + form + "', which is unknown");
-    spec.strategy_options["rope_scaling"] = {form};
-    for (const auto& [key, value] : scaling()->map()) read_parameter(spec, key, value);
-  }
-
-  void read_parameter(ModelSpec& spec, const std::string& key, const Json& value) const {
-    static constexpr std::array kIdle = {"rope_type", "type", "rope_theta", "finetuned"};
-    static constexpr std::array kKnown = {"factor",          "original_max_position_embeddings",
-                                          "beta_fast",       "beta_slow",
-                                          "mscale",          "attention_factor",
-                                          "low_freq_factor", "high_freq_factor",
-                                          "short_factor",    "long_factor"};
-    if (is_null(value) || std::ranges::count(kIdle, key) > 0) return;
-    if (key == "truncate" && value.flag()) return;
-    if (std::ranges::count(kKnown, key) == 0)
-      config_.fail("rope_scaling", "says '" + key + "', which is not supported");
-    spec.strategy_options[key] = {option_text(value), "rope_scaling"};
+    for (const auto& [name, option] : choice.options)
+      if (std::ranges::count(kKnown, name) == 0)
+        config_.fail("rope_scaling", "says '" + name + "', which is not supported");
   }
 
   // Qwen's layers may differ; then none of our strategies is right for all.

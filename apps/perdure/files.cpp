@@ -76,11 +76,12 @@ void require_output(const std::string& path, bool force, std::span<const std::st
         fmt::format("{} exists; choose another name, or replace it with --force", path));
 }
 
-std::vector<std::string> files_read(const Engine& engine) {
-  std::vector<std::string> files{engine.settings().model.path, engine.settings().model.tokenizer};
+std::vector<std::string> files_read(const Model& model, const Settings& settings) {
+  std::vector<std::string> files{settings.model.path, settings.model.tokenizer};
+  for (const MappedFile& file : model.files()) files.push_back(file.path());
   for (const std::string& file : std::vector(files))
     files.push_back(fs::path(file).replace_extension(".json").string());
-  files.push_back(engine.settings().model.initial_state);
+  files.push_back(settings.model.initial_state);
   return files;
 }
 

@@ -26,8 +26,9 @@ std::string read_token_text(const std::string& path);
 // Errors: UsageError naming the path.
 void require_output(const std::string& path, bool force, std::span<const std::string> inputs);
 
-// What an engine reads while it works: model, tokenizer and the JSON beside them.
-std::vector<std::string> files_read(const Engine& engine);
+// Everything that is read of a model: its files, its tokenizer, the JSON beside them, the state
+// that sessions begin with.
+std::vector<std::string> files_read(const Model& model, const Settings& settings);
 
 // Token ids in decimal, separated by white space. `name` stands for the text in messages.
 // Errors: Error with the byte offset of what is not a token id below `vocab_size`.

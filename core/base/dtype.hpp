@@ -15,6 +15,11 @@ constexpr int64_t element_bytes(uint32_t dtype) {
   return perdure_block_values(dtype) == 1 ? perdure_block_bytes(dtype) : 0;
 }
 
+// Whether values share scales, in groups (Q80) or blocks.
+constexpr bool is_quantised(uint32_t dtype) {
+  return dtype == PERDURE_Q80 || perdure_block_values(dtype) != 1;
+}
+
 // "f32", "q80", "q4_k", ...: as in the names of kernels.
 constexpr const char* dtype_name(uint32_t dtype) {
   constexpr const char* kNames[] = {"f32",  "f16",  "bf16", "q80",  "i64",  "q8_0", "q4_0",

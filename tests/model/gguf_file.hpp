@@ -15,6 +15,11 @@
 
 namespace perdure::test {
 
+// A small llama that llama.cpp wrote in a type ("Q4_K").
+inline std::string golden_gguf(const std::string& type) {
+  return std::string(PERDURE_SOURCE_DIR) + "/tests/golden/gguf/small-" + type + ".gguf";
+}
+
 // Bytes of a number as the file has it.
 template <class T>
 std::string raw(T value) {

@@ -28,14 +28,6 @@ double size_of(const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> files_read(const Model& model, const Settings& settings) {
-  std::vector<std::string> files{settings.model.path, settings.model.tokenizer};
-  for (const MappedFile& file : model.files()) files.push_back(file.path());
-  for (const std::string& file : std::vector(files))
-    files.push_back(fs::path(file).replace_extension(".json").string());
-  return files;
-}
-
 ConversionProgress::ConversionProgress(const Model& model, std::string out, bool quiet)
     : out_(std::move(out)),
       bar_(!quiet && isatty(STDERR_FILENO) != 0, std::chrono::milliseconds(500)) {

@@ -9,14 +9,10 @@
 #include <vector>
 
 #include "apps/perdure/terminal/progress.hpp"
-#include "core/config/settings.hpp"
 #include "core/model/conversion/tensor_stream.hpp"
 #include "core/model/model.hpp"
 
 namespace perdure::app {
-
-// Everything that is read of a model, for require_output: its files, its tokenizer, its settings.
-std::vector<std::string> files_read(const Model& model, const Settings& settings);
 
 // Bytes of weights that have been converted, as a bar on a terminal, and the end that a signal
 // asks for.

@@ -13,6 +13,8 @@
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/dtype.hpp"
+#include "core/base/letters.hpp"
 #include "core/model/conversion/gguf_document.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 #include "core/model/conversion/llama_folder_writer.hpp"
@@ -45,19 +47,17 @@ bool write_as_gguf(Conversion& job, const KeepGoing& keep_going) {
   return write_gguf(document, job.model, job.out, {.replace = job.force, .mode = 0666}, keep_going);
 }
 
-bool is_quantised(const Model& model) {
-  return std::ranges::any_of(model.weights(), [](const auto& entry) {
-    const perdure_dtype dtype = entry.second.dtype;
-    return dtype == PERDURE_Q80 || perdure_block_values(dtype) != 1;
-  });
+bool has_quantised(const Model& model) {
+  return std::ranges::any_of(model.weights(),
+                             [](const auto& entry) { return is_quantised(entry.second.dtype); });
 }
 
 bool write_as_folder(Conversion& job, const KeepGoing& keep_going) {
   LlamaFolderOptions options{.tokenizer = job.settings.model.tokenizer};
   if (!job.type.empty()) options.dtype = parse_stored_type(job.type);
-  if (options.dtype && perdure_block_values(*options.dtype) != 1)
+  if (options.dtype && is_quantised(*options.dtype))
     throw UsageError("a Hugging Face folder holds f32, f16 and bf16, not " + job.type);
-  if (!options.dtype && is_quantised(job.model))
+  if (!options.dtype && has_quantised(job.model))
     job.notes.push_back("quantised weights become f32: safetensors has no types for them");
   return write_llama_folder(job.model, job.out, options, keep_going, job.notes);
 }
@@ -92,6 +92,12 @@ bool write_as_llama2c(Conversion& job, const KeepGoing& keep_going) {
                        keep_going);
 }
 
+// ".xyz"; empty for a name like "llama-3.2-1b", which is a folder's.
+std::string ending_of(const std::string& path) {
+  std::string ending = fs::path(path).extension();
+  return ending.size() > 1 && is_letter(ending[1]) ? ending : "";
+}
+
 // By --to, or else by what the name says.
 Write writer_of(const std::string& to, const std::string& out) {
   if (to == "gguf") return write_as_gguf;
@@ -100,13 +106,18 @@ Write writer_of(const std::string& to, const std::string& out) {
   if (!to.empty())
     throw UsageError("'" + to +
                      "' is no format that can be written; gguf, huggingface and llama2c are");
-  const std::string ending = fs::path(out).extension();
+  const std::string ending = ending_of(out);
   if (ending == ".gguf") return write_as_gguf;
   if (ending == ".bin") return write_as_llama2c;
   if (ending == ".safetensors")
     throw UsageError(out +
                      ": a .safetensors file alone cannot hold what a model is; name a "
                      "folder, or a .gguf or .bin file");
+  if (!ending.empty())
+    throw UsageError(fmt::format(
+        "{}: no format is written under names that end in {}, only .gguf and .bin; for a folder of "
+        "Hugging Face of that name add --to huggingface",
+        out, ending));
   return write_as_folder;
 }
 
@@ -136,7 +147,7 @@ int run_convert(const Arguments& arguments) {
   const Settings settings = line.model_settings();
   const Model model = Model::open(settings.model.path);
   require_output(out, force, files_read(model, settings));
-  Conversion job{model, settings, out, type, version, force};
+  Conversion job{model, settings, out, in_lower_case(type), version, force};
   catch_ending_signals();
   ConversionProgress progress(model, out, line.quiet());
   if (!write(job, progress.keep_going())) progress.fail_interrupted();

@@ -66,7 +66,7 @@ int run_logits(const Arguments& arguments) {
     throw UsageError("logits needs --tokens FILE and --out FILE");
   if (line.given("tail")) require_at_least("--tail", tail, 1);
   Engine engine(line.model_settings(), linked_plugins());
-  std::vector<std::string> inputs = files_read(engine);
+  std::vector<std::string> inputs = files_read(engine.model(), engine.settings());
   inputs.insert(inputs.end(), {tokens_path, line.config()});
   require_output(out, force, inputs);
   const std::vector<int32_t> tokens =

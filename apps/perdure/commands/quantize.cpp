@@ -18,8 +18,7 @@ namespace {
 // Quantising what is quantised already loses more than once.
 void note_second_loss(GgufDocument& document, const Model& model) {
   for (const auto& [name, weight] : model.weights()) {
-    const bool is_block = weight.dtype == PERDURE_Q80 || perdure_block_values(weight.dtype) != 1;
-    if (!is_block) continue;
+    if (!is_quantised(weight.dtype)) continue;
     document.notes.push_back(fmt::format(
         "the model is quantised already ('{}' is {}); quantising its original loses less", name,
         dtype_name(weight.dtype)));
@@ -51,7 +50,7 @@ int run_quantize(const Arguments& arguments) {
   require_output(out.front(), force, files_read(model, settings));
   GgufDocument document = gguf_document(model, settings.model.tokenizer);
   set_types(document, dtype);
-  if (perdure_block_values(dtype) != 1) note_second_loss(document, model);
+  if (is_quantised(dtype)) note_second_loss(document, model);
   catch_ending_signals();
   ConversionProgress progress(model, out.front(), line.quiet());
   if (!write_gguf(document, model, out.front(), {.replace = force, .mode = 0666},

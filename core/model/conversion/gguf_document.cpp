@@ -10,6 +10,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/dtype.hpp"
+#include "core/base/letters.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 #include "core/model/conversion/llama_family.hpp"
 #include "core/model/formats/gguf.hpp"
@@ -220,6 +221,13 @@ bool is_vector(const StreamedTensor& tensor) {
                              [](int64_t size) { return size == 1; });
 }
 
+// nullptr if it is none.
+const StoredType* find_type(std::string_view name) {
+  const auto* found = std::ranges::find_if(
+      kTypes, [&](const StoredType& type) { return name == dtype_name(type.dtype); });
+  return found == std::end(kTypes) ? nullptr : found;
+}
+
 uint32_t file_type(perdure_dtype dtype) {
   return std::ranges::find(kTypes, dtype, &StoredType::dtype)->file_type;
 }
@@ -263,11 +271,16 @@ void set_types(GgufDocument& document, perdure_dtype dtype) {
 }
 
 perdure_dtype parse_stored_type(const std::string& name) {
+  const std::string word = in_lower_case(name);
+  if (const StoredType* type = find_type(word)) return type->dtype;
+  // llama.cpp gives some tensors other types under such names.
+  const std::string_view base = std::string_view(word).substr(0, word.rfind('_'));
+  if (word.size() == base.size() + 2 && find_type(base) != nullptr)
+    throw UsageError("'" + name + "' is a mixture of types, which is not written; did you mean '" +
+                     std::string(base) + "'?");
   std::string known;
-  for (const StoredType& type : kTypes) {
-    if (name == dtype_name(type.dtype)) return type.dtype;
+  for (const StoredType& type : kTypes)
     known += (known.empty() ? "" : ", ") + std::string(dtype_name(type.dtype));
-  }
   throw UsageError("'" + name + "' is no type of weights; these are: " + known);
 }
 

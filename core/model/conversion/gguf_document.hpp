@@ -32,7 +32,8 @@ GgufDocument gguf_document(const Model& model, const std::string& tokenizer);
 // note. Requires: a type of encode_row.
 void set_types(GgufDocument& document, perdure_dtype dtype);
 
-// "q4_k" -> PERDURE_Q4_K, for all types that can be written. Errors: UsageError that lists them.
+// "q4_k" or "Q4_K" -> PERDURE_Q4_K, for all types that can be written. Errors: UsageError that
+// lists them, or names the one that a mixture of llama.cpp's ("q4_k_m") is made of.
 perdure_dtype parse_stored_type(const std::string& name);
 
 // Writes the file under a name of its own beside `path`, reads it back and as a model, and puts it

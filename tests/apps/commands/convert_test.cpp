@@ -64,7 +64,7 @@ TEST_CASE("every logit of a converted F32 model has the same bits, there and bac
 
 TEST_CASE("a quantised model is the file that llama.cpp makes, and runs with its own tokenizer") {
   const TemporaryFolder folder;
-  run_ok({"quantize", kGguf, folder / "q.gguf", "--type", "q4_k"});
+  run_ok({"quantize", kGguf, folder / "q.gguf", "--type", "Q4_K"});
   CHECK(logits_of(folder / "q.gguf") ==
         logits_of(PERDURE_SOURCE_DIR "/tests/golden/gguf/small-Q4_K.gguf"));
   const Outcome again =
@@ -88,6 +88,18 @@ TEST_CASE("convert and quantize never write over what they read, and over others
   run_ok(words + Words{"--force"});
   CHECK(read_all(folder / "mine.gguf").starts_with("GGUF"));
   CHECK(entries_of(folder) == 2);
+}
+
+TEST_CASE("logits are not written over the weights of a folder that is read") {
+  const TemporaryFolder folder;
+  run_ok({"convert", kLlama, folder / "m"});
+  write_all(folder / "ids", "1 5");
+  const std::string weights = folder / "m/model.safetensors", before = read_all(weights);
+  const Outcome outcome = run_perdure(
+      {"logits", "-m", folder / "m", "--tokens", folder / "ids", "--out", weights, "--force"});
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err.find("which is being read") != std::string::npos);
+  CHECK(read_all(weights) == before);
 }
 
 TEST_CASE("a full disk ends a conversion with a sentence, and nothing is left") {
@@ -117,6 +129,8 @@ TEST_CASE("what convert and quantize cannot do is one sentence") {
   contains(error({"convert", kLlama}), "needs a model and the file or folder to write");
   contains(error({"convert", kLlama, out, "--to", "onnx"}), "gguf, huggingface and llama2c");
   contains(error({"convert", kLlama, folder / "m.safetensors"}), "name a folder");
+  contains(error({"convert", kLlama, folder / "out.xyz"}), "add --to huggingface");
+  contains(error({"quantize", kLlama, out, "--type", "Q4_K_M"}), "did you mean 'q4_k'?");
   contains(error({"convert", kLlama, folder / "f", "--type", "q8_0"}), "holds f32, f16 and bf16");
   contains(error({"convert", kLlama, folder / "m.bin", "--type", "f16"}), "hold f32 and q80");
   contains(error({"convert", kLlama, out, "--version", "1"}), "for llama2.c's files");
@@ -126,9 +140,17 @@ TEST_CASE("what convert and quantize cannot do is one sentence") {
   CHECK(entries_of(folder) == 0);
 }
 
+TEST_CASE("a name with a version is a folder's, and --to makes a folder of any name") {
+  const TemporaryFolder folder;
+  run_ok({"convert", kLlama, folder / "llama-3.2-1b"});
+  run_ok({"convert", kLlama, folder / "out.xyz", "--to", "huggingface", "--type", "F16"});
+  for (const char* name : {"llama-3.2-1b", "out.xyz"})
+    CHECK(std::filesystem::exists(folder / name + "/config.json"));
+}
+
 TEST_CASE("llama2.c's kinds of files follow from the type that is asked for") {
   const TemporaryFolder folder;
-  run_ok({"convert", kLlama, folder / "q80.bin", "--type", "q80"});
+  run_ok({"convert", kLlama, folder / "q80.bin", "--type", "Q80"});
   CHECK(read_all(folder / "q80.bin") == read_all(kModels + "llama.v2.bin"));
   run_ok({"convert", kLlama, folder / "v1.bin", "--version", "1"});
   CHECK(read_all(folder / "v1.bin") == read_all(kModels + "llama.v1.bin"));

@@ -21,10 +21,6 @@ using perdure::testing::TemporaryFolder;
 
 namespace {
 
-std::string golden_gguf(const std::string& type) {
-  return std::string(PERDURE_SOURCE_DIR) + "/tests/golden/gguf/small-" + type + ".gguf";
-}
-
 bool always(int64_t) { return true; }
 
 void quantize(const Model& model, perdure_dtype dtype, const std::string& path) {
@@ -187,5 +183,8 @@ TEST_CASE("what is stopped leaves nothing, and an existing file stays") {
 
 TEST_CASE("types are named as kernels name them, others are refused with the list") {
   CHECK(parse_stored_type("q5_k") == PERDURE_Q5_K);
+  CHECK(parse_stored_type("Q4_K") == PERDURE_Q4_K);
+  for (const char* mixture : {"q4_k_m", "Q4_K_S"})
+    CHECK(contains(error_of([&] { parse_stored_type(mixture); }), "did you mean 'q4_k'?"));
   CHECK(contains(error_of([] { parse_stored_type("q2_k"); }), "q8_0, q4_0, q4_1"));
 }

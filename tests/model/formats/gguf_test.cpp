@@ -20,10 +20,6 @@ using perdure::testing::TemporaryFolder;
 
 namespace {
 
-std::string golden_gguf(const std::string& type) {
-  return std::string(PERDURE_SOURCE_DIR) + "/tests/golden/gguf/small-" + type + ".gguf";
-}
-
 std::string refusal_of(std::span<const std::byte> bytes) {
   return error_of([&] {
     const Gguf file(bytes, "m.gguf");

@@ -4,7 +4,6 @@
 #include "core/model/formats/cepe_folder.hpp"
 
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "core/api/error.hpp"
@@ -12,9 +11,7 @@
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/llama_config.hpp"
-#include "core/model/formats/llama_names.hpp"
-#include "core/model/formats/llama_weights.hpp"
-#include "core/model/formats/safetensors.hpp"
+#include "core/model/formats/llama_shards.hpp"
 
 namespace perdure {
 namespace {
@@ -33,24 +30,13 @@ int64_t size_within(const HuggingFaceConfig& config, const char* key, int64_t ot
   return value;
 }
 
-std::vector<SafetensorsFile> map_shards(const std::string& folder) {
-  std::vector<SafetensorsFile> shards;
-  for (const std::string& path :
-       huggingface_weight_files(folder, "convert it to safetensors with the program that made it"))
-    shards.emplace_back(path);
-  return shards;
-}
-
 // The tensors of all shards, those of the encoder apart. Borrows them.
 struct Tensors {
   LlamaTensors decoder, encoder;
 
   Tensors(const std::string& folder, const std::vector<SafetensorsFile>& shards)
-      : decoder{.path = folder,
-                .name_in_file = [](const std::string& own) { return kCepeNames.in_file(own); }},
-        encoder{.path = folder, .name_in_file = [](const std::string& own) {
-                  return kCepeEncoderNames.in_file(own);
-                }} {
+      : decoder(no_llama_tensors(folder, kCepeNames)),
+        encoder(no_llama_tensors(folder, kCepeEncoderNames)) {
     for (const SafetensorsFile& shard : shards)
       for (const auto& [name, tensor] : shard.tensors()) add(shard, name, tensor);
   }
@@ -59,22 +45,17 @@ struct Tensors {
   void add(const SafetensorsFile& shard, const std::string& name, const SafetensorsTensor& tensor) {
     // What the encoder alone keeps twice.
     if (name == "lm_head.bias" && shard.find("lm_bias") != nullptr) return;
-    const bool of_encoder = name.starts_with(kEncoder);
-    const std::string own = (of_encoder ? kCepeEncoderNames : kCepeNames).own(name);
-    const LlamaTensor added{.name = name,
-                            .path = &shard.path(),
-                            .dtype = weight_dtype(name, tensor, shard.path()),
-                            .shape = tensor.shape,
-                            .data = tensor.bytes.data()};
-    if (!(of_encoder ? encoder : decoder).by_name.emplace(own, added).second)
-      throw Error(shard.path() + ": the tensor '" + name + "' is in an earlier file already");
+    if (name.starts_with(kEncoder))
+      add_llama_tensor(encoder, kCepeEncoderNames, shard, name, tensor);
+    else
+      add_llama_tensor(decoder, kCepeNames, shard, name, tensor);
   }
 };
 
 class ContextReader {
  public:
   ContextReader(const std::string& folder, const HuggingFaceConfig& config)
-      : config_(config), shards_(map_shards(folder)), tensors_(folder, shards_) {}
+      : config_(config), shards_(open_llama_shards(folder)), tensors_(folder, shards_) {}
 
   Model read() {
     check();
@@ -84,9 +65,7 @@ class ContextReader {
       throw Error(tensors_.decoder.path + ": the tensor 'lm_head.weight' is missing");
     add_llama_weights(tensors_.decoder, builder_);
     if (encoder_ || !tensors_.encoder.by_name.empty()) add_encoder();
-    Model model = builder_.take();
-    for (SafetensorsFile& shard : shards_) ModelBuilder::keep(model, shard.take_file());
-    return model;
+    return take_with_shards(builder_, shards_);
   }
 
  private:
@@ -178,7 +157,7 @@ class ContextReader {
 Model read_masked(const std::string& folder, const HuggingFaceConfig& config) {
   if (config.flag("is_decoder", false))
     config.fail("is_decoder", "is true, but an encoder sees all of its text");
-  std::vector<SafetensorsFile> shards = map_shards(folder);
+  std::vector<SafetensorsFile> shards = open_llama_shards(folder);
   Tensors tensors(folder, shards);
   ModelBuilder builder;
   builder.spec() = llama_spec(config, kMasked);
@@ -187,9 +166,7 @@ Model read_masked(const std::string& folder, const HuggingFaceConfig& config) {
     throw Error(*tensor.path + ": the tensor '" + std::string(tensor.name) +
                 "' has no meaning in a model of llama_mlm");
   add_llama_weights(tensors.decoder, builder);
-  Model model = builder.take();
-  for (SafetensorsFile& shard : shards) ModelBuilder::keep(model, shard.take_file());
-  return model;
+  return take_with_shards(builder, shards);
 }
 
 bool is_cepe_folder(const std::string& folder) {

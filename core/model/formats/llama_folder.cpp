@@ -5,16 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include "core/api/error.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/huggingface_folder.hpp"
 #include "core/model/formats/llama_config.hpp"
-#include "core/model/formats/llama_names.hpp"
-#include "core/model/formats/llama_weights.hpp"
-#include "core/model/formats/safetensors.hpp"
+#include "core/model/formats/llama_shards.hpp"
 
 namespace perdure {
 namespace {
@@ -33,32 +30,14 @@ std::string find_architecture(const HuggingFaceConfig& config) {
   return name;
 }
 
-std::vector<SafetensorsFile> map_shards(const std::string& folder) {
-  std::vector<SafetensorsFile> shards;
-  for (const std::string& path :
-       huggingface_weight_files(folder, "convert it to safetensors with the program that made it"))
-    shards.emplace_back(path);
-  return shards;
-}
-
 LlamaTensors tensors_of(const std::string& folder, const std::vector<SafetensorsFile>& shards,
                         bool tied) {
-  LlamaTensors tensors{.path = folder, .name_in_file = [](const std::string& name) {
-                         return kHuggingFaceNames.in_file(name);
-                       }};
+  LlamaTensors tensors = no_llama_tensors(folder, kHuggingFaceNames);
   for (const SafetensorsFile& shard : shards)
-    for (const auto& [name, tensor] : shard.tensors()) {
-      // A copy of the embedding that nobody reads.
-      if (tied && name == "lm_head.weight") continue;
-      const std::string& path = shard.path();
-      const LlamaTensor added{.name = name,
-                              .path = &path,
-                              .dtype = weight_dtype(name, tensor, path),
-                              .shape = tensor.shape,
-                              .data = tensor.bytes.data()};
-      if (!tensors.by_name.emplace(kHuggingFaceNames.own(name), added).second)
-        throw Error(path + ": the tensor '" + name + "' is in an earlier file already");
-    }
+    for (const auto& [name, tensor] : shard.tensors())
+      // With tied embeddings a copy of the embedding that nobody reads.
+      if (!tied || name != "lm_head.weight")
+        add_llama_tensor(tensors, kHuggingFaceNames, shard, name, tensor);
   return tensors;
 }
 
@@ -68,16 +47,14 @@ Model read_llama_folder(const std::string& folder) {
   const HuggingFaceConfig config(folder);
   ModelBuilder builder;
   builder.spec() = llama_spec(config, find_architecture(config));
-  std::vector<SafetensorsFile> shards = map_shards(folder);
+  std::vector<SafetensorsFile> shards = open_llama_shards(folder);
   const bool tied = config.flag("tie_word_embeddings", false);
   const LlamaTensors tensors = tensors_of(folder, shards, tied);
   if (!tied && !tensors.by_name.contains("output.weight"))
     throw Error(folder + ": the tensor 'lm_head.weight' is missing, and config.json does not say " +
                 "that it is the embedding (tie_word_embeddings)");
   add_llama_weights(tensors, builder);
-  Model model = builder.take();
-  for (SafetensorsFile& shard : shards) ModelBuilder::keep(model, shard.take_file());
-  return model;
+  return take_with_shards(builder, shards);
 }
 
 ModelFormat llama_folder_format() {

@@ -12,7 +12,12 @@ constexpr LlamaNames::Renaming kHuggingFaceOutside[] = {
     {"lm_head.bias", "output.bias"},
 };
 
-constexpr LlamaNames::Renaming kHuggingFaceInside[] = {
+// Parts of it are consecutive: every user has a llama's, and some what stands before or behind.
+constexpr LlamaNames::Renaming kInside[] = {
+    // Qwen 3's.
+    {"self_attn.q_norm", "attn_q_norm"},
+    {"self_attn.k_norm", "attn_k_norm"},
+    // Llama's.
     {"input_layernorm", "attn_norm"},
     {"post_attention_layernorm", "ffn_norm"},
     {"self_attn.q_proj", "attn_q"},
@@ -22,11 +27,17 @@ constexpr LlamaNames::Renaming kHuggingFaceInside[] = {
     {"mlp.gate_proj", "ffn_gate"},
     {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},
-    // Not llama's.
-    {"self_attn.q_norm", "attn_q_norm"},
-    {"self_attn.k_norm", "attn_k_norm"},
+    // CEPE's.
+    {"cross_attn.layernorm", "cross_attn_norm"},
+    {"cross_attn.q_proj", "cross_attn_q"},
+    {"cross_attn.k_proj", "cross_attn_k"},
+    {"cross_attn.v_proj", "cross_attn_v"},
+    {"cross_attn.o_proj", "cross_attn_output"},
 };
-constexpr size_t kHeadNorms = 2;
+constexpr size_t kHeadNorms = 2, kCrossAttention = 5;
+constexpr auto kQwen3Inside = std::span(kInside).first(std::size(kInside) - kCrossAttention);
+constexpr auto kLlamaInside = kQwen3Inside.subspan(kHeadNorms);
+constexpr auto kCepeInside = std::span(kInside).subspan(kHeadNorms);
 
 constexpr LlamaNames::Renaming kCepeOutside[] = {
     {"model.embed_tokens.weight", "token_embd.weight"},
@@ -39,17 +50,6 @@ constexpr LlamaNames::Renaming kCepeOutside[] = {
     {"lm_dense.bias", "mlm_dense.bias"},
     {"lm_layer_norm.weight", "mlm_norm.weight"},
 };
-
-constexpr LlamaNames::Renaming kCepeInside[] = {
-    {"input_layernorm", "attn_norm"},      {"post_attention_layernorm", "ffn_norm"},
-    {"self_attn.q_proj", "attn_q"},        {"self_attn.k_proj", "attn_k"},
-    {"self_attn.v_proj", "attn_v"},        {"self_attn.o_proj", "attn_output"},
-    {"mlp.gate_proj", "ffn_gate"},         {"mlp.up_proj", "ffn_up"},
-    {"mlp.down_proj", "ffn_down"},         {"cross_attn.layernorm", "cross_attn_norm"},
-    {"cross_attn.q_proj", "cross_attn_q"}, {"cross_attn.k_proj", "cross_attn_k"},
-    {"cross_attn.v_proj", "cross_attn_v"}, {"cross_attn.o_proj", "cross_attn_output"},
-};
-constexpr size_t kCrossAttention = 5;
 
 constexpr LlamaNames::Renaming kCepeEncoderOutside[] = {
     {"encoder.embed_tokens.weight", "token_embd.weight"},
@@ -73,15 +73,11 @@ constexpr LlamaNames::Renaming kLlama2cInside[] = {
 
 }  // namespace
 
-constinit const LlamaNames kHuggingFaceNames{"model.layers.", kHuggingFaceOutside,
-                                             kHuggingFaceInside};
-constinit const LlamaNames kHuggingFaceLlamaNames{
-    "model.layers.", kHuggingFaceOutside,
-    std::span(kHuggingFaceInside).first(std::size(kHuggingFaceInside) - kHeadNorms)};
+constinit const LlamaNames kHuggingFaceNames{"model.layers.", kHuggingFaceOutside, kQwen3Inside};
+constinit const LlamaNames kHuggingFaceLlamaNames{"model.layers.", kHuggingFaceOutside,
+                                                  kLlamaInside};
 constinit const LlamaNames kCepeNames{"model.layers.", kCepeOutside, kCepeInside};
-constinit const LlamaNames kCepeEncoderNames{
-    "encoder.layers.", kCepeEncoderOutside,
-    std::span(kCepeInside).first(std::size(kCepeInside) - kCrossAttention)};
+constinit const LlamaNames kCepeEncoderNames{"encoder.layers.", kCepeEncoderOutside, kLlamaInside};
 constinit const LlamaNames kLlama2cNames{"layers.", kLlama2cOutside, kLlama2cInside};
 
 std::string LlamaNames::own(const std::string& name) const {

@@ -12,6 +12,7 @@
 #include "core/base/dtype.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/engine/engine.hpp"
+#include "core/model/architectures/architecture.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
@@ -36,19 +37,13 @@ std::string type_name(const Weight& weight) {
 
 Json::Map facts(const ModelSpec& spec) {
   const ModelInfo& info = spec.info;
-  Json::Map all = {member("architecture", spec.architecture),
-                   member("format", spec.format),
-                   member("hidden_size", info.hidden_size),
-                   member("intermediate_size", spec.intermediate_size),
-                   member("num_hidden_layers", info.num_hidden_layers),
-                   member("num_attention_heads", info.num_attention_heads),
-                   member("num_key_value_heads", info.num_key_value_heads),
-                   member("head_size", info.head_size),
-                   member("vocab_size", info.vocab_size),
-                   member("train_length", info.train_length),
-                   member("mem_len", info.mem_len),
-                   member("rope_theta", info.rope_theta),
-                   member("rms_norm_eps", info.rms_norm_eps)};
+  Json::Map all = {member("architecture", spec.architecture), member("format", spec.format)};
+  for (const auto& [name, size] : named_sizes(spec)) all.push_back(member(name, size));
+  const Json::Map more = {
+      member("head_size", info.head_size),       member("vocab_size", info.vocab_size),
+      member("train_length", info.train_length), member("mem_len", info.mem_len),
+      member("rope_theta", info.rope_theta),     member("rms_norm_eps", info.rms_norm_eps)};
+  all.insert(all.end(), more.begin(), more.end());
   if (!spec.initial_state.empty()) all.push_back(member("initial_state", spec.initial_state));
   return all;
 }

@@ -50,4 +50,13 @@ void build_step(GraphBuilder& graph, const ModelSpec& spec, const StrategyNodes&
   architecture.build_step(graph, spec, strategies, sources);
 }
 
+NamedSizes named_sizes(const ModelSpec& spec) {
+  const ModelInfo& info = spec.info;
+  return {{"hidden_size", info.hidden_size},
+          {"intermediate_size", spec.intermediate_size},
+          {"num_hidden_layers", info.num_hidden_layers},
+          {"num_attention_heads", info.num_attention_heads},
+          {"num_key_value_heads", info.num_key_value_heads}};
+}
+
 }  // namespace perdure

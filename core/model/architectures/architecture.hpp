@@ -75,4 +75,8 @@ ModelSpec read_spec(std::string_view architecture, const Metadata& metadata, std
 // missing weight.
 void build_step(GraphBuilder& graph, const ModelSpec& spec, const StrategyNodes& strategies);
 
+// The sizes that models of every architecture have, under Hugging Face's names of config.json.
+using NamedSizes = std::vector<std::pair<const char*, int64_t>>;
+NamedSizes named_sizes(const ModelSpec& spec);
+
 }  // namespace perdure

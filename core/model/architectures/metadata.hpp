@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -22,8 +24,10 @@ class Metadata {
 
   using Value = std::variant<int64_t, double, std::string, std::vector<int64_t>>;
 
-  // `where` stands in messages: the path of the file.
-  explicit Metadata(std::string where) : where_(std::move(where)) {}
+  // `where` stands in messages: the path of the file. `sizes`: what is set at first.
+  explicit Metadata(std::string where,
+                    std::initializer_list<std::pair<const char*, int64_t>> sizes = {})
+      : where_(std::move(where)), values_(sizes.begin(), sizes.end()) {}
 
   void set(std::string name, Value value) { values_[std::move(name)] = std::move(value); }
   bool has(std::string_view name) const { return values_.find(name) != values_.end(); }

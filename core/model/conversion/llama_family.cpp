@@ -4,24 +4,25 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 
 #include "core/api/error.hpp"
+#include "core/base/dtype.hpp"
+#include "core/config/map_reader.hpp"
+#include "core/model/architectures/architecture.hpp"
 
 namespace perdure {
 namespace {
 
 // Behind "blk.N.".
-constexpr std::array<std::string_view, 20> kInLayer = {
-    "attn_norm.weight",   "ffn_norm.weight",  "attn_q.weight",      "attn_q.bias",
-    "attn_k.weight",      "attn_k.bias",      "attn_v.weight",      "attn_v.bias",
-    "attn_output.weight", "attn_output.bias", "attn_q_norm.weight", "attn_k_norm.weight",
-    "ffn_gate.weight",    "ffn_gate.bias",    "ffn_up.weight",      "ffn_up.bias",
-    "ffn_down.weight",    "ffn_down.bias"};
-constexpr std::array<std::string_view, 3> kOutside = {"token_embd.weight", "output_norm.weight",
-                                                      "output.weight"};
+constexpr std::array kInLayer = std::to_array<std::string_view>(
+    {"attn_norm.weight", "ffn_norm.weight", "attn_q.weight", "attn_q.bias", "attn_k.weight",
+     "attn_k.bias", "attn_v.weight", "attn_v.bias", "attn_output.weight", "attn_output.bias",
+     "attn_q_norm.weight", "attn_k_norm.weight", "ffn_gate.weight", "ffn_gate.bias",
+     "ffn_up.weight", "ffn_up.bias", "ffn_down.weight", "ffn_down.bias"});
+constexpr std::array kOutside =
+    std::to_array<std::string_view>({"token_embd.weight", "output_norm.weight", "output.weight"});
 
 // "blk.3.attn_q.weight" -> "attn_q.weight"; other names stay.
 std::string_view inside(std::string_view name) {
@@ -36,10 +37,7 @@ bool is_known(std::string_view name) {
 }
 
 std::optional<double> number(std::string_view text) {
-  double value = 0;
-  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (status != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
+  return scalar_to_real(std::string(text), false);
 }
 
 bool is_on(const ModelSpec& spec, const char* name) {
@@ -51,17 +49,23 @@ bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::a
 
 // Numbers, or lists of them, whatever their spelling; other texts as they are.
 bool same_value(std::string_view a, std::string_view b) {
-  while (true) {
-    const size_t end_a = std::min(a.find(','), a.size()), end_b = std::min(b.find(','), b.size());
-    const auto x = number(a.substr(0, end_a)), y = number(b.substr(0, end_b));
-    if (!(x && y ? near(*x, *y) : a.substr(0, end_a) == b.substr(0, end_b))) return false;
-    if (end_a == a.size() || end_b == b.size()) return end_a == a.size() && end_b == b.size();
-    a.remove_prefix(std::min(a.find_first_not_of(", ", end_a), a.size()));
-    b.remove_prefix(std::min(b.find_first_not_of(", ", end_b), b.size()));
-  }
+  return std::ranges::equal(list_items(a), list_items(b), [](auto item_a, auto item_b) {
+    const auto x = number(item_a), y = number(item_b);
+    return x && y ? near(*x, *y) : item_a == item_b;
+  });
 }
 
 }  // namespace
+
+std::vector<std::string_view> list_items(std::string_view value) {
+  std::vector<std::string_view> items;
+  while (!value.empty()) {
+    const size_t end = std::min(value.find(','), value.size());
+    items.push_back(value.substr(0, end));
+    value.remove_prefix(std::min(value.find_first_not_of(", ", end), value.size()));
+  }
+  return items;
+}
 
 LlamaExport::LlamaExport(const Model& model, std::string target)
     : model_(model), target_(std::move(target)) {
@@ -121,13 +125,11 @@ std::optional<double> LlamaExport::parameter(const std::string& name) const {
 std::vector<float> LlamaExport::parameters(const std::string& name) const {
   std::vector<float> values;
   const ModelOption* found = option(name);
-  for (std::string_view rest = found == nullptr ? "" : std::string_view(found->value);
-       !rest.empty();) {
-    const size_t end = std::min(rest.find(','), rest.size());
-    const auto value = number(rest.substr(0, end));
+  if (found == nullptr) return values;
+  for (const std::string_view item : list_items(found->value)) {
+    const auto value = number(item);
     if (!value) refuse("the " + name + " " + found->value);
     values.push_back(static_cast<float>(*value));
-    rest.remove_prefix(std::min(rest.find_first_not_of(", ", end), rest.size()));
   }
   return values;
 }
@@ -163,8 +165,7 @@ StreamedTensor LlamaExport::tensor(const std::string& name, const Weight& weight
                   .rotated_size = info.rotated_size()};
     if (w.rows == 1) std::swap(w.rows, w.columns);
   }
-  const bool is_block = perdure_block_values(w.dtype) != 1;
-  if (w.dtype == PERDURE_Q80 || (is_block && !has_blocks)) made.dtype = PERDURE_F32;
+  if (w.dtype == PERDURE_Q80 || (is_quantised(w.dtype) && !has_blocks)) made.dtype = PERDURE_F32;
   return made;
 }
 
@@ -182,11 +183,9 @@ void require_same_model(const ModelSpec& source, const ModelSpec& written,
   };
   const ModelInfo &a = source.info, &b = written.info;
   const auto as_f32 = [](double x) { return static_cast<float>(x); };
-  require(a.hidden_size == b.hidden_size, "hidden_size");
-  require(source.intermediate_size == written.intermediate_size, "intermediate_size");
-  require(a.num_hidden_layers == b.num_hidden_layers, "num_hidden_layers");
-  require(a.num_attention_heads == b.num_attention_heads, "num_attention_heads");
-  require(a.num_key_value_heads == b.num_key_value_heads, "num_key_value_heads");
+  const NamedSizes sizes = named_sizes(written);
+  for (size_t i = 0; const auto& [name, size] : named_sizes(source))
+    require(size == sizes[i++].second, name);
   require(a.head_size == b.head_size && a.size_of_values() == b.size_of_values(), "head_dim");
   require(a.rotated_size() == b.rotated_size(), "rotary_dim");
   require(a.vocab_size == b.vocab_size, "vocab_size");

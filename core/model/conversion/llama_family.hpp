@@ -14,6 +14,9 @@
 
 namespace perdure {
 
+// The items of an option that is a list: "1, 2.5" -> "1" and "2.5". Borrow from the text.
+std::vector<std::string_view> list_items(std::string_view value);
+
 enum class LlamaFamily { kLlama, kQwen2, kQwen3 };
 
 // A model of llama's family on its way into a file. Borrows the model.

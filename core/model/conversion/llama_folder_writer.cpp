@@ -17,6 +17,8 @@
 #include "core/base/descriptor.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/base/write_file.hpp"
+#include "core/config/map_reader.hpp"
+#include "core/model/architectures/architecture.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 #include "core/model/conversion/llama_family.hpp"
 #include "core/model/formats/gguf.hpp"
@@ -92,24 +94,17 @@ double shortest(double value) {
   return short_value;
 }
 
-Json number_of(std::string_view text) {
-  int64_t whole = 0;
-  double real = 0;
-  const char *begin = text.data(), *end = begin + text.size();
-  if (std::from_chars(begin, end, whole).ptr == end) return json(whole);
-  if (std::from_chars(begin, end, real).ptr == end) return json(real);
+Json number_of(const std::string& text) {
+  if (const auto whole = scalar_to_int(text, false)) return json(*whole);
+  if (const auto real = scalar_to_real(text, false)) return json(*real);
   return json(text);
 }
 
 // A number, or a list of them.
-Json value_of(std::string_view text) {
+Json value_of(const std::string& text) {
   if (text.find(',') == text.npos) return number_of(text);
   Json::List list;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(','), text.size());
-    list.push_back(number_of(text.substr(0, end)));
-    text.remove_prefix(std::min(text.find_first_not_of(", ", end), text.size()));
-  }
+  for (const std::string_view item : list_items(text)) list.push_back(number_of(std::string(item)));
   return Json(std::move(list));
 }
 
@@ -156,14 +151,11 @@ std::string config_text(const LlamaExport& llama, perdure_dtype dtype) {
   if (info.rotated_size() != info.head_size) llama.refuse("the rotary_dim");
   if (info.size_of_values() != info.head_size) llama.refuse("the value_head_dim");
   const FamilyName name = name_of(llama);
-  Json::Map config = {
-      member("architectures", std::vector<std::string>{name.architecture}),
-      member("model_type", name.type),
-      member("hidden_size", info.hidden_size),
-      member("intermediate_size", llama.spec().intermediate_size),
-      member("num_hidden_layers", info.num_hidden_layers),
-      member("num_attention_heads", info.num_attention_heads),
-      member("num_key_value_heads", info.num_key_value_heads),
+  Json::Map config = {member("architectures", std::vector<std::string>{name.architecture}),
+                      member("model_type", name.type)};
+  for (const auto& [size_name, size] : named_sizes(llama.spec()))
+    config.push_back(member(size_name, size));
+  const Json::Map more = {
       member("head_dim", info.head_size),
       member("vocab_size", info.vocab_size),
       member("max_position_embeddings", info.train_length),
@@ -175,6 +167,7 @@ std::string config_text(const LlamaExport& llama, perdure_dtype dtype) {
                             : dtype == PERDURE_BF16 ? "bfloat16"
                                                     : "float32"),
   };
+  config.insert(config.end(), more.begin(), more.end());
   if (llama.family() == LlamaFamily::kLlama && llama.has("blk.0.attn_q.bias"))
     config.push_back(member("attention_bias", true));
   if (llama.has("blk.0.ffn_up.bias")) config.push_back(member("mlp_bias", true));

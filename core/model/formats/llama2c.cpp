@@ -209,14 +209,13 @@ const char* format_name(Llama2cKind kind) {
 }
 
 ModelSpec spec_of(const Llama2cHeader& h, const std::string& path) {
-  Metadata m(path);
-  m.set("hidden_size", h.dim);
-  m.set("intermediate_size", h.hidden_dim);
-  m.set("num_hidden_layers", h.n_layers);
-  m.set("num_attention_heads", h.n_heads);
-  m.set("num_key_value_heads", h.n_kv_heads);
-  m.set("vocab_size", h.vocab_size);
-  m.set("max_position_embeddings", h.seq_len);
+  Metadata m(path, {{"hidden_size", h.dim},
+                    {"intermediate_size", h.hidden_dim},
+                    {"num_hidden_layers", h.n_layers},
+                    {"num_attention_heads", h.n_heads},
+                    {"num_key_value_heads", h.n_kv_heads},
+                    {"vocab_size", h.vocab_size},
+                    {"max_position_embeddings", h.seq_len}});
   if (h.mem_len > 0) m.set("memory_length", h.mem_len);
   return read_spec("llama", m, format_name(h.kind));
 }

@@ -133,68 +133,64 @@ class Arguments {
   std::set<std::string, std::less<>> known_;
 };
 
-// What the arguments say beside the sizes that every architecture has.
-struct NetworkSizes {
+// What the arguments say.
+struct Network {
   int64_t vocab = 0, d = 0, layers = 0, heads = 0, head = 0, memory = 0, tokens = 0, kept = 0,
           streams = 0, inner = 0;
-  bool absolute = true, rotary = false, add_write = false;
+  bool absolute = true, rotary = false, add_write = false, causal = true, slot_mask = false,
+       always_read = true, mixed_streams = true;
 };
 
-void check_masks(Arguments& a, bool causal, bool memory_not_causal) {
-  const bool flash = a.flag("use_flash_attn", false);
-  if (causal && !memory_not_causal && !flash)
-    a.fail("memory_not_causal",
-           "is false without use_flash_attn, with which the original does not run");
-}
-
-// `spec` gets what read_spec makes of the arguments.
-NetworkSizes read_sizes(Arguments& a, ModelSpec& spec) {
-  NetworkSizes n{.vocab = a.size("num_tokens"),
-                 .d = a.size("dim"),
-                 .layers = a.size("depth"),
-                 .heads = a.size("heads", 8),
-                 .head = a.size("dim_head", 64),
-                 .memory = a.size("num_memory_tokens"),
-                 .tokens = a.size("seq_len"),
-                 .streams = a.size("num_residual_streams", 4),
-                 .absolute = a.flag("abs_pos_emb", true),
-                 .rotary = a.flag("rotary_pos_emb", false),
-                 .add_write = a.flag("add_write_to_next_write_mem", false)};
+void read_sizes(Arguments& a, Network& n) {
+  n.vocab = a.size("num_tokens");
+  n.d = a.size("dim");
+  n.layers = a.size("depth");
+  n.heads = a.size("heads", 8);
+  n.head = a.size("dim_head", 64);
+  n.memory = a.size("num_memory_tokens");
+  n.tokens = a.size("seq_len");
+  n.streams = a.size("num_residual_streams", 4);
   n.inner = a.feed_forward_width(n.d);
   const int64_t kept = a.size("xl_mem_len", n.tokens);
   if (kept > n.tokens) a.fail("xl_mem_len", "is more than seq_len");
   if (a.flag("use_xl_memories", true)) n.kept = kept;
+}
+
+void read_flags(Arguments& a, Network& n) {
+  n.absolute = a.flag("abs_pos_emb", true);
+  n.rotary = a.flag("rotary_pos_emb", false);
   if (!n.absolute && !n.rotary)
     a.fail("abs_pos_emb",
            "and rotary_pos_emb are both false; the network has one of them at least");
-  const bool causal = a.flag("causal", true);
+  n.add_write = a.flag("add_write_to_next_write_mem", false);
+  n.always_read = a.flag("always_have_read_memories", true);
+  n.mixed_streams = a.mixed_streams();
+  n.causal = a.flag("causal", true);
   const bool memory_not_causal = a.flag("memory_not_causal", true);
-  const bool always_read = a.flag("always_have_read_memories", true);
-  check_masks(a, causal, memory_not_causal);
-  a.refuse_others();
+  const bool flash = a.flag("use_flash_attn", false);
+  n.slot_mask = n.causal && !memory_not_causal;
+  if (n.slot_mask && !flash)
+    a.fail("memory_not_causal",
+           "is false without use_flash_attn, with which the original does not run");
+}
 
-  Metadata m(a.path());
-  m.set("hidden_size", n.d);
-  m.set("num_hidden_layers", n.layers);
-  m.set("num_attention_heads", n.heads);
-  m.set("head_dim", n.head);
-  m.set("vocab_size", n.vocab);
-  m.set("intermediate_size", n.inner);
-  m.set("num_memory_tokens", n.memory);
-  m.set("seq_len", n.tokens);
+ModelSpec spec_of(const Network& n, const std::string& path) {
+  Metadata m(path, {{"hidden_size", n.d},
+                    {"num_hidden_layers", n.layers},
+                    {"num_attention_heads", n.heads},
+                    {"head_dim", n.head},
+                    {"vocab_size", n.vocab},
+                    {"intermediate_size", n.inner},
+                    {"num_memory_tokens", n.memory},
+                    {"seq_len", n.tokens},
+                    {"num_residual_streams", n.streams}});
   if (n.kept > 0) m.set("xl_mem_len", n.kept);
-  m.set("num_residual_streams", n.streams);
-  const auto set = [&](const char* name, bool value) {
-    m.set(name, std::string(value ? "true" : "false"));
-  };
-  set("causal", causal);
-  set("slot_mask", causal && !memory_not_causal);
-  set("rotary", n.rotary);
-  set("mixed_streams", a.mixed_streams());
-  set("add_write", n.add_write);
-  set("always_read", always_read);
-  spec = read_spec("rmt", m, "safetensors");
-  return n;
+  const std::pair<const char*, bool> flags[] = {
+      {"causal", n.causal},       {"slot_mask", n.slot_mask},
+      {"rotary", n.rotary},       {"mixed_streams", n.mixed_streams},
+      {"add_write", n.add_write}, {"always_read", n.always_read}};
+  for (const auto& [name, value] : flags) m.set(name, std::string(value ? "true" : "false"));
+  return read_spec("rmt", m, "safetensors");
 }
 
 using Shape = std::vector<int64_t>;
@@ -208,7 +204,10 @@ class Importer {
 
   Model run() {
     Arguments arguments(options_path(path_));
-    n_ = read_sizes(arguments, builder_.spec());
+    read_sizes(arguments, n_);
+    read_flags(arguments, n_);
+    arguments.refuse_others();
+    builder_.spec() = spec_of(n_, arguments.path());
     matrix("token_emb.weight", "token_embd.weight", {n_.vocab, n_.d});
     places();
     vector("norm.weight", "output_norm.weight", {n_.d});
@@ -375,7 +374,7 @@ class Importer {
   const SafetensorsMap& tensors_;
   const std::string& path_;
   std::string prefix_;
-  NetworkSizes n_;
+  Network n_;
   ModelBuilder builder_;
   std::set<std::string> used_;
 };

@@ -152,8 +152,7 @@ TEST_CASE("llama2.c's vocabulary in GGUF gives the same ids") {
 
 TEST_CASE("GGUF's vocabulary goes along into a folder and comes back") {
   const TemporaryFolder scratch;
-  const std::string original =
-      golden_gguf("F32");
+  const std::string original = golden_gguf("F32");
   to_folder(original, scratch / "folder", original);
   to_gguf(scratch / "folder", scratch / "m.gguf", scratch / "folder/tokenizer.gguf");
   const Bytes before = read_bytes(original), after = read_bytes(scratch / "m.gguf");

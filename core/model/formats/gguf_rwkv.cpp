@@ -5,10 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstring>
-#include <deque>
 
 #include "core/api/error.hpp"
 #include "core/base/dtype.hpp"

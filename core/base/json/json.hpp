@@ -65,7 +65,10 @@ class JsonTree {
   void add(const std::string& name, const std::vector<std::string>& keys, JsonKind kind,
            std::string_view text);
   // Null if nothing was added. The tree is empty afterwards.
-  Json take() { return std::move(root_); }
+  Json take() {
+    open_.clear();
+    return std::exchange(root_, Json());
+  }
 
  private:
   Json root_;

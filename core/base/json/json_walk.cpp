@@ -102,10 +102,6 @@ class Walker {
   std::vector<Keys> levels_;
 };
 
-}  // namespace
-
-namespace {
-
 template <JsonSize size>
 void walk(std::string_view text, const std::string& path, int64_t first_byte,
           const JsonVisit& visit) {

@@ -40,11 +40,6 @@ std::optional<double> number(std::string_view text) {
   return scalar_to_real(std::string(text), false);
 }
 
-bool is_on(const ModelSpec& spec, const char* name) {
-  const auto it = spec.llama2rnn_args.find(name);
-  return it != spec.llama2rnn_args.end() && it->second != "false" && it->second != "0";
-}
-
 bool near(double a, double b) { return std::abs(a - b) <= 1e-6 * std::max(std::abs(a), 1e-12); }
 
 // Numbers, or lists of them, whatever their spelling; other texts as they are.
@@ -90,7 +85,7 @@ void LlamaExport::check() const {
   if (info.classifier_rows() != info.vocab_size) refuse("the padded_vocab_size");
   if (!info.sizes.empty()) refuse("the " + info.sizes.begin()->first);
   if (!info.reals.empty()) refuse("the " + info.reals.begin()->first);
-  if (is_on(spec(), "key_norm")) refuse("the key_norm");
+  if (option("key_norm") != nullptr) refuse("the key_norm");
   const Weight* q = model_.find("blk.0.attn_q.weight");
   if (q != nullptr && q->columns != info.hidden_size) refuse("the places in attn_q.weight");
 }

@@ -73,10 +73,6 @@ void check_representable(const Model& model, const Llama2cHeader& header, const 
   if (info.bos_id != 1 || info.eos_ids != std::vector<int32_t>{2})
     refuse("other tokens around a text than 1 and 2");
   for (const auto& [name, option] : model.spec().strategy_options) refuse("the " + name);
-  const auto key_norm = model.spec().llama2rnn_args.find("key_norm");
-  if (key_norm != model.spec().llama2rnn_args.end() && key_norm->second != "false" &&
-      key_norm->second != "0")
-    refuse("the key_norm");
   if (header.kind == Llama2cKind::kV2Mem &&
       (header.mem_len < 1 || header.seq_len < 2 * header.mem_len))
     refuse("a mem_len of " + std::to_string(header.mem_len) + " with the seq_len " +
@@ -116,7 +112,10 @@ class Writer {
 
   // False: stopped.
   bool write_tensor(const Llama2cTensor& tensor) {
-    if (tensor.name.empty()) return write_tables();
+    if (tensor.name.empty()) {
+      write_tables();
+      return true;
+    }
     std::vector<float> scales;
     const int64_t rows = std::max<int64_t>(1, kPieceValues / tensor.columns);
     for (int64_t first = 0; first < tensor.rows; first += rows)
@@ -142,7 +141,7 @@ class Writer {
   }
 
   // Cosines, then sines of every position, as old readers of v0 expect them.
-  bool write_tables() {
+  void write_tables() {
     const std::vector<float> frequencies = rope_frequencies(header_.head_size(), 10000.0);
     std::vector<float> cosines, sines;
     for (int64_t position = 0; position < header_.seq_len; ++position)
@@ -153,7 +152,6 @@ class Writer {
       }
     write(std::span(cosines));
     write(std::span(sines));
-    return true;
   }
 
   // Values of a quantised tensor go to the file, their scales to `scales`.

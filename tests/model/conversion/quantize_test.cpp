@@ -111,6 +111,7 @@ TEST_CASE("blocks of subnormal, equal and zero values have no undefined numbers"
       encode_row(golden.dtype, values, bytes);
       decode_row(golden.dtype, bytes, decoded);
       if (std::fabs(value) < 1) CHECK(std::fabs(decoded[0]) < 1e-30f);
+      if (value == -3.0f) CHECK(decoded[0] == doctest::Approx(-3).epsilon(0.15));
     }
   }
 }
@@ -129,9 +130,9 @@ TEST_CASE("rows that are no whole number of blocks stay what they are, and it is
 
 TEST_CASE("a value that a type cannot hold is refused by tensor and row, and nothing is left") {
   SmallModel small;
-  const float values[] = {std::numeric_limits<float>::quiet_NaN(), 1e6f};
-  std::memcpy(small.file.tensor("blk.0.ffn_up.weight").data.data() + 3 * 8 * sizeof(float),
-              &values[1], sizeof(float));
+  const float large = 1e6f;
+  std::memcpy(small.file.tensor("blk.0.ffn_up.weight").data.data() + 3 * 8 * sizeof(float), &large,
+              sizeof large);
   const Model model = small.open();
   const std::string error =
       error_of([&] { quantize(model, PERDURE_F16, small.folder / "out.gguf"); });

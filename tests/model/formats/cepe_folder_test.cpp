@@ -33,20 +33,11 @@ std::string refusal(const std::string& config, const Shapes& shapes) {
   const TemporaryFolder folder;
   write_zeros(folder / "model.safetensors", shapes);
   write_text(folder / "config.json", config);
-  try {
-    Model::open(folder.path().string());
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
+  return error_of([&] { Model::open(folder.path().string()); });
 }
 
 Shapes shapes(const std::string& name) {
   return shapes_of(cepe_golden(name) + "/model.safetensors");
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // Refused with `sentence` once `from` is `to` in the configuration of `cepe_base`.

@@ -191,6 +191,21 @@ TEST_CASE("what a format cannot hold is refused in one sentence") {
   CHECK_FALSE(std::filesystem::exists(scratch / "m.bin"));
 }
 
+TEST_CASE("norms of keys that a model's options ask for go into no other format") {
+  const TemporaryFolder scratch;
+  std::filesystem::copy_file(golden("models/att.safetensors"), scratch / "m.safetensors");
+  std::string options(as_text(read_bytes(golden("models/att.json"))));
+  const size_t first = options.find("\"dim\"");
+  REQUIRE(first != options.npos);
+  write_text(scratch / "m.json", options.insert(first, "\"key_norm\": true, "));
+  CHECK(contains(refusal_of_gguf(scratch / "m.safetensors"), "cannot hold the key_norm"));
+  CHECK(contains(error_of([&] {
+                   write_llama2c(Model::open(scratch / "m.safetensors"), Llama2cKind::kV0, 0,
+                                 scratch / "m.bin");
+                 }),
+                 "cannot hold the key_norm"));
+}
+
 TEST_CASE("a folder that is not empty is never replaced, and a stopped one leaves nothing") {
   const TemporaryFolder scratch;
   std::filesystem::create_directory(scratch / "mine");

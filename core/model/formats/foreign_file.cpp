@@ -69,7 +69,10 @@ std::string foreign_model_file(std::span<const std::byte> bytes) {
   return sentence;
 }
 
-std::string foreign_tokenizer_file(std::span<const std::byte> bytes) { return find(kKinds, bytes); }
+void refuse_foreign_file(std::span<const std::byte> bytes, const std::string& path) {
+  if (const std::string sentence = find(kKinds, bytes); !sentence.empty())
+    throw Error(path + ": " + sentence);
+}
 
 ModelFormat foreign_format() {
   return {.recognises =

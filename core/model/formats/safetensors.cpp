@@ -14,6 +14,7 @@
 #include "core/base/checked.hpp"
 #include "core/base/json/json_walk.hpp"
 #include "core/base/json/json_write.hpp"
+#include "core/model/formats/foreign_file.hpp"
 
 namespace perdure {
 namespace {
@@ -153,9 +154,11 @@ std::string_view header_text(std::span<const std::byte> bytes, const std::string
   if (bytes.size() < sizeof length)
     throw Error(path + ": byte offset 0: the file ends inside the header's length");
   std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > kMostHeaderBytes || length > bytes.size() - sizeof length)
+  if (length > kMostHeaderBytes || length > bytes.size() - sizeof length) {
+    refuse_foreign_file(bytes, path);
     throw Error(path + ": byte offset 0: the header's length " + std::to_string(length) +
                 " is more than 100000000 or than the file holds");
+  }
   if (length == 0 || bytes[sizeof length] != std::byte{'{'})
     throw Error(path + ": byte offset 8: the header must begin here with '{'");
   return {reinterpret_cast<const char*>(bytes.data()) + sizeof length, static_cast<size_t>(length)};

@@ -14,8 +14,7 @@ std::string read_small_text(const std::string& path) {
   if (file.bytes().size() > kMostBytes)
     throw Error(path + ": byte offset " + std::to_string(kMostBytes) +
                 ": what a model says of itself takes at most 256 KiB");
-  if (const std::string other = foreign_tokenizer_file(file.bytes()); !other.empty())
-    throw Error(path + ": " + other);
+  refuse_foreign_file(file.bytes(), path);
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 

@@ -39,8 +39,7 @@ constexpr TokenizerKind kKinds[] = {
 
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& path, const ModelInfo& model) {
   MappedFile file(path);
-  if (const std::string foreign = foreign_tokenizer_file(file.bytes()); !foreign.empty())
-    throw Error(path + ": " + foreign);
+  refuse_foreign_file(file.bytes(), path);
   const auto kind = std::ranges::find_if(
       kKinds, [&](const TokenizerKind& k) { return k.recognises(file.bytes()); });
   return kind->read(std::move(file), model);

@@ -84,10 +84,13 @@ TEST_CASE(
   CHECK(refusal("\"eos_token_id\": [1, \"a\"]").starts_with("key 'eos_token_id' "));
 }
 
-TEST_CASE("a config.json that is a pointer of Git LFS is named as what it is") {
+TEST_CASE("a config.json or a shard that is a pointer of Git LFS is named as what it is") {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0";
   const TemporaryFolder folder;
-  std::ofstream(folder / "config.json")
-      << "version https://git-lfs.github.com/spec/v1\noid sha256:0";
+  write_text(folder / "config.json", pointer);
   CHECK(contains(error_of([&] { Model::open(folder.path().string()); }),
                  "config.json: this is a Git LFS pointer"));
+  write_text(folder / "model.safetensors", pointer);
+  CHECK(contains(error_of([&] { SafetensorsFile(folder / "model.safetensors"); }),
+                 "model.safetensors: this is a Git LFS pointer"));
 }

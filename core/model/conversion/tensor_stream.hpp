@@ -29,8 +29,8 @@ struct RowOrder {
 
 // A tensor of the target; the weight is borrowed.
 struct StreamedTensor {
-  std::string name;            // in the target
-  std::vector<int64_t> shape;  // in GGUF's order: columns first
+  std::string name;                 // in the target
+  std::vector<int64_t> shape = {};  // in GGUF's order: columns first
   Weight weight;
   perdure_dtype dtype = PERDURE_F32;  // in the target
   RowOrder order = {};

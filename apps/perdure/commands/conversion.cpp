@@ -26,6 +26,13 @@ double size_of(const std::string& path) {
   return size;
 }
 
+// Of all files that the model lies in.
+double size_of(const Model& model) {
+  double size = 0;
+  for (const MappedFile& file : model.files()) size += static_cast<double>(file.bytes().size());
+  return size;
+}
+
 }  // namespace
 
 ConversionProgress::ConversionProgress(const Model& model, std::string out, bool quiet)
@@ -65,7 +72,7 @@ void note_result(const Model& model, const std::string& model_path, const std::s
   for (const std::string& sentence : notes) note(sentence, quiet);
   note(
       fmt::format("wrote {} ({}) from {} ({}, {}), and read it back", out, bytes_text(size_of(out)),
-                  model_path, model.spec().format, bytes_text(size_of(model_path))),
+                  model_path, model.spec().format, bytes_text(size_of(model))),
       quiet);
 }
 

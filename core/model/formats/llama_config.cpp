@@ -25,6 +25,7 @@ YamlNode yaml_node(const Json& value, const SourcePlace& place) {
   if (std::holds_alternative<std::nullptr_t>(content)) return node;
   if (const auto* list = std::get_if<Json::List>(&content)) {
     node.kind = YamlNode::Kind::kList;
+    node.items.reserve(list->size());
     for (const Json& item : *list) node.items.push_back(yaml_node(item, place));
   } else if (const auto* map = std::get_if<Json::Map>(&content)) {
     node.kind = YamlNode::Kind::kMap;

@@ -94,3 +94,14 @@ TEST_CASE("a config.json or a shard that is a pointer of Git LFS is named as wha
   CHECK(contains(error_of([&] { SafetensorsFile(folder / "model.safetensors"); }),
                  "model.safetensors: this is a Git LFS pointer"));
 }
+
+TEST_CASE("a scaling that fills a config.json of 256 KiB takes bounded memory") {
+  std::string factors = "1";
+  while (factors.size() < (size_t{1} << 18) - 1000) factors += ",1";
+  const size_t peak = heap_peak_of([&] {
+    const ModelSpec spec =
+        spec_with(R"("rope_scaling": {"type": "su", "long_factor": [)" + factors + "]}");
+    CHECK(spec.strategy_options.at("long_factor").value.starts_with("1, 1, "));
+  });
+  CHECK(peak < size_t{64} << 20);
+}

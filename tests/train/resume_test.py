@@ -18,6 +18,9 @@ from perdure_train import checkpoint, loop, progress
 _RUN = [*support.MEMORY, "--steps", 30, "--chain", 3, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
 _SEGMENTS = ["--architecture", "rmt", "--num-mem-tokens", 3, "--steps", 30, "--chain", 4, "--segments", 4, "--segments-grow", 16,
              "--vary-segments", "--replay", "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
+_MASKED = ["--architecture", "mlm", "--steps", 30, "--dropout", 0.1, "--accumulate", 2, "--validate-every", 10]
+_CONTEXTS = ["--architecture", "cepe", "--encoder-dim", 16, "--encoder-layers", 1, "--encoder-heads", 2, "--contexts", 2,
+             "--window", 96, *_MASKED[2:]]
 _CONVERSATIONS = [*_RUN, "--reading", "dialogue", "--distance", 10, "--ask-every", 16]
 # Raises a signal in its own process as soon as a step is done: arguments are where the trainer lies, the step, the signal,
 # and the trainer's own.
@@ -74,6 +77,10 @@ class ResumeTest(support.TrainerTest):
 
     def test_segments_that_grow_go_on_likewise(self):
         self.assert_killed_twice_it_ends_the_same(_SEGMENTS)
+
+    def test_encoders_and_models_with_contexts_go_on_likewise(self):
+        for run in (_MASKED, _CONTEXTS):
+            self.assert_killed_twice_it_ends_the_same(run)
 
     def test_seeds_reproduce_and_matter(self):
         runs = [self.weights(self.train(f"seed{i}", "--steps", 6, "--seed", seed)) for i, seed in enumerate((5, 5, 6))]

@@ -25,6 +25,7 @@ torch.set_num_threads(1)
 TINY = ["--dim", "32", "--n-layers", "2", "--n-heads", "2", "--hidden-dim", "64", "--max-seq-len", "32", "--memseqlen", "8",
         "--batch", "4", "--accumulate", "1", "--threads", "1", "--device", "cpu", "--warmup", "2", "--learning-rate", "0.02",
         "--validation-batches", "1", "--log-every", "2"]
+MLM = ["--architecture", "mlm", "--dim", 16, "--hidden-dim", 32, "--n-layers", 1]
 MEMORY = ["--attention-type", "memory_attention"]
 
 

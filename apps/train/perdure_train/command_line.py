@@ -11,7 +11,7 @@ from .architectures import ModelArgs
 from .arguments import Parser, above_zero, count, count_or_zero, seed, zero_or_above
 from .errors import UsageError
 
-FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "memory", "tokenizer")
+FORMATS = ("v0", "v1", "v2", "v2-mem", "safetensors", "folder", "memory", "tokenizer")
 
 
 def _add_prepare(commands) -> None:
@@ -78,6 +78,11 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--weight-decay", type=zero_or_above, default=0.1)
     group.add_argument("--clip", type=above_zero, default=1.0)
     group.add_argument("--answer-weight", type=above_zero, default=1.0, help="weight of answers' tokens in the loss")
+    group.add_argument("--teacher", help="a model whose likeliest tokens are targets as well (CEPE-Distilled): run folder, "
+                       "llama2.c file or safetensors; it reads a row whole")
+    group.add_argument("--kl-weight", type=above_zero, default=2.0, help="of what is learnt from the teacher (%(default)s)")
+    group.add_argument("--kl-top", type=count, default=50, help="tokens of the teacher that count (%(default)s)")
+    group.add_argument("--kl-mode", default="smooth_1e-6", help="smooth_NUMBER, or drop: without what those leave of 1")
     group.add_argument("--seed", type=seed, default=0)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     group.add_argument("--precision", default="auto", choices=["auto", "f32", "bf16"])
@@ -102,6 +107,10 @@ def _parser() -> Parser:
                       help="which parameters are trained (%(default)s)")
     tune.add_argument("--lora-rank", type=count, default=8)
     tune.add_argument("--lora-alpha", type=above_zero, default=16.0)
+    tune.add_argument("--encoder", help="of a llama that becomes cepe: the run of architecture mlm that it starts with (a "
+                      "random one)")
+    tune.add_argument("--cross-init", default="copy", choices=["copy", "silent"],
+                      help="its cross-attention starts as a copy of self-attention, or as one that adds nothing (%(default)s)")
     _add_model_options(tune, "the base")
     _add_training_options(tune, 1e-4)
     tune.set_defaults(run=_finetune)
@@ -109,7 +118,7 @@ def _parser() -> Parser:
     export.add_argument("--run-folder", required=True, help="--out of train or finetune")
     export.add_argument("--format", required=True, choices=FORMATS)
     export.add_argument("--group-size", type=count, default=64, help="values per scale in v2 and v2-mem")
-    export.add_argument("--out", required=True, help="the file to write")
+    export.add_argument("--out", required=True, help="the file or folder to write")
     export.set_defaults(run=_export)
     turn = commands.add_parser("convert-rwkv", help="a PyTorch checkpoint of RWKV, nanoRWKV or MicroRWKV to safetensors")
     turn.add_argument("source", metavar="IN.pth", help="only tensors are unpickled")
@@ -136,6 +145,8 @@ def _parser() -> Parser:
     measure.add_argument("--distances", type=count_or_zero, nargs="+",
                          help="instead: facts recalled behind so many words of other talk (data of the task dialogue), or so "
                          "many segments on (segments)")
+    measure.add_argument("--contexts", type=count_or_zero, nargs="+",
+                         help="instead, of architecture cepe: loss with so many contexts, and with shuffled and foreign ones")
     measure.add_argument("--samples", type=count, default=64)
     measure.add_argument("--device", default="auto")
     measure.set_defaults(run=_evaluate)

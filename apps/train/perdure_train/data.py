@@ -10,6 +10,8 @@ import torch
 from .errors import UsageError
 from .tokenizer import token_type
 
+IGNORED = -100  # the target of a token that is not judged
+_MASKED = 0.3
 
 class TokenFile:
     """One split of a data folder, mapped into memory."""
@@ -44,6 +46,20 @@ class TokenFile:
         """(inputs, targets, answers), each [length], from token `begin` on."""
         ids = self.ids[begin:begin + length + 1].astype(numpy.int64)
         return ids[:-1], ids[1:], self.answers[begin + 1:begin + length + 1]
+
+
+class MaskedTokens(TokenFile):
+    """A split in which 30 of 100 tokens stand behind `mask`; these are to be told, the others have the target IGNORED."""
+
+    def __init__(self, folder, split: str, mask: int):
+        super().__init__(folder, split)
+        self._mask = mask
+
+    def window(self, begin: int, length: int):
+        """As of TokenFile, but targets are of the same rows; what is masked depends on `begin` alone."""
+        ids = self.ids[begin:begin + length].astype(numpy.int64)
+        masked = numpy.random.default_rng([begin]).random(length) < _MASKED
+        return numpy.where(masked, self._mask, ids), numpy.where(masked, ids, IGNORED), numpy.zeros(length, numpy.uint8)
 
 
 class Windows:

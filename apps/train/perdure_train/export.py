@@ -6,8 +6,10 @@ import json
 import pathlib
 import shutil
 
-from . import checkpoint, llama2c, safetensors
+from . import checkpoint, huggingface, llama2c, safetensors
+from .architectures.mlm import MASK
 from .errors import UsageError
+from .tokenizer import add_piece
 
 
 def export_safetensors(path: pathlib.Path, args, weights: dict) -> None:
@@ -26,15 +28,33 @@ def _export_memory(path: pathlib.Path, model, folder: pathlib.Path) -> None:
     export_safetensors(path, model.args, {"memory_cell.memory": model.memory_cell.memory})
 
 
+def _tokenizer(run: pathlib.Path) -> pathlib.Path:
+    return pathlib.Path(checkpoint.load_options(run)["training"]["data"]) / "tokenizer.bin"
+
+
+def _export_folder(out: pathlib.Path, model, run: pathlib.Path) -> None:
+    """Model and tokenizer, as transformers lays them out."""
+    if model.args.architecture not in ("cepe", "mlm"):
+        raise UsageError(f"--format folder is for architectures cepe and mlm; {run} is {model.args.architecture}")
+    huggingface.write(out, model)
+    if model.args.architecture == "mlm":
+        add_piece(_tokenizer(run), out / "tokenizer.bin", MASK)
+    else:
+        shutil.copyfile(_tokenizer(run), out / "tokenizer.bin")
+
+
 def export(folder: pathlib.Path, kind: str, out: pathlib.Path, group_size: int = 64) -> None:
     """`kind`: one of command_line.FORMATS. Errors: UsageError if the format cannot hold the model."""
     if kind == "tokenizer":
-        data = pathlib.Path(checkpoint.load_options(folder)["training"]["data"])
-        shutil.copyfile(data / "tokenizer.bin", out)
+        shutil.copyfile(_tokenizer(folder), out)
         return
     model, _ = checkpoint.load_model(folder)
     weights = model.state_dict()
-    if kind == "safetensors":
+    if kind == "folder":
+        _export_folder(out, model, folder)
+    elif model.args.architecture in ("cepe", "mlm"):
+        raise UsageError(f"{folder} is {model.args.architecture}, which is exported with --format folder")
+    elif kind == "safetensors":
         export_safetensors(out, model.args, weights)
     elif kind == "memory":
         _export_memory(out, model, folder)

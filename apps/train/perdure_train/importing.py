@@ -6,7 +6,7 @@ import json
 import pathlib
 
 from . import checkpoint, llama2c, safetensors
-from .architectures import ModelArgs
+from .architectures import ModelArgs, build
 from .errors import UsageError
 
 
@@ -29,3 +29,11 @@ def load_base(path: pathlib.Path) -> tuple:
                              "there, as export --format safetensors does") from None
     args, weights = llama2c.read(path)
     return dataclasses.asdict(args), weights
+
+
+def load_base_model(path: str):
+    """The model of what load_base reads."""
+    values, weights = load_base(pathlib.Path(path))
+    model = build(ModelArgs(**values))
+    model.load_state_dict(weights)
+    return model

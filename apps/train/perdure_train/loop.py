@@ -13,9 +13,12 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint as replayed
 
 from . import checkpoint
+from .architectures.mlm import mask_token
+from .contexts import figures_of_contexts
 from .conversations import Conversations
 from .curriculum import Curriculum
-from .data import TokenFile, Windows
+from .data import IGNORED, MaskedTokens, TokenFile, Windows
+from .distillation import make_teacher
 from .errors import UsageError
 from .evaluate import window_loss
 from .optimizer import Schedule, make_optimizer
@@ -43,6 +46,11 @@ def pick_autocast(device: torch.device, precision: str):
     return contextlib.nullcontext
 
 
+def is_judged_by_contexts(args) -> bool:
+    """Whether a validation says what contexts are worth."""
+    return args.architecture == "cepe" and not args.duplicate
+
+
 class Trainer:
     """One run: `model` on `device`, data, optimiser, and the memory that each micro-batch carries on."""
 
@@ -55,7 +63,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, options)
         self.schedule, self.curriculum = Schedule(options), Curriculum(options)
         window = options.window or model.args.max_seq_len
-        self.validation = TokenFile(options.data, "validation")
+        self.validation = self._open("validation")
+        self.teacher = make_teacher(options, self.validation.vocab_size, self.device)
         self.windows = self._open_windows(window)
         self.window, self.memories, self.steps_done = window, [None] * options.accumulate, 0
         self.stopping, self.not_understood = False, ""
@@ -70,12 +79,17 @@ class Trainer:
         """Read in all steps before this one."""
         return self.options.batch * self.options.accumulate * self.window * self.curriculum.windows_before(step)
 
+    def _open(self, split: str) -> TokenFile:
+        if self.model.args.architecture == "mlm":
+            return MaskedTokens(self.options.data, split, mask_token(self.model.args))
+        return TokenFile(self.options.data, split)
+
     def _open_windows(self, window: int):
         o = self.options
         if o.reading in ("dialogue", "segments"):
             pieces, rows = Tokenizer(pathlib.Path(o.data) / "tokenizer.model"), o.batch * o.accumulate
             return Conversations(pieces, rows, o, window) if o.reading == "dialogue" else Documents(pieces, rows, window, o.seed)
-        return Windows(TokenFile(o.data, "train"), o.batch * o.accumulate, window, o.chain, o.reading, o.seed)
+        return Windows(self._open("train"), o.batch * o.accumulate, window, o.chain, o.reading, o.seed)
 
     def _restore(self, state: dict) -> tuple:
         """Takes over all of a checkpoint; returns what Progress.unlogged gave."""
@@ -98,9 +112,11 @@ class Trainer:
             "unlogged": self.progress.unlogged(), "random": torch.get_rng_state(), "cuda_random": cuda})
 
     def _losses(self, logits, targets, weights):
-        """(weighted loss, sum of weights, plain loss) summed over all tokens; `weights` as `targets` [rows, tokens]."""
-        losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
-        weights = weights.flatten()
+        """(weighted loss, sum of weights, plain loss) summed over all tokens that are judged; `weights` as `targets` [rows,
+        tokens]."""
+        losses = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none",
+                                          ignore_index=IGNORED)
+        weights = weights.flatten() * (targets.flatten() != IGNORED)
         return (losses * weights).sum(), weights.sum(), losses.detach().sum()
 
     def _read(self, inputs, targets, answers, fresh, beside, memory):
@@ -115,6 +131,8 @@ class Trainer:
             loss, weights, bare = self._losses(logits, targets[:, here],
                                                1 + (self.options.answer_weight - 1) * answers[:, here].float())
             total, weight, plain = total + loss, weight + weights, plain + bare
+            if self.teacher:
+                total = total + self.teacher.loss(inputs, logits) * weights
             if beside and len(beside[number].rows):
                 loss, weights = self._ask(beside[number], memory)
                 total, weight = total + loss, weight + weights
@@ -128,7 +146,7 @@ class Trainer:
             for window in windows:
                 read = replayed(self._read, *window, memory, use_reentrant=False) if replay else self._read(*window, memory)
                 total, weight, plain, memory = total + read[0], weight + read[1], plain + read[2], read[3]
-        return total / weight, plain / sum(w[1].numel() for w in windows), memory
+        return total / weight, plain / sum((w[1] != IGNORED).sum() for w in windows), memory
 
     def _ask(self, questions, memory):
         """The weighted loss of the answers, and their weight. The memory goes on as if nothing had been asked."""
@@ -165,6 +183,8 @@ class Trainer:
             pieces, distance = Tokenizer(pathlib.Path(o.data) / "tokenizer.model"), self.curriculum.stage(self.steps_done - 1) - 1
             right, total = recall(self.model, pieces, distance, _RECALLED, self.device, "validation")
             figures = {"distance": distance, "recalled": round(right / total, 4)}
+        if is_judged_by_contexts(self.model.args):
+            figures = figures_of_contexts(self.model, self.validation, self.device)
         return window_loss(self.model, self.validation, self.window, o.batch, o.validation_batches, self.device,
                            self.autocast), figures
 

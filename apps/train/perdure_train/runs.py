@@ -4,29 +4,33 @@
 import dataclasses
 import math
 import pathlib
+import re
 
 import torch
 
-from . import checkpoint, lora, segments
+from . import checkpoint, contexts, lora, segments
 from .architectures import ModelArgs, build
 from .data import TokenFile
+from .distillation import check_mode
 from .errors import UsageError
 from .evaluate import check_lengths, loss_by_length, recall
-from .loop import Trainer, pick_device
+from .loop import Trainer, is_judged_by_contexts, pick_device
 from .tokenizer import Tokenizer
 
 # What a resumed run may change without becoming another one.
 _FREE = {"out", "device", "threads", "log_every", "validate_every", "validation_batches", "checkpoint_seconds", "run",
-         "data", "base"}
+         "data", "base", "encoder", "teacher"}
 # What came later: run folders that do not tell it have these.
-_ADDED = {"segments": 1, "segments_grow": 0, "vary_segments": False, "replay": False}
+_ADDED = {"segments": 1, "segments_grow": 0, "vary_segments": False, "replay": False, "teacher": None,
+          "kl_weight": 2.0, "kl_top": 50, "kl_mode": "smooth_1e-6", "encoder": None, "cross_init": "copy"}
+_PLACES = ("data", "base", "encoder", "teacher")
 _MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
 # What the weights of a base have fixed, and what decides which weights there are.
 _SHAPE = ("architecture", "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
 _PARTS = ("architecture", "attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
 # Of llama2Rnn's files: a matrix that computes nothing, and what a memory held when they were written.
 # Of rmt: the learned memory, and what stands before the names of the llama inside.
-_LEARNED_MEMORY, _INSIDE = "memory_cell.memory", "memory_cell.model."
+_LEARNED_MEMORY, _INSIDE = "memory_cell.memory", re.compile(r"^(memory_cell\.)?model\.")
 _WITHOUT_EFFECT = (".attention.wqm.weight", ".attention.memory")
 
 
@@ -47,6 +51,7 @@ def _check_window(options, args: ModelArgs) -> None:
         raise UsageError(f"--extend-seq-len {args.extend_seq_len} is below the {args.max_seq_len} tokens of --max-seq-len, "
                          "which it extends; leave it out")
     _check_segments(options)
+    _check_contexts(options, args)
     if options.reading == "stream" and options.chain != 1:
         raise UsageError("--reading stream never begins anew, as --chain says when to; leave one of the two out")
     if args.attention_type == "memory_attention" and window % args.memseqlen:
@@ -69,11 +74,27 @@ def _check_segments(options) -> None:
         raise UsageError("--segments-grow and --vary-segments need --segments above 1; leave them out")
 
 
+def _check_contexts(options, args: ModelArgs) -> None:
+    check_mode(options.kl_mode)
+    if options.teacher and (args.architecture == "mlm" or options.ask_every):
+        raise UsageError("--teacher says what follows in a row that is read whole: it goes with neither architecture mlm nor "
+                         "--ask-every")
+    if options.architecture in ("mlm", "cepe") and (options.reading not in ("shuffled", "order") or options.chain > 1):
+        raise UsageError(f"architecture {options.architecture} carries nothing from window to window; leave out --reading and "
+                         "--chain")
+    if args.architecture == "cepe" and not (args.contexts or args.duplicate):
+        raise UsageError("architecture cepe would see no contexts: set contexts and a --window of several max_seq_len, or "
+                         "duplicate")
+    if args.contexts and not args.duplicate and (options.window or args.max_seq_len) <= args.max_seq_len:
+        raise UsageError(f"--window {options.window}: contexts are what stands before the last {args.max_seq_len} tokens of a "
+                         "window; set it to a multiple of them")
+
+
 def _training_options(options) -> dict:
     """What run.json keeps; places as they are found from anywhere."""
     model = {f.name for f in dataclasses.fields(ModelArgs)}
     values = {k: v for k, v in vars(options).items() if k not in model and k != "run"}
-    return {k: str(pathlib.Path(v).resolve()) if k in ("data", "base") else v for k, v in values.items()}
+    return {k: str(pathlib.Path(v).resolve()) if k in _PLACES and v else v for k, v in values.items()}
 
 
 def _open_folder(options, args: ModelArgs) -> pathlib.Path:
@@ -98,6 +119,8 @@ def _run(options, args: ModelArgs, make_model) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     model = make_model(args)
+    if is_judged_by_contexts(args):
+        contexts.check(model, TokenFile(options.data, "validation"), (args.contexts,))
     trainer = Trainer(model, device, options, _open_folder(options, args))
     count = sum(p.numel() for p in trainer.model.parameters())
     print(f"{count:,} parameters, {trainer.device}, step {trainer.steps_done} of {trainer.schedule.steps}")
@@ -115,8 +138,26 @@ def finetune(options) -> None:
     if vocab_size != base["vocab_size"]:
         raise UsageError(f"{options.base} knows {base['vocab_size']} pieces and {options.data} has {vocab_size}; "
                          "prepare the data with --tokenizer and the tokenizer.model of the base")
+    encoder = _read_encoder(options, base)
     _take_over(options, base)
-    _run(options, _model_args(options, vocab_size), lambda args: _tuned_model(args, base, weights, options))
+    _run(options, _model_args(options, vocab_size), lambda args: _tuned_model(args, base, weights, options, encoder))
+
+
+def _read_encoder(options, base: dict):
+    """The weights of the run that --encoder names, or None. Its sizes become options."""
+    if not options.encoder:
+        return None
+    model, _ = checkpoint.load_model(pathlib.Path(options.encoder))
+    args = model.args
+    if args.architecture != "mlm" or (base["architecture"], options.architecture) != ("llama", "cepe"):
+        raise UsageError(f"--encoder {options.encoder}: a run of architecture mlm makes a llama a model of architecture cepe")
+    if args.vocab_size != base["vocab_size"]:
+        raise UsageError(f"--encoder {options.encoder} knows {args.vocab_size} pieces and {options.base} has "
+                         f"{base['vocab_size']}; train one with the data of the base")
+    for name, value in (("dim", args.dim), ("layers", args.n_layers), ("heads", args.n_heads), ("kv_heads", args.n_kv_heads),
+                        ("hidden_dim", args.hidden_dim)):
+        setattr(options, f"encoder_{name}", value)
+    return model.state_dict()
 
 
 def _take_over(options, base: dict) -> None:
@@ -127,7 +168,7 @@ def _take_over(options, base: dict) -> None:
         given = getattr(options, name)
         if given is None:
             setattr(options, name, value)
-        elif name == "architecture" and (value, given) == ("llama", "rmt"):
+        elif name == "architecture" and value == "llama" and given in ("rmt", "cepe"):
             continue  # which wraps it
         elif name in _SHAPE and given != value:
             raise UsageError(f"--{name.replace('_', '-')}: {options.base} has {name} = {value}, which fine-tuning cannot "
@@ -143,7 +184,7 @@ def _fitted(weight, own):
 
 def _of_tokens(name: str) -> str:
     """The weight that reads tokens as this one reads memory, or that a wrapped llama has; any other one itself."""
-    return name.replace(_INSIDE, "").replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")
+    return _INSIDE.sub("", name).replace(".wkm.", ".wk.").replace(".wvm.", ".wv.")
 
 
 def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set, where: str) -> None:
@@ -160,7 +201,7 @@ def _check_nothing_is_lost(args: ModelArgs, base: dict, weights: dict, used: set
         raise UsageError(f"{where} has the weight {lost[0]}, for which the options leave no place; take those of the base")
 
 
-def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
+def _tuned_model(args: ModelArgs, base: dict, weights: dict, options, encoder=None):
     """The base's weights, new memory parameters, and only those that are to be trained unfrozen."""
     model = build(args)
     own, used, new = model.state_dict(), set(), []
@@ -185,6 +226,8 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
     model.load_state_dict(own)
     if _LEARNED_MEMORY in new:
         model.memory_cell.initialise_memory()
+    if (base["architecture"], args.architecture) == ("llama", "cepe"):
+        model.begin(encoder, options.cross_init == "silent")
     if options.trained == "lora":
         for parameter in model.parameters():
             parameter.requires_grad_(False)
@@ -194,13 +237,15 @@ def _tuned_model(args: ModelArgs, base: dict, weights: dict, options):
         parameter.requires_grad_(options.trained == "all" or is_memory_parameter(name)
                                  or (options.trained == "memory+attention" and ".attention." in name))
     if not any(p.requires_grad for p in model.parameters()):
-        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, --architecture rmt, or "
-                         "--trained all or lora")
+        raise UsageError("nothing is left to be trained: take --attention-type memory_attention, --architecture rmt or cepe, "
+                         "or --trained all or lora")
     return model
 
 
 def is_memory_parameter(name: str) -> bool:
-    """Of a memory layer alone, by its name in a checkpoint."""
+    """Of a memory layer alone, or of what reads contexts, by its name in a checkpoint."""
+    if name.startswith("encoder.") or ".cross_attn." in name:
+        return True
     return name == _LEARNED_MEMORY or ".attention." in name and name.split(".attention.")[1].startswith(_MEMORY_PARTS)
 
 
@@ -214,6 +259,12 @@ def _tell_segments(options, model, data: pathlib.Path, device) -> None:
               "with the memory reset before the question")
 
 
+def _tell_contexts(options, model, file: TokenFile, device) -> None:
+    if model.args.architecture != "cepe":
+        raise UsageError(f"--contexts is for architecture cepe; {options.run_folder} is {model.args.architecture}")
+    contexts.tell(model, file, options.contexts, options.samples, device)
+
+
 def evaluate(options) -> None:
     """Prints a line per length: mean loss and its 95 % interval; or per distance, how many facts are recalled."""
     model, about = checkpoint.load_model(pathlib.Path(options.run_folder))
@@ -225,6 +276,11 @@ def evaluate(options) -> None:
                          "name a folder with the vocabulary of the run with --data")
     if options.distances and file.about.get("task") == "segments":
         _tell_segments(options, model.to(device), pathlib.Path(data), device)
+        return
+    if model.args.architecture == "mlm":
+        raise UsageError(f"{options.run_folder} is an encoder, whose loss behind masks is in its log.jsonl")
+    if options.contexts:
+        _tell_contexts(options, model.to(device), file, device)
         return
     if options.distances:
         pieces = Tokenizer(pathlib.Path(data) / "tokenizer.model")

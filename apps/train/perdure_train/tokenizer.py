@@ -11,6 +11,7 @@ from .errors import UsageError
 from .files import write_atomically
 
 BOS, EOS = 1, 2
+_NEVER_MERGED = -1e9  # a score
 SPACE = "\u2581"
 # Characters rarer than 1 in 5,000 are written in bytes; a vocabulary of 1,024 pieces has better use for its places.
 _COVERAGE = 0.9998
@@ -57,6 +58,14 @@ def write_tokenizer_bin(model: pathlib.Path, out: pathlib.Path) -> None:
             file.write(struct.pack("<fi", score, len(text)) + text)
 
     write_atomically(out, write_pieces)
+
+
+def add_piece(source: pathlib.Path, out: pathlib.Path, text: str) -> None:
+    """A tokenizer.bin with a piece more, the last one, that no text is made into."""
+    data, piece = source.read_bytes(), text.encode()
+    longest = max(struct.unpack_from("<I", data)[0], len(piece))
+    record = struct.pack("<fi", _NEVER_MERGED, len(piece)) + piece
+    write_atomically(out, lambda file: file.write(struct.pack("<I", longest) + data[4:] + record))
 
 
 class Tokenizer:

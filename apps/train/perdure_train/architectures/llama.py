@@ -18,13 +18,16 @@ from ..rotary import Positions, check_extend_method
 _ATTENTION_ONLY = {"n_kv_heads", "multiple_of", "norm_eps", "shared_classifier", "theta", "key_norm", "extend_method",
                    "extend_seq_len", "attention_type", "memseqlen", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv",
                    "train_orimem"}
+_ADDED_TO_THE_STREAM = ("w3.weight", "wo.weight", "wm.weight", "o_proj.weight")
+_OF_CONTEXTS = ("encoder_dim", "encoder_layers", "encoder_heads", "encoder_kv_heads", "encoder_hidden_dim", "cross_layers",
+                "chunk", "contexts", "duplicate")
 
 
 @dataclasses.dataclass
 class ModelArgs:
     """Names as in llama2Rnn; the defaults are those its published models were trained with."""
 
-    architecture: str = "llama"  # or rwkv7, microrwkv, rmt
+    architecture: str = "llama"  # or rwkv7, microrwkv, rmt, mlm, cepe
     dim: int = 288
     n_layers: int = 6
     n_heads: int = 6
@@ -49,14 +52,24 @@ class ModelArgs:
     train_orimem: bool = True
     update_memory: bool = False
     num_mem_tokens: int = 0  # of rmt
+    encoder_dim: int = 0  # of cepe, as all that follows
+    encoder_layers: int = 0
+    encoder_heads: int = 0
+    encoder_kv_heads: int = 0  # 0: as many as encoder_heads
+    encoder_hidden_dim: int = 0  # 0: as hidden_dim, of encoder_dim
+    cross_layers: int = 0  # so many of the last layers attend to contexts; 0: all
+    chunk: int = 0  # tokens that the encoder reads together; 0: max_seq_len
+    contexts: int = 0  # chunks before a window that it attends to
+    duplicate: bool = False  # a window attends to its own chunks instead
 
     def __post_init__(self):
         self._check_ranges()
         if self.architecture in ("rwkv7", "microrwkv"):
             self._check_recurrent()
-        elif self.architecture not in ("llama", "rmt"):
-            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt, rwkv7 and microrwkv are")
+        elif self.architecture not in ("llama", "rmt", "mlm", "cepe"):
+            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt, mlm, cepe, rwkv7 and microrwkv are")
         self._check_memory_tokens()
+        self._check_contexts()
         self.n_kv_heads = self.n_kv_heads or self.n_heads
         self.extend_seq_len = self.extend_seq_len or self.max_seq_len
         if not self.hidden_dim:
@@ -102,8 +115,32 @@ class ModelArgs:
             return
         if not self.num_mem_tokens:
             raise UsageError("architecture rmt needs memory tokens: set num_mem_tokens")
+        self._check_plain()
+
+    def _check_plain(self) -> None:
         if self.attention_type != "attention" or self.extend_method or self.extend_seq_len not in (0, self.max_seq_len):
-            raise UsageError("architecture rmt wraps a plain llama; leave out attention_type, extend_method and extend_seq_len")
+            raise UsageError(f"architecture {self.architecture} is made of a plain llama; leave out attention_type, "
+                             "extend_method and extend_seq_len")
+
+    def _check_contexts(self) -> None:
+        if self.architecture in ("mlm", "cepe"):
+            self._check_plain()
+            if self.key_norm:
+                raise UsageError(f"architecture {self.architecture} has no key_norm; leave it out")
+        if self.architecture != "cepe":
+            given = next((name for name in _OF_CONTEXTS if getattr(self, name)), None)
+            if given:
+                raise UsageError(f"{given} is an option of architecture cepe; leave it out")
+            return
+        missing = next((name for name in _OF_CONTEXTS[:3] if not getattr(self, name)), None)
+        if missing:
+            raise UsageError(f"architecture cepe needs an encoder: set {missing}, or name a run of architecture mlm with "
+                             "--encoder")
+        self.cross_layers, self.chunk = self.cross_layers or self.n_layers, self.chunk or self.max_seq_len
+        if self.cross_layers > self.n_layers:
+            raise UsageError(f"cross_layers = {self.cross_layers} is more than the {self.n_layers} layers of n_layers")
+        if self.max_seq_len % self.chunk:
+            raise UsageError(f"chunk = {self.chunk} must divide max_seq_len = {self.max_seq_len}")
 
     def _derived(self, name: str):
         return {"n_kv_heads": self.n_heads, "extend_seq_len": self.max_seq_len}.get(name)
@@ -228,19 +265,23 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(args.dropout)
 
     def forward(self, x, memory):
-        mixed, memory = self.attention(self.attention_norm(x), memory)
-        x = x + self.dropout(mixed)
-        return x + self.dropout(self.feed_forward(self.ffn_norm(x))), memory
+        mixed, carried = self.attention(self.attention_norm(x), memory)
+        x = self.between(x + self.dropout(mixed), memory)
+        return x + self.dropout(self.feed_forward(self.ffn_norm(x))), carried
+
+    def between(self, x, memory):
+        """What stands between attention and feed-forward: nothing."""
+        return x
 
 
 class Transformer(nn.Module):
     """Tokens [batch, rows] to logits [batch, rows, vocabulary]; `memory` has an entry per layer, None if it has none."""
 
-    def __init__(self, args: ModelArgs, make_attention=lambda args, layer: Attention(args)):
+    def __init__(self, args: ModelArgs, make_block=lambda args, layer: Block(args, Attention(args))):
         super().__init__()
         self.args = args
         self.tok_embeddings = nn.Embedding(args.vocab_size, args.dim)
-        self.layers = nn.ModuleList(Block(args, make_attention(args, i)) for i in range(args.n_layers))
+        self.layers = nn.ModuleList(make_block(args, i) for i in range(args.n_layers))
         self.norm = RMSNorm(args.dim, args.norm_eps)
         self.output = None if args.shared_classifier else nn.Linear(args.dim, args.vocab_size, bias=False)
         self.dropout = nn.Dropout(args.dropout)
@@ -250,7 +291,7 @@ class Transformer(nn.Module):
         small = 0.02 / math.sqrt(2 * self.args.n_layers)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
-                nn.init.normal_(parameter, std=small if name.endswith(("w3.weight", "wo.weight", "wm.weight")) else 0.02)
+                nn.init.normal_(parameter, std=small if name.endswith(_ADDED_TO_THE_STREAM) else 0.02)
 
     def start(self, memory: Optional[list], fresh):
         """What a window begins with: `memory`, but the initial one in the rows [batch] where `fresh` is True."""

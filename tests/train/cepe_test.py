@@ -287,10 +287,12 @@ class ControlsTest(unittest.TestCase):
         model.decode = decode
         return model
 
-    def file(self, ids):
+    def file(self, ids, answers=None):
+        answers = numpy.zeros(len(ids), numpy.uint8) if answers is None else answers
+
         def window(begin, length):
-            return ids[begin:begin + length], ids[begin + 1:begin + length + 1], None
-        return types.SimpleNamespace(ids=ids, window=window)
+            return ids[begin:begin + length], ids[begin + 1:begin + length + 1], answers[begin + 1:begin + length + 1]
+        return types.SimpleNamespace(ids=ids, window=window, answers=answers)
 
     def test_what_is_known_from_contexts_is_known_shuffled_and_not_from_another_book(self):
         ids = numpy.concatenate((numpy.arange(400) % 5, 500 + numpy.arange(400) % 5))
@@ -300,6 +302,16 @@ class ControlsTest(unittest.TestCase):
         self.assertLess(mean[3, "given"], 2)
         self.assertAlmostEqual(mean[3, "given"], mean[3, "shuffled"], delta=1e-5)
         self.assertGreater(mean[3, "foreign"], mean[0, "given"])
+
+    def test_where_answers_are_marked_they_alone_are_judged(self):
+        ids, answers = numpy.arange(800) % 5, (numpy.arange(800) % 40 == 3).astype(numpy.uint8)
+        ids[answers == 1] = 900  # which no other token foretells but an answer before it
+        found = contexts.losses(self.model(), self.file(ids, answers), (0, 12), 30, torch.device("cpu"))
+        self.assertLess(len(found[12, "given"]), 15)
+        self.assertGreater(len(found[12, "given"]), 2)
+        self.assertLess(max(found[12, "given"]), 2)
+        without = contexts.losses(self.model(), self.file(ids, answers), (2,), 30, torch.device("cpu"))
+        self.assertGreater(min(without[2, "given"]), 6)
 
     def test_contexts_end_where_the_window_begins_and_shuffled_ones_are_in_another_order(self):
         file = self.file(numpy.arange(800))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What contexts are worth to a model of architecture cepe: the loss of the same windows with the chunks before them, with these
-shuffled, with chunks of another place, and without any."""
+shuffled, with chunks of another place, and without any. Where a split marks answers, these alone are judged."""
 
 import math
 
@@ -19,9 +19,16 @@ def _tokens_before(model, count: int) -> int:
 
 
 def _begins(file: TokenFile, before: int, window: int, samples: int) -> list:
-    """Of windows, evenly spread, with room for `before` tokens."""
+    """Of windows in which something is judged, evenly spread, with room for `before` tokens."""
     room = len(file.ids) - 1 - window - before
-    return [before + int(i * room / max(1, samples - 1)) for i in range(samples)]
+    begins = [before + int(i * room / max(1, samples - 1)) for i in range(samples)]
+    return [begin for begin in begins if _judged(file, begin, window).any()]
+
+
+def _judged(file: TokenFile, begin: int, window: int):
+    """[window]: whether a target is."""
+    answers = torch.from_numpy(file.window(begin, window)[2] != 0)
+    return answers if file.answers.any() else ~answers
 
 
 def _contexts(file: TokenFile, begin: int, tokens: int, control: str):
@@ -51,7 +58,8 @@ def losses(model, file: TokenFile, counts, samples: int, device) -> dict:
 def _loss(model, file: TokenFile, begin: int, tokens: int, control: str, device) -> float:
     inputs, targets = (torch.from_numpy(x)[None].to(device) for x in file.window(begin, model.args.max_seq_len)[:2])
     states = model.encode(_contexts(file, begin, tokens, control).to(device))
-    return float(functional.cross_entropy(model.decode(inputs, states)[0].float(), targets[0]))
+    judged = _judged(file, begin, model.args.max_seq_len).to(device)
+    return float(functional.cross_entropy(model.decode(inputs, states)[0, judged].float(), targets[0, judged]))
 
 
 def figures_of_contexts(model, file: TokenFile, device) -> dict:
@@ -67,6 +75,8 @@ def check(model, file: TokenFile, counts) -> None:
     if len(file.ids) < needed:
         raise UsageError(f"{max(counts)} contexts, and others from elsewhere, need a split of {needed} tokens; this one has "
                          f"{len(file.ids)}")
+    if len(_begins(file, _tokens_before(model, max(counts)), model.args.max_seq_len, _SAMPLES)) < 2:
+        raise UsageError("hardly a window of this split holds an answer; take data with more of them, or a greater max_seq_len")
 
 
 def _interval(values) -> tuple:

@@ -48,15 +48,18 @@ std::unique_ptr<Engine> scalar_engine(const std::string& model,
   return std::make_unique<Engine>(load_settings("", all), linked_plugins());
 }
 
-void continue_greedily(Judge& judge, Engine& engine, Session& session,
-                       std::span<const float> last_logits, std::span<const int32_t> golden) {
-  std::vector<float> logits(last_logits.begin(), last_logits.end());
+std::vector<float> continue_greedily(Judge& judge, Engine& engine, Session& session,
+                                     std::span<const float> last_logits,
+                                     std::span<const int32_t> golden) {
+  std::vector<float> logits(last_logits.begin(), last_logits.end()), all;
   for (const int32_t expected : golden) {
+    all.insert(all.end(), logits.begin(), logits.end());
     const int32_t token = most_likely(logits);
     judge.require(token == expected, "the greedy path has token " + std::to_string(token) +
                                          " instead of " + std::to_string(expected));
     engine.feed(session, {&token, 1}, logits);
   }
+  return all;
 }
 
 }  // namespace perdure::golden

@@ -44,9 +44,11 @@ std::unique_ptr<Engine> scalar_engine(const std::string& model,
                                       const std::vector<std::string>& overrides);
 
 // Goes on with the likeliest token, from the logits of the last one that the session has read; it
-// must be the golden one every time. Errors: as Engine::feed.
-void continue_greedily(Judge& judge, Engine& engine, Session& session,
-                       std::span<const float> last_logits, std::span<const int32_t> golden);
+// must be the golden one every time. Returns the logits that each was chosen by, [golden,
+// vocab_size]. Errors: as Engine::feed.
+std::vector<float> continue_greedily(Judge& judge, Engine& engine, Session& session,
+                                     std::span<const float> last_logits,
+                                     std::span<const int32_t> golden);
 
 // All cases of a layout, by name; none if the folder has another. Errors: Error naming a path that
 // cannot be read.

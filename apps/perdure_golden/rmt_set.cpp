@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "apps/perdure_golden/folder_case.hpp"
+#include "apps/perdure_golden/numbers.hpp"
 #include "apps/perdure_golden/run_rmt.hpp"
 
 namespace perdure::golden {
@@ -100,17 +101,10 @@ class WrapperRun {
   // The mean over all places whose mask is set, of the token that follows.
   double loss_of(std::span<const float> logits) const {
     const std::vector<int32_t>& mask = golden_.tensor("labels_mask").integers;
-    const size_t width = logits.size() / (n_texts_ * length_);
-    double sum = 0;
-    int64_t n_scored = 0;
-    for (size_t text = 0; text < n_texts_; ++text)
-      for (size_t i = 0; i + 1 < length_; ++i) {
-        const size_t row = text * length_ + i;
-        if (mask[row] == 0) continue;
-        sum -= log_probability(logits.subspan(row * width, width), tokens(text)[i + 1]);
-        ++n_scored;
-      }
-    return sum / static_cast<double>(n_scored);
+    std::vector<int32_t> labels = golden_.tensor("input_ids").integers;
+    for (size_t i = 1; i < labels.size(); ++i)
+      if (mask[i - 1] == 0) labels[i] = -1;
+    return mean_loss(logits, logits.size() / labels.size(), labels, length_);
   }
 
   Judge& judge_;

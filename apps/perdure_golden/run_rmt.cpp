@@ -2,9 +2,8 @@
 
 #include "apps/perdure_golden/run_rmt.hpp"
 
-#include <cmath>
-
 #include "apps/perdure_golden/folder_case.hpp"
+#include "apps/perdure_golden/numbers.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -186,19 +185,10 @@ class NetworkCase {
     for (size_t text = 0; text < n_texts; ++text)
       judge_.state("wrapper.memories", sessions[text].read_state("memory", 0, n_rows),
                    reals("wrapper.memories", text));
-    const float loss[] = {static_cast<float>(loss_of(logits, n_texts))};
-    judge_.state("wrapper.loss", loss, case_.tensor("wrapper.loss").reals);
-  }
-
-  double loss_of(std::span<const float> logits, size_t n_texts) const {
-    const size_t length = integers("wrapper.tokens", 0).size();
+    const auto length = static_cast<size_t>(tokens.shape.at(1));
     const size_t width = logits.size() / (n_texts * length);
-    double sum = 0;
-    for (size_t text = 0; text < n_texts; ++text)
-      for (size_t i = 0; i + 1 < length; ++i)
-        sum -= log_probability(logits.subspan((text * length + i) * width, width),
-                               integers("wrapper.tokens", text)[i + 1]);
-    return sum / static_cast<double>(n_texts * (length - 1));
+    const float loss[] = {static_cast<float>(mean_loss(logits, width, tokens.integers, length))};
+    judge_.state("wrapper.loss", loss, case_.tensor("wrapper.loss").reals);
   }
 
   void generate(Engine& engine, const std::string& name) {
@@ -217,13 +207,6 @@ class NetworkCase {
 };
 
 }  // namespace
-
-double log_probability(std::span<const float> logits, int32_t token) {
-  double sum = 0;
-  const double at = logits[static_cast<size_t>(token)];
-  for (const float l : logits) sum += std::exp(l - at);
-  return -std::log(sum);
-}
 
 Outcome run_rmt_network(const std::string& folder, const std::vector<std::string>& overrides) {
   return NetworkCase(folder, overrides).run();

@@ -4,17 +4,12 @@
 // kept keys of texts read segment by segment, losses, and what follows greedily.
 #pragma once
 
-#include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "apps/perdure_golden/judge.hpp"
 
 namespace perdure::golden {
-
-// log of the probability that `logits` give `token`.
-double log_probability(std::span<const float> logits, int32_t token);
 
 // A folder with model.safetensors, io.safetensors and config.json. Errors: as Engine, and for what
 // is missing.

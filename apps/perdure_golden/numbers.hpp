@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What CEPE's programs compute of logits: losses, the divergence of its distillation and RePlug's
-// mixture. In double.
+// What the originals' programs compute of logits: losses, the divergence of CEPE's distillation and
+// RePlug's mixture. In double.
 #pragma once
 
 #include <cstddef>

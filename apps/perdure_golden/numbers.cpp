@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apps/perdure_golden/cepe_numbers.hpp"
+#include "apps/perdure_golden/numbers.hpp"
 
 #include <algorithm>
 #include <cmath>
+
+#include "core/eval/windows.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -27,8 +29,7 @@ double mean_loss(std::span<const float> logits, size_t width, std::span<const in
   int64_t n = 0;
   for (size_t i = 0; i < labels.size(); ++i) {
     if (i % length == 0 || labels[i] < 0) continue;
-    const auto expected = log_probabilities(logits.subspan((i - 1) * width, width));
-    sum -= expected[static_cast<size_t>(labels[i])];
+    sum += score_row(logits.subspan((i - 1) * width, width), labels[i]).loss;
     ++n;
   }
   return sum / static_cast<double>(n);

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <algorithm>
+
+#include "apps/perdure_golden/cepe_texts.hpp"
+#include "apps/perdure_golden/numbers.hpp"
+#include "apps/perdure_golden/run_cepe.hpp"
+
+namespace perdure::golden {
+namespace {
+
+class ReplugRun {
+ public:
+  ReplugRun(const Case& golden, const std::vector<std::string>& overrides)
+      : golden_(golden),
+        engine_(scalar_engine(golden.folder, {}, overrides)),
+        shape_(golden.tensor("input_ids").shape),
+        n_passages_(static_cast<size_t>(shape_.at(1))),
+        length_(static_cast<size_t>(shape_.at(2))),
+        width_(static_cast<size_t>(engine_->spec().info.vocab_size)) {}
+
+  Outcome run() {
+    Judge judge({.max_abs = kCepeTolerance});
+    const auto& labels = golden_.tensor("labels").integers;
+    const auto n_before = static_cast<size_t>(
+        std::ranges::find_if(labels, [](int32_t label) { return label >= 0; }) - labels.begin());
+    std::vector<float> mixtures;
+    Tokens one_label_each;
+    for (size_t text = 0; text < static_cast<size_t>(shape_.at(0)); ++text) {
+      const std::vector<float> mixed = mixture(text);
+      const auto golden = rows_of(golden_.tensor("log_prob").reals, width_ * length_, text, 1);
+      judge.logits("log_prob", std::span(mixed).subspan(n_before * width_),
+                   golden.subspan(n_before * width_));
+      mixtures.insert(mixtures.end(), mixed.begin(), mixed.end());
+      const auto first = rows_of(labels, length_, text * n_passages_, 1);
+      one_label_each.insert(one_label_each.end(), first.begin(), first.end());
+    }
+    const float loss[] = {static_cast<float>(mean_loss(mixtures, width_, one_label_each, length_))};
+    judge.state("loss.value", loss, golden_.tensor("loss.value").reals);
+    return judge.verdict();
+  }
+
+ private:
+  // [length, vocabulary]; zeros at padding that any passage has.
+  std::vector<float> mixture(size_t text) {
+    std::vector<std::vector<float>> logits;
+    std::vector<size_t> padding;
+    for (size_t k = 0; k < n_passages_; ++k) {
+      const size_t row = text * n_passages_ + k;
+      const Tokens tokens =
+          unmasked(rows_of(golden_.tensor("input_ids").integers, length_, row, 1),
+                   rows_of(golden_.tensor("attention_mask").integers, length_, row, 1));
+      Session session = engine_->new_session();
+      logits.push_back(all_logits(*engine_, session, tokens));
+      padding.push_back(length_ - tokens.size());
+    }
+    const auto scores = rows_of(golden_.tensor("context_scores").reals, n_passages_, text, 1);
+    const double temperature = golden_.json.at("replug_passage_temperature").real();
+    std::vector<float> mixed(*std::ranges::max_element(padding) * width_, 0.0f);
+    for (size_t place = mixed.size() / width_; place < length_; ++place) {
+      std::vector<std::span<const float>> at;
+      for (size_t k = 0; k < n_passages_; ++k)
+        at.push_back(rows_of(logits[k], width_, place - padding[k], 1));
+      const auto row = log_mixture(at, scores, temperature);
+      mixed.insert(mixed.end(), row.begin(), row.end());
+    }
+    return mixed;
+  }
+
+  const Case& golden_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<int64_t> shape_;
+  size_t n_passages_, length_, width_;
+};
+
+}  // namespace
+
+Outcome run_replug(const Case& golden, const std::vector<std::string>& overrides) {
+  return ReplugRun(golden, overrides).run();
+}
+
+}  // namespace perdure::golden

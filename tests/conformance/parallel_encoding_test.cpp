@@ -137,10 +137,11 @@ TEST_CASE("parallel encoding: the order of contexts changes nothing") {
       Chunks chunks = some_chunks(12);
       const auto expected = logits_with(*engine, chunks);
       std::ranges::reverse(chunks);
-      // Sums over keys run in another order; logits are of size 1.
+      // Sums over keys run in another order. Of the largest logit, which is about 5 here, where two
+      // neighbouring F32 are 4.8e-7 apart; 6e-7 was the most.
       const double moved = largest_difference(logits_with(*engine, chunks), expected);
       CAPTURE(moved);
-      CHECK(moved < 5e-6);
+      CHECK(moved < 1e-6 * largest_difference(expected, std::vector(expected.size(), 0.0f)));
       std::swap(chunks[0].front(), chunks[0].back());
       std::swap(chunks[2].front(), chunks[2].back());
       CHECK(largest_difference(logits_with(*engine, chunks), expected) > 1e-4);
@@ -211,6 +212,8 @@ TEST_CASE("parallel encoding: a snapshot takes the encoder's states along") {
     const auto expected = all_logits(*engine, session, all.subspan(6));
     Session restored = engine->new_session();
     restored.restore(snapshot);
+    Session fork = engine->fork(restored);
+    CHECK(all_logits(*engine, fork, all.subspan(6)) == expected);
     CHECK(restored.stream_chunks("contexts").size() == 4);
     CHECK(all_logits(*engine, restored, all.subspan(6)) == expected);
     engine->rewind(restored, 6);
@@ -246,9 +249,8 @@ TEST_CASE("parallel encoding: a query behind chunks is seen, and its rows are ke
   const auto kept = engine_of("cepe_with_query", {"attention.chunk=7"});
   const auto dropped = engine_of(
       "cepe_with_query", {"attention.chunk=7", "attention.encode_mode=with_query_no_hid-3"});
-  const auto alone = engine_of(
-      "cepe_with_query",
-      {"attention.chunk=7", "attention.encode_mode=context_only", "attention.cross=absorbed"});
+  const auto alone =
+      engine_of("cepe_with_query", {"attention.chunk=7", "attention.encode_mode=context_only"});
   const Chunks chunks{{1, 2, 3, 4, 5, 6, 7, 50, 51, 52}, {9, 8, 50, 51, 52}};
   Session with = kept->new_session(), without = dropped->new_session();
   give(*kept, with, chunks);
@@ -267,8 +269,8 @@ TEST_CASE("parallel encoding: a query behind chunks is seen, and its rows are ke
   Session same = dropped->new_session();
   give(*dropped, same, chunks);
   CHECK(all_logits(*dropped, other, some_text()) != all_logits(*dropped, same, some_text()));
-  CHECK(logits_with(*alone, {{1, 2, 3, 4, 5, 6, 7}, {9, 8}}) !=
-        all_logits(*dropped, other = dropped->new_session(), some_text()));
+  CHECK(largest_difference(logits_with(*alone, {{1, 2, 3, 4, 5, 6, 7}, {9, 8}}),
+                           logits_with(*dropped, chunks)) > 1e-4);
   // The full session.
   const auto small = engine_of("cepe_with_query", {"attention.chunk=7", "attention.max_contexts=9",
                                                    "attention.encode_mode=with_query_no_hid-3"});

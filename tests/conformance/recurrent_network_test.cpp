@@ -134,6 +134,31 @@ TEST_CASE("a restored session of a network that sees whole segments goes on bit 
   CHECK(all_logits(*engine, restored, tokens) == all_logits(*engine, session, tokens));
 }
 
+// A token of a full segment is slot 10 + i of 5 kept keys, the null key, 4 read rows, 12 tokens and
+// 4 write rows, and sees the first 5 + i: token j from i = j + 6 on. The write rows see the tokens
+// up to 6 to 9, and kept of all are the last five, token 11 and the write rows.
+TEST_CASE("a network that sees slots shows a token where its slots say so, and token 10 nowhere") {
+  const auto engine = network(kSlots);
+  const auto tokens = text(*engine, 3 * kSegment);
+  const auto read = [&](const std::vector<int32_t>& all) {
+    Session session = engine->new_session();
+    return all_logits(*engine, session, all);
+  };
+  const auto expected = read(tokens);
+  for (size_t i = 0; i < kSegment; ++i) {
+    CAPTURE(i);
+    auto changed = tokens;
+    changed[kSegment + i] = (changed[kSegment + i] + 1) % 67;
+    const auto logits = read(changed);
+    const auto behind = static_cast<std::ptrdiff_t>((kSegment + i + 1) * 67);
+    const auto first =
+        std::mismatch(logits.begin() + behind, logits.end(), expected.begin() + behind).first -
+        logits.begin();
+    const size_t shows = i == 10 ? 3 * kSegment : i < 6 ? kSegment + i + 6 : 2 * kSegment;
+    CHECK(static_cast<size_t>(first) / 67 == shows);
+  }
+}
+
 TEST_CASE("a hidden memory is seen by no row of its segment, and by all of the next") {
   const auto engine = network(kCausal, ", xl_memories: false");
   const auto tokens = text(*engine, kSegment);

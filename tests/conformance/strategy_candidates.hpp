@@ -154,7 +154,7 @@ inline const std::vector<Candidate>& candidates() {
        12},
       {"recurrent_memory, a network that sees slots",
        "../../rmt/memcausal_flash_xl/model.safetensors", "{strategy: recurrent_memory}", 12, true,
-       12, true},
+       12},
       {"parallel_encoding", "../../cepe/cepe_base", "{strategy: parallel_encoding, cross: cached}",
        8, false, 0},
       {"parallel_encoding, absorbed", "../../cepe/cepe_gqa_partial",

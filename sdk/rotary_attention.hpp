@@ -31,6 +31,17 @@ inline OptionSpec eval_length_option() {
           .min = 0};
 }
 
+// `attention.max_length`, for strategies whose state grows with the text.
+inline OptionSpec max_length_option() {
+  return {.name = "max_length",
+          .type = OptionType::kInt,
+          .default_value = int64_t{1048576},
+          .help = "Maximum number of tokens of a session.",
+          .min = 1,
+          .max = 1e12,
+          .changes_numbers = false};
+}
+
 // The options of RotaryOptions, for a strategy's schema.
 inline std::vector<OptionSpec> rotary_option_specs() {
   std::vector<OptionSpec> specs{
@@ -126,6 +137,16 @@ inline int64_t most_xpos_places(double lambda) {
   constexpr double kLargestExponent = 80.0;  // exp(88) overflows F32
   constexpr double kMany = 1e18;
   return static_cast<int64_t>(std::min(kMany, kLargestExponent / std::log1p(1.0 / lambda)));
+}
+
+// Errors: UsageError where a key would leave that range; attention.`option` says how many places
+// there are. lambda 0: none does.
+inline void check_xpos_places(double lambda, int64_t n_places, const char* option) {
+  if (lambda == 0.0 || n_places <= most_xpos_places(lambda)) return;
+  throw UsageError("attention.xpos with this lambda stays in range for at most " +
+                   std::to_string(most_xpos_places(lambda)) + " places, but there are " +
+                   std::to_string(n_places) + ": set a larger lambda or a smaller attention." +
+                   option);
 }
 
 // Applies angles [rows, rotary] to x [rows, heads * head_size].

@@ -20,14 +20,6 @@ void read_tail(FullOptions& o) {
   o.sees_all_from = std::max<int64_t>(0, o.rotary.eval_length - o.full_tail);
 }
 
-void check_xpos(const FullOptions& o) {
-  if (o.rotary.xpos == 0.0) return;
-  const int64_t most = most_xpos_places(o.rotary.xpos);
-  if (o.max_length > most)
-    throw UsageError("attention.xpos with this lambda stays in range for at most " +
-                     std::to_string(most) + " tokens: set attention.max_length to that or less");
-}
-
 // Ways of bringing places into the scores that know nothing of each other.
 void check_combination(const FullOptions& o, const Options& options) {
   struct Way {
@@ -82,13 +74,7 @@ std::vector<OptionSpec> full_option_specs() {
         .help = "How many of the last positions of eval_length attend to all tokens, whatever the "
                 "window.",
         .min = 0},
-       {.name = "max_length",
-        .type = OptionType::kInt,
-        .default_value = int64_t{1048576},
-        .help = "Maximum number of tokens of a session.",
-        .min = 1,
-        .max = 1e12,
-        .changes_numbers = false}});
+       max_length_option()});
   return specs;
 }
 
@@ -108,7 +94,7 @@ FullOptions read_full_options(const ModelInfo& model, const Options& options) {
         "attends to all");
   read_tail(o);
   check_combination(o, options);
-  check_xpos(o);
+  check_xpos_places(o.rotary.xpos, o.max_length, "max_length");
   o.rotary.rotates = o.rare.positions != "none" && !o.rare.concat_pe;
   return o;
 }

@@ -79,13 +79,7 @@ class MemoryAttention final : public AttentionStrategy {
         layers_(layers.begin(), layers.end()),
         options_(read_memory_options(model, options)),
         projections_(model, read_rotary_options(model, options)) {
-    const double xpos = options.real("xpos");
-    if (xpos != 0.0 && 2 * options_.mem_len > most_xpos_places(xpos))
-      throw UsageError("attention.xpos with this lambda stays in range for at most " +
-                       std::to_string(most_xpos_places(xpos)) +
-                       " places, but the memory and a segment have " +
-                       std::to_string(2 * options_.mem_len) +
-                       ": set a larger lambda or a smaller attention.mem_len");
+    check_xpos_places(projections_.options().xpos, 2 * options_.mem_len, "mem_len");
   }
 
   Traits traits() const override {

@@ -60,33 +60,28 @@ std::vector<OptionSpec> parallel_option_specs() {
   specs.push_back({.name = "chunk",
                    .type = OptionType::kInt,
                    .default_value = int64_t{0},
-                   .help = "Most tokens of a chunk of the contexts; 0: 256, or the encoder's "
-                           "places if these are fewer.",
+                   .help = "Maximum number of tokens of a chunk of the contexts; auto or 0: 256, or "
+                           "the encoder's positions if they are fewer.",
                    .min = 0,
-                   .max = kLongestChunk});
+                   .max = kLongestChunk,
+                   .zero_is_auto = true});
   specs.push_back({.name = "encoder_batch",
                    .type = OptionType::kInt,
                    .default_value = int64_t{0},
-                   .help = "Chunks that pass through the encoder together; 0: as many as fit into "
-                           "step.max_rows.",
+                   .help = "Chunks that pass through the encoder together; auto or 0: as many as fit "
+                           "into step.max_rows.",
                    .min = 0,
                    .max = kMostBatch,
-                   .changes_numbers = false});
+                   .changes_numbers = false,
+                   .zero_is_auto = true});
   specs.push_back({.name = "max_contexts",
                    .type = OptionType::kInt,
                    .default_value = int64_t{1048576},
-                   .help = "Most tokens of all contexts of a session; address space is reserved "
-                           "for them.",
+                   .help = "Maximum number of tokens of all contexts of a session.",
                    .min = 1,
                    .max = kMostTokens,
                    .changes_numbers = false});
-  specs.push_back({.name = "max_length",
-                   .type = OptionType::kInt,
-                   .default_value = int64_t{1048576},
-                   .help = "Most tokens of a session; address space is reserved for them.",
-                   .min = 1,
-                   .max = kMostTokens,
-                   .changes_numbers = false});
+  specs.push_back(max_length_option());
   return specs;
 }
 
@@ -102,10 +97,7 @@ ParallelOptions read_parallel_options(const ModelInfo& model, const Options& opt
                     .max_length = options.integer("max_length")};
   read_encode_mode(options.text("encode_mode"), o);
   read_chunk(model, options.integer("chunk"), o);
-  if (o.rotary.xpos != 0.0 && o.max_length > most_xpos_places(o.rotary.xpos))
-    throw UsageError("attention.xpos with this lambda stays in range for at most " +
-                     std::to_string(most_xpos_places(o.rotary.xpos)) +
-                     " places: set a larger lambda or a smaller attention.max_length");
+  check_xpos_places(o.rotary.xpos, o.max_length, "max_length");
   return o;
 }
 

@@ -13,6 +13,7 @@
 
 #include "core/api/operations.hpp"
 #include "plugins/attention/recurrent_memory/place.hpp"
+#include "plugins/attention/recurrent_memory/rows.hpp"
 #include "plugins/attention/recurrent_memory/sight.hpp"
 #include "sdk/memory_rows.hpp"
 #include "sdk/projections.hpp"
@@ -20,9 +21,8 @@
 namespace perdure {
 namespace {
 
-constexpr const char *kMemoryState = "memory", *kUseState = "memory_use", *kKeptState = "kept_rows",
+constexpr const char *kUseState = "memory_use", *kKeptState = "kept_rows",
                      *kPaddingState = "padding";
-constexpr int64_t kAllRoles = 1 << PERDURE_ROLE_TOKEN | 1 << kReadRole | 1 << kWriteRole;
 
 // Errors: UsageError if an option is not at its default that only memory around a llama has.
 void refuse_options_of_wrapper(const Options& options) {
@@ -69,18 +69,10 @@ class RecurrentNetwork final : public AttentionStrategy {
         sizes_(read_sizes(model, options)),
         padding_(options.flag("padding")),
         rotary_(model.size("rmt.rotary") != 0) {
-    if (static_cast<int64_t>(layers.size()) != model.num_hidden_layers)
-      throw UsageError(
-          "attention.layers: the rows of recurrent_memory pass through all layers, and no other "
-          "strategy knows them");
+    require_all_layers(model, layers);
   }
 
-  Traits traits() const override {
-    return {.constant_memory = true,
-            .needs_trained_weights = true,
-            .segment_length = sizes_.tokens,
-            .short_segments = true};
-  }
+  Traits traits() const override { return recurrent_traits(sizes_.tokens); }
 
   std::vector<StateSpec> states() const override {
     std::vector<StateSpec> states{
@@ -124,11 +116,7 @@ class RecurrentNetwork final : public AttentionStrategy {
     return project(g, layer, "attn_output", mixed);
   }
 
-  void finish(GraphBuilder& g, Value x) override {
-    const Value normed = blocks::norm(g, "output_norm", x, model_.rms_norm_eps);
-    op::state_write(g, normed, g.state(kMemoryState), recurrent_place(g, sizes_.memory, false),
-                    1 << kWriteRole);
-  }
+  void finish(GraphBuilder& g, Value x) override { write_memory(g, model_, x, sizes_.memory); }
 
   int64_t phase_rows(Phase phase) const override {
     return phase == Phase::kInit || phase == Phase::kEnd ? 1 : 0;

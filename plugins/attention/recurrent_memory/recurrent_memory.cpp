@@ -13,15 +13,14 @@
 #include "core/api/plugin.h"
 #include "plugins/attention/recurrent_memory/network.hpp"
 #include "plugins/attention/recurrent_memory/place.hpp"
+#include "plugins/attention/recurrent_memory/rows.hpp"
 #include "plugins/attention/recurrent_memory/sight.hpp"
 #include "sdk/rotary_attention.hpp"
 
 namespace perdure {
 namespace {
 
-constexpr const char* kMemory = "memory";
 constexpr const char* kTrainedMemory = "recurrent_memory";  // the weight
-constexpr int64_t kAllRoles = 1 << PERDURE_ROLE_TOKEN | 1 << kReadRole | 1 << kWriteRole;
 
 struct RecurrentOptions {
   int64_t memory = 0;   // rows in front, and behind
@@ -67,33 +66,25 @@ class RecurrentMemory final : public AttentionStrategy {
       : model_(model),
         layers_(layers.begin(), layers.end()),
         options_(read_options(model, options)),
-        projections_(model, rotation(model, options)) {
-    if (static_cast<int64_t>(layers.size()) != model.num_hidden_layers)
-      throw UsageError(
-          "attention.layers: the rows of recurrent_memory pass through all layers, and no other "
-          "strategy knows them");
+        projections_(model, read_rotary_options(model, options)) {
+    check_xpos_places(projections_.options().xpos, n_places(), "segment_size");
+    require_all_layers(model, layers);
   }
 
-  Traits traits() const override {
-    return {.constant_memory = true,
-            .needs_trained_weights = true,
-            .segment_length = options_.segment,
-            .short_segments = true};
-  }
+  Traits traits() const override { return recurrent_traits(options_.segment); }
 
   std::vector<StateSpec> states() const override {
     std::vector<StateSpec> states{memory_state()};
     for (const int64_t layer : layers_)
       for (const char* name : {"attn_k", "attn_v"})
-        states.push_back({.name = layer_name(layer, name),
-                          .columns = model_.key_columns(),
-                          .rows = options_.memory + options_.segment + options_.memory});
+        states.push_back(
+            {.name = layer_name(layer, name), .columns = model_.key_columns(), .rows = n_places()});
     return states;
   }
 
   std::vector<ExtraRows> extra_rows() const override {
-    return {{ExtraRows::When::kBegin, kReadRole, options_.memory, kMemory},
-            {ExtraRows::When::kEnd, kWriteRole, options_.memory, kMemory}};
+    return {{ExtraRows::When::kBegin, kReadRole, options_.memory, kMemoryState},
+            {ExtraRows::When::kEnd, kWriteRole, options_.memory, kMemoryState}};
   }
 
   Value mix(GraphBuilder& g, int64_t layer, Value x) override {
@@ -109,11 +100,7 @@ class RecurrentMemory final : public AttentionStrategy {
     return project(g, layer, "attn_output", mixed);
   }
 
-  void finish(GraphBuilder& g, Value x) override {
-    const Value normed = blocks::norm(g, "output_norm", x, model_.rms_norm_eps);
-    op::state_write(g, normed, g.state(kMemory), recurrent_place(g, options_.memory, false),
-                    1 << kWriteRole);
-  }
+  void finish(GraphBuilder& g, Value x) override { write_memory(g, model_, x, options_.memory); }
 
   int64_t phase_rows(Phase phase) const override {
     return phase == Phase::kInit && !options_.trained ? options_.memory : 0;
@@ -123,7 +110,8 @@ class RecurrentMemory final : public AttentionStrategy {
   void contribute(Phase phase, GraphBuilder& g) override {
     if (phase_rows(phase) == 0) return;
     const Value row = op::row_index(g);
-    op::state_write(g, op::lookup(g, g.weight("token_embd.weight"), row), g.state(kMemory), row);
+    op::state_write(g, op::lookup(g, g.weight("token_embd.weight"), row), g.state(kMemoryState),
+                    row);
   }
 
   bool depends_on(std::string_view option) const override {
@@ -132,19 +120,11 @@ class RecurrentMemory final : public AttentionStrategy {
   }
 
  private:
-  RotaryOptions rotation(const ModelInfo& model, const Options& options) const {
-    const double xpos = options.real("xpos");
-    const int64_t places = options_.memory + options_.segment + options_.memory;
-    if (xpos != 0.0 && places > most_xpos_places(xpos))
-      throw UsageError("attention.xpos with this lambda stays in range for at most " +
-                       std::to_string(most_xpos_places(xpos)) +
-                       " places, but a segment and its memory have " + std::to_string(places) +
-                       ": set a larger lambda or a smaller attention.segment_size");
-    return read_rotary_options(model, options);
-  }
+  // Of one segment and its memory.
+  int64_t n_places() const { return options_.memory + options_.segment + options_.memory; }
 
   StateSpec memory_state() const {
-    StateSpec spec{.name = kMemory, .columns = model_.hidden_size, .rows = options_.memory};
+    StateSpec spec{.name = kMemoryState, .columns = model_.hidden_size, .rows = options_.memory};
     spec.initial = options_.trained ? StateSpec::Initial::kWeight : StateSpec::Initial::kInit;
     if (options_.trained) spec.initial_weight = kTrainedMemory;
     return spec;

@@ -39,10 +39,9 @@ perdure_kernel kernel(const char* stem, const char* op, decltype(perdure_kernel:
   return operation_kernel<Params>(stem, op, prepare, divide, run, items);
 }
 
-std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
-  const IsaTable& t = isa.table;
+// What is computed row by row.
+std::vector<perdure_kernel> row_kernels(const IsaTable& t) {
   using E = ElementwiseParams;
-  using M = MatMulParams;
   std::vector<perdure_kernel> all = {
       kernel<E>("add_f32", "add", prepare_binary, divide_elements, t.add),
       kernel<E>("mul_f32", "mul", prepare_binary, divide_elements, t.mul),
@@ -59,12 +58,6 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
       kernel<NormParams>("softmax_f32", "softmax", prepare_softmax, divide_rows, t.softmax),
       kernel<RopeParams>("rope_f32", "rope", prepare_rope, divide_rows, t.rope),
       kernel<QuantizeParams>("quantize_f32", "quantize", prepare_quantize, divide_rows, t.quantize),
-      kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32,
-                PERDURE_ITEMS_COLUMNS),
-      kernel<M>("mat_mul_f16", "mat_mul", prepare_mat_mul_f16, divide_mat_mul, t.mat_mul_f16,
-                PERDURE_ITEMS_COLUMNS),
-      kernel<M>("mat_mul_bf16", "mat_mul", prepare_mat_mul_bf16, divide_mat_mul, t.mat_mul_bf16,
-                PERDURE_ITEMS_COLUMNS),
   };
   auto norm = kernel<NormParams>("rms_norm_f32", "rms_norm", prepare_norm, divide_rows, t.rms_norm);
   norm.packed_bytes = norm_packed_bytes;
@@ -79,21 +72,36 @@ std::vector<perdure_kernel> computing_kernels(const InstructionSet& isa) {
     with_vectors.pack = pack_vector;
     all.push_back(with_vectors);
   }
+  return all;
+}
+
+// Products; those with GGUF's blocks are kernels_of_blocks.
+std::vector<perdure_kernel> product_kernels(const InstructionSet& isa) {
+  const IsaTable& t = isa.table;
+  using M = MatMulParams;
   auto dequantised = kernel<M>("mat_mul_f32_q80", "mat_mul", prepare_mat_mul_f32_q80,
                                divide_mat_mul, t.mat_mul_f32_q80, PERDURE_ITEMS_COLUMNS);
   dequantised.scratch_bytes = dequantised_scratch;
-  all.push_back(dequantised);
   auto quantised = kernel<M>("mat_mul_q80", "mat_mul", prepare_mat_mul_q80, divide_mat_mul,
                              isa.mat_mul_q80, PERDURE_ITEMS_COLUMNS);
   quantised.scratch_bytes = q80_scratch;
   quantised.packed_bytes = q80_packed_bytes;
   quantised.pack = isa.pack_q80;
-  all.push_back(quantised);
+  return {kernel<M>("mat_mul_f32", "mat_mul", prepare_mat_mul_f32, divide_mat_mul, t.mat_mul_f32,
+                    PERDURE_ITEMS_COLUMNS),
+          kernel<M>("mat_mul_f16", "mat_mul", prepare_mat_mul_f16, divide_mat_mul, t.mat_mul_f16,
+                    PERDURE_ITEMS_COLUMNS),
+          kernel<M>("mat_mul_bf16", "mat_mul", prepare_mat_mul_bf16, divide_mat_mul, t.mat_mul_bf16,
+                    PERDURE_ITEMS_COLUMNS),
+          dequantised, quantised};
+}
+
+// Attention as far as the instruction set computes it.
+std::vector<perdure_kernel> fast_attention(const IsaTable& t) {
   auto attend = kernel<AttendParams>("attend_f32", "attend", prepare_attend_ranges, divide_attend,
                                      t.attend, PERDURE_ITEMS_ELEMENTS);
   attend.scratch_bytes = attend_scratch;
-  all.push_back(attend);
-  return all;
+  return {attend};
 }
 
 // The definition of attention, for what the instruction set leaves to it.
@@ -177,7 +185,9 @@ std::vector<perdure_kernel> all_kernels() {
   };
   std::vector<perdure_kernel> all;
   for (const InstructionSet& isa : sets) {
-    add_kernels(computing_kernels(isa), isa, isa.rank, names, all);
+    add_kernels(row_kernels(isa.table), isa, isa.rank, names, all);
+    add_kernels(product_kernels(isa), isa, isa.rank, names, all);
+    add_kernels(fast_attention(isa.table), isa, isa.rank, names, all);
     for (const auto moving :
          {position_kernels(), range_kernels(), state_kernels(), column_kernels()})
       add_kernels({moving.begin(), moving.end()}, isa, isa.rank, names, all);

@@ -8,7 +8,10 @@
 #include <cmath>
 #include <fstream>
 
+#include "core/base/cpu.hpp"
+#include "core/eval/windows.hpp"
 #include "tests/support/engine_fixture.hpp"
+#include "tests/support/instruction_sets.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -27,7 +30,6 @@ constexpr Shipped kShipped[] = {
     {"fables-memory", "fables-memory.bin", "fables/held_out.txt"},
     {"recall-chat", "recall-chat.bin", "recall-chat/talk.txt"},
 };
-constexpr const char* kVectorSets[] = {"avx2", "avx512", "avx512vnni"};
 
 std::string in_models(const std::string& path) {
   return std::string(PERDURE_SOURCE_DIR) + "/models/" + path;
@@ -58,15 +60,12 @@ Reading read_with(const Shipped& shipped, const std::vector<std::string>& more) 
   return reading;
 }
 
-// The same by the kernels of a set; nothing if this processor has it not.
-std::optional<Reading> read_by(const Shipped& shipped, const std::string& isa,
+// The same by the kernels of a set; nothing if this processor does not have it.
+std::optional<Reading> read_by(const Shipped& shipped, const InstructionSet& isa,
                                std::vector<std::string> more) {
-  more.insert(more.end(), {"kernels.prefer=[simd]", "kernels.isa=" + isa});
-  try {
-    return read_with(shipped, more);
-  } catch (const UsageError&) {
-    return std::nullopt;
-  }
+  if ((cpu_features() & isa.feature) == 0) return std::nullopt;
+  more.insert(more.end(), {"kernels.prefer=[simd]", "kernels.isa=" + std::string(isa.name)});
+  return read_with(shipped, more);
 }
 
 double root_mean_square(const Reading& a, const Reading& b) {
@@ -88,12 +87,8 @@ double largest(const Reading& a, const Reading& b) {
 double mean_loss(const Reading& r) {
   const size_t n = r.logits.size() / r.tokens.size();
   double sum = 0;
-  for (size_t i = 0; i + 1 < r.tokens.size(); ++i) {
-    const std::span row = std::span(r.logits).subspan(i * n, n);
-    double total = 0;
-    for (const float logit : row) total += std::exp(static_cast<double>(logit));
-    sum += std::log(total) - static_cast<double>(row[static_cast<size_t>(r.tokens[i + 1])]);
-  }
+  for (size_t i = 0; i + 1 < r.tokens.size(); ++i)
+    sum += score_row(std::span(r.logits).subspan(i * n, n), r.tokens[i + 1]).loss;
   return sum / static_cast<double>(r.tokens.size() - 1);
 }
 
@@ -105,8 +100,8 @@ TEST_CASE("with 8-bit activations instruction sets differ by no more than quanti
     const Reading scalar = read_with(shipped, {});
     const Reading exact = read_with(shipped, {"kernels.activations=f32"});
     CHECK(root_mean_square(scalar, exact) > 0.001);  // or nothing is tested here
-    for (const char* isa : kVectorSets) {
-      CAPTURE(isa);
+    for (const InstructionSet& isa : kInstructionSets) {
+      CAPTURE(isa.name);
       const auto vectors = read_by(shipped, isa, {});
       if (!vectors) continue;
       CHECK(root_mean_square(scalar, *vectors) < 0.1);
@@ -120,8 +115,8 @@ TEST_CASE("with F32 activations instruction sets agree to 1e-4") {
   for (const Shipped& shipped : kShipped) {
     CAPTURE(shipped.folder);
     const Reading scalar = read_with(shipped, {"kernels.activations=f32"});
-    for (const char* isa : kVectorSets) {
-      CAPTURE(isa);
+    for (const InstructionSet& isa : kInstructionSets) {
+      CAPTURE(isa.name);
       const auto vectors = read_by(shipped, isa, {"kernels.activations=f32"});
       if (vectors) CHECK(largest(scalar, *vectors) < 1e-4);
     }

@@ -9,6 +9,7 @@
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "tests/support/engine_fixture.hpp"
+#include "tests/support/instruction_sets.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
@@ -19,15 +20,6 @@ namespace {
 Settings settings_of(const std::string& model, std::vector<std::string> overrides = {}) {
   return golden_settings("../../rwkv/" + model + "/model.safetensors", std::move(overrides));
 }
-
-struct InstructionSet {
-  const char* name;
-  uint64_t feature;
-};
-
-constexpr InstructionSet kInstructionSets[] = {{"avx2", PERDURE_CPU_AVX2},
-                                               {"avx512", PERDURE_CPU_AVX512},
-                                               {"avx512vnni", PERDURE_CPU_AVX512_VNNI}};
 
 }  // namespace
 

@@ -82,6 +82,8 @@ std::string dump_attention(const Settings& settings, std::span<const Options> re
   if (settings.attention.eval_length != 0)
     result += std::string("  ") + kEvalLength + ": " +
               std::to_string(settings.attention.eval_length) + "\n";
+  if (!settings.attention.contexts.empty())
+    result += "  contexts: " + dump_list(settings.attention.contexts) + "\n";
   if (!settings.attention.layers.empty()) result += "  layers:\n";
   for (size_t i = 0; i < settings.attention.layers.size(); ++i) {
     const LayerOverride& layer = settings.attention.layers[i];

@@ -93,9 +93,10 @@ LayerOverride read_override(YamlEntry& entry, std::set<int64_t>& seen) {
   return result;
 }
 
-void read_attention(YamlNode& node, Settings& settings) {
+void read_attention(YamlNode& node, Settings& settings, const std::string& directory) {
   MapReader reader(node, "attention");
   reader.integer("eval_length", settings.attention.eval_length, 0, INT64_MAX);
+  reader.paths("contexts", settings.attention.contexts, directory);
   YamlNode* layers = reader.take("layers");
   settings.attention.choice = read_choice(reader, node);
   if (layers == nullptr) return;
@@ -145,7 +146,7 @@ void read_threads(YamlNode& node, Settings& settings) {
 // plugin's.
 constexpr std::string_view kStoreKeys[] = {
     "kind", "path", "session", "save_every", "save_every_tokens", "keep", "keep_days", "max_bytes"};
-constexpr std::string_view kAttentionKeys[] = {"strategy", "layers"};
+constexpr std::string_view kAttentionKeys[] = {"strategy", "layers", "contexts"};
 
 void read_store(YamlNode& node, Settings& settings, const std::string& directory) {
   static const std::string kSaveEvery[] = {"turn", "never"};
@@ -264,7 +265,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
     model.path("initial_state", settings.model.initial_state, directory);
     model.finish();
   }
-  read_attention(section("attention"), settings);
+  read_attention(section("attention"), settings, directory);
   read_kernels(section("kernels"), settings);
   read_threads(section("threads"), settings);
   read_store(section("store"), settings, directory);

@@ -53,7 +53,8 @@ struct Settings {
   struct {
     StrategyChoice choice;
     std::vector<LayerOverride> layers;
-    int64_t eval_length = 0;  // attention.eval_length; 0 = not given
+    int64_t eval_length = 0;            // attention.eval_length; 0 = not given
+    std::vector<std::string> contexts;  // texts that sessions consult, absolute paths
   } attention;
   struct {
     std::vector<std::string> prefer{"simd"};

@@ -149,7 +149,7 @@ std::string author_of_stream(std::span<const ConfiguredStrategy> strategies,
 }
 
 void choose_as_trained(Settings& settings, const Model& model) {
-  auto& [choice, overrides, eval_length] = settings.attention;
+  auto& [choice, overrides, eval_length, contexts] = settings.attention;
   if (!choice.strategy.empty()) return;
   const TrainedStrategy trained =
       find_architecture(model.spec().architecture).trained_strategy(model);

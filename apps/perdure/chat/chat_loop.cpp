@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <ctime>
 #include <span>
 #include <utility>
 
+#include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/runtime/state.hpp"
@@ -57,6 +59,15 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
   note(fmt::format("read {} of {} tokens of {}{}", grouped(read), total, name,
                    whole ? "" : ", then " + interrupt_name() + " came"),
        quiet_);
+  clear_interrupt();
+  memory_.save_by_itself(true);
+}
+
+void ChatLoop::read_contexts(std::span<const std::string> files) {
+  clear_interrupt();
+  memory_.mark_changed();
+  if (!app::read_contexts(engine_, memory_.session(), files, {}, quiet_))
+    note(fmt::format("{} came while contexts were read", interrupt_name()), quiet_);
   clear_interrupt();
   memory_.save_by_itself(true);
 }
@@ -117,6 +128,14 @@ void ChatLoop::obey(const ChatLine& line) {
       return talk(line.text);
     case ChatInput::kFile:
       return send_file(line.text);
+    case ChatInput::kContext: {
+      if (line.text.empty()) throw UsageError("which file? /context PATH");
+      if (line.text == "-") throw UsageError("/context - is not possible: turns come from there");
+      const std::string file[] = {line.text};
+      return read_contexts(file);
+    }
+    case ChatInput::kForget:
+      return forget(line.text);
     case ChatInput::kHelp:
       return print(chat_help());
     case ChatInput::kSave:
@@ -293,6 +312,20 @@ void ChatLoop::load(const std::string& name) {
   say_what_system_does();
 }
 
+void ChatLoop::forget(const std::string& number) {
+  const std::string stream = context_stream(engine_).name;
+  size_t chunk = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), chunk);
+  if (error != std::errc() || end != number.data() + number.size())
+    throw UsageError("which chunk? /forget N; /memory says how many there are");
+  forget_context(engine_, memory_.session(), chunk);
+  memory_.mark_changed();
+  note(fmt::format("chunk {} is out; {} are left", chunk,
+                   memory_.session().stream_chunks(stream).size()),
+       quiet_);
+  memory_.save_by_itself(true);
+}
+
 // The model reads the end of its answer also where it did not come to it itself: every turn it
 // remembers is whole, but the one that filled the memory.
 void ChatLoop::close_turn() {
@@ -325,9 +358,15 @@ std::string ChatLoop::memory_text() {
           ? "never saved"
           : fmt::format("saved {} ({}, generation {})", time_text(saved.saved_at),
                         bytes_text(static_cast<double>(saved.size_bytes)), saved.generation);
-  return fmt::format("session '{}' in {}\n{} tokens read, state {}\n{}\n", memory_.name(),
+  std::string contexts;
+  for (const InputStream& stream : engine_.input_streams())
+    contexts += fmt::format("{}: {} tokens in {} chunks\n", stream.name,
+                            grouped(memory_.session().stream_length(stream.name)),
+                            memory_.session().stream_chunks(stream.name).size());
+  return fmt::format("session '{}' in {}\n{} tokens read, state {}\n{}{}\n", memory_.name(),
                      engine_.settings().store.path, grouped(memory_.session().position()),
-                     bytes_text(static_cast<double>(memory_.session().state_bytes())), kept);
+                     bytes_text(static_cast<double>(memory_.session().state_bytes())), contexts,
+                     kept);
 }
 
 std::string ChatLoop::stats_text() const {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "apps/perdure/chat/chat_text.hpp"
@@ -31,6 +32,10 @@ class ChatLoop {
   // that was read to its end is read a second time only if `again`. Errors: Error if it does not
   // fit.
   void read_document(const std::string& text, const std::string& name, bool again);
+
+  // Reads texts that the model consults; a signal stops the reading, and whole chunks stay.
+  // Errors: as app::read_contexts.
+  void read_contexts(std::span<const std::string> files);
 
   // Until the user, the end of input or a signal to end ends it. What the last turn has left
   // unsaved, the caller saves. Errors: OutputError.
@@ -67,6 +72,7 @@ class ChatLoop {
   std::string told_system() const;
   void say_what_system_does();
   void load(const std::string& name);
+  void forget(const std::string& number);
   void close_turn();
   void save();
   void reset();

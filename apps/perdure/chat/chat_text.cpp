@@ -27,6 +27,8 @@ constexpr ChatCommand kCommands[] = {
     {"/system", ChatInput::kSystem, "[TEXT]",
      "set the system prompt from the next turn on, or show it"},
     {"/file", ChatInput::kFile, "PATH", "send the text of a file as your turn"},
+    {"/context", ChatInput::kContext, "PATH", "let the model consult the text of a file"},
+    {"/forget", ChatInput::kForget, "N", "take chunk N of the contexts out, counted from 0"},
     {"/load", ChatInput::kLoad, "NAME", "save this session and continue another one"},
     {"/save", ChatInput::kSave, "", "save the session now"},
     {"/reset", ChatInput::kReset, "", "start the session over"},

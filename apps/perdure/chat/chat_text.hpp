@@ -29,6 +29,8 @@ enum class ChatInput {
   kRegenerate,
   kSystem,
   kFile,
+  kContext,
+  kForget,
   kLoad,
   kMemory,
   kStats,

@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
@@ -25,7 +27,7 @@ namespace {
 struct Request {
   std::string prompt, file, session;
   bool from_file = false, again = false, json = false;
-  std::vector<std::string> with;
+  std::vector<std::string> with, contexts;
   StopRule stop;
 
   std::string text(const Settings& settings, bool quiet) const {
@@ -68,6 +70,7 @@ class TextRun {
         request_(request),
         quiet_(quiet),
         stored_(stored),
+        contexts_(context_files(engine, request.contexts)),
         prompt_(request.text(engine.settings(), quiet)),
         generator_(engine, session) {
     if (stored != nullptr && request.from_file) document_.emplace(session, prompt_, request.again);
@@ -94,6 +97,7 @@ class TextRun {
 
  private:
   bool read();
+  bool read_contexts(std::span<const int32_t> tokens);
   std::vector<int32_t> prompt_tokens() const;
   bool read_tokens(std::span<const int32_t> tokens);
   void resume();
@@ -109,6 +113,7 @@ class TextRun {
   const Request& request_;
   bool quiet_;
   StoredSession* stored_;
+  std::vector<std::string> contexts_;
   std::string prompt_, written_;
   std::optional<Document> document_;
   Generator generator_;
@@ -120,9 +125,18 @@ bool TextRun::read() {
   const bool resumed = document_ ? !document_->starts() : session_.position() > 0;
   if (resumed && prompt_.empty() && !document_) {
     resume();
-    return true;
+    return read_contexts({});
   }
-  return read_tokens(encode_prompt(engine_.tokenizer(), prompt_, resumed));
+  const std::vector<int32_t> tokens = encode_prompt(engine_.tokenizer(), prompt_, resumed);
+  return read_contexts(tokens) && read_tokens(tokens);
+}
+
+bool TextRun::read_contexts(std::span<const int32_t> tokens) {
+  if (contexts_.empty()) return true;
+  const bool whole = app::read_contexts(engine_, session_, contexts_, tokens, quiet_);
+  if (stored_ != nullptr) stored_->mark_changed();
+  if (!whole) note(fmt::format("{} came while contexts were read", interrupt_name()), quiet_);
+  return whole;
 }
 
 // Without a prompt a session goes on with the token that it would have written next.
@@ -211,11 +225,15 @@ void check(const Request& request, const CommandLine& line) {
   require_at_least("--tokens", request.stop.max_tokens, 0);
   if (line.given("prompt") && line.given("file"))
     throw UsageError("-p and -f both give a prompt; use one of them");
+  if (request.from_file && request.file == "-" && std::ranges::count(request.contexts, "-") > 0)
+    throw UsageError("-f - and --context - both read standard input; name a file for one of them");
   if (request.with.empty()) return;
   if (line.given("config") || line.given("model"))
     throw UsageError("--with names all configurations; it cannot be combined with -c or a model");
   if (line.given("session"))
     throw UsageError("--session continues one session; it cannot be combined with --with");
+  if (std::ranges::count(request.contexts, "-") > 0)
+    throw UsageError("--context - can be read once; with --with name a file");
   if (request.json) throw UsageError("--json prints one result; it cannot be combined with --with");
 }
 
@@ -225,7 +243,7 @@ void compare_live(const Request& request, const CommandLine& line) {
   const std::string prompt = request.text(engines.front().engine->settings(), line.quiet());
   catch_interrupts();
   if (isatty(STDOUT_FILENO) != 0) {
-    write_columns(engines, prompt, request.stop, line.quiet());
+    write_columns(engines, prompt, request.contexts, request.stop, line.quiet());
     return;
   }
   Request one = request;
@@ -265,14 +283,18 @@ int run_generate(const Arguments& arguments) {
       .add_flag("ignore-eos", &request.stop.ignore_eos, "do not stop where the model ends the text")
       .add("session", &request.session, "continue this stored session, and save it at the end",
            "NAME")
+      .add("context", &request.contexts,
+           "a text that the model consults, in chunks of attention.chunk tokens; - is standard "
+           "input; may be repeated",
+           "FILE")
       .add("with", &request.with,
            "use this configuration; repeated: each in turn, side by side on a terminal", "FILE")
       .add_sampling()
       .add_model_word();
   line.add_flag("json", &request.json, "print prompt, text, why it stopped and speed as JSON");
   if (!line.parse(arguments)) return 0;
-  check(request, line);
   request.from_file = line.given("file");
+  check(request, line);
   if (!request.with.empty()) {
     compare_live(request, line);
     return 0;

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/files.hpp"
@@ -19,70 +21,128 @@
 namespace perdure::app {
 namespace {
 
+struct Request {
+  std::string tokens_path, out;
+  std::vector<std::string> contexts;
+  int64_t tail = 0;
+  bool window = false, force = false, quiet = false;
+};
+
+// attention.contexts are texts; files of --context hold token ids, as that of --tokens. False if a
+// signal stopped it.
+bool read_all_contexts(Engine& engine, Session& session, const Request& request,
+                       std::span<const int32_t> tokens) {
+  const bool whole =
+      read_contexts(engine, session, engine.settings().attention.contexts, tokens, request.quiet);
+  if (request.contexts.empty() || !whole) return whole;
+  Contexts contexts(engine, session, tokens);
+  const int64_t vocab_size = context_stream(engine).vocab_size;
+  for (const std::string& path : request.contexts) {
+    const std::string text = read_token_text(path);
+    const std::vector<int32_t> ids = parse_tokens(text, vocab_size, path);
+    if (!contexts.read(path, text, ids, request.quiet)) return false;
+  }
+  return true;
+}
+
 // Writes rows as they come: memory does not grow with their number.
-void write_logits(Engine& engine, std::span<const int32_t> tokens, size_t n_rows,
-                  const std::string& path, bool replace, bool quiet) {
-  SafetensorsWriter writer(
-      path, {{"logits", "F32", {static_cast<int64_t>(n_rows), engine.spec().info.vocab_size}}},
-      {.replace = replace, .mode = 0666});
+void write_logits(Engine& engine, const Request& request, std::span<const int32_t> tokens,
+                  size_t n_rows) {
+  const int64_t width = engine.spec().info.vocab_size;
+  SafetensorsWriter writer(request.out, {{"logits", "F32", {static_cast<int64_t>(n_rows), width}}},
+                           {.replace = request.force, .mode = 0666});
   Session session = engine.new_session();
-  Progress progress("reading", static_cast<int64_t>(tokens.size()), quiet);
-  const auto sink = [&](size_t, size_t, std::span<const float> logits) {
-    writer.write(std::as_bytes(logits));
-  };
-  const auto keep_going = [&] {
-    progress.update(session.position());
-    return !interrupted();
-  };
   const size_t first_row = tokens.size() - n_rows;
-  const Feed before[] = {{&session, tokens.first(first_row), Feed::Logits::kNone}};
-  const Feed rows[] = {{&session, tokens.subspan(first_row), Feed::Logits::kAll}};
-  engine.feed(before, sink, keep_going);
-  engine.feed(rows, sink, keep_going);
+  const auto sink = [&](size_t, size_t token, std::span<const float> logits) {
+    if (!request.window || token >= first_row) writer.write(std::as_bytes(logits));
+  };
+  if (read_all_contexts(engine, session, request, tokens)) {
+    Progress progress("reading", static_cast<int64_t>(tokens.size()), request.quiet);
+    const auto keep_going = [&] {
+      progress.update(session.position());
+      return !interrupted();
+    };
+    const Feed window[] = {{&session, tokens, Feed::Logits::kWindow}};
+    const Feed before[] = {{&session, tokens.first(first_row), Feed::Logits::kNone}};
+    const Feed rows[] = {{&session, tokens.subspan(first_row), Feed::Logits::kAll}};
+    if (request.window) {
+      engine.feed(window, sink, keep_going);
+    } else {
+      engine.feed(before, sink, keep_going);
+      engine.feed(rows, sink, keep_going);
+    }
+  }
   if (interrupted())
     throw Interrupted(fmt::format("stopped by {} after {} of {} tokens; {} was not written",
-                                  interrupt_name(), session.position(), tokens.size(), path));
+                                  interrupt_name(), session.position(), tokens.size(),
+                                  request.out));
   writer.close();
+}
+
+// Whether a model says of each token what stands there, seeing those behind it too.
+bool is_encoder(const Engine& engine) { return engine.spec().architecture == "llama_mlm"; }
+
+// Errors: UsageError if the tokens are no one window.
+void check_window(const Engine& engine, size_t n_tokens) {
+  const int64_t length = engine.traits().window_length;
+  if (length == 0)
+    throw UsageError("--window is for strategies that see whole windows; attention.strategy: " +
+                     engine.settings().attention.choice.strategy + " sees what came before");
+  if (std::cmp_greater(n_tokens, length))
+    throw UsageError(
+        fmt::format("{} tokens are more than the model's window, which is {}", n_tokens, length));
 }
 
 }  // namespace
 
 int run_logits(const Arguments& arguments) {
-  std::string tokens_path, out;
-  int64_t tail = 0;
-  bool force = false;
-  CommandLine line("logits [MODEL] --tokens FILE [--tail N] --out FILE.safetensors [--force]",
-                   "Reads token ids and writes the logits after each of them: F32 `logits` "
-                   "[tokens, vocabulary].");
-  line.add("tokens", &tokens_path,
+  Request request;
+  CommandLine line(
+      "logits [MODEL] --tokens FILE [--tail N] [--context FILE] --out FILE.safetensors",
+      "Reads token ids and writes the logits after each of them: F32 `logits` "
+      "[tokens, vocabulary].");
+  line.add("tokens", &request.tokens_path,
            "token ids in decimal, separated by white space; - is standard input", "FILE")
-      .add("tail", &tail, "write only the logits after the last N tokens (all)")
-      .add("out", &out, "the file to write", "FILE")
-      .add_flag("force", &force, "replace the file if it exists")
+      .add("tail", &request.tail, "write only the logits after the last N tokens (all)")
+      .add("context", &request.contexts,
+           "token ids that the model consults, in chunks of attention.chunk; - is standard input; "
+           "may be repeated",
+           "FILE")
+      .add_flag("window", &request.window,
+                "all tokens as one window, each seeing all; encoders are run so by themselves")
+      .add("out", &request.out, "the file to write", "FILE")
+      .add_flag("force", &request.force, "replace the file if it exists")
       .add_json()
       .add_model_word();
   if (!line.parse(arguments)) return 0;
-  if (tokens_path.empty() || out.empty())
+  if (request.tokens_path.empty() || request.out.empty())
     throw UsageError("logits needs --tokens FILE and --out FILE");
-  if (line.given("tail")) require_at_least("--tail", tail, 1);
+  if (std::ranges::count(request.contexts, "-") + (request.tokens_path == "-" ? 1 : 0) > 1)
+    throw UsageError("standard input (-) can be read once; name files for the others");
+  if (line.given("tail")) require_at_least("--tail", request.tail, 1);
+  request.quiet = line.quiet();
   Engine engine(line.model_settings(), linked_plugins());
   std::vector<std::string> inputs = files_read(engine.model(), engine.settings());
-  inputs.insert(inputs.end(), {tokens_path, line.config()});
-  require_output(out, force, inputs);
+  inputs.insert(inputs.end(), {request.tokens_path, line.config()});
+  inputs.insert(inputs.end(), request.contexts.begin(), request.contexts.end());
+  require_output(request.out, request.force, inputs);
+  if (!request.contexts.empty()) context_stream(engine);
+  const int64_t width = engine.spec().info.vocab_size;
   const std::vector<int32_t> tokens =
-      parse_tokens(read_token_text(tokens_path), engine.spec().info.vocab_size, tokens_path);
-  if (tokens.empty()) throw Error(tokens_path + " holds no token ids");
-  const size_t n_rows =
-      tail == 0 ? tokens.size() : std::min(tokens.size(), static_cast<size_t>(tail));
+      parse_tokens(read_token_text(request.tokens_path), width, request.tokens_path);
+  if (tokens.empty()) throw Error(request.tokens_path + " holds no token ids");
+  request.window = request.window || is_encoder(engine);
+  if (request.window) check_window(engine, tokens.size());
+  const size_t n_rows = request.tail == 0
+                            ? tokens.size()
+                            : std::min(tokens.size(), static_cast<size_t>(request.tail));
   catch_ending_signals();
-  write_logits(engine, tokens, n_rows, out, force, line.quiet());
+  write_logits(engine, request, tokens, n_rows);
   if (line.json())
-    print(json_text(
-              object({member("file", out), member("tokens", tokens.size()), member("rows", n_rows),
-                      member("vocab_size", engine.spec().info.vocab_size)})) +
+    print(json_text(object({member("file", request.out), member("tokens", tokens.size()),
+                            member("rows", n_rows), member("vocab_size", width)})) +
           "\n");
-  note(fmt::format("wrote {} x {} logits to {}", n_rows, engine.spec().info.vocab_size, out),
-       line.quiet());
+  note(fmt::format("wrote {} x {} logits to {}", n_rows, width, request.out), request.quiet);
   return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 
+#include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
@@ -36,14 +37,17 @@ TerminalSize terminal_size() {
 // One configuration's text as it grows.
 class Column {
  public:
-  Column(const NamedEngine& named, const std::string& prompt, const StopRule& rule, bool quiet)
+  Column(const NamedEngine& named, const std::string& prompt, std::span<const std::string> contexts,
+         const StopRule& rule, bool quiet)
       : text_(named.engine->tokenizer(), -1),
         session_(named.engine->new_session()),
         generator_(*named.engine, session_),
         rule_(rule) {
     const Tokenizer& tokenizer = named.engine->tokenizer();
     const std::vector<int32_t> tokens = tokenizer.encode(prompt, true, false);
-    active_ = generator_.read(tokens, named.name, quiet) && rule.max_tokens > 0;
+    active_ = read_contexts(*named.engine, session_, context_files(*named.engine, contexts), tokens,
+                            quiet) &&
+              generator_.read(tokens, named.name, quiet) && rule.max_tokens > 0;
     text_ = TokenText(tokenizer, tokens.back(), StopTexts(rule.texts));
   }
 
@@ -148,7 +152,7 @@ std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
 }
 
 void write_columns(const std::vector<NamedEngine>& engines, const std::string& prompt,
-                   const StopRule& rule, bool quiet) {
+                   std::span<const std::string> contexts, const StopRule& rule, bool quiet) {
   const TerminalSize size = terminal_size();
   if (size.columns < engines.size() * (kNarrowest + kSeparator))
     throw UsageError(
@@ -157,7 +161,7 @@ void write_columns(const std::vector<NamedEngine>& engines, const std::string& p
                     engines.size(), size.columns));
   std::vector<std::unique_ptr<Column>> columns;
   for (const NamedEngine& named : engines)
-    columns.push_back(std::make_unique<Column>(named, prompt, rule, quiet));
+    columns.push_back(std::make_unique<Column>(named, prompt, contexts, rule, quiet));
   Table table(engines.size(), size);
   if (!prompt.empty()) print(prompt + "\n\n");
   table.print_header(engines);

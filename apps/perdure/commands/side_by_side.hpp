@@ -21,10 +21,11 @@ struct NamedEngine {
 std::vector<NamedEngine> open_engines(const std::vector<std::string>& files,
                                       const std::vector<std::string>& overrides);
 
+// `contexts`: files of --context, beside those of each configuration.
 // Prints the prompt, and below it a column for each engine that grows by a token at a time until
 // the rule ends it; Ctrl-C ends all. Columns are as wide as the terminal lets them be.
 // Errors: UsageError if the terminal is too narrow.
 void write_columns(const std::vector<NamedEngine>& engines, const std::string& prompt,
-                   const StopRule& rule, bool quiet);
+                   std::span<const std::string> contexts, const StopRule& rule, bool quiet);
 
 }  // namespace perdure::app

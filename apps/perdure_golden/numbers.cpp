@@ -56,19 +56,4 @@ double divergence(std::span<const float> student_logits, std::span<const float> 
   return sum;
 }
 
-std::vector<float> log_mixture(std::span<const std::span<const float>> logits,
-                               std::span<const float> scores, double temperature) {
-  std::vector<float> scaled;
-  for (const float score : scores) scaled.push_back(static_cast<float>(score / temperature));
-  const auto weights = log_probabilities(scaled);
-  std::vector<double> sum(logits.front().size(), 0.0);
-  for (size_t k = 0; k < logits.size(); ++k) {
-    const auto of_passage = log_probabilities(logits[k]);
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] += std::exp(weights[k] + of_passage[i]);
-  }
-  std::vector<float> result;
-  for (const double p : sum) result.push_back(static_cast<float>(std::log(p)));
-  return result;
-}
-
 }  // namespace perdure::golden

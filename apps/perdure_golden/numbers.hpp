@@ -26,9 +26,4 @@ double mean_loss(std::span<const float> logits, size_t width, std::span<const in
 double divergence(std::span<const float> student_logits, std::span<const float> teacher,
                   std::span<const int32_t> index, bool smooth);
 
-// log of the sum over passages of softmax(scores / temperature) times their probabilities.
-// logits: of each passage [n]; result [n].
-std::vector<float> log_mixture(std::span<const std::span<const float>> logits,
-                               std::span<const float> scores, double temperature);
-
 }  // namespace perdure::golden

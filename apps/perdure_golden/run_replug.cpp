@@ -5,6 +5,7 @@
 #include "apps/perdure_golden/cepe_texts.hpp"
 #include "apps/perdure_golden/numbers.hpp"
 #include "apps/perdure_golden/run_cepe.hpp"
+#include "core/engine/ensemble.hpp"
 
 namespace perdure::golden {
 namespace {
@@ -27,43 +28,39 @@ class ReplugRun {
     std::vector<float> mixtures;
     Tokens one_label_each;
     for (size_t text = 0; text < static_cast<size_t>(shape_.at(0)); ++text) {
-      const std::vector<float> mixed = mixture(text);
+      const std::vector<float> mixed = mixture(text, n_before);
       const auto golden = rows_of(golden_.tensor("log_prob").reals, width_ * length_, text, 1);
-      judge.logits("log_prob", std::span(mixed).subspan(n_before * width_),
-                   golden.subspan(n_before * width_));
+      judge.logits("log_prob", mixed, golden.subspan((n_before - 1) * width_));
       mixtures.insert(mixtures.end(), mixed.begin(), mixed.end());
-      const auto first = rows_of(labels, length_, text * n_passages_, 1);
+      const auto first = rows_of(labels, length_, text * n_passages_, 1).subspan(n_before - 1);
       one_label_each.insert(one_label_each.end(), first.begin(), first.end());
     }
-    const float loss[] = {static_cast<float>(mean_loss(mixtures, width_, one_label_each, length_))};
+    const float loss[] = {
+        static_cast<float>(mean_loss(mixtures, width_, one_label_each, length_ - n_before + 1))};
     judge.state("loss.value", loss, golden_.tensor("loss.value").reals);
     return judge.verdict();
   }
 
  private:
-  // [length, vocabulary]; zeros at padding that any passage has.
-  std::vector<float> mixture(size_t text) {
-    std::vector<std::vector<float>> logits;
-    std::vector<size_t> padding;
+  // [length - n_before + 1, vocabulary]: after the last token of the passages and all of the text.
+  std::vector<float> mixture(size_t text, size_t n_before) {
+    std::vector<Tokens> passages;
+    Tokens own;
     for (size_t k = 0; k < n_passages_; ++k) {
       const size_t row = text * n_passages_ + k;
-      const Tokens tokens =
-          unmasked(rows_of(golden_.tensor("input_ids").integers, length_, row, 1),
-                   rows_of(golden_.tensor("attention_mask").integers, length_, row, 1));
-      Session session = engine_->new_session();
-      logits.push_back(all_logits(*engine_, session, tokens));
-      padding.push_back(length_ - tokens.size());
+      const auto ids = rows_of(golden_.tensor("input_ids").integers, length_, row, 1);
+      const auto mask = rows_of(golden_.tensor("attention_mask").integers, length_, row, 1);
+      passages.push_back(unmasked(ids.first(n_before), mask.first(n_before)));
+      own.assign(ids.begin() + static_cast<std::ptrdiff_t>(n_before), ids.end());
     }
     const auto scores = rows_of(golden_.tensor("context_scores").reals, n_passages_, text, 1);
-    const double temperature = golden_.json.at("replug_passage_temperature").real();
-    std::vector<float> mixed(*std::ranges::max_element(padding) * width_, 0.0f);
-    for (size_t place = mixed.size() / width_; place < length_; ++place) {
-      std::vector<std::span<const float>> at;
-      for (size_t k = 0; k < n_passages_; ++k)
-        at.push_back(rows_of(logits[k], width_, place - padding[k], 1));
-      const auto row = log_mixture(at, scores, temperature);
+    Ensemble ensemble(*engine_, passages,
+                      {.scores = {scores.begin(), scores.end()},
+                       .temperature = golden_.json.at("replug_passage_temperature").real()});
+    std::vector<float> mixed(ensemble.last().begin(), ensemble.last().end());
+    ensemble.feed(own, own.size(), [&](size_t, std::span<const float> row) {
       mixed.insert(mixed.end(), row.begin(), row.end());
-    }
+    });
     return mixed;
   }
 

@@ -61,7 +61,7 @@ Outcome run_eval(const Context& context, const Case& c) {
         method_of(c, {{"extend_method", words}, {"extend_seq_len", std::to_string(length)}});
     const auto engine =
         make_engine(context, c.json.at("model").text(), {"attention=" + method.attention});
-    MeasureSpec spec{.train_length = train_length,
+    MeasureSpec spec{.kept = train_length,
                      .samples = 1,
                      .tail = row.at("eval_last").flag() ? 1 : row.at("rows").integer()};
     if (row.at("repeat_tokens").flag()) spec.input = InputForm::kRepeat;

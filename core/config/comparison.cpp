@@ -34,14 +34,17 @@ void merge(YamlNode& base, const YamlNode& changes) {
 }
 
 // Takes out of an entry which of a text's tokens the model is given: `input: clip`, or
-// `input: {tokens: clip}` beside the keys of the configuration's section `input`.
+// `input: {tokens: clip, kept: 64}` beside the keys of the configuration's section `input`.
 void take_input(YamlNode& changes, ComparisonEntry& entry) {
-  static const std::string kInputs[] = {"whole", "clip", "repeat"};
+  static const std::string kInputs[] = {"whole", "clip", "repeat", "contexts", "passages"};
   const std::string prefix = "compare.entries." + entry.name;
   YamlNode* input = changes.kind == YamlNode::Kind::kMap ? changes.find("input") : nullptr;
   if (input != nullptr && input->kind == YamlNode::Kind::kMap) {
-    MapReader(*input, prefix + ".input").choice("tokens", entry.input, kInputs);
-    take_entry(*input, "tokens");
+    MapReader reader(*input, prefix + ".input");
+    reader.choice("tokens", entry.input, kInputs);
+    reader.integer("kept", entry.kept, 1, kMaxLength);
+    reader.integer("chunk", entry.chunk, 1, kMaxLength);
+    for (const char* key : {"tokens", "kept", "chunk"}) take_entry(*input, key);
   } else {
     MapReader(changes, prefix).choice("input", entry.input, kInputs);
     take_entry(changes, "input");
@@ -185,6 +188,14 @@ void read_text_files(MapReader& reader, const std::string& directory, Comparison
 }
 
 }  // namespace
+
+std::string ComparisonEntry::input_keys() const {
+  if (input == "whole") return "";
+  std::string keys = "  tokens: " + input + "\n";
+  if (kept != 0) keys += "  kept: " + std::to_string(kept) + "\n";
+  if (input == "passages") keys += "  chunk: " + std::to_string(chunk) + "\n";
+  return keys;
+}
 
 ComparisonSettings load_comparison(const std::string& path,
                                    const std::vector<std::string>& overrides) {

@@ -17,9 +17,16 @@ namespace perdure {
 // One row of the comparison.
 struct ComparisonEntry {
   std::string name;
-  Settings settings;           // of the whole file, with what the entry changes
-  std::string input{"whole"};  // whole | clip | repeat: which of a text's tokens the model is given
+  Settings settings;  // of the whole file, with what the entry changes
+  // Which of a text's tokens the model is given, and how (InputForm in core/eval/measure.hpp):
+  // whole | clip | repeat | contexts | passages.
+  std::string input{"whole"};
+  int64_t kept = 0;     // tokens of the text itself; 0: as many as the model was trained with
+  int64_t chunk = 256;  // of `passages`
   SourcePlace place;
+
+  // The input as keys of the configuration's section `input`, one per line; empty for `whole`.
+  std::string input_keys() const;
 };
 
 // A measure as written: only core/eval knows its options.

@@ -5,36 +5,73 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/engine/contexts.hpp"
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/windows.hpp"
 
 namespace perdure {
 namespace {
 
-int64_t train_length_of(const MeasureRun& run) {
-  const int64_t length =
-      run.spec.train_length > 0 ? run.spec.train_length : run.engine.spec().info.train_length;
-  if (length < 1)
+int64_t kept_of(const MeasureRun& run) {
+  const int64_t kept = run.spec.kept > 0 ? run.spec.kept : run.engine.spec().info.train_length;
+  if (kept < 1)
     throw UsageError(
-        "the model does not say at which length it was trained, which the inputs clip and repeat "
-        "need");
-  return length;
+        "the model does not say at which length it was trained: write how many tokens of a text it "
+        "is given, for example input: {tokens: clip, kept: 256}");
+  return kept;
 }
 
-// Tokens and targets [end - length - 1, end) of the text in the form asked for, targets not yet cut
-// to the tail.
-Window whole_window(const MeasureRun& run, int64_t end) {
-  Window window = text_window(run.text, end, run.length, run.length);
-  if (run.spec.input == InputForm::kWhole) return window;
-  const int64_t kept = train_length_of(run);
-  if (kept >= run.length) return window;
-  const int64_t times = run.spec.input == InputForm::kRepeat ? run.length / kept : 1;
+// The last `kept` tokens, `times` times over.
+void repeat_last(Window& window, int64_t kept, int64_t times) {
   for (std::vector<int32_t>* ids : {&window.tokens, &window.targets}) {
     const std::vector<int32_t> last(ids->end() - kept, ids->end());
     ids->clear();
     for (int64_t i = 0; i < times; ++i) ids->insert(ids->end(), last.begin(), last.end());
   }
+}
+
+// Tokens and targets [end - length - 1, end) of the text, targets not yet cut to the tail.
+Window whole_window(const MeasureRun& run, int64_t end) {
+  Window window = text_window(run.text, end, run.length, run.length);
+  const InputForm form = run.spec.input;
+  if (form != InputForm::kClip && form != InputForm::kRepeat) return window;
+  const int64_t kept = kept_of(run);
+  if (kept < run.length)
+    repeat_last(window, kept, form == InputForm::kRepeat ? run.length / kept : 1);
   return window;
+}
+
+std::vector<std::vector<int32_t>> passages_of(std::span<const int32_t> tokens, int64_t chunk) {
+  std::vector<std::vector<int32_t>> passages;
+  for (size_t first = 0; first < tokens.size(); first += static_cast<size_t>(chunk)) {
+    const auto part =
+        tokens.subspan(first, std::min(tokens.size() - first, static_cast<size_t>(chunk)));
+    passages.emplace_back(part.begin(), part.end());
+  }
+  if (passages.empty()) passages.emplace_back();  // the text alone
+  return passages;
+}
+
+// Makes contexts or passages of what stands before the last `kept` tokens.
+void move_front(const MeasureRun& run, Window& window) {
+  const int64_t kept = std::min(kept_of(run), std::ssize(window.tokens));
+  if (std::ssize(window.targets) > kept)
+    throw UsageError("the text has " + std::to_string(kept) + " tokens, fewer than the " +
+                     std::to_string(window.targets.size()) +
+                     " targets that count; make tail smaller or `kept` larger");
+  const std::vector<int32_t> front(window.tokens.begin(), window.tokens.end() - kept);
+  window.tokens.erase(window.tokens.begin(), window.tokens.end() - kept);
+  if (run.spec.input == InputForm::kPassages) {
+    window.passages = passages_of(front, run.spec.chunk);
+    return;
+  }
+  const InputStream stream = context_stream(run.engine);
+  if (stream.query > kept)
+    throw UsageError(
+        "the text has fewer tokens than the model reads behind its contexts, which is " +
+        std::to_string(stream.query));
+  window.contexts = context_chunks(
+      stream, front, std::span(window.tokens).first(static_cast<size_t>(stream.query)));
 }
 
 Window make_window(const MeasureRun& run, int64_t end, int64_t index) {
@@ -46,6 +83,8 @@ Window make_window(const MeasureRun& run, int64_t end, int64_t index) {
                      " that count; make tail smaller or leave out this length");
   window.targets.erase(window.targets.begin(), window.targets.end() - tail);
   apply_control(window, run.spec.control, run.spec.shuffle_block, run.spec.seed, index);
+  if (run.spec.input == InputForm::kContexts || run.spec.input == InputForm::kPassages)
+    move_front(run, window);
   return window;
 }
 
@@ -66,7 +105,8 @@ std::optional<MeasureResult> run_loss(const MeasureRun& run) {
   const std::vector<int64_t> ends =
       sample_ends(run.text, run.spec.samples, run.longest(), run.spec.tail, run.spec.seed);
   MeasurePoint loss, accuracy;
-  const bool whole = read_windows(
+  const auto read = run.spec.input == InputForm::kPassages ? read_mixtures : read_windows;
+  const bool whole = read(
       run.engine, std::ssize(ends),
       [&](int64_t i) { return make_window(run, ends[static_cast<size_t>(i)], i); },
       [&](int64_t, std::span<const RowScore> scores) {

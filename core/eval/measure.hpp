@@ -67,12 +67,15 @@ enum class Control {
   kShuffled,  // the context's tokens in another order, the rest unchanged
 };
 
-// Which tokens of a window the model is given (llama2Rnn's `clip` and `repeat_tokens`). Belongs to
-// what is compared rather than to the measure: names of figures do not show it.
+// Which tokens of a window the model is given, and how (clip and repeat: llama2Rnn's `clip` and
+// `repeat_tokens`; contexts and passages: the protocol of CEPE). Belongs to what is compared rather
+// than to the measure: names of figures do not show it.
 enum class InputForm {
   kWhole,
-  kClip,    // the last train_length tokens only, positions from 0
-  kRepeat,  // the last train_length tokens, length / train_length times over
+  kClip,      // the last `kept` tokens only, positions from 0
+  kRepeat,    // the last `kept` tokens, length / kept times over
+  kContexts,  // the last `kept` tokens; those before them, in chunks, as contexts (contexts.hpp)
+  kPassages,  // the last `kept` tokens behind each chunk of those before them, mixed (ensemble.hpp)
 };
 
 // A measure with its options; those that MeasureInfo::options does not name change nothing.
@@ -80,7 +83,8 @@ struct MeasureSpec {
   std::string name = "loss";
   Control control = Control::kNone;
   InputForm input = InputForm::kWhole;
-  int64_t train_length = 0;  // of kClip and kRepeat; 0: the model's
+  int64_t kept = 0;     // of all forms but kWhole; 0: as many as the model was trained with
+  int64_t chunk = 256;  // of kPassages: tokens of a chunk
   uint64_t seed = 1;
   int64_t samples = 64;  // windows or tasks; fewer where the text has no room for more
   // Longest length that the samples will be compared over: they end where that still fits, so that

@@ -6,7 +6,10 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
+#include "core/engine/contexts.hpp"
+#include "core/engine/ensemble.hpp"
 #include "core/eval/random.hpp"
 
 namespace perdure {
@@ -30,10 +33,11 @@ class Group {
     const int64_t before = done;
     const auto keep_going = [&] {
       done = before;
-      for (const Session& session : sessions_) done += session.position();
+      for (const Session& session : sessions_) done += tokens_read(session);
       return !progress || progress(done);
     };
-    if (!feed(Feed::Logits::kNone, keep_going) || !feed(Feed::Logits::kAll, keep_going))
+    if (!feed_contexts(keep_going) || !feed(Feed::Logits::kNone, keep_going) ||
+        !feed(Feed::Logits::kAll, keep_going))
       return false;
     keep_going();
     return true;
@@ -42,6 +46,25 @@ class Group {
   std::span<const RowScore> scores(size_t window) const { return scores_[window]; }
 
  private:
+  bool has_contexts() const {
+    return std::ranges::any_of(windows_, [](const Window& w) { return !w.contexts.empty(); });
+  }
+  int64_t tokens_read(const Session& session) const {
+    return session.position() + (has_contexts() ? session.stream_length(kContextStream) : 0);
+  }
+
+  bool feed_contexts(const std::function<bool()>& keep_going) {
+    if (!has_contexts()) return true;
+    std::vector<std::vector<std::span<const int32_t>>> chunks;
+    std::vector<InputFeed> feeds;
+    for (const Window& w : windows_) chunks.emplace_back(w.contexts.begin(), w.contexts.end());
+    for (size_t i = 0; i < windows_.size(); ++i) feeds.push_back({&sessions_[i], chunks[i]});
+    const auto read = engine_.feed_input(kContextStream, feeds,
+                                         [&](std::span<const size_t>) { return keep_going(); });
+    return std::equal(read.begin(), read.end(), feeds.begin(),
+                      [](size_t n, const InputFeed& f) { return n == f.chunks.size(); });
+  }
+
   // Reads what comes before the scored rows (kNone) or these (kAll).
   bool feed(Feed::Logits logits, const std::function<bool()>& keep_going) {
     std::vector<Feed> feeds;
@@ -67,6 +90,20 @@ class Group {
   std::vector<Session> sessions_;
 };
 
+// nullopt if `keep_going` said stop.
+std::optional<std::vector<RowScore>> read_mixture(Engine& engine, const Window& window,
+                                                  const std::function<bool()>& keep_going) {
+  Ensemble ensemble(engine, window.passages, {});
+  std::vector<RowScore> scores;
+  const bool whole = ensemble.feed(
+      window.tokens, window.targets.size(),
+      [&](size_t, std::span<const float> mixture) {
+        scores.push_back(score_row(mixture, window.targets[scores.size()]));
+      },
+      keep_going);
+  return whole ? std::optional(std::move(scores)) : std::nullopt;
+}
+
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Steps that a group should fill: the last step of a group is rarely full.
@@ -74,6 +111,13 @@ constexpr int64_t kStepsPerGroup = 16;
 constexpr int64_t kMostWindows = 64;
 
 }  // namespace
+
+int64_t Window::n_tokens() const {
+  int64_t n = std::ssize(tokens) * std::max<int64_t>(std::ssize(passages), 1);
+  for (const auto* chunks : {&contexts, &passages})
+    for (const std::vector<int32_t>& chunk : *chunks) n += std::ssize(chunk);
+  return n;
+}
 
 RowScore score_row(std::span<const float> logits, int32_t target) {
   const auto best = std::max_element(logits.begin(), logits.end());
@@ -140,7 +184,7 @@ bool read_windows(Engine& engine, int64_t count, const WindowMaker& make, const 
     // The windows to come may be longer than the first ones.
     while (first + std::ssize(windows) < count) {
       Window next = make(first + std::ssize(windows));
-      longest = std::max(longest, std::ssize(next.tokens));
+      longest = std::max(longest, next.n_tokens());
       windows.push_back(std::move(next));
       if (std::ssize(windows) >= windows_at_once(engine, longest)) break;
     }
@@ -151,6 +195,19 @@ bool read_windows(Engine& engine, int64_t count, const WindowMaker& make, const 
     first += n;
   }
   return true;
+}
+
+bool read_mixtures(Engine& engine, int64_t count, const WindowMaker& make, const WindowSink& sink,
+                   const MeasureProgress& progress) {
+  int64_t done = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const Window window = make(i);
+    const auto scores = read_mixture(engine, window, [&] { return !progress || progress(done); });
+    if (!scores) return false;
+    sink(i, *scores);
+    done += window.n_tokens();
+  }
+  return !progress || progress(done);
 }
 
 void apply_control(Window& window, Control control, int64_t block, uint64_t seed, int64_t index) {

@@ -15,9 +15,15 @@
 namespace perdure {
 
 // The last targets.size() rows are scored, each against its target; the other rows ask for no
-// logits. Requires: 1 <= targets.size() <= tokens.size().
+// logits. `contexts`: chunks of the stream of contexts (contexts.hpp), read before the tokens.
+// `passages`: the tokens are read behind each of them, and their mixture is scored (ensemble.hpp).
+// Requires: 1 <= targets.size() <= tokens.size(); contexts or passages, not both.
 struct Window {
   std::vector<int32_t> tokens, targets;
+  std::vector<std::vector<int32_t>> contexts = {}, passages = {};
+
+  // All that is read for it.
+  int64_t n_tokens() const;
 };
 
 struct RowScore {
@@ -38,6 +44,10 @@ using WindowSink = std::function<void(int64_t index, std::span<const RowScore> s
 // `sink` throw.
 bool read_windows(Engine& engine, int64_t count, const WindowMaker& make, const WindowSink& sink,
                   const MeasureProgress& progress);
+
+// The same for windows with passages, one at a time.
+bool read_mixtures(Engine& engine, int64_t count, const WindowMaker& make, const WindowSink& sink,
+                   const MeasureProgress& progress);
 
 inline constexpr int64_t kStateBudget = int64_t{512} << 20;
 

@@ -125,6 +125,21 @@ TEST_CASE("an entry's input is a word, or a map with the keys of the section inp
   CHECK(s.entries[2].settings.input.line_ends == LineEnds::kLf);
 }
 
+TEST_CASE("an entry's input says how many tokens are the text itself and how long passages are") {
+  const ComparisonSettings s =
+      File(
+          "compare: {lengths: 8, entries: {a: {input: {tokens: passages, kept: 5, chunk: 3}},\n"
+          "  b: {input: contexts}, c: {}}}\n")
+          .load();
+  CHECK(s.entries[0].input == "passages");
+  CHECK(s.entries[0].input_keys() == "  tokens: passages\n  kept: 5\n  chunk: 3\n");
+  CHECK(s.entries[1].input_keys() == "  tokens: contexts\n");
+  CHECK(s.entries[2].input_keys().empty());
+  CHECK_THROWS_AS(
+      File("compare: {lengths: 8, entries: {a: {input: {tokens: clip, kept: 0}}}}\n").load(),
+      UsageError);
+}
+
 TEST_CASE("--set reaches the file's part, an entry and the section") {
   const ComparisonSettings s =
       File(kWhole).load({"model.path=/x.bin", "compare.entries.window.attention.window=9",

@@ -54,7 +54,7 @@ TEST_CASE("the loss measure finds the losses of llama2Rnn's evaluation") {
     }
     EntryEngines engines(golden_settings("big.safetensors", overrides), linked_plugins());
     MeasureSpec spec{
-        .train_length = 256, .samples = 1, .tail = row.at("eval_last").flag() ? 1 : 256};
+        .kept = 256, .samples = 1, .tail = row.at("eval_last").flag() ? 1 : 256};
     if (row.at("repeat_tokens").flag()) spec.input = InputForm::kRepeat;
     if (method == "clip") spec.input = InputForm::kClip;
     // The case's windows start where the text does, not end where it ends.

@@ -104,7 +104,7 @@ TEST_CASE("a shuffled context changes the loss, one without context does not") {
 TEST_CASE("clip reads what a text of the training length would, repeat reads it again") {
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
   const EvalText text = some_text(3000);
-  MeasureSpec spec{.train_length = 32, .samples = 3, .longest = 96, .tail = 16};
+  MeasureSpec spec{.kept = 32, .samples = 3, .longest = 96, .tail = 16};
   const std::vector<double> short_text = samples(engine, spec, 32, text);
   spec.input = InputForm::kClip;
   CHECK(samples(engine, spec, 96, text) == short_text);
@@ -113,6 +113,64 @@ TEST_CASE("clip reads what a text of the training length would, repeat reads it 
   spec.input = InputForm::kRepeat;
   CHECK(samples(engine, spec, 40, text) == short_text);  // once
   CHECK(samples(engine, spec, 96, text) != short_text);
+}
+
+TEST_CASE("passages stand before the text one by one, and their mixture is scored") {
+  Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
+  const EvalText text = some_text(3000);
+  MeasureSpec spec{.kept = 32, .chunk = 16, .samples = 3, .longest = 96, .tail = 16};
+  MeasureSpec clipped = spec;
+  clipped.input = InputForm::kClip;
+  spec.input = InputForm::kPassages;
+  MeasureSpec whole = spec;
+  whole.input = InputForm::kWhole;
+  const std::vector<double> none = samples(engine, spec, 32, text),
+                            plain = samples(engine, clipped, 32, text),
+                            one = samples(engine, spec, 48, text),
+                            joined = samples(engine, whole, 48, text);
+  for (size_t i = 0; i < one.size(); ++i) {
+    CHECK(none[i] == doctest::Approx(plain[i]).epsilon(1e-6));
+    CHECK(one[i] == doctest::Approx(joined[i]).epsilon(1e-6));
+    CHECK(std::abs(one[i] - plain[i]) > 1e-3);
+  }
+  CHECK(samples(engine, spec, 96, text) != one);
+  spec.tail = 33;
+  CHECK_THROWS_AS(samples(engine, spec, 96, text), UsageError);
+}
+
+TEST_CASE("as contexts the tokens before the text go into the strategy's stream, in its chunks") {
+  Engine engine(
+      golden_settings("", {"model.path=" PERDURE_SOURCE_DIR "/tests/golden/cepe/cepe_base",
+                           "attention.chunk=7"}),
+      linked_plugins());
+  const EvalText text = some_text(500, 61);
+  const MeasureSpec spec{
+      .input = InputForm::kContexts, .kept = 12, .samples = 3, .longest = 30, .tail = 5};
+  const std::vector<double> found = samples(engine, spec, 30, text);
+  const std::vector<int64_t> ends = sample_ends(text, 3, 30, 5, spec.seed);
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto tokens = std::span(text.tokens).subspan(static_cast<size_t>(ends[i] - 31), 31);
+    Session session = engine.new_session();
+    const std::span<const int32_t> chunks[] = {tokens.subspan(0, 7), tokens.subspan(7, 7),
+                                               tokens.subspan(14, 4)};
+    engine.feed_input(session, "contexts", chunks);
+    const std::vector<float> logits = all_logits(engine, session, tokens.subspan(18, 12));
+    double sum = 0;
+    for (size_t row = 7; row < 12; ++row)
+      sum += score_row(std::span(logits).subspan(row * 61, 61), tokens[19 + row]).loss;
+    CHECK(found[i] == sum / 5);
+  }
+}
+
+TEST_CASE("contexts are refused where the strategy reads none") {
+  Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
+  const EvalText text = some_text(3000);
+  const MeasureSpec spec{.input = InputForm::kContexts, .kept = 32, .samples = 3, .tail = 16};
+  CHECK_THROWS_WITH_AS(
+      samples(engine, spec, 96, text),
+      "attention.strategy: full reads no contexts; they need parallel_encoding and "
+      "a model for it",
+      UsageError);
 }
 
 TEST_CASE("names and titles of figures tell the control") {

@@ -127,7 +127,7 @@ std::string CellRunner::key(const Cell& cell) {
   const PlannedMeasure& measure = plan_.measures[cell.measure];
   std::string what = fmt::format("perdure cell {}\n{}\n{}length: {}\n", kMeasuresVersion,
                                  e.identity(), measure.key, cell.length);
-  what += fmt::format("input: {}\nkernels: {}\n", plan_.settings.entries[cell.entry].input,
+  what += fmt::format("input:\n{}kernels: {}\n", plan_.settings.entries[cell.entry].input_keys(),
                       fmt::join(kernels_in_plan(e.describe_plan("step")), " "));
   for (const std::string& library : foreign_libraries(e)) what += "library: " + library + "\n";
   if (measure.reads_text) what += fmt::format("text: {}\n", text(cell).hash);

@@ -102,11 +102,16 @@ std::vector<Cell> ComparePlan::cells() const {
 }
 
 MeasureSpec ComparePlan::spec_of(const Cell& cell) const {
+  static const std::map<std::string, InputForm> kForms = {{"whole", InputForm::kWhole},
+                                                          {"clip", InputForm::kClip},
+                                                          {"repeat", InputForm::kRepeat},
+                                                          {"contexts", InputForm::kContexts},
+                                                          {"passages", InputForm::kPassages}};
+  const ComparisonEntry& entry = settings.entries[cell.entry];
   MeasureSpec spec = measures[cell.measure].spec;
-  const std::string& input = settings.entries[cell.entry].input;
-  spec.input = input == "clip"     ? InputForm::kClip
-               : input == "repeat" ? InputForm::kRepeat
-                                   : InputForm::kWhole;
+  spec.input = kForms.at(entry.input);
+  spec.kept = entry.kept;
+  spec.chunk = entry.chunk;
   return spec;
 }
 
@@ -124,6 +129,12 @@ ComparePlan make_plan(ComparisonSettings settings) {
   const ComparisonSettings& s = plan.settings;
   for (const MeasureChoice& choice : s.measures) plan.measures.push_back(plan_measure(choice, s));
   require_different_figures(plan.measures, s.measures);
+  for (const ComparisonEntry& entry : s.entries)
+    if (!entry.settings.ensemble.passages.empty())
+      throw UsageError(
+          fmt::format("{}: ensemble.passages is for `generate`; in a comparison write "
+                      "`input: passages` into an entry",
+                      entry.place.text));
   for (const PlannedMeasure& measure : plan.measures)
     if (measure.reads_text && s.text.empty() && s.tokens.empty())
       throw UsageError(fmt::format("{}: the measure {} reads a text; name files by compare.text",

@@ -35,11 +35,9 @@ void check_entries(const ComparisonSettings& settings) {
 }
 
 // `dump` with the entry's input in the section that says how text is read.
-std::string with_input(std::string dump, const std::string& input) {
+std::string with_input(std::string dump, const ComparisonEntry& entry) {
   static constexpr std::string_view kSection = "\ninput:\n";
-  if (input != "whole")
-    dump.insert(dump.find(kSection) + kSection.size(), "  tokens: " + input + "\n");
-  return dump;
+  return dump.insert(dump.find(kSection) + kSection.size(), entry.input_keys());
 }
 
 // What holds for the entry at every length and in every process that shares the work.
@@ -47,13 +45,13 @@ ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
   Settings settings = engine.settings();
   settings.threads = entry.settings.threads;
   settings.attention.eval_length = 0;
-  ComparedEntry result{.name = entry.name,
-                       .model = std::filesystem::path(settings.model.path).filename().string(),
-                       .weights_hash = engine.model().weights_hash(),
-                       .train_length = engine.spec().info.train_length,
-                       .constant_memory = engine.traits().constant_memory,
-                       .configuration = with_input(
-                           dump_settings(settings, shown_strategy_options(engine)), entry.input)};
+  ComparedEntry result{
+      .name = entry.name,
+      .model = std::filesystem::path(settings.model.path).filename().string(),
+      .weights_hash = engine.model().weights_hash(),
+      .train_length = engine.spec().info.train_length,
+      .constant_memory = engine.traits().constant_memory,
+      .configuration = with_input(dump_settings(settings, shown_strategy_options(engine)), entry)};
   result.libraries = foreign_libraries(engine);
   result.configuration_hash = configuration_hash(result.configuration);
   return result;

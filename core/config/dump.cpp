@@ -107,6 +107,17 @@ std::string dump_kernels(const Settings& settings) {
   return result;
 }
 
+std::string dump_ensemble(const Settings& settings) {
+  const auto& ensemble = settings.ensemble;
+  if (ensemble.passages.empty()) return "";
+  std::string out = "ensemble:\n  passages: " + dump_list(ensemble.passages) + "\n";
+  std::string scores;
+  for (const double score : ensemble.scores)
+    scores += (scores.empty() ? "" : ", ") + dump_real(score);
+  if (!scores.empty()) out += "  scores: [" + scores + "]\n";
+  return out + "  temperature: " + dump_real(ensemble.temperature) + "\n";
+}
+
 }  // namespace
 
 std::string dump_quoted(const std::string& text) {
@@ -140,8 +151,8 @@ std::string dump_text(const std::string& text) {
 }
 
 std::string dump_settings(const Settings& settings, std::span<const Options> resolved) {
-  const auto& [model, attention, kernels, threads, store, sampling, input, chat, step, state,
-               plugins] = settings;
+  const auto& [model, attention, kernels, threads, store, sampling, ensemble, input, chat, step,
+               state, plugins] = settings;
   std::string out = "model:\n  path: " + dump_text(model.path) +
                     "\n  tokenizer: " + dump_text(model.tokenizer) + "\n";
   if (!model.initial_state.empty())
@@ -168,6 +179,7 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  frequency_penalty: " + dump_real(sampling.frequency_penalty) +
          "\n  penalty_decay: " + dump_real(sampling.penalty_decay) +
          "\n  seed: " + std::to_string(sampling.seed) + "\n";
+  out += dump_ensemble(settings);
   out += std::string("input:\n  line_ends: ") +
          (input.line_ends == LineEnds::kKeep ? "keep" : "lf") + "\n";
   out += "chat:\n  template: " + dump_text(chat.chat_template) +

@@ -205,6 +205,27 @@ void read_sampling(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
+std::vector<double> read_scores(MapReader& reader) {
+  std::vector<std::string> texts;
+  reader.texts("scores", texts);
+  std::vector<double> scores;
+  for (const std::string& text : texts) {
+    const std::optional<double> score = scalar_to_real(text, false);
+    if (!score)
+      reader.fail(*reader.take("scores"), "scores", "must be numbers, but one is '" + text + "'");
+    scores.push_back(*score);
+  }
+  return scores;
+}
+
+void read_ensemble(YamlNode& node, Settings& settings, const std::string& directory) {
+  MapReader reader(node, "ensemble");
+  reader.paths("passages", settings.ensemble.passages, directory);
+  settings.ensemble.scores = read_scores(reader);
+  reader.real("temperature", settings.ensemble.temperature, 1e-6, 1e6);
+  reader.finish();
+}
+
 void read_input(YamlNode& node, Settings& settings) {
   static const std::string kLineEnds[] = {"lf", "keep"};
   MapReader reader(node, "input");
@@ -270,6 +291,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   read_threads(section("threads"), settings);
   read_store(section("store"), settings, directory);
   read_sampling(section("sampling"), settings);
+  read_ensemble(section("ensemble"), settings, directory);
   read_input(section("input"), settings);
   read_chat(section("chat"), settings, directory);
   {

@@ -88,6 +88,11 @@ struct Settings {
     int64_t seed = 1;
   } sampling;
   struct {
+    std::vector<std::string> passages;  // texts that the prompt stands behind, absolute paths
+    std::vector<double> scores;         // one per passage; empty: all alike
+    double temperature = 1.0;
+  } ensemble;
+  struct {
     LineEnds line_ends = LineEnds::kLf;  // of prompts, documents and other texts
   } input;
   struct {

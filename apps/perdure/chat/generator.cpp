@@ -108,6 +108,15 @@ size_t Generator::read_on(std::span<const int32_t> tokens,
                           const std::function<void()>& before_step) {
   const int64_t start = session_.position();
   const auto n_read = [&] { return static_cast<size_t>(session_.position() - start); };
+  const auto keep_going = [&] {
+    before_step();
+    const bool due = checkpoint_due();  // asked before every step, also before none
+    return !due && !interrupted();
+  };
+  if (ensemble_ != nullptr) {
+    feed_ensemble(tokens, keep_going);
+    return n_read();
+  }
   with_room(make_room_, [&] {
     const Feed feed[] = {{&session_, tokens.subspan(n_read()), Feed::Logits::kLast}};
     engine_.feed(
@@ -115,11 +124,7 @@ size_t Generator::read_on(std::span<const int32_t> tokens,
         [this](size_t, size_t, std::span<const float> logits) {
           std::copy(logits.begin(), logits.end(), logits_.begin());
         },
-        [&] {
-          before_step();
-          const bool due = checkpoint_due();  // asked before every step, also before none
-          return !due && !interrupted();
-        });
+        keep_going);
   });
   return n_read();
 }
@@ -150,7 +155,14 @@ std::optional<NextToken> Generator::next() {
 
 void Generator::feed(int32_t token) {
   next_.reset();
+  if (ensemble_ != nullptr) return feed_ensemble({&token, 1}, {});
   with_room(make_room_, [&] { engine_.feed(session_, {&token, 1}, logits_); });
+}
+
+void Generator::feed_ensemble(std::span<const int32_t> tokens,
+                              const std::function<bool()>& keep_going) {
+  if (!tokens.empty() && ensemble_->feed(tokens, 1, {}, keep_going))
+    std::ranges::copy(ensemble_->last(), logits_.begin());
 }
 
 Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& emit) {

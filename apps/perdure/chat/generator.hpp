@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/api/error.hpp"
-#include "core/engine/engine.hpp"
+#include "core/engine/ensemble.hpp"
 
 namespace perdure::app {
 
@@ -65,6 +65,10 @@ class Generator {
   // From now on; {}: none.
   void set_checkpoint(Checkpoint checkpoint) { checkpoint_ = std::move(checkpoint); }
 
+  // From now on logits are those of an ensemble, whose first session is the one of this generator;
+  // what it reads, the ensemble reads. Borrowed.
+  void set_ensemble(Ensemble& ensemble) { ensemble_ = &ensemble; }
+
   // Who makes room where the session cannot grow (see with_room). {}: nobody.
   void set_room(std::function<bool()> make_room) { make_room_ = std::move(make_room); }
 
@@ -97,6 +101,7 @@ class Generator {
   // Reads up to the end, a signal or a checkpoint; the number of tokens.
   size_t read_on(std::span<const int32_t> tokens, const std::function<void()>& before_step);
   bool checkpoint_due() const { return checkpoint_.due && checkpoint_.due(); }
+  void feed_ensemble(std::span<const int32_t> tokens, const std::function<bool()>& keep_going);
   int32_t sample(RandomState& random);
   int32_t take_next();
 
@@ -108,6 +113,7 @@ class Generator {
   std::optional<NextToken> next_;
   Checkpoint checkpoint_;
   std::function<bool()> make_room_;
+  Ensemble* ensemble_ = nullptr;
   Speed reading_, writing_;
 };
 

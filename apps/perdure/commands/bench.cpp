@@ -12,6 +12,7 @@
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/configuration.hpp"
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
@@ -148,6 +149,7 @@ int run_bench(const Arguments& arguments) {
   require_at_least("--generate", request.generate, 1);
   require_at_least("--repeat", request.repeat, 1);
   Engine engine(line.model_settings(), linked_plugins());
+  refuse_ensemble(engine.settings(), "bench");
   fit(request, line, engine);
   catch_interrupts();
   const Report report = run(engine, request, line.quiet());

@@ -46,6 +46,7 @@ int run_chat(const Arguments& arguments) {
   if (line.given("session")) settings.store.session = session;
   TextReader reader(settings, line.quiet());
   const std::string text = line.given("file") ? reader.read(document) : "";
+  refuse_ensemble(settings, "chat");
   Engine engine(settings, linked_plugins());
   engine.tokenizer();  // complains before a lock is taken
   contexts = context_files(engine, contexts);

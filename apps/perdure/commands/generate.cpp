@@ -62,17 +62,20 @@ const char* stop_name(Stop stop) {
 // One text: the prompt is read, the continuation written.
 class TextRun {
  public:
-  // `stored`: where the session lives, nullptr if it is not kept. All is borrowed.
+  // `stored`: where the session lives, nullptr if it is not kept. `ensemble`: whose first session
+  // it is, nullptr if it is alone. All is borrowed.
   TextRun(Engine& engine, Session& session, const Request& request, bool quiet,
-          StoredSession* stored = nullptr)
+          StoredSession* stored = nullptr, Ensemble* ensemble = nullptr)
       : engine_(engine),
         session_(session),
         request_(request),
         quiet_(quiet),
         stored_(stored),
+        ensemble_(ensemble),
         contexts_(context_files(engine, request.contexts)),
         prompt_(request.text(engine.settings(), quiet)),
         generator_(engine, session) {
+    if (ensemble != nullptr) generator_.set_ensemble(*ensemble);
     if (stored != nullptr && request.from_file) document_.emplace(session, prompt_, request.again);
   }
 
@@ -107,12 +110,16 @@ class TextRun {
   void show(const std::string& text);
   void report() const;
   Json result() const;
+  int64_t state_bytes() const {
+    return ensemble_ != nullptr ? ensemble_->state_bytes() : session_.state_bytes();
+  }
 
   Engine& engine_;
   Session& session_;
   const Request& request_;
   bool quiet_;
   StoredSession* stored_;
+  Ensemble* ensemble_;
   std::vector<std::string> contexts_;
   std::string prompt_, written_;
   std::optional<Document> document_;
@@ -206,7 +213,7 @@ void TextRun::report() const {
   note(fmt::format("read {} tokens at {:.1f} tokens/s, wrote {} at {:.1f} tokens/s; state {}",
                    grouped(generator_.reading().tokens), generator_.reading().per_second(),
                    grouped(generator_.writing().tokens), generator_.writing().per_second(),
-                   bytes_text(static_cast<double>(session_.state_bytes()))),
+                   bytes_text(static_cast<double>(state_bytes()))),
        quiet_);
 }
 
@@ -217,8 +224,7 @@ Json TextRun::result() const {
                  member("generated_tokens", generator_.writing().tokens),
                  member("prefill_tokens_per_second", generator_.reading().per_second()),
                  member("decode_tokens_per_second", generator_.writing().per_second()),
-                 member("position", session_.position()),
-                 member("state_bytes", session_.state_bytes())});
+                 member("position", session_.position()), member("state_bytes", state_bytes())});
 }
 
 void check(const Request& request, const CommandLine& line) {
@@ -266,6 +272,20 @@ void run_stored(Engine& engine, Request& request, bool quiet) {
                       quiet);
 }
 
+// The prompt behind every passage, and what all of them together expect.
+void run_ensemble(Engine& engine, const Request& request, bool quiet) {
+  if (request.prompt.empty() && !request.from_file)
+    throw UsageError("an ensemble continues a prompt behind its passages; give one with -p or -f");
+  const auto& settings = engine.settings().ensemble;
+  TextReader reader(engine.settings(), quiet);
+  std::vector<std::vector<int32_t>> passages;
+  for (const std::string& path : settings.passages)
+    passages.push_back(encode_prompt(engine.tokenizer(), reader.read(path), false));
+  Ensemble ensemble(engine, passages,
+                    {.scores = settings.scores, .temperature = settings.temperature});
+  TextRun(engine, ensemble.session(0), request, quiet, nullptr, &ensemble).run();
+}
+
 }  // namespace
 
 int run_generate(const Arguments& arguments) {
@@ -302,10 +322,15 @@ int run_generate(const Arguments& arguments) {
   Engine engine(line.model_settings(), linked_plugins());
   note_unapplied_method(engine, line.quiet());
   if (line.given("session")) {
+    refuse_ensemble(engine.settings(), "--session");
     run_stored(engine, request, line.quiet());
     return 0;
   }
   catch_interrupts();
+  if (!engine.settings().ensemble.passages.empty()) {
+    run_ensemble(engine, request, line.quiet());
+    return 0;
+  }
   Session session = engine.new_session();
   TextRun(engine, session, request, line.quiet()).run();
   return 0;

@@ -9,6 +9,7 @@
 #include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
+#include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
@@ -122,6 +123,7 @@ int run_logits(const Arguments& arguments) {
   if (line.given("tail")) require_at_least("--tail", request.tail, 1);
   request.quiet = line.quiet();
   Engine engine(line.model_settings(), linked_plugins());
+  refuse_ensemble(engine.settings(), "logits");
   std::vector<std::string> inputs = files_read(engine.model(), engine.settings());
   inputs.insert(inputs.end(), {request.tokens_path, line.config()});
   inputs.insert(inputs.end(), request.contexts.begin(), request.contexts.end());

@@ -108,4 +108,10 @@ void note_unapplied_method(const Engine& engine, bool quiet) {
        quiet);
 }
 
+void refuse_ensemble(const Settings& settings, const std::string& what) {
+  if (!settings.ensemble.passages.empty())
+    throw UsageError(what +
+                     " reads one text; ensemble.passages is for `generate` without a session");
+}
+
 }  // namespace perdure::app

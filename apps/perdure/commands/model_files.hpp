@@ -17,4 +17,7 @@ void complete_model(Settings& settings);
 // Says which part of the model's extend_method is not applied: all but its memory layers.
 void note_unapplied_method(const Engine& engine, bool quiet);
 
+// Errors: UsageError if the configuration has an ensemble, which `what` cannot use.
+void refuse_ensemble(const Settings& settings, const std::string& what);
+
 }  // namespace perdure::app

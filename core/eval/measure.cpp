@@ -14,7 +14,7 @@ const std::vector<MeasureKind>& kinds() {
   static const std::vector<MeasureKind> all{
       loss_measure(),   perplexity_measure(), position_measure(), passkey_measure(),
       recall_measure(), copy_measure(),       choice_measure(),   exact_match_measure(),
-      speed_measure(),  time_measure(),       memory_measure()};
+      speed_measure(),  time_measure(),       memory_measure(),   passages_measure()};
   return all;
 }
 

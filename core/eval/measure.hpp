@@ -10,6 +10,7 @@
 //   loss_by_position  -> loss_by_position          passkey          -> passkey (by depth)
 //   recall            -> recall (by pairs)         copy             -> copy_loss, copy_accuracy
 //   choice            -> choice, choice_per_byte   exact_match      -> exact_match
+//   passages          -> passages (by their number)
 //   speed             -> prefill_speed, decode_speed
 //   time_by_position  -> time_by_position          memory           -> state_bytes, peak_bytes
 //
@@ -84,7 +85,7 @@ struct MeasureSpec {
   Control control = Control::kNone;
   InputForm input = InputForm::kWhole;
   int64_t kept = 0;     // of all forms but kWhole; 0: as many as the model was trained with
-  int64_t chunk = 256;  // of kPassages: tokens of a chunk
+  int64_t chunk = 256;  // of kPassages: tokens of a chunk; the most of a retrieved passage
   uint64_t seed = 1;
   int64_t samples = 64;  // windows or tasks; fewer where the text has no room for more
   // Longest length that the samples will be compared over: they end where that still fits, so that
@@ -99,9 +100,11 @@ struct MeasureSpec {
   std::vector<double> depths{0.0, 0.25, 0.5, 0.75, 1.0};  // passkey: 0 is the text's beginning
   std::vector<int64_t> pairs{4, 16, 64};                  // recall
   bool copy_text = false;                                 // copy: text, not random tokens
-  std::string tasks;           // choice, exact_match: a file of tasks (task_file.hpp)
-  int64_t decode_tokens = 32;  // speed, time_by_position: tokens read one at a time
-  int64_t repeats = 3;         // speed: runs that are timed
+  std::string tasks;  // choice, exact_match, passages: a file of tasks (task_file.hpp)
+  std::vector<int64_t> counts{0, 1, 8, 20};  // passages: how many of a text's passages
+  int64_t query = 256;                       // passages: tokens of a text that are not scored
+  int64_t decode_tokens = 32;                // speed, time_by_position: tokens read one at a time
+  int64_t repeats = 3;                       // speed: runs that are timed
 };
 
 // Samples at one value of the second axis (0 where there is none).

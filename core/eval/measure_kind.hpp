@@ -43,5 +43,6 @@ MeasureKind exact_match_measure();
 MeasureKind speed_measure();
 MeasureKind time_measure();
 MeasureKind memory_measure();
+MeasureKind passages_measure();
 
 }  // namespace perdure

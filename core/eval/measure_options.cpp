@@ -68,6 +68,14 @@ void set_pairs(MeasureSpec& spec, const OptionValue& value) {
                        "'");
 }
 
+void set_counts(MeasureSpec& spec, const OptionValue& value) {
+  spec.counts = items_of<int64_t>("counts", std::get<std::string>(value), scalar_to_int);
+  for (const int64_t count : spec.counts)
+    if (count < 0)
+      throw UsageError("option 'counts' must be 0 or more, but is '" +
+                       std::get<std::string>(value) + "'");
+}
+
 void set_source(MeasureSpec& spec, const OptionValue& value) {
   spec.copy_text = std::get<std::string>(value) == "text";
 }
@@ -107,6 +115,9 @@ std::span<const MeasureOption> measure_options() {
       {text("source", "random", "What is copied: random tokens or text.", {"random", "text"}),
        set_source},
       {text("tasks", "", "A file of tasks, one JSON object per line."), set_tasks},
+      {text("counts", "0,1,8,20", "Numbers of passages to give."), set_counts},
+      {integer("query", 256, 1, kMostTokens, "First tokens of a text that are not scored."),
+       set_integer<&M::query>},
       {integer("decode_tokens", 32, 1, kMostTokens, "Tokens decoded one at a time."),
        set_integer<&M::decode_tokens>},
       {integer("repeats", 3, 1, kMostSamples, "Runs that are timed."), set_integer<&M::repeats>}};

@@ -53,8 +53,6 @@ size_t right_choice(const Json& answer, const std::vector<std::string>& choices)
 }
 
 Task task_of(const Json& json) {
-  if (!std::holds_alternative<Json::Map>(json.content()))
-    throw Error("a task is a JSON object, {...}");
   Task task{.context = context_of(json), .choices = choices_of(json)};
   const Json& answer = json.at("answer");
   if (task.choices.empty()) {
@@ -67,13 +65,43 @@ Task task_of(const Json& json) {
   return task;
 }
 
+std::vector<double> scores_of(const Json& json, size_t n_passages) {
+  std::vector<double> scores;
+  const Json* list = json.find("scores");
+  if (list == nullptr) return scores;
+  if (!std::holds_alternative<Json::List>(list->content()))
+    throw Error("\"scores\" must be a list of numbers");
+  for (const Json& score : list->list()) scores.push_back(score.real());
+  if (scores.size() != n_passages)
+    throw Error("there are " + std::to_string(n_passages) + " passages and " +
+                std::to_string(scores.size()) + " scores");
+  return scores;
+}
+
+RetrievedText retrieved_of(const Json& json) {
+  RetrievedText result{.text = text_of(json.at("text"), "text")};
+  if (result.text.empty()) throw Error("\"text\" is empty");
+  const Json& passages = json.at("passages");
+  if (!std::holds_alternative<Json::List>(passages.content()))
+    throw Error("\"passages\" must be a list of texts");
+  for (const Json& passage : passages.list()) {
+    result.passages.push_back(text_of(passage, "passages"));
+    if (result.passages.back().empty()) throw Error("a passage is empty");
+  }
+  result.scores = scores_of(json, result.passages.size());
+  return result;
+}
+
 // Errors of the JSON reader name the place already.
-Task parse_task(std::string_view line, const std::string& place) {
+template <class T>
+T parse_line(std::string_view line, const std::string& place, T (*read)(const Json&)) {
   std::string message;
   try {
     const Json json = Json::parse(line, place);
     try {
-      Task task = task_of(json);
+      if (!std::holds_alternative<Json::Map>(json.content()))
+        throw Error("a task is a JSON object, {...}");
+      T task = read(json);
       task.place = place;
       return task;
     } catch (const Error& error) {
@@ -85,25 +113,42 @@ Task parse_task(std::string_view line, const std::string& place) {
   throw UsageError(message);
 }
 
-}  // namespace
-
-std::vector<Task> parse_tasks(std::string_view text, const std::string& name) {
-  std::vector<Task> tasks;
+template <class T>
+std::vector<T> parse_lines(std::string_view text, const std::string& name, T (*read)(const Json&)) {
+  std::vector<T> tasks;
   for (int64_t number = 1; !text.empty(); ++number) {
     const size_t end = std::min(text.find('\n'), text.size());
     const std::string_view line = text.substr(0, end);
     if (line.find_first_not_of(" \t\r") != std::string_view::npos)
-      tasks.push_back(parse_task(line, name + ":" + std::to_string(number)));
+      tasks.push_back(parse_line(line, name + ":" + std::to_string(number), read));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   if (tasks.empty()) throw UsageError(name + " holds no tasks; write a JSON object per line");
   return tasks;
 }
 
-std::vector<Task> read_tasks(const std::string& path) {
+std::string read_lines(const std::string& path) {
   const MappedFile file(path);
   const std::string bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return parse_tasks(normalise_text(bytes, path, LineEnds::kLf).text, path);
+  return normalise_text(bytes, path, LineEnds::kLf).text;
+}
+
+}  // namespace
+
+std::vector<Task> parse_tasks(std::string_view text, const std::string& name) {
+  return parse_lines(text, name, task_of);
+}
+
+std::vector<Task> read_tasks(const std::string& path) {
+  return parse_tasks(read_lines(path), path);
+}
+
+std::vector<RetrievedText> parse_retrieved(std::string_view text, const std::string& name) {
+  return parse_lines(text, name, retrieved_of);
+}
+
+std::vector<RetrievedText> read_retrieved(const std::string& path) {
+  return parse_retrieved(read_lines(path), path);
 }
 
 }  // namespace perdure

@@ -4,9 +4,11 @@
 //
 //   {"context": "The sky is", "choices": ["blue", "loud"], "answer": 0}
 //   {"prompt": "2 + 2 =", "answer": "4"}
+//   {"text": "The sun was ...", "passages": ["The sky is ...", "..."], "scores": [0.7, 0.2]}
 //
 // `context` and `prompt` mean the same. `answer` is the number of the right choice, from 0, or its
-// text; without choices the text that should follow. Other keys are passed over, so are empty
+// text; without choices the text that should follow. `passages` are what was retrieved for `text`,
+// best first; `scores`, one per passage, may be absent. Other keys are passed over, so are empty
 // lines.
 #pragma once
 
@@ -29,5 +31,16 @@ struct Task {
 std::vector<Task> parse_tasks(std::string_view text, const std::string& name);
 // Errors: also Error if the file cannot be read.
 std::vector<Task> read_tasks(const std::string& path);
+
+struct RetrievedText {
+  std::string place;  // "passages.jsonl:3"
+  std::string text;
+  std::vector<std::string> passages;
+  std::vector<double> scores;  // none, or one per passage
+};
+
+// Errors: as parse_tasks and read_tasks.
+std::vector<RetrievedText> parse_retrieved(std::string_view text, const std::string& name);
+std::vector<RetrievedText> read_retrieved(const std::string& path);
 
 }  // namespace perdure

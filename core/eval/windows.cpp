@@ -93,7 +93,7 @@ class Group {
 // nullopt if `keep_going` said stop.
 std::optional<std::vector<RowScore>> read_mixture(Engine& engine, const Window& window,
                                                   const std::function<bool()>& keep_going) {
-  Ensemble ensemble(engine, window.passages, {});
+  Ensemble ensemble(engine, window.passages, {.scores = window.scores});
   std::vector<RowScore> scores;
   const bool whole = ensemble.feed(
       window.tokens, window.targets.size(),

@@ -21,6 +21,7 @@ namespace perdure {
 struct Window {
   std::vector<int32_t> tokens, targets;
   std::vector<std::vector<int32_t>> contexts = {}, passages = {};
+  std::vector<double> scores = {};  // of passages; empty: all alike
 
   // All that is read for it.
   int64_t n_tokens() const;

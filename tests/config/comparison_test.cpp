@@ -189,11 +189,13 @@ TEST_CASE("mistakes are refused with their place and what to write") {
       {"compare:\n  lengths: 8\n  entries:\n    a/b: {}\n",
        ":4: the name of an entry must not be empty nor have a '/'"},
       {"compare:\n  lengths: 8\n  entries: {a: {input: {tokens: half}}}\n",
-       ":3: compare.entries.a.input.tokens cannot be 'half'; valid: whole, clip, repeat"},
+       ":3: compare.entries.a.input.tokens cannot be 'half'; valid: whole, clip, repeat, contexts, "
+       "passages"},
       {"compare:\n  lengths: 8\n  entries: {a: {input: {line_end: keep}}}\n",
        ":3: unknown key 'input.line_end'; did you mean 'line_ends'?"},
       {"compare:\n  lengths: 8\n  entries: {a: {input: half}}\n",
-       ":3: compare.entries.a.input cannot be 'half'; valid: whole, clip, repeat"},
+       ":3: compare.entries.a.input cannot be 'half'; valid: whole, clip, repeat, contexts, "
+       "passages"},
       {"compare:\n  lengths: 8\n  entries: {a: {}, b: {}}\n  baseline: c\n",
        ":4: compare.baseline cannot be 'c'; did you mean 'a'?"},
       {"compare:\n  lengths: 8\n  entries: {a: {}}\n  measures: []\n",

@@ -65,3 +65,23 @@ TEST_CASE("broken JSON is named with its line") {
     CHECK(std::string(error.what()).starts_with("t.jsonl:2"));
   }
 }
+
+TEST_CASE("texts with retrieved passages are read, and refused where they contradict themselves") {
+  const auto texts = parse_retrieved(
+      "{\"text\": \"a\", \"passages\": [\"b\", \"c\"], \"scores\": [1, 0.5]}\n"
+      "{\"text\": \"d\", \"passages\": []}\n",
+      "t.jsonl");
+  REQUIRE(texts.size() == 2);
+  CHECK(texts[0].passages == std::vector<std::string>{"b", "c"});
+  CHECK(texts[0].scores == std::vector<double>{1, 0.5});
+  CHECK(texts[1].place == "t.jsonl:2");
+  const auto wrong = [](const char* line, const char* message) {
+    CHECK_THROWS_WITH_AS(parse_retrieved(line, "t.jsonl"), message, UsageError);
+  };
+  wrong("{\"text\": \"a\", \"passages\": [\"b\"], \"scores\": [1, 2]}",
+        "t.jsonl:1: there are 1 passages and 2 scores");
+  wrong("{\"text\": \"\", \"passages\": []}", "t.jsonl:1: \"text\" is empty");
+  wrong("{\"text\": \"a\", \"passages\": \"b\"}",
+        "t.jsonl:1: \"passages\" must be a list of texts");
+  wrong("[]", "t.jsonl:1: a task is a JSON object, {...}");
+}

@@ -177,3 +177,43 @@ TEST_CASE("a model whose logits are no numbers is neither right nor wrong") {
         for (const double value : point.samples) CHECK(std::isnan(value));
   }
 }
+
+TEST_CASE("retrieved passages are read in front of a text, joined, mixed or not at all") {
+  const TemporaryFolder folder;
+  Engine engine = with_tokenizer();
+  const std::string path = written(
+      folder,
+      "{\"text\": \"the sun is in the sky and the hen is not\", \"passages\": [\"the sky is "
+      "blue\", \"a hen\"], \"scores\": [100, 0]}");
+  const auto losses = [&](InputForm input, std::vector<int64_t> counts) {
+    const MeasureSpec spec{.name = "passages",
+                           .input = input,
+                           .kept = 0,
+                           .chunk = 9,
+                           .tasks = path,
+                           .counts = std::move(counts),
+                           .query = 2};
+    std::vector<double> means;
+    const auto result = run_measure(engine, spec, 30, {});
+    for (const MeasurePoint& point : result->figures[0].points) {
+      REQUIRE(point.samples.size() == 1);
+      means.push_back(point.samples[0]);
+    }
+    return means;
+  };
+  const auto joined = losses(InputForm::kWhole, {0, 1, 2}),
+             mixed = losses(InputForm::kPassages, {0, 1, 2}),
+             alone = losses(InputForm::kClip, {0, 2});
+  CHECK(alone[0] == joined[0]);
+  CHECK(alone[1] == alone[0]);
+  CHECK(joined[1] != joined[0]);
+  CHECK(joined[2] != joined[1]);
+  CHECK(mixed[0] == doctest::Approx(alone[0]).epsilon(1e-6));
+  CHECK(mixed[1] == doctest::Approx(joined[1]).epsilon(1e-6));
+  CHECK(mixed[2] == doctest::Approx(mixed[1]).epsilon(1e-6));  // the second has no weight
+  CHECK_THROWS_AS(losses(InputForm::kContexts, {1}), UsageError);
+  CHECK_THROWS_AS(losses(InputForm::kRepeat, {1}), UsageError);
+  CHECK_THROWS_WITH_AS(losses(InputForm::kWhole, {3}),
+                       (path + ": no text has 3 passages; leave this number out of counts").c_str(),
+                       UsageError);
+}

@@ -53,8 +53,7 @@ TEST_CASE("the loss measure finds the losses of llama2Rnn's evaluation") {
       overrides.push_back("attention.log_n=true");
     }
     EntryEngines engines(golden_settings("big.safetensors", overrides), linked_plugins());
-    MeasureSpec spec{
-        .kept = 256, .samples = 1, .tail = row.at("eval_last").flag() ? 1 : 256};
+    MeasureSpec spec{.kept = 256, .samples = 1, .tail = row.at("eval_last").flag() ? 1 : 256};
     if (row.at("repeat_tokens").flag()) spec.input = InputForm::kRepeat;
     if (method == "clip") spec.input = InputForm::kClip;
     // The case's windows start where the text does, not end where it ends.

@@ -60,16 +60,18 @@ std::vector<OptionSpec> parallel_option_specs() {
   specs.push_back({.name = "chunk",
                    .type = OptionType::kInt,
                    .default_value = int64_t{0},
-                   .help = "Maximum number of tokens of a chunk of the contexts; auto or 0: 256, or "
-                           "the encoder's positions if they are fewer.",
+                   .help =
+                       "Maximum number of tokens of a chunk of the contexts; auto or 0: 256, or "
+                       "the encoder's positions if they are fewer.",
                    .min = 0,
                    .max = kLongestChunk,
                    .zero_is_auto = true});
   specs.push_back({.name = "encoder_batch",
                    .type = OptionType::kInt,
                    .default_value = int64_t{0},
-                   .help = "Chunks that pass through the encoder together; auto or 0: as many as fit "
-                           "into step.max_rows.",
+                   .help =
+                       "Chunks that pass through the encoder together; auto or 0: as many as fit "
+                       "into step.max_rows.",
                    .min = 0,
                    .max = kMostBatch,
                    .changes_numbers = false,

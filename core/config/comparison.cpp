@@ -40,10 +40,10 @@ void take_input(YamlNode& changes, ComparisonEntry& entry) {
   const std::string prefix = "compare.entries." + entry.name;
   YamlNode* input = changes.kind == YamlNode::Kind::kMap ? changes.find("input") : nullptr;
   if (input != nullptr && input->kind == YamlNode::Kind::kMap) {
-    MapReader reader(*input, prefix + ".input");
-    reader.choice("tokens", entry.input, kInputs);
-    reader.integer("kept", entry.kept, 1, kMaxLength);
-    reader.integer("chunk", entry.chunk, 1, kMaxLength);
+    auto own = MapReader(*input, prefix + ".input");
+    own.choice("tokens", entry.input, kInputs);
+    own.integer("kept", entry.kept, 1, kMaxLength);
+    own.integer("chunk", entry.chunk, 1, kMaxLength);
     for (const char* key : {"tokens", "kept", "chunk"}) take_entry(*input, key);
   } else {
     MapReader(changes, prefix).choice("input", entry.input, kInputs);

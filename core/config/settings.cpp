@@ -205,23 +205,23 @@ void read_sampling(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
-std::vector<double> read_scores(MapReader& reader) {
-  std::vector<std::string> texts;
-  reader.texts("scores", texts);
-  std::vector<double> scores;
+std::vector<double> numbers_of(std::span<const std::string> texts, const SourcePlace& place) {
+  std::vector<double> numbers;
   for (const std::string& text : texts) {
-    const std::optional<double> score = scalar_to_real(text, false);
-    if (!score)
-      reader.fail(*reader.take("scores"), "scores", "must be numbers, but one is '" + text + "'");
-    scores.push_back(*score);
+    const std::optional<double> number = scalar_to_real(text, false);
+    if (!number)
+      throw UsageError(place.text + ": ensemble.scores must be numbers, but one is '" + text + "'");
+    numbers.push_back(*number);
   }
-  return scores;
+  return numbers;
 }
 
 void read_ensemble(YamlNode& node, Settings& settings, const std::string& directory) {
   MapReader reader(node, "ensemble");
+  std::vector<std::string> scores;
   reader.paths("passages", settings.ensemble.passages, directory);
-  settings.ensemble.scores = read_scores(reader);
+  reader.texts("scores", scores);
+  settings.ensemble.scores = numbers_of(scores, node.place);
   reader.real("temperature", settings.ensemble.temperature, 1e-6, 1e6);
   reader.finish();
 }

@@ -15,12 +15,12 @@ _MEMORY_CONFIG = "attention: {strategy: memory}\n"
 
 
 class ExportTest(support.TrainerTest):
-    def perdure_logits(self, model, tokens, attention: str):
+    def perdure_logits(self, model, tokens, attention: str, *more):
         config, ids, out = (self.scratch / n for n in ("config.yaml", "ids.txt", "logits.safetensors"))
         config.write_text(f"model: {{path: {model}}}\n{attention}kernels: {{activations: f32}}\nthreads: {{count: 1}}\n")
         ids.write_text(" ".join(str(int(t)) for t in tokens))
-        subprocess.run([support.program(), "logits", "-q", "-c", config, "--tokens", ids, "--out", out, "--force"],
-                       check=True)
+        subprocess.run([support.program(), "logits", "-q", "-c", config, "--tokens", ids, "--out", out, "--force",
+                        *more], check=True)
         return safetensors.read(out)["logits"]
 
     def compare(self, run, kind: str, attention: str):
@@ -70,6 +70,28 @@ class ExportTest(support.TrainerTest):
         memory.with_suffix(".json").write_text(json.dumps(about))
         apart = self.perdure_logits(memory, tokens, "")
         self.assertLess(float((apart - expected).abs().max()), _TOLERANCE)
+
+    def test_a_llama_that_reads_contexts_and_its_encoder(self):
+        base, encoder = self.train("base", "--steps", 12), self.train("encoder", *support.MLM, "--steps", 12)
+        cepe = self.scratch / "cepe"
+        support.command("finetune", *support.TINY, "--data", self.data, "--base", base, "--encoder", encoder, "--out", cepe,
+                        "--architecture", "cepe", "--contexts", 4, "--chunk", 16, "--window", 96, "--steps", 12)
+        for run in (encoder, cepe):
+            support.command("export", "--run-folder", run, "--format", "folder", "--out", self.scratch / f"{run.name}-folder")
+        tokens = torch.randint(3, 300, (82,), generator=torch.Generator().manual_seed(1))
+        text, contexts = tokens[:30], tokens[30:]  # three chunks and an incomplete one
+        with torch.no_grad():
+            filled_in = checkpoint.load_model(encoder)[0](text[None])[0][0]
+            model = checkpoint.load_model(cepe)[0]
+            expected, without = (model.decode(text[None], model.encode(c[None]))[0] for c in (contexts, contexts[:0]))
+        self.assertLess(float((self.perdure_logits(f"{encoder}-folder", text, "") - filled_in).abs().max()), _TOLERANCE)
+        (self.scratch / "contexts.txt").write_text(" ".join(map(str, contexts.tolist())))
+        got = self.perdure_logits(f"{cepe}-folder", text, "attention: {chunk: 16}\n", "--context",
+                                  self.scratch / "contexts.txt")
+        self.assertLess(float((got - expected).abs().max()), _TOLERANCE)
+        self.assertGreater(float((without - expected).abs().max()), 20 * _TOLERANCE)
+        alone = self.perdure_logits(f"{cepe}-folder", text, "")
+        self.assertLess(float((alone - without).abs().max()), _TOLERANCE)
 
     def test_a_memory_model_in_every_format(self):
         run = self.train("memory", *support.MEMORY, "--steps", 12, "--chain", 2)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <random>
 
 #include "core/engine/snapshot.hpp"
@@ -36,24 +37,43 @@ std::vector<std::byte> memory_of_save(int64_t save) {
   return encode_snapshot(contents);
 }
 
-[[noreturn]] void save_for_ever(const std::string& place, int64_t first, int acknowledge) {
-  FileStore store(place, real_file_system());
+// A memory that says which save it is at its end, behind what stays.
+std::vector<std::byte> grown_memory(int64_t save) {
+  std::vector<std::byte> bytes(static_cast<size_t>(50'000 + save % 200 * 3'000));
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i / 7);
+  const auto* number = reinterpret_cast<const std::byte*>(&save);
+  bytes.insert(bytes.end(), number, number + sizeof(save));
+  return bytes;
+}
+
+int64_t save_of(std::span<const std::byte> bytes) {
+  int64_t save = 0;
+  std::memcpy(&save, bytes.data() + bytes.size() - sizeof(save), sizeof(save));
+  return save;
+}
+
+using MemoryOfSave = std::vector<std::byte> (*)(int64_t save);
+
+[[noreturn]] void save_for_ever(const std::string& place, int64_t first, int acknowledge,
+                                MemoryOfSave memory) {
+  FileStore store({.path = place, .block_bytes = 4096}, real_file_system());
   const auto lock = store.lock("alice");
   for (int64_t save = first;; ++save) {
-    store.put("alice", memory_of_save(save));
+    store.put("alice", memory(save));
     if (::write(acknowledge, &save, sizeof(save)) != sizeof(save)) ::_exit(1);
   }
 }
 
 // Kills a saving child `microseconds` after its `saves`-th acknowledgement; returns the last save
 // it acknowledged, or `before`.
-int64_t kill_while_saving(const std::string& place, int64_t before, int saves, int microseconds) {
+int64_t kill_while_saving(const std::string& place, int64_t before, int saves, int microseconds,
+                          MemoryOfSave memory = memory_of_save) {
   int channel[2];
   REQUIRE(::pipe(channel) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
     ::close(channel[0]);
-    save_for_ever(place, before + 1, channel[1]);
+    save_for_ever(place, before + 1, channel[1], memory);
   }
   ::close(channel[1]);
   int64_t last = before;
@@ -106,4 +126,28 @@ TEST_CASE(
   store.put("alice", memory_of_save(saved + 1));
   CHECK_FALSE(std::filesystem::exists(place + "/alice@tmp"));
   CHECK(store.list().size() == 2);
+}
+
+TEST_CASE("kill -9 while a growing memory is saved block by block leaves every generation whole") {
+  const testing::TemporaryFolder folder;
+  const std::string place = folder / "place";
+  FileStore store(place, real_file_system());
+  std::mt19937 random(21);
+  int64_t saved = 0;
+  for (int kill = 0; kill < kKills / 2; ++kill) {
+    const int64_t last = kill_while_saving(place, saved, static_cast<int>(random() % 4),
+                                           static_cast<int>(random() % 4000), grown_memory);
+    for (const StoredSnapshot& stored : store.list()) {
+      const auto bytes = store.get("alice", stored.generation);
+      CHECK(bytes == grown_memory(save_of(bytes)));
+    }
+    if (last == 0 && store.list().empty()) continue;
+    saved = save_of(store.get("alice"));
+    CHECK(saved >= last);
+    CHECK(saved <= last + 1);
+  }
+  CHECK(saved > 10);
+  uint64_t bytes = 0;  // no file is kept that nobody needs
+  for (const auto& entry : std::filesystem::directory_iterator(place)) bytes += entry.file_size();
+  CHECK(bytes < 6 * grown_memory(199).size());
 }

@@ -183,6 +183,43 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("whichever call of a save that shares blocks fails, what is stored stays readable") {
+  const auto grown = [](int n) {
+    Bytes bytes = blob(static_cast<size_t>(1000 + 700 * n), 0);
+    const Bytes end = blob(50, n);
+    bytes.insert(bytes.end(), end.begin(), end.end());
+    return bytes;
+  };
+  for (const bool lasting : {false, true})
+    for (const int error : {ENOSPC, EIO, EINTR, 0}) {
+      bool fired = !(lasting && error == EINTR);  // nobody is interrupted for ever
+      for (int call = 1; fired; ++call) {
+        CAPTURE(error);
+        CAPTURE(call);
+        const testing::TemporaryFolder folder;
+        UnsyncedSystem sound;
+        FileStore good({.path = folder / "place", .block_bytes = 512}, sound);
+        for (int n = 1; n <= 4; ++n) good.put("alice", grown(n));
+        FaultySystem system({error, call, lasting});
+        FileStore store({.path = folder / "place", .block_bytes = 512}, system);
+        bool saved = false;
+        try {
+          store.put("alice", grown(5), 4);
+          saved = true;
+        } catch (const Error&) {
+        }
+        const auto all = good.list();
+        REQUIRE(all.size() >= 2);
+        CHECK((!saved || all[0].generation == 5));
+        for (const StoredSnapshot& stored : all)
+          CHECK(good.get("alice", stored.generation) == grown(static_cast<int>(stored.generation)));
+        fired = system.fired;
+        system.repair();
+        if (!lasting) CHECK_NOTHROW(store.put("alice", grown(6), saved ? 5 : 4));
+      }
+    }
+}
+
 TEST_CASE("interrupted and short writes are carried on with, an interrupted sync is a failure") {
   // Calls of a save into an existing folder: open, write, sync, rename, sync.
   const auto put_with = [](Fault fault) {

@@ -111,13 +111,21 @@ void save(FileStore& store, History& history, size_t size) {
   history.attempt(bytes, [&] { store.put("alice", bytes); });
 }
 
+// A snapshot of a text that grows: what was there stays, and its end is new each time.
+void save_grown(FileStore& store, History& history, size_t size, int text = 0) {
+  Bytes bytes = blob(size, text);
+  const Bytes end = blob(100, static_cast<int>(history.states.size()));
+  bytes.insert(bytes.end(), end.begin(), end.end());
+  history.attempt(bytes, [&] { store.put("alice", bytes); });
+}
+
 Verdict cut_everywhere(const Workload& workload, bool syncs_files = true,
                        bool syncs_folders = true) {
   const testing::TemporaryFolder folder(fast_folder());
   RecordingSystem system;
   system.syncs_files = syncs_files;
   system.syncs_folders = syncs_folders;
-  FileStore store(folder.path(), system);
+  FileStore store({.path = folder.path(), .block_bytes = 512}, system);
   History history(system);
   workload(store, system, history);
 
@@ -185,6 +193,41 @@ const std::map<std::string, Workload> kWorkloads = {
      }},
 };
 
+const std::map<std::string, Workload> kSharingWorkloads = {
+    {"a text that grows",
+     [](FileStore& store, RecordingSystem&, History& history) {
+       const auto lock = store.lock("alice");
+       for (size_t size : {600, 1300, 1400, 1900, 2700}) save_grown(store, history, size);
+     }},
+    {"a text that is cut back, begun anew and grows again",
+     [](FileStore& store, RecordingSystem&, History& history) {
+       for (size_t size : {1900, 2500, 700, 1300}) save_grown(store, history, size);
+       save_grown(store, history, 200, 1);
+       for (size_t size : {800, 1600, 2200}) save_grown(store, history, size, 1);
+     }},
+    {"a text that grows on a disk that fails now and then",
+     [](FileStore& store, RecordingSystem& system, History& history) {
+       save_grown(store, history, 1300);
+       system.fail_write_after = 1;
+       save_grown(store, history, 2600);
+       system.fail_write_after = -1;
+       save_grown(store, history, 1900);
+       system.fail_folder_sync = true;
+       save_grown(store, history, 2500);
+       system.fail_folder_sync = false;
+       save_grown(store, history, 2600);
+       save_grown(store, history, 2700);
+     }},
+    {"shared generations are removed",
+     [](FileStore& store, RecordingSystem&, History& history) {
+       for (size_t size : {1300, 1900, 2500}) save_grown(store, history, size);
+       store.remove("alice", 2);
+       save_grown(store, history, 2600);
+       history.attempt(std::nullopt, [&] { store.remove("alice"); });
+       for (size_t size : {1300, 1900}) save_grown(store, history, size);
+     }},
+};
+
 // Saves, removals and failures in any order; after a failure comes a success.
 void random_changes(unsigned seed, FileStore& store, RecordingSystem& system, History& history) {
   std::mt19937 random(seed);
@@ -222,6 +265,16 @@ TEST_CASE("after a power cut at any moment an acknowledged memory or a later one
     images += verdict.images;
   }
   MESSAGE(images << " disk images, all recovered");
+}
+
+TEST_CASE("after a power cut at any moment generations that share blocks are whole") {
+  for (const auto& workload : kSharingWorkloads) {
+    CAPTURE(workload.first);
+    const Verdict verdict = cut_everywhere(workload.second);
+    CHECK(verdict.bad == 0);
+    CHECK(verdict.images > 50);
+    CHECK(cut_everywhere(workload.second, false, true).bad > 0);
+  }
 }
 
 TEST_CASE("the simulation finds the loss when files or the folder are not really synced") {

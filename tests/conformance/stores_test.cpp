@@ -18,6 +18,7 @@
 
 #include "core/api/error.hpp"
 #include "core/api/store.hpp"
+#include "core/engine/snapshot.hpp"
 #include "plugins/linked_plugins.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -99,8 +100,8 @@ const StorePlugin& file_plugin() {
   throw Error("the file store is not linked in");
 }
 
-std::unique_ptr<MemoryStore> file_store(const std::string& path) {
-  return open_store(file_plugin(), path);
+std::unique_ptr<MemoryStore> file_store(const std::string& path, StoreRules rules = {}) {
+  return open_store(file_plugin(), path, rules);
 }
 
 std::vector<std::string> files_in(const std::string& folder) {
@@ -543,4 +544,132 @@ TEST_CASE("file store: a folder that anybody may write to is refused, a group's 
   store->put("alice", blob(10, 3));
   REQUIRE(warnings.size() == 1);
   CHECK(contains(warnings[0], "the group of the store"));
+}
+
+TEST_CASE("one more piece of a long text costs the file store little, and nothing piles up") {
+  const testing::TemporaryFolder folder;
+  const size_t block = size_t{1} << 20;
+  Bytes text = blob(20 * block, 1);
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::byte>(i * i >> 7);
+  const auto written_by = [&](const Bytes& bytes) {
+    const uint64_t generation = file_store(folder / "place")->put("alice", bytes);
+    CHECK(file_store(folder / "place")->get("alice") == bytes);
+    return fs::file_size(folder / ("place/alice@" + std::to_string(generation)));
+  };
+  CHECK(written_by(text) == text.size());
+  for (int turn = 0; turn < 60; ++turn) {
+    text.resize(text.size() + block / 3, std::byte{7});
+    text.back() = static_cast<std::byte>(turn);
+    CHECK(written_by(text) <= 2 * block);
+  }
+  uint64_t disk = 0;
+  for (const std::string& name : files_in(folder / "place"))
+    disk += fs::file_size(folder / ("place/" + name));
+  CHECK(disk < 2 * text.size());
+  uint64_t listed = 0;
+  for (const StoredSnapshot& stored : file_store(folder / "place")->list())
+    listed += stored.size_bytes;
+  CHECK(listed == disk);
+  file_store(folder / "place")->remove("alice");
+  CHECK(files_in(folder / "place").empty());
+}
+
+TEST_CASE(
+    "a block that is damaged spoils every generation that shares it, until it is saved anew") {
+  const testing::TemporaryFolder folder;
+  const std::string base = folder / "place/alice@1";
+  const auto store = file_store(folder / "place", {.keep = 9});
+  const auto memory_at = [](int64_t rows) {
+    SnapshotContents contents;
+    contents.position = rows;
+    contents.tensors = {{"k",
+                         rows,
+                         1024,
+                         std::vector<float>(static_cast<size_t>(rows * 1024), 1),
+                         PERDURE_F32,
+                         0,
+                         {},
+                         1,
+                         16}};
+    return encode_snapshot(contents);
+  };
+  const auto damaged = [&](uint64_t generation) {
+    try {
+      return decode_snapshot_header(store->get("alice", generation)).position == 0;
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  for (const int64_t rows : {800, 801, 802}) store->put("alice", memory_at(rows));
+  CHECK(fs::file_size(folder / "place/alice@3") < (size_t{1} << 20));
+  for (const uint64_t generation : {1, 2, 3}) CHECK_FALSE(damaged(generation));
+  std::fstream file(base, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(1 << 20).put('x').flush();
+  for (const uint64_t generation : {1, 2, 3}) CHECK(damaged(generation));
+  store->put("alice", memory_at(803));
+  CHECK_FALSE(damaged(4));
+  CHECK(damaged(3));
+}
+
+TEST_CASE("a generation whose table is damaged does not stop older ones from being deleted") {
+  const testing::TemporaryFolder folder;
+  Bytes text = blob(size_t{3} << 20, 1);
+  const auto put = [&] {
+    text.push_back(std::byte{1});
+    file_store(folder / "place")->put("alice", text);
+  };
+  put();
+  put();
+  std::fstream file(folder / "place/alice@2", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-24 - 24 + 16 + 7, std::ios::end).put('\xff').flush();  // the length of the last run
+  CHECK(contains(failure([&] { file_store(folder / "place")->get("alice"); }), "damaged"));
+  for (int i = 0; i < 5; ++i) put();
+  CHECK(file_store(folder / "place")->list().size() == 2);
+  CHECK(files_in(folder / "place").size() <= 4);
+  CHECK(file_store(folder / "place")->get("alice") == text);
+}
+
+TEST_CASE("bytes that look like a table of shared blocks come back as they were put") {
+  const testing::TemporaryFolder folder;
+  const char odd[] = "\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0PDMRUNS\n";
+  Bytes bytes(24);
+  std::memcpy(bytes.data(), odd, 24);
+  for (int i = 0; i < 3; ++i) {
+    file_store(folder / "place")->put("alice", bytes);
+    CHECK(file_store(folder / "place")->get("alice") == bytes);
+    bytes.insert(bytes.begin(), 24, std::byte{0});
+  }
+}
+
+TEST_CASE("a damaged table of shared blocks is an error, whatever it says") {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "place/alice@2";
+  Bytes text = blob(size_t{3} << 20, 1);
+  file_store(folder / "place")->put("alice", text);
+  text.push_back(std::byte{1});
+  file_store(folder / "place")->put("alice", text);
+  const size_t size = fs::file_size(path);
+  CHECK(size < 200);
+  for (size_t at = 0; at < size; ++at)
+    for (const char value : {'\0', '\xff', '\x10'}) {
+      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(static_cast<std::streamoff>(at));
+      const char before = static_cast<char>(file.get());
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put(value);
+      file.flush();
+      size_t read = 0;
+      try {
+        read = file_store(folder / "place")->get("alice").size();
+      } catch (const Error&) {
+      }
+      CHECK(read <= 2 * text.size());
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put(before);
+    }
+  CHECK(file_store(folder / "place")->get("alice") == text);
+  fs::remove(folder / "place/alice@1");
+  CHECK(contains(failure([&] { file_store(folder / "place")->get("alice"); }), "blocks"));
+  file_store(folder / "place")->put("alice", text);
+  CHECK(file_store(folder / "place")->get("alice") == text);
 }

@@ -2,7 +2,9 @@
 
 // Memories as files of one folder (docs/formats.md, "The `file` store"): NAME@G is generation G of
 // session NAME. A save is written beside, synced, renamed and synced again, so that at every moment
-// the folder holds the memory before or the memory after, whole.
+// the folder holds the memory before or the memory after, whole. Blocks that are those of the
+// newest generation are not written again but named (layout.hpp); the file of a generation that
+// goes while others need its blocks becomes NAME@G+, which is no generation.
 #pragma once
 
 #include <sys/stat.h>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "core/api/store.hpp"
+#include "plugins/stores/file/layout.hpp"
 #include "plugins/stores/file/posix.hpp"
 
 namespace perdure::file_store {
@@ -26,6 +29,7 @@ struct FileStoreSettings {
   // A file system that cannot sync a folder is told of once instead of failing every save.
   bool relaxed = false;
   std::function<void(const std::string&)> warn = {};
+  uint64_t block_bytes = uint64_t{1} << 20;  // that are shared as a whole
 };
 
 // Contracts: MemoryStore.
@@ -64,19 +68,53 @@ class FileStore final : public MemoryStore {
                     const std::string& what) const;
   // Bytes that a save may still add to the folder.
   uint64_t room(const Descriptor& folder) const;
-  void write_snapshot(const Descriptor& folder, const Descriptor& file,
-                      const SnapshotSource& snapshot, const std::string& what) const;
+  // Returns the generations whose files it shares.
+  std::set<uint64_t> write_snapshot(const Descriptor& folder, const Descriptor& file,
+                                    const std::string& name, uint64_t base,
+                                    const SnapshotSource& snapshot, const std::string& what) const;
   // Makes the new name last, or takes it back.
   void publish(const Descriptor& folder, const std::string& name, uint64_t generation,
                const std::string& what);
+  // `shared`: generations that the new one shares files of.
   void remove_old(const Descriptor& folder, const std::string& name,
-                  const std::vector<uint64_t>& old) const;
+                  const std::vector<uint64_t>& old, std::set<uint64_t> shared) const;
+  // What generations of that name need beside their own files. Errors: Error if one cannot be read.
+  std::set<uint64_t> needed_by(const Descriptor& folder, const std::string& name,
+                               const std::vector<uint64_t>& generations) const;
+  std::set<uint64_t> needed_by_file(const Descriptor& file, const std::string& what) const;
+  // What must stay when `generation` goes and `rest` stays, while another program may save.
+  std::set<uint64_t> needed_beside_saves(const Descriptor& folder, const std::string& name,
+                                         const std::vector<uint64_t>& rest,
+                                         uint64_t generation) const;
+  // Takes a generation away: its file goes, or stays for those that need it. False: it is there
+  // still, see errno.
+  bool take_away(const Descriptor& folder, const std::string& name, uint64_t generation,
+                 const std::set<uint64_t>& needed) const;
+  // Deletes files that are kept for nobody. Requires: what took away those that needed them is on
+  // the disk.
+  void remove_unneeded(const Descriptor& folder, const std::string& name,
+                       const std::set<uint64_t>& needed) const;
+  // The file of a generation, whether or not it still is one.
+  Descriptor open_blocks(const Descriptor& folder, const std::string& name,
+                         uint64_t generation) const;
+  // Of a file of so many bytes; nothing for a plain one. Errors: Error if it cannot be read or is
+  // damaged.
+  std::optional<Layout> layout_of(const Descriptor& file, uint64_t size,
+                                  const std::string& what) const;
+  std::vector<std::byte> read_shared(const Descriptor& folder, const std::string& name,
+                                     const Descriptor& file, const Layout& layout,
+                                     const std::string& what) const;
+  void read_at(const Descriptor& file, uint64_t at, std::span<std::byte> bytes,
+               const std::string& what) const;
+  // Bytes of files that are kept for others, by session.
+  std::map<std::string, uint64_t, std::less<>> kept_bytes(const Descriptor& folder) const;
   Descriptor create_temporary(const Descriptor& folder, const std::string& name) const;
   void remove_stale(const Descriptor& folder, const std::string& temporary,
                     const std::string& what) const;
   void write_all(const Descriptor& file, std::span<const std::byte> bytes,
                  const std::string& what) const;
-  std::vector<std::byte> read_all(const Descriptor& file, const std::string& what) const;
+  std::vector<std::byte> read_all(const Descriptor& file, uint64_t size,
+                                  const std::string& what) const;
   int open_at(const Descriptor& folder, const std::string& name, int flags) const;
   void sync(const Descriptor& file, const std::string& what, const char* step) const;
   void sync_folder(const Descriptor& folder, const std::string& what, const char* step) const;
@@ -93,6 +131,9 @@ class FileStore final : public MemoryStore {
   FileSystem& system_;
   std::map<std::string, Known, std::less<>> known_;
   mutable std::set<std::string> told_;  // warnings
+  // Files that are kept for others, of names whose folder was read.
+  mutable std::map<std::string, std::set<uint64_t>, std::less<>> kept_;
+  friend class SharingWriter;
 };
 
 // Throws UsageError unless `name` is [A-Za-z0-9._-]{1,64} and neither "." nor "..".

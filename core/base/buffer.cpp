@@ -119,6 +119,13 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   return *this;
 }
 
+void release_pages(std::span<std::byte> bytes) noexcept {
+  const size_t page = page_size(), into_page = reinterpret_cast<uintptr_t>(bytes.data()) % page;
+  const size_t skipped = into_page == 0 ? 0 : page - into_page;
+  if (bytes.size() < skipped + page) return;
+  madvise(bytes.data() + skipped, (bytes.size() - skipped) / page * page, MADV_DONTNEED);
+}
+
 ReservedBuffer::ReservedBuffer(size_t capacity_bytes, bool promised) : promised_(promised) {
   if (capacity_bytes == 0) return;
   if (promised_) data_ = map_pages(capacity_bytes, PROT_READ | PROT_WRITE, MAP_NORESERVE);

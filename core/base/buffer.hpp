@@ -36,6 +36,10 @@ class Buffer {
   size_t size_ = 0;
 };
 
+// Gives back the memory of the whole pages among these bytes. Requires: they are of a private
+// allocation, and nobody reads them again.
+void release_pages(std::span<std::byte> bytes) noexcept;
+
 // One range of address space in one mapping; the address never changes. Fresh memory reads as zero
 // and costs memory only once it is used. Movable.
 class ReservedBuffer {

@@ -88,6 +88,9 @@ class Session {
   // Errors: Error that names the damaged byte range, the part of the identity that differs or the
   // tensor with impossible values.
   void restore(std::span<const std::byte> snapshot);
+  // The same, and gives the bytes back while it reads them: it takes little more memory than the
+  // larger of snapshot and session.
+  void restore(std::vector<std::byte>&& snapshot);
 
   struct Impl;
   Impl& impl() { return *impl_; }

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <sstream>
 
+#include "core/base/buffer.hpp"
 #include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/snapshot.hpp"
@@ -166,6 +168,27 @@ TokenCounts take_counts(const Engine::Impl& engine, SessionValues& values) {
                : TokenCounts();
 }
 
+// Tokens of a band, so many that no row of several tokens lies in two.
+int64_t band_tokens(const StateLayout& layout, const std::string& stream) {
+  constexpr int64_t kLeast = 16, kMost = 4096;
+  int64_t tokens = kLeast;
+  for (const StateSpec& spec : layout.specs())
+    if (spec.growth == Growth::kAppended && spec.stream == stream && tokens <= kMost)
+      tokens = std::lcm(tokens, std::clamp<int64_t>(spec.tokens_per_row, 1, kMost));
+  return tokens;
+}
+
+// What is appended to with the text comes behind what input streams append to, as it grows more
+// often.
+void lay_in_bands(SnapshotTensor& tensor, const Engine::Impl& engine, const StateSpec& spec) {
+  if (spec.growth != Growth::kAppended) return;
+  const size_t number =
+      spec.stream.empty() ? engine.inputs.size() : engine.input_number(spec.stream);
+  tensor.series = static_cast<uint32_t>(number + 1);
+  tensor.band_rows = std::max<int64_t>(
+      1, band_tokens(*engine.layout, spec.stream) / std::max<int64_t>(1, spec.tokens_per_row));
+}
+
 // Everything but the values of the tensors.
 SnapshotContents head_of(const Session::Impl& session) {
   const Engine::Impl& engine = *session.engine;
@@ -179,9 +202,36 @@ SnapshotContents head_of(const Session::Impl& session) {
   for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
     const StateSpec& spec = engine.layout->specs()[i];
     const int64_t rows = session.state.live_rows(i, session.position);
-    head.tensors.push_back({spec.name, rows, spec.columns, {}, spec.type});
+    SnapshotTensor tensor{spec.name, rows, spec.columns, {}, spec.type};
+    lay_in_bands(tensor, engine, spec);
+    head.tensors.push_back(std::move(tensor));
   }
   return head;
+}
+
+// The live rows of a tensor, in logical order.
+template <typename T>
+using Runs = std::vector<std::span<T>>;
+
+// Calls `use` with the values of these rows, in order, in as few pieces as they lie.
+template <typename T, typename Use>
+void each_piece(const Runs<T>& runs, const SnapshotRun& rows, int64_t columns, Use&& use) {
+  auto skip = static_cast<size_t>(rows.first * columns),
+       left = static_cast<size_t>(rows.rows * columns);
+  for (const std::span<T> run : runs) {
+    const size_t skipped = std::min(skip, run.size());
+    const size_t taken = std::min(left, run.size() - skipped);
+    if (taken > 0) use(run.subspan(skipped, taken));
+    skip -= skipped;
+    left -= taken;
+  }
+}
+
+template <typename T, typename State>
+std::vector<Runs<T>> all_live_runs(State& state, size_t n_states, int64_t position) {
+  std::vector<Runs<T>> runs;
+  for (size_t i = 0; i < n_states; ++i) runs.push_back(state.live_runs(i, position));
+  return runs;
 }
 
 // Errors: Error if the snapshot is another engine's, or says what no session of this one can be.
@@ -199,6 +249,57 @@ void check_head(const Engine::Impl& engine, const SnapshotContents& head) {
                   [&](int32_t t) { return t < 0 || t >= vocab_size; }))
     throw Error("the snapshot's last tokens do not fit the vocabulary");
   check_tensors(*engine.layout, head);
+}
+
+using BytesRead = std::function<void(size_t bytes)>;
+
+// Reads the values of all tensors. `read`: called with the bytes of the file that are read so far.
+void read_rows(StateSet& state, std::span<const StateSpec> specs, SnapshotReader& reader,
+               const BytesRead& read) {
+  const SnapshotContents& head = reader.contents();
+  const auto runs = all_live_runs<float>(state, specs.size(), head.position);
+  each_run(head.tensors, [&](const SnapshotRun& run) {
+    const StateSpec& spec = specs[run.tensor];
+    each_piece(runs[run.tensor], run, spec.columns, [&](std::span<float> piece) {
+      reader.read_values(piece);
+      require_sound(spec, piece);
+    });
+    read(reader.bytes_read());
+  });
+}
+
+// What Session::restore does; `read` as in read_rows.
+void restore_from(Session::Impl& session, SnapshotReader& reader, const BytesRead& read) {
+  const SnapshotContents& head = reader.contents();
+  const Engine::Impl& engine = *session.engine;
+  check_head(engine, head);
+  SessionValues values = head.values;
+  StateSet state = session.state.successor();
+  state.reserve(head.position);
+  std::vector<int64_t> stream_lengths;
+  for (const InputGraph& input : engine.inputs) {
+    const std::string& stream = input.stream.name;
+    stream_lengths.push_back(stream_length_in(*engine.layout, head, stream));
+    state.reserve(stream_lengths.back(), stream);
+    state.set_stream_length(stream, stream_lengths.back());
+  }
+  const Segment segment = take_segment(engine, values, head.position);
+  auto stream_chunks = take_chunks(engine, values, stream_lengths);
+  TokenCounts counts = take_counts(engine, values);
+  require_none_of_engine(values);
+  for (size_t i = 0; i < head.tensors.size(); ++i) state.set_count(i, head.tensors[i].rows);
+  read_rows(state, engine.layout->specs(), reader, read);
+  session.state.become(std::move(state));
+  session.stream_lengths = std::move(stream_lengths);
+  session.stream_chunks = std::move(stream_chunks);
+  session.segment = segment;
+  session.position = head.position;
+  session.tail.assign(head.tail.begin(), head.tail.end());
+  session.random.state = head.random_state;
+  session.counts = std::move(counts);
+  session.trust_state();
+  session.failed = false;
+  session.values = std::move(values);
 }
 
 }  // namespace
@@ -291,11 +392,13 @@ void Session::snapshot(const SnapshotSink& sink) const {
   impl_->require_intact();
   const auto& specs = impl_->engine->layout->specs();
   const StateSet& state = impl_->state;
-  const auto give_values = [&](size_t i, const ValueSink& values) {
-    for (const auto run : state.live_runs(i, impl_->position)) {
-      require_sound(specs[i], run);
-      values(std::as_bytes(run));
-    }
+  const auto runs = all_live_runs<const float>(state, specs.size(), impl_->position);
+  const auto give_values = [&](const SnapshotRun& run, const ValueSink& values) {
+    const StateSpec& spec = specs[run.tensor];
+    each_piece(runs[run.tensor], run, spec.columns, [&](std::span<const float> piece) {
+      require_sound(spec, piece);
+      values(std::as_bytes(piece));
+    });
   };
   write_snapshot(head_of(*impl_), give_values, sink);
 }
@@ -312,41 +415,20 @@ std::vector<std::byte> Session::snapshot() const {
 
 void Session::restore(std::span<const std::byte> snapshot) {
   SnapshotReader reader(snapshot);
-  const SnapshotContents& head = reader.contents();
-  const Engine::Impl& engine = *impl_->engine;
-  check_head(engine, head);
-  SessionValues values = head.values;
-  StateSet state = impl_->state.successor();
-  state.reserve(head.position);
-  std::vector<int64_t> stream_lengths;
-  for (const InputGraph& input : engine.inputs) {
-    const std::string& stream = input.stream.name;
-    stream_lengths.push_back(stream_length_in(*engine.layout, head, stream));
-    state.reserve(stream_lengths.back(), stream);
-    state.set_stream_length(stream, stream_lengths.back());
-  }
-  const Segment segment = take_segment(engine, values, head.position);
-  auto stream_chunks = take_chunks(engine, values, stream_lengths);
-  TokenCounts counts = take_counts(engine, values);
-  require_none_of_engine(values);
-  for (size_t i = 0; i < head.tensors.size(); ++i) {
-    state.set_count(i, head.tensors[i].rows);
-    for (const auto run : state.live_runs(i, head.position)) {
-      reader.read_values(run);
-      require_sound(engine.layout->specs()[i], run);
-    }
-  }
-  impl_->state.become(std::move(state));
-  impl_->stream_lengths = std::move(stream_lengths);
-  impl_->stream_chunks = std::move(stream_chunks);
-  impl_->segment = segment;
-  impl_->position = head.position;
-  impl_->tail.assign(head.tail.begin(), head.tail.end());
-  impl_->random.state = head.random_state;
-  impl_->counts = std::move(counts);
-  impl_->trust_state();
-  impl_->failed = false;
-  impl_->values = std::move(values);
+  restore_from(*impl_, reader, [](size_t) {});
+}
+
+// What is read is given back, so that the state is never there twice.
+void Session::restore(std::vector<std::byte>&& snapshot) {
+  constexpr size_t kPieceBytes = size_t{1} << 20;
+  std::vector<std::byte> bytes = std::move(snapshot);
+  SnapshotReader reader(bytes);
+  size_t released = 0;
+  restore_from(*impl_, reader, [&](size_t read) {
+    if (read < released + kPieceBytes) return;
+    release_pages(std::span(bytes).subspan(released, read - released));
+    released = read;
+  });
 }
 
 }  // namespace perdure

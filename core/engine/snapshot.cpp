@@ -5,6 +5,7 @@
 #include "core/engine/snapshot.hpp"
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <string_view>
@@ -55,6 +56,12 @@ std::optional<int64_t> checked_bytes(const SnapshotTensor& t) {
   return bytes;
 }
 
+// Whether a snapshot can hold its rows in bands, or as a whole.
+bool has_possible_bands(const SnapshotTensor& t) {
+  if (t.series == 0) return t.band_rows == 0;
+  return t.band_rows > 0 && t.type != PERDURE_Q80;
+}
+
 void require_encodable(const SnapshotContents& contents) {
   require_text_within(contents.identity, "bytes of identity");
   require_within(contents.notes.size(), kMaxNotes, "notes");
@@ -72,7 +79,7 @@ void require_encodable(const SnapshotContents& contents) {
   }
   for (const auto& tensor : contents.tensors) {
     require_text_within(tensor.name, "bytes of a tensor's name");
-    if (!checked_bytes(tensor))
+    if (!checked_bytes(tensor) || !has_possible_bands(tensor))
       throw Error("state tensor '" + tensor.name + "' has a shape or type that it cannot have");
   }
 }
@@ -89,7 +96,7 @@ void write_values(Writer& out, const SessionValues& values) {
   }
 }
 
-// Everything before the tensors' values.
+// Everything but the tensors' values.
 void write_head(Writer& out, const SnapshotContents& contents) {
   out.text(contents.identity);
   out.number(static_cast<uint32_t>(contents.notes.size()));
@@ -109,7 +116,61 @@ void write_head(Writer& out, const SnapshotContents& contents) {
     out.number(tensor.rows);
     out.number(tensor.columns);
     if (tensor.type == PERDURE_Q80) out.number(tensor.group_size);
+    out.number(tensor.series);
+    if (tensor.series != 0) out.number(tensor.band_rows);
   }
+}
+
+using RunVisitor = std::function<void(const SnapshotRun& run)>;
+
+// The rows of one series.
+void each_band(std::span<const SnapshotTensor> tensors, std::vector<size_t> series,
+               const RunVisitor& visit) {
+  for (int64_t band = 0; !series.empty(); ++band) {
+    std::vector<size_t> longer;
+    for (const size_t i : series) {
+      const SnapshotTensor& tensor = tensors[i];
+      const int64_t first = band * tensor.band_rows, left = tensor.rows - first;
+      if (left > 0) visit({i, first, std::min(left, tensor.band_rows)});
+      if (left > tensor.band_rows) longer.push_back(i);
+    }
+    series = std::move(longer);
+  }
+}
+
+// Gives the values of one run to the writer.
+void write_run(Writer& out, const SnapshotTensor& tensor, const SnapshotRun& run,
+               const ValueSource& give_values) {
+  int64_t left = tensor.bytes_of_rows(run.rows);
+  give_values(run, [&](std::span<const std::byte> piece) {
+    left -= static_cast<int64_t>(piece.size());
+    if (left < 0) return;
+    if (tensor.type == PERDURE_F32)
+      out.numbers(std::span(reinterpret_cast<const float*>(piece.data()), piece.size() / 4));
+    else
+      out.bytes(piece.data(), piece.size());
+  });
+  if (left != 0)
+    throw Error("state tensor '" + tensor.name + "' has not as many values as its shape says");
+}
+
+// What the tensor holds of its values.
+std::span<const std::byte> held_values(const SnapshotTensor& tensor) {
+  return tensor.type == PERDURE_F32 ? std::as_bytes(std::span(tensor.values))
+                                    : std::span(tensor.stored);
+}
+
+// The part of a tensor's bytes that is the run's.
+template <typename Byte>
+std::span<Byte> part_of(const SnapshotTensor& tensor, const SnapshotRun& run,
+                        std::span<Byte> bytes) {
+  return bytes.subspan(static_cast<size_t>(tensor.bytes_of_rows(run.first)),
+                       static_cast<size_t>(tensor.bytes_of_rows(run.rows)));
+}
+
+void require_held(const SnapshotTensor& tensor) {
+  if (std::cmp_not_equal(held_values(tensor).size(), tensor.size_bytes()))
+    throw Error("state tensor '" + tensor.name + "' has not as many values as its shape says");
 }
 
 // ---- reading
@@ -157,11 +218,16 @@ void read_type(Reader& in, SnapshotTensor& tensor) {
            where);
 }
 
-// Names and shapes; the sum of the sizes is what has to be left of the payload.
-std::vector<SnapshotTensor> read_directory(Reader& in) {
+void read_bands(Reader& in, SnapshotTensor& tensor) {
+  if (in.version() < 3) return;
+  tensor.series = in.number<uint32_t>();
+  if (tensor.series != 0) tensor.band_rows = in.number<int64_t>();
+}
+
+// Names and shapes. `value_bytes`: the sum of the sizes.
+std::vector<SnapshotTensor> read_directory(Reader& in, uint64_t& value_bytes) {
   std::vector<SnapshotTensor> tensors(in.count(kMaxTensors, 20, "tensors"));
   std::set<std::string_view> names;
-  uint64_t bytes = 0;
   for (auto& tensor : tensors) {
     const uint64_t where = in.offset();
     tensor.name = in.text("bytes of a tensor's name");
@@ -169,20 +235,19 @@ std::vector<SnapshotTensor> read_directory(Reader& in) {
     tensor.rows = in.number<int64_t>();
     tensor.columns = in.number<int64_t>();
     if (tensor.type == PERDURE_Q80) tensor.group_size = in.number<int64_t>();
+    read_bands(in, tensor);
     const auto size = checked_bytes(tensor);
-    if (!size || __builtin_add_overflow(bytes, static_cast<uint64_t>(*size), &bytes)) {
+    if (!size || !has_possible_bands(tensor) ||
+        __builtin_add_overflow(value_bytes, static_cast<uint64_t>(*size), &value_bytes)) {
       refuse("tensor '" + tensor.name + "' has an impossible shape", where);
     }
     if (!names.insert(tensor.name).second)
       refuse("tensor '" + tensor.name + "' occurs twice", where);
   }
-  if (in.left() != bytes) {
-    refuse("the values are not as many as the shapes say", in.offset());
-  }
   return tensors;
 }
 
-SnapshotContents read_head(Reader& in) {
+SnapshotContents read_head(Reader& in, uint64_t& value_bytes) {
   SnapshotContents contents;
   contents.identity = in.text("bytes of identity");
   contents.notes = read_notes(in);
@@ -194,8 +259,40 @@ SnapshotContents read_head(Reader& in) {
   contents.random_state = in.number<uint64_t>();
   contents.tail =
       in.numbers<int32_t>(in.count(kMaxSnapshotTail, sizeof(int32_t), "tokens of tail"));
-  contents.tensors = read_directory(in);
+  contents.tensors = read_directory(in, value_bytes);
   return contents;
+}
+
+void require_values(const Reader& in, bool as_many_as_said) {
+  if (!as_many_as_said) refuse("the values are not as many as the shapes say", in.offset());
+}
+
+// Before version 3 the values follow the head.
+SnapshotContents read_head_before_values(Reader& in) {
+  uint64_t value_bytes = 0;
+  SnapshotContents contents = read_head(in, value_bytes);
+  require_values(in, in.left() == value_bytes);
+  return contents;
+}
+
+// The values, the head, and where it begins.
+SnapshotContents read_head_behind_values(Reader& in) {
+  if (in.left() < sizeof(uint64_t)) refuse("the head is missing", in.offset());
+  const uint64_t end = in.left() - sizeof(uint64_t);
+  in.turn_to(end, end + sizeof(uint64_t));
+  const uint64_t where = in.offset();
+  const auto begin = in.number<uint64_t>();
+  if (begin > end) refuse("the head begins beyond its end", where);
+  in.turn_to(begin, end);
+  uint64_t value_bytes = 0;
+  SnapshotContents contents = read_head(in, value_bytes);
+  require_values(in, in.left() == 0 && begin == value_bytes);
+  in.turn_to(0, begin);
+  return contents;
+}
+
+SnapshotContents read_contents(Reader& in) {
+  return in.version() < 3 ? read_head_before_values(in) : read_head_behind_values(in);
 }
 
 // "name: value" lines in order; a line without a colon is a name with an empty value.
@@ -219,37 +316,39 @@ std::vector<std::pair<std::string, std::string>> identity_lines(const std::strin
 
 int64_t SnapshotTensor::size_bytes() const { return checked_bytes(*this).value_or(0); }
 
-void write_snapshot(const SnapshotContents& head,
-                    const std::function<void(size_t tensor, const ValueSink& sink)>& give_values,
+void each_run(std::span<const SnapshotTensor> tensors, const RunVisitor& visit) {
+  std::map<uint32_t, std::vector<size_t>> series;
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].series != 0) series[tensors[i].series].push_back(i);
+  for (const auto& [number, members] : series) each_band(tensors, members, visit);
+  for (size_t i = 0; i < tensors.size(); ++i)
+    if (tensors[i].series == 0 && tensors[i].rows > 0) visit({i, 0, tensors[i].rows});
+}
+
+void write_snapshot(const SnapshotContents& head, const ValueSource& give_values,
                     const SnapshotSink& sink) {
   require_encodable(head);
   Writer out(sink);
+  uint64_t value_bytes = 0;
+  each_run(head.tensors, [&](const SnapshotRun& run) {
+    const SnapshotTensor& tensor = head.tensors[run.tensor];
+    write_run(out, tensor, run, give_values);
+    value_bytes += static_cast<uint64_t>(tensor.bytes_of_rows(run.rows));
+  });
   write_head(out, head);
-  for (size_t i = 0; i < head.tensors.size(); ++i) {
-    const SnapshotTensor& tensor = head.tensors[i];
-    int64_t left = tensor.size_bytes();
-    give_values(i, [&](std::span<const std::byte> run) {
-      left -= static_cast<int64_t>(run.size());
-      if (left < 0) return;
-      if (tensor.type == PERDURE_F32)
-        out.numbers(std::span(reinterpret_cast<const float*>(run.data()), run.size() / 4));
-      else
-        out.bytes(run.data(), run.size());
-    });
-    if (left != 0)
-      throw Error("state tensor '" + tensor.name + "' has not as many values as its shape says");
-  }
+  out.number(value_bytes);
   out.finish();
 }
 
 std::vector<std::byte> encode_snapshot(const SnapshotContents& contents) {
+  require_encodable(contents);
+  std::ranges::for_each(contents.tensors, require_held);
   std::vector<std::byte> bytes;
   write_snapshot(
       contents,
-      [&](size_t i, const ValueSink& values) {
-        const SnapshotTensor& tensor = contents.tensors[i];
-        values(tensor.type == PERDURE_F32 ? std::as_bytes(std::span(tensor.values))
-                                          : std::span(tensor.stored));
+      [&](const SnapshotRun& run, const ValueSink& values) {
+        const SnapshotTensor& tensor = contents.tensors[run.tensor];
+        values(part_of(tensor, run, held_values(tensor)));
       },
       [&](std::span<const std::byte> piece) {
         bytes.insert(bytes.end(), piece.begin(), piece.end());
@@ -258,20 +357,26 @@ std::vector<std::byte> encode_snapshot(const SnapshotContents& contents) {
 }
 
 SnapshotReader::SnapshotReader(std::span<const std::byte> bytes)
-    : in_(bytes), contents_(read_head(in_)) {}
+    : in_(bytes), contents_(read_contents(in_)) {}
 
 SnapshotContents decode_snapshot(std::span<const std::byte> bytes) {
   SnapshotReader reader(bytes);
   SnapshotContents contents = reader.contents();
   for (auto& tensor : contents.tensors) {
-    if (tensor.type == PERDURE_F32) {
+    if (tensor.type == PERDURE_F32)
       tensor.values.resize(static_cast<size_t>(tensor.rows * tensor.columns));
-      reader.read_values(tensor.values);
-    } else {
+    else
       tensor.stored.resize(static_cast<size_t>(tensor.size_bytes()));
-      reader.read_stored(tensor.stored);
-    }
   }
+  each_run(contents.tensors, [&](const SnapshotRun& run) {
+    SnapshotTensor& tensor = contents.tensors[run.tensor];
+    if (tensor.type == PERDURE_F32)
+      reader.read_values(std::span(tensor.values)
+                             .subspan(static_cast<size_t>(run.first * tensor.columns),
+                                      static_cast<size_t>(run.rows * tensor.columns)));
+    else
+      reader.read_stored(part_of(tensor, run, std::span(tensor.stored)));
+  });
   return contents;
 }
 

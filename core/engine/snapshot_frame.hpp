@@ -18,7 +18,7 @@
 namespace perdure::snapshot_frame {
 
 // What is written; every version from 1 on is read.
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 inline constexpr uint64_t kChunkOverhead = 16;  // number, length | checksum
 inline constexpr uint64_t kChunkPayload = (1u << 20) - kChunkOverhead;
 // A configuration is at most 1 MiB as written, and its dump may take four bytes for one of them.
@@ -85,8 +85,8 @@ class Writer {
   uint64_t given_ = 0;               // bytes
 };
 
-// Reads the payload front to back across its chunks. Errors of all methods: Error with the byte
-// offset.
+// Reads the payload, or a part of it, front to back across its chunks. Errors of all methods: Error
+// with the byte offset.
 class Reader {
  public:
   // Checks the whole frame, every length and checksum. Borrows the file.
@@ -94,6 +94,12 @@ class Reader {
 
   uint32_t version() const { return version_; }
   uint64_t left() const { return end_ - at_; }
+  // Goes on at byte `begin` of the payload; byte `end` counts as its end. Requires: begin <= end,
+  // and the payload has so many.
+  void turn_to(uint64_t begin, uint64_t end) {
+    at_ = begin;
+    end_ = end;
+  }
   // Where the next byte lies in the file.
   uint64_t offset() const;
 

@@ -10,7 +10,9 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "core/api/error.hpp"
 #include "core/api/types.h"
@@ -98,6 +100,17 @@ TEST_CASE("memory that a reserved buffer has given back reads as zero") {
   CHECK(buffer.data()[(1 << 16) - 1] == std::byte{7});
   CHECK(all_zero(buffer.data() + (1 << 16), 1 << 16));
   CHECK(buffer.data()[1 << 17] == std::byte{7});
+}
+
+TEST_CASE("whole pages are given back, and not a byte beside them") {
+  std::vector<std::byte> bytes(size_t{1} << 20, std::byte{7});
+  release_pages(std::span(bytes).subspan(100, bytes.size() - 200));
+  CHECK(bytes[99] == std::byte{7});
+  CHECK(bytes[bytes.size() - 100] == std::byte{7});
+  CHECK(all_zero(bytes.data() + (1 << 17), 1 << 19));
+  std::ranges::fill(bytes, std::byte{7});
+  for (size_t size = 0; size < 4096; ++size) release_pages(std::span(bytes).subspan(1, size));
+  CHECK(std::ranges::count(bytes, std::byte{7}) == 1 << 20);
 }
 
 TEST_CASE("memory is what the control groups leave, of version 2 and 1, the least of all above") {

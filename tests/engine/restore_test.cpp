@@ -351,6 +351,42 @@ TEST_CASE("a session comes back in its place although two of it are over the bud
   CHECK(session.snapshot() == memory);
 }
 
+TEST_CASE("a snapshot that is given away while it is read restores the same session") {
+  Engine engine = make_engine({"attention={strategy: full, max_length: 4096}"});
+  const Bytes memory = advanced(engine, 2000).snapshot();
+  REQUIRE(memory.size() > (size_t{2} << 20));
+  Session restored = engine.new_session();
+  Bytes given = memory;
+  restored.restore(std::move(given));
+  CHECK(restored.snapshot() == memory);
+  Bytes damaged = memory;
+  damaged[damaged.size() / 2] ^= std::byte{1};
+  CHECK_THROWS_AS(restored.restore(std::move(damaged)), Error);
+  CHECK(restored.snapshot() == memory);
+}
+
+TEST_CASE("a snapshot begins with what is appended to with the text, and goes on as it began") {
+  Engine engine = make_engine(
+      {"attention={strategy: sliding_window, window: 7, layers: {'1': {strategy: full}}}"});
+  Session session = engine.new_session();
+  const auto tokens = random_tokens(101, engine.spec().info.vocab_size, 1);
+  all_logits(engine, session, std::span(tokens).first(100));
+  const Bytes before = session.snapshot();
+  const SnapshotContents contents = decode_snapshot(before);
+  size_t appended_bytes = 0;
+  for (const SnapshotTensor& tensor : contents.tensors) {
+    CHECK((tensor.series != 0) == tensor.name.starts_with("blk.1."));
+    if (tensor.series != 0) appended_bytes += static_cast<size_t>(tensor.size_bytes());
+  }
+  REQUIRE(appended_bytes > 0);
+  all_logits(engine, session, std::span(tokens).last(1));
+  const Bytes after = session.snapshot();
+  constexpr size_t kFrame = 24;  // of the file and of the first chunk
+  const size_t whole_bands = appended_bytes / 100 * 96;
+  CHECK(std::equal(before.begin() + kFrame, before.begin() + kFrame + whole_bands,
+                   after.begin() + kFrame));
+}
+
 TEST_CASE("what an application wants to remember comes back with the session, and only that") {
   Engine engine = make_engine();
   Session session = engine.new_session();

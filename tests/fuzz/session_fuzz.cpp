@@ -2,8 +2,9 @@
 
 // Any contents of a snapshot under the right identity are refused, or restored into a session that
 // reads on and is saved again. The first byte of the input chooses the strategy, and whether the
-// rest is what follows the notes in the payload, or lines in the place of the strategy's own in the
-// identity of a good snapshot.
+// rest is what follows the notes in a payload of version 2; of version 3, behind the number of
+// bytes that belong before the identity, and those; or lines in the place of the strategy's own in
+// the identity of a good snapshot.
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -25,7 +26,7 @@ constexpr const char* kStrategies[] = {
     "{strategy: full, max_length: 64}",
     "{strategy: sliding_window, window: 3, sinks: 1}",
 };
-constexpr int kIdentity = 0x80;  // bit of the first byte
+constexpr int kIdentity = 0x80, kVersion3 = 0x40;  // bits of the first byte
 
 Engine& engine_of(size_t strategy) {
   static std::array<std::unique_ptr<Engine>, std::size(kStrategies)> engines;
@@ -62,6 +63,27 @@ Bytes with_payload(Engine& engine, std::span<const std::byte> rest) {
   return fuzzing::framed(payload, 2);
 }
 
+// The payload has the values, the head and where it begins.
+Bytes with_payload3(Engine& engine, std::span<const std::byte> rest) {
+  const size_t values =
+      rest.size() < 2 ? 0
+                      : std::to_integer<size_t>(rest[0]) * 256 + std::to_integer<size_t>(rest[1]);
+  rest = rest.subspan(std::min<size_t>(rest.size(), 2));
+  const auto before = rest.first(std::min(rest.size(), values)),
+             behind = rest.subspan(before.size());
+  Bytes payload(before.begin(), before.end());
+  fuzzing::append_text(payload, engine.identity());
+  fuzzing::append(payload, uint32_t{0});
+  payload.insert(payload.end(), behind.begin(), behind.end());
+  fuzzing::append(payload, uint64_t{before.size()});
+  return fuzzing::framed(payload, 3);
+}
+
+Bytes input_snapshot(Engine& engine, int kind, std::span<const std::byte> rest) {
+  if (kind & kIdentity) return with_identity(engine, rest);
+  return kind & kVersion3 ? with_payload3(engine, rest) : with_payload(engine, rest);
+}
+
 // What was restored reads on, and comes back as it was.
 void read_on(Engine& engine, Session& session) {
   const auto tokens = testing::random_tokens(4, 5, 2);
@@ -80,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto rest = std::as_bytes(std::span(data, size)).subspan(1);
   Session session = engine.new_session();
   try {
-    session.restore(data[0] & kIdentity ? with_identity(engine, rest) : with_payload(engine, rest));
+    session.restore(input_snapshot(engine, data[0], rest));
     read_on(engine, session);
   } catch (const Error&) {
   }

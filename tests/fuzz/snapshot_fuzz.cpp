@@ -28,6 +28,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto bytes = std::as_bytes(std::span(data, size));
   decode(bytes);
   if (size < perdure::fuzzing::kMaxPayload)
-    for (const uint32_t version : {1u, 2u}) decode(perdure::fuzzing::framed(bytes, version));
+    for (const uint32_t version : {1u, 2u, 3u}) decode(perdure::fuzzing::framed(bytes, version));
   return 0;
 }

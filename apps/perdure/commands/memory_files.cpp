@@ -6,7 +6,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <optional>
+#include <utility>
 
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
@@ -28,23 +31,45 @@ void require_absent(MemoryStore& store, const std::string& name) {
     throw Error(fmt::format("session '{}' exists; remove it or choose another name", name));
 }
 
-// The snapshot of a file, checked from end to end.
-std::vector<std::byte> read_snapshot(const std::string& path) {
-  const MappedFile file(path);
+// Errors: Error that names the file, for one that is no whole snapshot.
+void check_snapshot(const MappedFile& file, const std::string& path) {
   try {
-    decode_snapshot(file.bytes());
+    decode_snapshot_header(file.bytes());
   } catch (const Error& error) {
     throw Error(path + ": " + error.what());
   }
-  return {file.bytes().begin(), file.bytes().end()};
 }
 
-// The same memory without what is recorded beside it, and without the words of the system prompt.
-std::vector<std::byte> stripped(std::span<const std::byte> snapshot) {
-  SnapshotContents contents = decode_snapshot(snapshot);
-  contents.notes.clear();
-  forget_chat_words(contents.values);
-  return encode_snapshot(contents);
+// Hands on the values of the reader's next run, a piece at a time.
+void pass_values(SnapshotReader& reader, const SnapshotTensor& tensor, const SnapshotRun& run,
+                 const ValueSink& values) {
+  constexpr int64_t kPiece = 1 << 20;
+  std::vector<std::byte> piece;
+  for (int64_t left = tensor.bytes_of_rows(run.rows); left > 0; left -= kPiece) {
+    piece.resize(static_cast<size_t>(std::min(left, kPiece)));
+    if (tensor.type == PERDURE_F32)
+      reader.read_values({reinterpret_cast<float*>(piece.data()), piece.size() / sizeof(float)});
+    else
+      reader.read_stored(piece);
+    values(piece);
+  }
+}
+
+// Writes the same memory without what is recorded beside it, and without the words of the system
+// prompt.
+void write_stripped(std::span<const std::byte> snapshot, const std::string& path, FileRules rules) {
+  SnapshotReader reader(snapshot);
+  SnapshotContents head = reader.contents();
+  head.notes.clear();
+  forget_chat_words(head.values);
+  NewFile file(path, rules);
+  write_snapshot(
+      head,
+      [&](const SnapshotRun& run, const ValueSink& values) {
+        pass_values(reader, head.tensors[run.tensor], run, values);
+      },
+      [&](std::span<const std::byte> piece) { file.write(piece); });
+  file.commit();
 }
 
 struct Export {
@@ -67,10 +92,10 @@ void export_portable(const Settings& settings, const Export& request, bool quiet
   const std::vector<std::byte> snapshot =
       open_store(settings, plugins)->get(request.name, request.generation);
   if (request.strip) {
-    write_file(request.path, stripped(snapshot), request.rules());
+    write_stripped(snapshot, request.path, request.rules());
     return;
   }
-  const bool has_notes = !decode_snapshot(snapshot).notes.empty();
+  const bool has_notes = !decode_snapshot_header(snapshot).notes.empty();
   write_file(request.path, snapshot, request.rules());
   if (has_notes)
     note(
@@ -135,8 +160,14 @@ int run_memory_import(const Arguments& arguments) {
   if (words.size() != 2)
     throw UsageError("which file, under which name? perdure memory import FILE NAME");
   const Settings settings = line.settings();
-  const std::vector<std::byte> snapshot =
-      legacy ? convert_legacy(settings, words[0]) : read_snapshot(words[0]);
+  std::vector<std::byte> converted;
+  std::optional<MappedFile> file;
+  if (legacy)
+    converted = convert_legacy(settings, words[0]);
+  else
+    check_snapshot(file.emplace(words[0]), words[0]);
+  const std::span<const std::byte> snapshot =
+      file ? file->bytes() : std::span(std::as_const(converted));
   const PluginHost plugins(linked_plugins(), settings.plugins.load);
   const std::unique_ptr<MemoryStore> store = open_store(settings, plugins);
   const std::unique_ptr<StoreLock> lock = store->lock(words[1]);

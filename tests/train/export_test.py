@@ -31,7 +31,7 @@ class ExportTest(support.TrainerTest):
         if kind.startswith("v2"):
             model.load_state_dict(llama2c.dequantised(model.args, model.state_dict(), kind, 16))
         length = min(_TOKENS, model.args.extend_seq_len)
-        if model.args.attention_type == "memory_attention" or model.args.architecture == "rmt":
+        if model.args.attention_type == "memory_attention" or model.args.architecture in ("rmt", "rmt_network"):
             length = _TOKENS
         tokens = torch.randint(3, model.args.vocab_size, (length,), generator=torch.Generator().manual_seed(1))
         with torch.no_grad():
@@ -92,6 +92,15 @@ class ExportTest(support.TrainerTest):
         self.assertGreater(float((without - expected).abs().max()), 20 * _TOLERANCE)
         alone = self.perdure_logits(f"{cepe}-folder", text, "")
         self.assertLess(float((alone - without).abs().max()), _TOLERANCE)
+
+    def test_networks_made_for_a_memory(self):
+        for streams, hidden in ((4, 64), (1, 70)):
+            run = self.train(f"network {streams}", "--architecture", "rmt_network", "--num-mem-tokens", 3, "--memseqlen", 32,
+                             "--num-residual-streams", streams, "--hidden-dim", hidden, "--chain", 2, "--segments", 2, "--steps", 12)
+            model, tokens, expected = self.compare(run, "safetensors", "")
+            with torch.no_grad():
+                forgetful, _ = model(tokens[None, model.args.max_seq_len:])
+            self.assertGreater(float((forgetful[0] - expected[model.args.max_seq_len:]).abs().max()), 20 * _TOLERANCE)
 
     def test_a_memory_model_in_every_format(self):
         run = self.train("memory", *support.MEMORY, "--steps", 12, "--chain", 2)

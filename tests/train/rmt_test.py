@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RMT around a llama against the original wrapper (tests/golden/rmt), and gradients that go back through segments."""
+"""RMT around a llama and the network made for it against the originals (tests/golden/rmt), and gradients that go back through
+segments."""
 
 import contextlib
 import json
@@ -14,7 +15,8 @@ from perdure_train.architectures import ModelArgs, build
 from perdure_train.curriculum import Curriculum
 from perdure_train.data import TokenFile
 
-_GOLDEN = support.TOP / "tests/golden/rmt/hf_wrapper_llama"
+_GOLDENS = support.TOP / "tests/golden/rmt"
+_GOLDEN = _GOLDENS / "hf_wrapper_llama"
 _TOLERANCE = 1e-4
 _NAMES = {"self_attn.q_proj": "attention.wq", "self_attn.k_proj": "attention.wk", "self_attn.v_proj": "attention.wv",
           "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1", "mlp.down_proj": "feed_forward.w2",
@@ -91,6 +93,39 @@ class GoldenTest(unittest.TestCase):
         self.assertLess(float((logits - expected).abs().max()), _TOLERANCE)
 
 
+@unittest.skipUnless(_GOLDENS.is_dir(), "tests/golden/rmt is not there")
+class NetworkGoldenTest(unittest.TestCase):
+    def model(self, name: str):
+        given = json.loads((_GOLDENS / name / "config.json").read_text())["constructor"]
+        model = build(ModelArgs(
+            architecture="rmt_network", dim=given["dim"], vocab_size=given["num_tokens"], n_layers=given["depth"],
+            num_mem_tokens=given["num_memory_tokens"], max_seq_len=given["seq_len"], n_heads=given["heads"],
+            num_residual_streams=given.get("num_residual_streams", 0)))
+        model.load_state_dict(safetensors.read(_GOLDENS / name / "model.safetensors"))
+        return model.eval()
+
+    def assert_close(self, got, expected, what: str):
+        self.assertLess(float((got - expected).abs().max()), _TOLERANCE, what)
+
+    def test_segments_and_memories_are_the_original_s(self):
+        model, path, memory = self.model("plain_noxl"), _GOLDENS / "plain_noxl/io.safetensors", None
+        expected = safetensors.read(path)
+        for i in range(3):
+            with torch.no_grad():
+                logits, memory = model(integers(path, f"seg{i}.tokens"), memory)
+            self.assert_close(logits, expected[f"seg{i}.logits"], f"segment {i}")
+            self.assert_close(memory[0], expected[f"seg{i}.memories"], f"memory {i}")
+
+    def test_a_long_row_is_the_wrapper_s(self):
+        for name in ("plain_noxl", "defaults_xl"):
+            path = _GOLDENS / name / "io.safetensors"
+            expected = safetensors.read(path)
+            with torch.no_grad():
+                logits, memory = self.model(name)(integers(path, "wrapper.tokens"))
+            self.assert_close(logits, expected["wrapper.logits"], name)
+            self.assert_close(memory[0], expected["wrapper.memories"], name)
+
+
 class RmtTest(support.TrainerTest):
     def trainer(self, name: str, *options):
         arguments = ["train", *support.TINY, *_RMT, "--data", self.data, "--out", self.scratch / name, "--chain", 8, *options]
@@ -113,11 +148,22 @@ class RmtTest(support.TrainerTest):
         return {name: p.grad for name, p in trainer.model.named_parameters()}, kept[0]
 
     def test_replay_has_the_gradients_of_plain_back_propagation(self):
-        plain, _ = self.gradients(4)
-        replay, _ = self.gradients(4, "--replay")
-        for name, gradient in plain.items():
-            self.assertGreater(float(gradient.abs().max()), 0, name)
-            self.assertLess(float((gradient - replay[name]).abs().max()), 1e-5, name)
+        for options in ([], ["--architecture", "rmt_network", "--memseqlen", 32]):
+            plain, _ = self.gradients(4, *options)
+            replay, _ = self.gradients(4, "--replay", *options)
+            for name, gradient in plain.items():
+                if not name.endswith(("alpha_scale", "beta_scale", "gamma")):  # which stand before zeros to begin with
+                    self.assertGreater(float(gradient.abs().max()), 0, name)
+                self.assertLess(float((gradient - replay[name]).abs().max()), 1e-5, name)
+
+    def test_the_network_made_for_it_learns_and_goes_on(self):
+        options = ("--architecture", "rmt_network", "--num-mem-tokens", 3, "--memseqlen", 32, "--learning-rate", 0.005)
+        run = self.train("network", *options, "--chain", 3, "--segments", 3, "--steps", 12)
+        losses = [record["loss"] for record in map(json.loads, (run / "log.jsonl").read_text().splitlines()) if "loss" in record]
+        self.assertLess(losses[-1], losses[0])
+        tuned = self.scratch / "network tuned"
+        support.command("finetune", "--base", run, "--data", self.data, "--out", tuned, "--trained", "all", "--steps", 2,
+                        "--batch", 2, "--accumulate", 1, "--warmup", 1, "--validation-batches", 1, "--device", "cpu")
 
     def test_replay_keeps_next_to_nothing_of_a_segment(self):
         (_, one), (_, eight) = self.gradients(1), self.gradients(8)
@@ -187,7 +233,9 @@ class RmtTest(support.TrainerTest):
 
     def test_what_it_cannot_be_is_refused(self):
         for options in (["--num-mem-tokens", 0], ["--attention-type", "memory_attention"], ["--extend-method", "nope"],
-                        ["--segments", 2], ["--segments-grow", 2], ["--architecture", "llama"]):
+                        ["--segments", 2], ["--segments-grow", 2], ["--architecture", "llama"], ["--num-residual-streams", 2],
+                        ["--architecture", "rmt_network"],
+                        ["--architecture", "rmt_network", "--memseqlen", 32, "--num-mem-tokens", 0]):
             code = support.train_main([str(a) for a in ["train", *support.TINY, *_RMT, "--data", self.data, "--out",
                                                         self.scratch / "no", *options]])
             self.assertEqual(code, 2, options)

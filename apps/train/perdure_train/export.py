@@ -8,6 +8,7 @@ import shutil
 
 from . import checkpoint, huggingface, llama2c, safetensors
 from .architectures.mlm import MASK
+from .architectures.rmt_network import constructor
 from .errors import UsageError
 from .tokenizer import add_piece
 
@@ -18,6 +19,8 @@ def export_safetensors(path: pathlib.Path, args, weights: dict) -> None:
     about = {"name": path.stem, "args": dataclasses.asdict(args)}
     if args.architecture == "rmt":
         about["rmt"] = {"num_mem_tokens": args.num_mem_tokens, "segment_size": args.max_seq_len}
+    elif args.architecture == "rmt_network":
+        about.update(constructor=constructor(args), residual_streams_flavor="mixed")
     path.with_suffix(".json").write_text(json.dumps(about, indent=1) + "\n")
 
 

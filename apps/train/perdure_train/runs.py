@@ -26,7 +26,8 @@ _ADDED = {"segments": 1, "segments_grow": 0, "vary_segments": False, "replay": F
 _PLACES = ("data", "base", "encoder", "teacher")
 _MEMORY_PARTS = ("wm.", "ffn_norm.", "feed_forward.", "memory_norm.", "wkm.", "wvm.", "origin_mem")
 # What the weights of a base have fixed, and what decides which weights there are.
-_SHAPE = ("architecture", "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier")
+_SHAPE = ("architecture", "dim", "n_layers", "n_heads", "n_kv_heads", "hidden_dim", "multiple_of", "shared_classifier",
+          "num_residual_streams")
 _PARTS = ("architecture", "attention_type", "extend_method", "do_wm", "do_memory_ffn", "memory_norm", "reuse_kv", "train_orimem")
 # Of llama2Rnn's files: a matrix that computes nothing, and what a memory held when they were written.
 # Of rmt: the learned memory, and what stands before the names of the llama inside.

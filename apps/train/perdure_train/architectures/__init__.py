@@ -8,6 +8,7 @@ from .memory_attention import MemoryAttention
 from .microrwkv import MicroRwkv
 from .mlm import Mlm
 from .rmt import Rmt
+from .rmt_network import RmtNetwork
 from .rwkv7 import Rwkv7
 
 __all__ = ["ModelArgs", "build"]
@@ -21,7 +22,8 @@ def _llama(args: ModelArgs) -> Transformer:
     return Transformer(args, _block)
 
 
-_ARCHITECTURES = {"cepe": Cepe, "llama": _llama, "microrwkv": MicroRwkv, "mlm": Mlm, "rmt": Rmt, "rwkv7": Rwkv7}
+_ARCHITECTURES = {"cepe": Cepe, "llama": _llama, "microrwkv": MicroRwkv, "mlm": Mlm, "rmt": Rmt, "rmt_network": RmtNetwork,
+                  "rwkv7": Rwkv7}
 
 
 def build(args: ModelArgs):

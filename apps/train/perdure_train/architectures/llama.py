@@ -27,7 +27,7 @@ _OF_CONTEXTS = ("encoder_dim", "encoder_layers", "encoder_heads", "encoder_kv_he
 class ModelArgs:
     """Names as in llama2Rnn; the defaults are those its published models were trained with."""
 
-    architecture: str = "llama"  # or rwkv7, microrwkv, rmt, mlm, cepe
+    architecture: str = "llama"  # or rwkv7, microrwkv, rmt, rmt_network, mlm, cepe
     dim: int = 288
     n_layers: int = 6
     n_heads: int = 6
@@ -51,7 +51,8 @@ class ModelArgs:
     reuse_kv: bool = True
     train_orimem: bool = True
     update_memory: bool = False
-    num_mem_tokens: int = 0  # of rmt
+    num_mem_tokens: int = 0  # of rmt and rmt_network
+    num_residual_streams: int = 0  # of rmt_network; 0: 4
     encoder_dim: int = 0  # of cepe, as all that follows
     encoder_layers: int = 0
     encoder_heads: int = 0
@@ -64,10 +65,11 @@ class ModelArgs:
 
     def __post_init__(self):
         self._check_ranges()
-        if self.architecture in ("rwkv7", "microrwkv"):
-            self._check_recurrent()
+        if self.architecture in ("rwkv7", "microrwkv", "rmt_network"):
+            self._check_no_llama()
         elif self.architecture not in ("llama", "rmt", "mlm", "cepe"):
-            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt, mlm, cepe, rwkv7 and microrwkv are")
+            raise UsageError(f"architecture '{self.architecture}' is not known; llama, rmt, rmt_network, mlm, cepe, rwkv7 and "
+                             "microrwkv are")
         self._check_memory_tokens()
         self._check_contexts()
         self.n_kv_heads = self.n_kv_heads or self.n_heads
@@ -101,21 +103,28 @@ class ModelArgs:
             raise UsageError(f"theta = {self.theta} and norm_eps = {self.norm_eps} must be above 0, dropout = {self.dropout} "
                              "from 0 to below 1")
 
-    def _check_recurrent(self) -> None:
+    def _check_no_llama(self) -> None:
         """What shapes a llama's attention must stay at its default, or at what this method made of it."""
-        self.hidden_dim = self.hidden_dim or 4 * self.dim
+        widest = 4 * self.dim
+        self.hidden_dim = self.hidden_dim or (int(widest * 2 / 3) if self.architecture == "rmt_network" else widest)
         for field in dataclasses.fields(self):
             if field.name in _ATTENTION_ONLY and getattr(self, field.name) not in (field.default, self._derived(field.name)):
-                raise UsageError(f"{field.name} is an option of attention, which {self.architecture} does not have; leave it out")
+                raise UsageError(f"{field.name} is an option of a llama's attention, which {self.architecture} does not have; "
+                                 "leave it out")
 
     def _check_memory_tokens(self) -> None:
-        if self.architecture != "rmt":
+        if self.architecture != "rmt_network" and self.num_residual_streams:
+            raise UsageError(f"num_residual_streams = {self.num_residual_streams} is an option of architecture rmt_network; "
+                             "leave it out")
+        if self.architecture not in ("rmt", "rmt_network"):
             if self.num_mem_tokens:
-                raise UsageError(f"num_mem_tokens = {self.num_mem_tokens} is an option of architecture rmt; leave it out")
+                raise UsageError(f"num_mem_tokens = {self.num_mem_tokens} is an option of architectures rmt and rmt_network; "
+                                 "leave it out")
             return
         if not self.num_mem_tokens:
-            raise UsageError("architecture rmt needs memory tokens: set num_mem_tokens")
-        self._check_plain()
+            raise UsageError(f"architecture {self.architecture} needs memory tokens: set num_mem_tokens")
+        if self.architecture == "rmt":
+            self._check_plain()
 
     def _check_plain(self) -> None:
         if self.attention_type != "attention" or self.extend_method or self.extend_seq_len not in (0, self.max_seq_len):

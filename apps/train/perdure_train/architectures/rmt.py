@@ -39,18 +39,14 @@ class MemoryCell(nn.Module):
         return self.model.classify(hidden[:, count:-count]), hidden[:, -count:]
 
 
-class Rmt(nn.Module):
+class InSegments(nn.Module):
     """Tokens [batch, rows] to logits [batch, rows, vocabulary], in segments of max_seq_len from the left; the last may be
-    short. The memory is a list of one tensor [batch, M, dim]."""
-
-    def __init__(self, args: ModelArgs):
-        super().__init__()
-        self.args = args
-        self.memory_cell = MemoryCell(args)
+    short. The memory is a list of one tensor [batch, M, dim]. A subclass has `args`, `initial()`, the state [M, dim] that a
+    text begins with, and `segment(tokens, state)`, which returns (logits, state)."""
 
     def start(self, memory: Optional[list], fresh):
-        """What a window begins with: `memory`, but the learned one in the rows [batch] where `fresh` is True."""
-        initial = self.memory_cell.memory.expand(fresh.shape[0], -1, -1)
+        """What a window begins with: `memory`, but the initial one in the rows [batch] where `fresh` is True."""
+        initial = self.initial().expand(fresh.shape[0], -1, -1)
         return [initial if memory is None else torch.where(fresh[:, None, None], initial, memory[0])]
 
     def forward(self, tokens, memory: Optional[list] = None):
@@ -58,6 +54,21 @@ class Rmt(nn.Module):
             memory = self.start(None, torch.ones(tokens.shape[0], dtype=torch.bool, device=tokens.device))
         state, parts = memory[0], []
         for segment in tokens.split(self.args.max_seq_len, 1):
-            logits, state = self.memory_cell(segment, state)
+            logits, state = self.segment(segment, state)
             parts.append(logits)
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1), [state]
+
+
+class Rmt(InSegments):
+    """Begins with the learned memory."""
+
+    def __init__(self, args: ModelArgs):
+        super().__init__()
+        self.args = args
+        self.memory_cell = MemoryCell(args)
+
+    def initial(self):
+        return self.memory_cell.memory
+
+    def segment(self, tokens, state):
+        return self.memory_cell(tokens, state)

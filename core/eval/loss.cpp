@@ -125,7 +125,8 @@ std::optional<MeasureResult> run_loss(const MeasureRun& run) {
 MeasureKind loss_measure() {
   return {.info = {.name = "loss",
                    .help = "Loss and top-1 accuracy of the last targets, the same at every length.",
-                   .options = {"samples", "control", "tail", "shuffle_block"}},
+                   .options = {"samples", "control", "tail", "shuffle_block"},
+                   .controls = {Control::kReset, Control::kShuffled}},
           .figures = figures,
           .tokens = tokens,
           .run = run_loss};

@@ -12,9 +12,10 @@ namespace {
 
 const std::vector<MeasureKind>& kinds() {
   static const std::vector<MeasureKind> all{
-      loss_measure(),   perplexity_measure(), position_measure(), passkey_measure(),
-      recall_measure(), copy_measure(),       choice_measure(),   exact_match_measure(),
-      speed_measure(),  time_measure(),       memory_measure(),   passages_measure()};
+      loss_measure(),        perplexity_measure(), position_measure(), passkey_measure(),
+      facts_measure(),       recall_measure(),     copy_measure(),     choice_measure(),
+      exact_match_measure(), speed_measure(),      time_measure(),     memory_measure(),
+      passages_measure()};
   return all;
 }
 
@@ -29,18 +30,29 @@ const MeasureKind& find_kind(const std::string& name) {
                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
 }
 
+void require_control(const MeasureInfo& info, Control control) {
+  const auto& controls = info.controls;
+  if (control == Control::kNone ||
+      std::find(controls.begin(), controls.end(), control) != controls.end())
+    return;
+  std::string there;
+  for (const Control one : controls)
+    there += (there.empty() ? "" : " and ") + std::string(control_name(one));
+  throw UsageError("the measure '" + info.name + "' has no " +
+                   (there.empty()
+                        ? "controls; loss and facts have"
+                        : "control '" + std::string(control_name(control)) + "'; it has " + there));
+}
+
 // Kind of a spec. Errors: UsageError for options that cannot be.
 const MeasureKind& checked_kind(const MeasureSpec& spec) {
   const MeasureKind& kind = find_kind(spec.name);
-  const auto& options = kind.info.options;
-  if (spec.control != Control::kNone &&
-      std::find(options.begin(), options.end(), "control") == options.end())
-    throw UsageError("the measure '" + spec.name + "' has no controls; only loss has");
+  require_control(kind.info, spec.control);
   const std::pair<const char*, int64_t> positive[] = {
       {"samples", spec.samples}, {"tail", spec.tail},
       {"points", spec.points},   {"shuffle_block", spec.shuffle_block},
       {"digits", spec.digits},   {"decode_tokens", spec.decode_tokens},
-      {"repeats", spec.repeats}};
+      {"repeats", spec.repeats}, {"segment", spec.segment}};
   for (const auto& [name, value] : positive)
     if (value < 1)
       throw UsageError("the measure '" + spec.name + "' has " + name + " " + std::to_string(value) +
@@ -48,20 +60,27 @@ const MeasureKind& checked_kind(const MeasureSpec& spec) {
   return kind;
 }
 
-// " (memory reset)" and "/reset".
-std::pair<std::string, std::string> words_of(Control control) {
+// What titles of figures add.
+std::string words_of(Control control) {
   switch (control) {
     case Control::kReset:
-      return {", memory reset", "/reset"};
+      return ", memory reset";
     case Control::kShuffled:
-      return {", context shuffled", "/shuffled"};
+      return ", context shuffled";
+    case Control::kAbsent:
+      return ", nothing told";
     case Control::kNone:
       break;
   }
-  return {};
+  return "";
 }
 
 }  // namespace
+
+std::string_view control_name(Control control) {
+  static constexpr const char* kNames[] = {"none", "reset", "shuffled", "absent"};
+  return kNames[static_cast<int>(control)];
+}
 
 std::span<const MeasureInfo> measures() {
   static const std::vector<MeasureInfo> infos = [] {
@@ -76,10 +95,10 @@ const MeasureInfo& find_measure(const std::string& name) { return find_kind(name
 
 std::vector<FigureInfo> figures_of(const MeasureSpec& spec) {
   std::vector<FigureInfo> figures = checked_kind(spec).figures(spec);
-  const auto [title, suffix] = words_of(spec.control);
+  if (spec.control == Control::kNone) return figures;
   for (FigureInfo& figure : figures) {
-    figure.title += title;
-    figure.name += suffix;
+    figure.title += words_of(spec.control);
+    figure.name += "/" + std::string(control_name(spec.control));
   }
   return figures;
 }

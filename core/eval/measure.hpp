@@ -9,7 +9,8 @@
 //   loss              -> loss, accuracy            perplexity       -> perplexity
 //   loss_by_position  -> loss_by_position          passkey          -> passkey (by depth)
 //   recall            -> recall (by pairs)         copy             -> copy_loss, copy_accuracy
-//   choice            -> choice, choice_per_byte   exact_match      -> exact_match
+//   choice            -> choice, choice_per_byte   exact_match      -> exact_match (by `by`)
+//   facts             -> one_fact, two_facts (by segments)
 //   passages          -> passages (by their number)
 //   speed             -> prefill_speed, decode_speed
 //   time_by_position  -> time_by_position          memory           -> state_bytes, peak_bytes
@@ -23,6 +24,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/engine/engine.hpp"
@@ -54,18 +56,23 @@ struct FigureInfo {
   std::string axis;  // what MeasurePoint::axis counts: "depth", "pairs", "position"; "" if nothing
 };
 
+enum class Control {
+  kNone,
+  kReset,     // memory reset: the session starts at the first target or question, without context
+  kShuffled,  // the context's tokens in another order, the rest unchanged
+  kAbsent,    // facts: none was told
+};
+
+// "none", "reset", "shuffled", "absent".
+std::string_view control_name(Control control);
+
 struct MeasureInfo {
   std::string name;
   std::string help;  // one sentence
   MeasureClass cls = MeasureClass::kDeterministic;
   bool reads_text = true;                 // whether it needs an EvalText that is not empty
   std::vector<std::string> options = {};  // names of what can be set (measure_options.hpp)
-};
-
-enum class Control {
-  kNone,
-  kReset,     // memory reset: the session starts at the first target, without context
-  kShuffled,  // the context's tokens in another order, the rest unchanged
+  std::vector<Control> controls = {};     // that it has, with the option `control`
 };
 
 // Which tokens of a window the model is given, and how (clip and repeat: llama2Rnn's `clip` and
@@ -99,7 +106,10 @@ struct MeasureSpec {
   int64_t digits = 5;          // passkey
   std::vector<double> depths{0.0, 0.25, 0.5, 0.75, 1.0};  // passkey: 0 is the text's beginning
   std::vector<int64_t> pairs{4, 16, 64};                  // recall
+  std::vector<int64_t> distances{0, 1, 3, 15};            // facts: segments; 0 is the question's
+  int64_t segment = 256;                                  // facts: tokens
   bool copy_text = false;                                 // copy: text, not random tokens
+  std::string by;     // exact_match: the number of tasks that is the second axis
   std::string tasks;  // choice, exact_match, passages: a file of tasks (task_file.hpp)
   std::vector<int64_t> counts{0, 1, 8, 20};  // passages: how many of a text's passages
   int64_t query = 256;                       // passages: tokens of a text that are not scored

@@ -36,6 +36,7 @@ MeasureKind loss_measure();
 MeasureKind perplexity_measure();
 MeasureKind position_measure();
 MeasureKind passkey_measure();
+MeasureKind facts_measure();
 MeasureKind recall_measure();
 MeasureKind copy_measure();
 MeasureKind choice_measure();

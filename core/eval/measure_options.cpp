@@ -11,6 +11,8 @@ namespace {
 
 constexpr double kMostSamples = 4294967296.0;
 constexpr double kMostTokens = 1099511627776.0;
+constexpr Control kControls[] = {Control::kNone, Control::kReset, Control::kShuffled,
+                                 Control::kAbsent};
 
 // The items of a list that was written as text.
 template <class T, class Convert>
@@ -47,9 +49,8 @@ void set_integer(MeasureSpec& spec, const OptionValue& value) {
 
 void set_control(MeasureSpec& spec, const OptionValue& value) {
   const std::string& word = std::get<std::string>(value);
-  spec.control = word == "reset"      ? Control::kReset
-                 : word == "shuffled" ? Control::kShuffled
-                                      : Control::kNone;
+  for (const Control control : kControls)
+    if (word == control_name(control)) spec.control = control;
 }
 
 void set_depths(MeasureSpec& spec, const OptionValue& value) {
@@ -60,20 +61,27 @@ void set_depths(MeasureSpec& spec, const OptionValue& value) {
                        std::get<std::string>(value) + "'");
 }
 
+// Numbers from `least` on.
+std::vector<int64_t> counts_of(const std::string& name, const OptionValue& value, int64_t least) {
+  const std::string& text = std::get<std::string>(value);
+  const auto counts = items_of<int64_t>(name, text, scalar_to_int);
+  for (const int64_t count : counts)
+    if (count < least)
+      throw UsageError("option '" + name + "' must be " + std::to_string(least) +
+                       " or more, but is '" + text + "'");
+  return counts;
+}
+
 void set_pairs(MeasureSpec& spec, const OptionValue& value) {
-  spec.pairs = items_of<int64_t>("pairs", std::get<std::string>(value), scalar_to_int);
-  for (const int64_t pairs : spec.pairs)
-    if (pairs < 1)
-      throw UsageError("option 'pairs' must be 1 or more, but is '" + std::get<std::string>(value) +
-                       "'");
+  spec.pairs = counts_of("pairs", value, 1);
+}
+
+void set_distances(MeasureSpec& spec, const OptionValue& value) {
+  spec.distances = counts_of("distances", value, 0);
 }
 
 void set_counts(MeasureSpec& spec, const OptionValue& value) {
-  spec.counts = items_of<int64_t>("counts", std::get<std::string>(value), scalar_to_int);
-  for (const int64_t count : spec.counts)
-    if (count < 0)
-      throw UsageError("option 'counts' must be 0 or more, but is '" +
-                       std::get<std::string>(value) + "'");
+  spec.counts = counts_of("counts", value, 0);
 }
 
 void set_source(MeasureSpec& spec, const OptionValue& value) {
@@ -83,6 +91,8 @@ void set_source(MeasureSpec& spec, const OptionValue& value) {
 void set_tasks(MeasureSpec& spec, const OptionValue& value) {
   spec.tasks = std::get<std::string>(value);
 }
+
+void set_by(MeasureSpec& spec, const OptionValue& value) { spec.by = std::get<std::string>(value); }
 
 StrategyChoice as_choice(const MeasureChoice& choice) {
   return {choice.name, choice.options, choice.place};
@@ -96,8 +106,9 @@ std::span<const MeasureOption> measure_options() {
       {integer("samples", 64, 1, kMostSamples, "Number of windows or tasks."),
        set_integer<&M::samples>},
       {text("control", "none",
-            "`reset`: nothing but the targets is read; `shuffled`: the context in another order.",
-            {"none", "reset", "shuffled"}),
+            "`reset`: nothing but targets or question is read; `shuffled`: the context in another "
+            "order; `absent`: no facts were told.",
+            {"none", "reset", "shuffled", "absent"}),
        set_control},
       {integer("tail", 256, 1, kMostTokens, "How many targets at the end of a window are scored."),
        set_integer<&M::tail>},
@@ -112,9 +123,15 @@ std::span<const MeasureOption> measure_options() {
       {text("depths", "0,0.25,0.5,0.75,1", "Where pass keys are hidden, from 0 to 1 (the end)."),
        set_depths},
       {text("pairs", "4,16,64", "Numbers of token pairs to remember."), set_pairs},
+      {text("distances", "0,1,3,15",
+            "Segments between facts and their question; 0: those of one segment."),
+       set_distances},
+      {integer("segment", 256, 1, kMostTokens, "Tokens of a segment, by which distances count."),
+       set_integer<&M::segment>},
       {text("source", "random", "What is copied: random tokens or text.", {"random", "text"}),
        set_source},
       {text("tasks", "", "A file of tasks, one JSON object per line."), set_tasks},
+      {text("by", "", "The key of tasks whose number is the second axis."), set_by},
       {text("counts", "0,1,8,20", "Numbers of passages to give."), set_counts},
       {integer("query", 256, 1, kMostTokens, "First tokens of a text that are not scored."),
        set_integer<&M::query>},

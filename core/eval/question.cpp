@@ -14,9 +14,10 @@ bool is_space(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; 
 }  // namespace
 
 Question encode_question(const Tokenizer& tokenizer, const std::string& prompt,
-                         const std::string& answer, bool bos) {
+                         const std::string& answer, bool bos, bool space) {
   if (answer.empty()) throw Error("an answer is empty");
-  const bool touch = !prompt.empty() && !is_space(prompt.back()) && !is_space(answer.front());
+  const bool touch =
+      space && !prompt.empty() && !is_space(prompt.back()) && !is_space(answer.front());
   const std::vector<int32_t> alone = tokenizer.encode(prompt, bos, false);
   const std::vector<int32_t> both =
       tokenizer.encode(prompt + (touch ? " " : "") + answer, bos, false);

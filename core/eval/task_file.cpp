@@ -52,8 +52,30 @@ size_t right_choice(const Json& answer, const std::vector<std::string>& choices)
   return static_cast<size_t>(found - choices.begin());
 }
 
+bool space_of(const Json& json) {
+  const Json* space = json.find("space");
+  if (space == nullptr) return true;
+  const bool* flag = std::get_if<bool>(&space->content());
+  if (flag == nullptr) throw Error("\"space\" must be true or false");
+  return *flag;
+}
+
+std::map<std::string, double> numbers_of(const Json& json) {
+  std::map<std::string, double> numbers;
+  for (const auto& [key, value] : json.map()) {
+    const Json::Content& content = value.content();
+    if (std::holds_alternative<int64_t>(content) || std::holds_alternative<double>(content))
+      numbers[key] = value.real();
+  }
+  numbers.erase("answer");
+  return numbers;
+}
+
 Task task_of(const Json& json) {
-  Task task{.context = context_of(json), .choices = choices_of(json)};
+  Task task{.context = context_of(json),
+            .choices = choices_of(json),
+            .space = space_of(json),
+            .numbers = numbers_of(json)};
   const Json& answer = json.at("answer");
   if (task.choices.empty()) {
     task.answer = text_of(answer, "answer");

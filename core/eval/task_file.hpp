@@ -7,12 +7,14 @@
 //   {"text": "The sun was ...", "passages": ["The sky is ...", "..."], "scores": [0.7, 0.2]}
 //
 // `context` and `prompt` mean the same. `answer` is the number of the right choice, from 0, or its
-// text; without choices the text that should follow. `passages` are what was retrieved for `text`,
-// best first; `scores`, one per passage, may be absent. Other keys are passed over, so are empty
-// lines.
+// text; without choices the text that should follow. `"space": false`: the answer follows without
+// the space that would otherwise stand before it. `passages` are what was retrieved for `text`,
+// best first; `scores`, one per passage, may be absent. Of other keys of tasks numbers are kept, by
+// which figures can be grouped; the rest is passed over, so are empty lines.
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,9 +24,11 @@ namespace perdure {
 struct Task {
   std::string place;  // "tasks.jsonl:3"
   std::string context;
-  std::vector<std::string> choices;  // none, or two and more
-  size_t right = 0;                  // index of the right choice
-  std::string answer;                // text of the right choice, or what should follow
+  std::vector<std::string> choices;       // none, or two and more
+  size_t right = 0;                       // index of the right choice
+  std::string answer;                     // text of the right choice, or what should follow
+  bool space = true;                      // between context and answer, unless there is white space
+  std::map<std::string, double> numbers;  // what other keys say
 };
 
 // Errors: UsageError with `name`, line and what is wrong there; for a file without tasks.

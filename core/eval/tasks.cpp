@@ -3,6 +3,7 @@
 // Tasks from a file: multiple choice by log-likelihood, and exact match. The length is the most
 // that is read: of longer contexts the end.
 #include <cmath>
+#include <map>
 
 #include "core/eval/measure_kind.hpp"
 #include "core/eval/question.hpp"
@@ -12,16 +13,30 @@
 namespace perdure {
 namespace {
 
+// Where a task stands on the second axis.
+double place_of(const MeasureSpec& spec, const Task& task) {
+  if (spec.by.empty()) return 0;
+  const auto number = task.numbers.find(spec.by);
+  if (number == task.numbers.end())
+    throw UsageError(task.place + ": the number \"" + spec.by +
+                     "\" is missing, by which the measure groups tasks");
+  return number->second;
+}
+
+// The first `samples` of each place.
 std::vector<Task> tasks_of(const MeasureSpec& spec) {
   if (spec.tasks.empty())
     throw UsageError("the measure '" + spec.name + "' needs a file of tasks; give it as tasks");
-  std::vector<Task> tasks = read_tasks(spec.tasks);
-  tasks.resize(static_cast<size_t>(std::min(spec.samples, std::ssize(tasks))));
+  std::vector<Task> tasks;
+  std::map<double, int64_t> taken;
+  for (Task& task : read_tasks(spec.tasks))
+    if (taken[place_of(spec, task)]++ < spec.samples) tasks.push_back(std::move(task));
   return tasks;
 }
 
 Window task_window(const MeasureRun& run, const Task& task, const std::string& answer) {
-  Question question = encode_question(run.engine.tokenizer(), task.context, answer, true);
+  Question question =
+      encode_question(run.engine.tokenizer(), task.context, answer, true, task.space);
   Window window = answer_window(std::move(question.prompt), question.answer);
   const int64_t excess = std::ssize(window.tokens) - run.length;
   if (excess <= 0) return window;
@@ -106,12 +121,13 @@ std::optional<MeasureResult> run_choice(const MeasureRun& run) {
                         {"choice_per_byte", {std::move(per_byte)}, chance}}};
 }
 
-std::vector<FigureInfo> match_figures(const MeasureSpec&) {
+std::vector<FigureInfo> match_figures(const MeasureSpec& spec) {
   return {{.name = "exact_match",
            .title = "Exact match",
            .unit = "share",
            .better = Better::kHigher,
-           .summary = Summary::kShare}};
+           .summary = Summary::kShare,
+           .axis = spec.by}};
 }
 
 int64_t match_tokens(const MeasureSpec& spec, int64_t length) {
@@ -124,17 +140,23 @@ int64_t match_tokens(const MeasureSpec& spec, int64_t length) {
 // decoding would give the answer.
 std::optional<MeasureResult> run_match(const MeasureRun& run) {
   const std::vector<Task> tasks = tasks_of(run.spec);
-  MeasurePoint point;
+  std::map<double, MeasurePoint> points;
   const bool whole = read_windows(
       run.engine, std::ssize(tasks),
       [&](int64_t i) {
         const Task& task = tasks[static_cast<size_t>(i)];
         return task_window(run, task, task.answer);
       },
-      [&](int64_t, std::span<const RowScore> scores) { point.samples.push_back(all_top1(scores)); },
+      [&](int64_t i, std::span<const RowScore> scores) {
+        const double place = place_of(run.spec, tasks[static_cast<size_t>(i)]);
+        points.try_emplace(place, MeasurePoint{place, {}})
+            .first->second.samples.push_back(all_top1(scores));
+      },
       run.progress);
   if (!whole) return std::nullopt;
-  return MeasureResult{{{"exact_match", {std::move(point)}}}};
+  FigureSamples figure{"exact_match", {}};
+  for (auto& [place, point] : points) figure.points.push_back(std::move(point));
+  return MeasureResult{{std::move(figure)}};
 }
 
 }  // namespace
@@ -153,7 +175,7 @@ MeasureKind exact_match_measure() {
   return {.info = {.name = "exact_match",
                    .help = "Share of tasks whose answer greedy decoding gives exactly.",
                    .reads_text = false,
-                   .options = {"samples", "tasks"}},
+                   .options = {"samples", "tasks", "by"}},
           .figures = match_figures,
           .tokens = match_tokens,
           .run = run_match};

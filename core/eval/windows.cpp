@@ -15,6 +15,12 @@
 namespace perdure {
 namespace {
 
+RowScore score(const Window& window, size_t row, std::span<const float> logits) {
+  const int32_t target = window.targets[row];
+  return window.among.empty() ? score_row(logits, target)
+                              : score_row_among(logits, target, window.among);
+}
+
 // Sessions that read their windows side by side.
 class Group {
  public:
@@ -77,7 +83,7 @@ class Group {
            logits});
     }
     const auto sink = [&](size_t window, size_t row, std::span<const float> values) {
-      scores_[window].push_back(score_row(values, windows_[window].targets[row]));
+      scores_[window].push_back(score(windows_[window], row, values));
     };
     const std::vector<size_t> read = engine_.feed(feeds, sink, keep_going);
     return std::equal(read.begin(), read.end(), feeds.begin(),
@@ -98,7 +104,7 @@ std::optional<std::vector<RowScore>> read_mixture(Engine& engine, const Window& 
   const bool whole = ensemble.feed(
       window.tokens, window.targets.size(),
       [&](size_t, std::span<const float> mixture) {
-        scores.push_back(score_row(mixture, window.targets[scores.size()]));
+        scores.push_back(score(window, scores.size(), mixture));
       },
       keep_going);
   return whole ? std::optional(std::move(scores)) : std::nullopt;
@@ -127,6 +133,17 @@ RowScore score_row(std::span<const float> logits, int32_t target) {
   const auto wanted = static_cast<size_t>(target);
   const double loss = std::log(sum) + largest - logits[wanted];
   return {loss, !std::isnan(loss) && best - logits.begin() == target};
+}
+
+RowScore score_row_among(std::span<const float> logits, int32_t target,
+                         std::span<const int32_t> among) {
+  RowScore score = score_row(logits, target);
+  const float wanted = logits[static_cast<size_t>(target)];
+  const auto rivals = std::count_if(among.begin(), among.end(), [&](int32_t id) {
+    return logits[static_cast<size_t>(id)] >= wanted;
+  });
+  score.top1 = !std::isnan(score.loss) && rivals == std::count(among.begin(), among.end(), target);
+  return score;
 }
 
 double all_top1(std::span<const RowScore> scores) {

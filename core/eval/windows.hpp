@@ -22,6 +22,7 @@ struct Window {
   std::vector<int32_t> tokens, targets;
   std::vector<std::vector<int32_t>> contexts = {}, passages = {};
   std::vector<double> scores = {};  // of passages; empty: all alike
+  std::vector<int32_t> among = {};  // of a choice: only the logits of these compete for top1
 
   // All that is read for it.
   int64_t n_tokens() const;
@@ -34,6 +35,9 @@ struct RowScore {
 
 // Sums in the order of ids, in double. Requires: 0 <= target < logits.size().
 RowScore score_row(std::span<const float> logits, int32_t target);
+// top1: no other id of `among` has as large a logit. Requires: also of these ids.
+RowScore score_row_among(std::span<const float> logits, int32_t target,
+                         std::span<const int32_t> among);
 
 // Windows are made when their turn comes, by index, and told of in order of index.
 using WindowMaker = std::function<Window(int64_t index)>;

@@ -196,7 +196,9 @@ TEST_CASE("what a measure cannot do is refused in a sentence") {
           "this length");
   refused({.tail = 0}, 16, "the measure 'loss' has tail 0; it must be at least 1");
   refused({.name = "recall", .control = Control::kReset}, 16,
-          "the measure 'recall' has no controls; only loss has");
+          "the measure 'recall' has no controls; loss and facts have");
+  refused({.control = Control::kAbsent}, 80,
+          "the measure 'loss' has no control 'absent'; it has reset and shuffled");
   refused({.tail = 4}, 0, "a length of 0 tokens is none");
   refused({.tail = 4}, 100,
           "the text random has no document of 101 tokens, which a length of 100 needs; give a "
@@ -233,5 +235,5 @@ TEST_CASE("every measure has a name of its own, a sentence and figures") {
     for (const FigureInfo& figure : figures_of({.name = info.name}))
       CHECK(figure_names.insert(figure.name).second);
   }
-  CHECK(names.size() == 12);
+  CHECK(names.size() == 13);
 }

@@ -38,9 +38,12 @@ TEST_CASE("what is not written keeps the comparison's value") {
 TEST_CASE("lists, words and paths become values") {
   CHECK(spec_of("passkey", {{"depths", "0,0.5,1"}}).depths == std::vector<double>{0, 0.5, 1});
   CHECK(spec_of("recall", {{"pairs", "8"}}).pairs == std::vector<int64_t>{8});
+  CHECK(spec_of("facts", {{"distances", "0,7"}}).distances == std::vector<int64_t>{0, 7});
+  CHECK(spec_of("facts", {{"control", "absent"}}).control == Control::kAbsent);
   CHECK(spec_of("copy", {{"source", "text"}}).copy_text);
   CHECK(spec_of("loss", {{"control", "reset"}}).control == Control::kReset);
   CHECK(spec_of("choice", {{"tasks", "a.jsonl"}}).tasks == "/folder/a.jsonl");
+  CHECK(spec_of("exact_match", {{"by", "distance"}}).by == "distance");
   CHECK(spec_of("choice", {}).tasks.empty());
 }
 
@@ -60,6 +63,8 @@ TEST_CASE("options that cannot be are refused where they are written") {
   refused("passkey", {{"depths", "2"}},
           "c.yaml:6: option 'depths' must be between 0 (the beginning) and 1, but is '2'");
   refused("recall", {{"pairs", "0"}}, "c.yaml:6: option 'pairs' must be 1 or more, but is '0'");
+  refused("facts", {{"distances", "1,-1"}},
+          "c.yaml:6: option 'distances' must be 0 or more, but is '1,-1'");
   refused("memory", {{"tail", "1"}},
           "c.yaml:6: unknown option 'tail' of the measure 'memory'; it has no options");
 }
@@ -74,6 +79,8 @@ TEST_CASE("every option is some measure's, and its default is that of a spec") {
     MeasureSpec spec{.samples = 1, .tail = 1, .shuffle_block = 1, .stride = 1, .points = 1};
     spec.depths = {};
     spec.pairs = {};
+    spec.distances = {};
+    spec.segment = 1;
     option.set(spec, option.spec.default_value);
     const MeasureSpec plain;
     if (option.spec.name == "samples") CHECK(spec.samples == plain.samples);
@@ -83,6 +90,8 @@ TEST_CASE("every option is some measure's, and its default is that of a spec") {
     if (option.spec.name == "shuffle_block") CHECK(spec.shuffle_block == plain.shuffle_block);
     if (option.spec.name == "depths") CHECK(spec.depths == plain.depths);
     if (option.spec.name == "pairs") CHECK(spec.pairs == plain.pairs);
+    if (option.spec.name == "distances") CHECK(spec.distances == plain.distances);
+    if (option.spec.name == "segment") CHECK(spec.segment == plain.segment);
     if (option.spec.name == "digits") CHECK(spec.digits == plain.digits);
     if (option.spec.name == "repeats") CHECK(spec.repeats == plain.repeats);
     if (option.spec.name == "decode_tokens") CHECK(spec.decode_tokens == plain.decode_tokens);

@@ -33,6 +33,19 @@ TEST_CASE("a task names its right choice by number or by text, or has an answer 
   CHECK(tasks[2].answer == "z");
 }
 
+TEST_CASE("numbers of a task are kept, and the space before its answer can be left out") {
+  const std::vector<Task> tasks = parse_tasks(
+      "{\"prompt\": \"a\", \"answer\": \"x\", \"distance\": 3, \"share\": 0.5, \"name\": \"n\"}\n"
+      "{\"prompt\": \"a\", \"choices\": [\"x\", \"y\"], \"answer\": 1, \"space\": false}",
+      "t.jsonl");
+  CHECK(tasks[0].numbers == std::map<std::string, double>{{"distance", 3}, {"share", 0.5}});
+  CHECK(tasks[0].space);
+  CHECK(tasks[1].numbers.empty());
+  CHECK_FALSE(tasks[1].space);
+  check_refused("{\"prompt\": \"a\", \"answer\": \"x\", \"space\": 0}",
+                "t.jsonl:1: \"space\" must be true or false");
+}
+
 TEST_CASE("what is wrong in a task file is named with its line") {
   check_refused("", "t.jsonl holds no tasks; write a JSON object per line");
   check_refused(" \n\n", "t.jsonl holds no tasks; write a JSON object per line");

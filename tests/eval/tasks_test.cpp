@@ -144,6 +144,31 @@ TEST_CASE("tasks are as many as samples, and are refused where they cannot be as
                   Error);
 }
 
+TEST_CASE("an exact match by a number of the tasks has samples for each of its values") {
+  const TemporaryFolder folder;
+  Engine engine = with_tokenizer();
+  std::string lines;
+  for (const char* distance : {"8", "2", "8", "8", "2.5"})
+    lines +=
+        std::string("{\"prompt\": \"a\", \"answer\": \"b\", \"distance\": ") + distance + "}\n";
+  const MeasureSpec spec{
+      .name = "exact_match", .samples = 2, .by = "distance", .tasks = written(folder, lines)};
+  CHECK(figures_of(spec)[0].axis == "distance");
+  const auto result = run_measure(engine, spec, 100, {});
+  REQUIRE(result);
+  const std::vector<MeasurePoint>& points = result->figures[0].points;
+  REQUIRE(points.size() == 3);
+  CHECK(points[0].axis == 2);
+  CHECK(points[1].axis == 2.5);
+  CHECK(points[2].samples.size() == 2);
+  MeasureSpec other = spec;
+  other.by = "age";
+  CHECK_THROWS_WITH_AS(
+      run_measure(engine, other, 100, {}),
+      (spec.tasks + ":1: the number \"age\" is missing, by which the measure groups tasks").c_str(),
+      UsageError);
+}
+
 TEST_CASE("an answer begins where the prompt's tokens end, after one space") {
   const auto t = Llama2cTokenizer::open(golden_model("tok_320.bin"), kVocab);
   for (const char* prompt : {"it is", "it is "}) {
@@ -153,6 +178,10 @@ TEST_CASE("an answer begins where the prompt's tokens end, after one space") {
     CHECK(all == t.encode("it is so", true, false));
     CHECK_FALSE(q.answer.empty());
   }
+  const Question joined = encode_question(t, "it is", "so", true, false);
+  std::vector<int32_t> all = joined.prompt;
+  all.insert(all.end(), joined.answer.begin(), joined.answer.end());
+  CHECK(all == t.encode("it isso", true, false));
   CHECK_THROWS_AS(encode_question(t, "it is", "", true), Error);
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The task `segments`: documents hold what they ask for, and recall counts answers that are wholly right."""
 
+import json
 import pathlib
 import tempfile
 import types
@@ -59,6 +60,19 @@ class SegmentsTest(unittest.TestCase):
         ids = segments.letter_ids(self.pieces)
         letters, _ = rule.documents(numpy.random.default_rng(3), 1, 2, 64)
         self.assertEqual(self.pieces.encode(rule.as_text(letters[0]).lstrip()), ids[letters[0]].tolist()[1:])
+
+    def test_tasks_ask_what_their_prompt_told_and_are_read_as_documents_are(self):
+        tasks = [json.loads(line) for line in (self.data / "tasks.jsonl").read_text().splitlines()]
+        self.assertEqual({task["distance"] for task in tasks}, {0, 1, 2, 4, 8, 16, 32})
+        for task in tasks:
+            prompt, answer = task["prompt"], task["answer"]
+            told = prompt[-3:-1] + "=" if prompt.endswith("?") else ">"
+            self.assertIn(told + answer + ";", prompt)
+            self.assertEqual(len(answer), 2 if prompt.endswith("?") else 6)
+            self.assertFalse(task["space"])
+            # BOS and the space before a text are letters of the first segment
+            self.assertEqual((len(prompt) + 2) // 64, task["distance"])
+            self.assertLess(prompt.index(told) + 2, 64)
 
     def test_recall_counts_whole_answers(self):
         seen = []

@@ -55,7 +55,6 @@ std::string measure_key(const MeasureChoice& choice, const MeasureSpec& spec) {
 }
 
 PlannedMeasure plan_measure(const MeasureChoice& choice, const ComparisonSettings& settings) {
-  static constexpr const char* kControls[] = {"", "/reset", "/shuffled"};
   const MeasureSpec defaults{.seed = static_cast<uint64_t>(settings.seed),
                              .samples = settings.samples,
                              .longest = settings.lengths.back()};
@@ -65,7 +64,9 @@ PlannedMeasure plan_measure(const MeasureChoice& choice, const ComparisonSetting
   planned.reads_text = planned.info.reads_text || planned.spec.copy_text;
   planned.figures = at_place(choice.place, [&] { return figures_of(planned.spec); });
   planned.key = measure_key(choice, planned.spec);
-  planned.label = choice.name + kControls[static_cast<int>(planned.spec.control)];
+  planned.label = choice.name;
+  if (planned.spec.control != Control::kNone)
+    planned.label += fmt::format("/{}", control_name(planned.spec.control));
   return planned;
 }
 

@@ -14,6 +14,7 @@ from .generators import segments as rule
 
 SEGMENT = 64  # tokens, in the files; what is made while it is read has segments of the window
 _IN_FILES = 4  # segments of a document at most
+_TASKS, _DISTANCES = 64, (0, 1, 2, 4, 8, 16, 32)
 _MARKS_AND_BYTES = 259
 _SPLITS = {"train": 0, "validation": 1, "test": 2}
 
@@ -31,7 +32,21 @@ def write_data(options) -> None:
         random = numpy.random.default_rng([options.seed, number])
         about["tokens"][split] = _write_split(out, split, count, random, ids)
         print(f"{split}: {about['tokens'][split]:,} tokens")
+    (out / "tasks.jsonl").write_text("".join(json.dumps(task) + "\n" for task in _tasks(options.seed)))
     (out / "data.json").write_text(json.dumps(about, indent=1) + "\n")
+
+
+def _tasks(seed: int):
+    """Questions for `perdure compare` (exact_match by distance): one of a document, about what was told so many segments before."""
+    for distance in _DISTANCES:
+        random = numpy.random.default_rng([seed, _SPLITS["test"], 2, distance])
+        letters, answers = (numpy.concatenate(x, 1) for x in zip(*rule.probe(random, _TASKS, distance, SEGMENT)))
+        for text, marks in zip(letters, answers):
+            begins = numpy.flatnonzero(marks[1:] & ~marks[:-1]) + 1
+            begin = int(random.choice(begins))
+            end = begin + int(numpy.argmin(marks[begin:]))
+            yield {"prompt": rule.as_text(text[:begin]).lstrip(), "answer": rule.as_text(text[begin:end]), "space": False,
+                   "distance": distance}
 
 
 def _write_split(out: pathlib.Path, split: str, count: int, random, ids) -> int:

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <optional>
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
@@ -17,8 +18,10 @@
 #include "core/base/letters.hpp"
 #include "core/model/conversion/gguf_document.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
+#include "core/model/conversion/llama2rnn_writer.hpp"
 #include "core/model/conversion/llama_folder_writer.hpp"
 #include "core/model/formats/llama2c_writer.hpp"
+#include "core/model/formats/safetensors_model.hpp"
 
 namespace perdure::app {
 namespace {
@@ -52,14 +55,29 @@ bool has_quantised(const Model& model) {
                              [](const auto& entry) { return is_quantised(entry.second.dtype); });
 }
 
+// Of matrices in safetensors; nothing: as they are.
+std::optional<perdure_dtype> safetensors_type(Conversion& job, const char* target) {
+  if (job.type.empty()) {
+    if (has_quantised(job.model))
+      job.notes.push_back("quantised weights become f32: safetensors has no types for them");
+    return std::nullopt;
+  }
+  const perdure_dtype dtype = parse_stored_type(job.type);
+  if (is_quantised(dtype))
+    throw UsageError(std::string(target) + " holds f32, f16 and bf16, not " + job.type);
+  return dtype;
+}
+
 bool write_as_folder(Conversion& job, const KeepGoing& keep_going) {
-  LlamaFolderOptions options{.tokenizer = job.settings.model.tokenizer};
-  if (!job.type.empty()) options.dtype = parse_stored_type(job.type);
-  if (options.dtype && is_quantised(*options.dtype))
-    throw UsageError("a Hugging Face folder holds f32, f16 and bf16, not " + job.type);
-  if (!options.dtype && has_quantised(job.model))
-    job.notes.push_back("quantised weights become f32: safetensors has no types for them");
+  const LlamaFolderOptions options{.dtype = safetensors_type(job, "a Hugging Face folder"),
+                                   .tokenizer = job.settings.model.tokenizer};
   return write_llama_folder(job.model, job.out, options, keep_going, job.notes);
+}
+
+bool write_as_safetensors(Conversion& job, const KeepGoing& keep_going) {
+  const auto dtype = safetensors_type(job, "a safetensors file");
+  return write_llama2rnn(job.model, job.out, dtype, {.replace = job.force, .mode = 0666},
+                         keep_going);
 }
 
 bool holds_groups(const Model& model) {
@@ -103,21 +121,21 @@ Write writer_of(const std::string& to, const std::string& out) {
   if (to == "gguf") return write_as_gguf;
   if (to == "huggingface") return write_as_folder;
   if (to == "llama2c") return write_as_llama2c;
+  if (to == "safetensors") return write_as_safetensors;
   if (!to.empty())
     throw UsageError("'" + to +
-                     "' is no format that can be written; gguf, huggingface and llama2c are");
+                     "' is no format that can be written; gguf, huggingface, llama2c and "
+                     "safetensors are");
   const std::string ending = ending_of(out);
   if (ending == ".gguf") return write_as_gguf;
   if (ending == ".bin") return write_as_llama2c;
-  if (ending == ".safetensors")
-    throw UsageError(out +
-                     ": a .safetensors file alone cannot hold what a model is; name a "
-                     "folder, or a .gguf or .bin file");
+  if (ending == ".safetensors") return write_as_safetensors;
   if (!ending.empty())
-    throw UsageError(fmt::format(
-        "{}: no format is written under names that end in {}, only .gguf and .bin; for a folder of "
-        "Hugging Face of that name add --to huggingface",
-        out, ending));
+    throw UsageError(
+        fmt::format("{}: no format is written under names that end in {}, only .gguf, .bin and "
+                    ".safetensors; for "
+                    "a folder of Hugging Face of that name add --to huggingface",
+                    out, ending));
   return write_as_folder;
 }
 
@@ -130,9 +148,11 @@ int run_convert(const Arguments& arguments) {
   bool force = false;
   CommandLine line(
       "convert MODEL OUT [--to FORMAT] [--type TYPE] [--version N] [--force]",
-      "Writes a model in another format: OUT.gguf, OUT.bin (llama2.c), or a folder of Hugging "
-      "Face.\nWeights keep their type where the format has it.");
-  line.add("to", &to, "gguf, huggingface or llama2c, whatever OUT is called", "FORMAT")
+      "Writes a model in another format: OUT.gguf, OUT.bin (llama2.c), OUT.safetensors with "
+      "OUT.json\n(llama2Rnn), or a folder of Hugging Face. Weights keep their type where the "
+      "format "
+      "has it.");
+  line.add("to", &to, "gguf, huggingface, llama2c or safetensors, whatever OUT is called", "FORMAT")
       .add("type", &type, "f32, f16, bf16, q8_0, ... (GGUF), q80 (llama2.c)", "TYPE")
       .add("version", &version, "of llama2.c's file: 0 and 1 hold f32, 2 holds q80")
       .add_flag("force", &force, "replace the file if it exists")
@@ -146,7 +166,9 @@ int run_convert(const Arguments& arguments) {
     throw UsageError("--version is 0, 1 or 2, for llama2.c's files");
   const Settings settings = line.model_settings();
   const Model model = Model::open(settings.model.path);
-  require_output(out, force, files_read(model, settings));
+  const std::vector<std::string> inputs = files_read(model, settings);
+  require_output(out, force, inputs);
+  if (write == write_as_safetensors) require_output(safetensors_options_path(out), force, inputs);
   Conversion job{model, settings, out, in_lower_case(type), version, force};
   catch_ending_signals();
   ConversionProgress progress(model, out, line.quiet());

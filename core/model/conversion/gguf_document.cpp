@@ -299,7 +299,7 @@ bool write_gguf(const GgufDocument& document, const Model& model, const std::str
   const Model written = Model::open(writer.unfinished_path());
   require_same_model(model.spec(), written.spec(), "a GGUF file");
   require_same_tensors(document, Gguf(written.files().front().bytes(), path));
-  if (const auto changed = model.changed_on_disk()) throw Error(*changed);
+  model.require_unchanged();
   writer.commit();
   return true;
 }

@@ -74,9 +74,7 @@ void LlamaExport::refuse(const std::string& what) const {
 
 void LlamaExport::check() const {
   const ModelInfo& info = spec().info;
-  if (spec().architecture != "llama")
-    throw Error("only models of llama's family can be converted, and this one is of " +
-                spec().architecture + " (" + spec().format + ")");
+  require_llama_family(model_);
   for (const auto& [name, weight] : model_.weights())
     if (!is_known(name)) refuse("the weight " + name);
   if (info.mem_len > 0) refuse("the memory");
@@ -152,14 +150,8 @@ StreamedTensor LlamaExport::tensor(const std::string& name, const Weight& weight
     w.columns = info.head_size;
   }
   made.shape = w.rows == 1 ? std::vector{w.columns} : std::vector{w.columns, w.rows};
-  const bool turns = part.starts_with("attn_q") || part.starts_with("attn_k");
-  if (turns && order != info.rotation_order) {
-    made.order = {.changes = true,
-                  .to = order,
-                  .head_size = info.head_size,
-                  .rotated_size = info.rotated_size()};
-    if (w.rows == 1) std::swap(w.rows, w.columns);
-  }
+  made.order = row_order(info, name, order);
+  if (made.order.changes && w.rows == 1) std::swap(w.rows, w.columns);
   if (w.dtype == PERDURE_Q80 || (is_quantised(w.dtype) && !has_blocks)) made.dtype = PERDURE_F32;
   return made;
 }
@@ -169,6 +161,12 @@ std::vector<StreamedTensor> LlamaExport::tensors(RotationOrder order, bool has_b
   for (const auto& [name, weight] : model_.weights())
     tensors.push_back(tensor(name, weight, order, has_blocks));
   return tensors;
+}
+
+void require_llama_family(const Model& model) {
+  if (model.spec().architecture != "llama")
+    throw Error("only models of llama's family can be converted, and this one is of " +
+                model.spec().architecture + " (" + model.spec().format + ")");
 }
 
 void require_same_model(const ModelSpec& source, const ModelSpec& written,

@@ -61,6 +61,9 @@ class LlamaExport {
   LlamaFamily family_ = LlamaFamily::kLlama;
 };
 
+// Errors: Error, one sentence, for a model that is none of llama's family.
+void require_llama_family(const Model& model);
+
 // Errors: Error, one sentence, unless `written`, which was read back, is what `source` is: sizes,
 // numbers as F32, options of strategies.
 void require_same_model(const ModelSpec& source, const ModelSpec& written,

@@ -21,10 +21,10 @@
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 #include "core/model/conversion/llama_family.hpp"
+#include "core/model/conversion/safetensors_stream.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/formats/gguf_writer.hpp"
 #include "core/model/formats/llama_names.hpp"
-#include "core/model/formats/safetensors.hpp"
 
 namespace perdure {
 namespace {
@@ -119,10 +119,6 @@ FamilyName name_of(const LlamaExport& llama) {
   return {"LlamaForCausalLM", "llama"};
 }
 
-const char* type_name(perdure_dtype dtype) {
-  return dtype == PERDURE_F16 ? "F16" : dtype == PERDURE_BF16 ? "BF16" : "F32";
-}
-
 void add_window(const LlamaExport& llama, Json::Map& config) {
   if (llama.window() == 0) return;
   config.push_back(member("sliding_window", llama.window()));
@@ -193,17 +189,8 @@ std::vector<StreamedTensor> tensors_of(const LlamaExport& llama,
 
 bool write_weights(const std::vector<StreamedTensor>& tensors, const Model& model,
                    const std::string& path, const KeepGoing& keep_going) {
-  std::vector<SafetensorsWriter::Declared> declared;
-  for (const StreamedTensor& tensor : tensors)
-    declared.push_back(
-        {tensor.name, type_name(tensor.dtype), {tensor.shape.rbegin(), tensor.shape.rend()}});
-  SafetensorsWriter writer(path, declared);
-  for (const StreamedTensor& tensor : tensors)
-    if (!stream_tensor(
-            tensor, model, [&](std::span<const std::byte> bytes) { writer.write(bytes); },
-            keep_going))
-      return false;
-  writer.verify();
+  SafetensorsWriter writer(path, declared(tensors));
+  if (!stream_tensors(tensors, model, writer, keep_going)) return false;
   writer.close();
   return true;
 }
@@ -263,7 +250,7 @@ bool write_llama_folder(const Model& model, const std::string& path,
   write_companions(model, options, folder, notes);
   write_text(folder.file("config.json"), config);
   require_same_model(model.spec(), Model::open(folder.unfinished_path()).spec(), kFolder);
-  if (const auto changed = model.changed_on_disk()) throw Error(*changed);
+  model.require_unchanged();
   folder.commit();
   return true;
 }

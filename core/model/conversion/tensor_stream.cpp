@@ -104,6 +104,14 @@ int64_t RowOrder::source(int64_t row) const {
   return row - place + turned;
 }
 
+// Queries and keys, and what is added to them or scales them.
+RowOrder row_order(const ModelInfo& info, std::string_view name, RotationOrder to) {
+  const bool turns = name.find(".attn_q") != name.npos || name.find(".attn_k") != name.npos;
+  if (!turns || info.rotation_order == to) return {};
+  return {
+      .changes = true, .to = to, .head_size = info.head_size, .rotated_size = info.rotated_size()};
+}
+
 int64_t source_bytes(const Weight& weight) {
   return weight.rows * perdure_row_bytes(weight.dtype, weight.columns);
 }

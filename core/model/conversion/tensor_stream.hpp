@@ -9,6 +9,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/api/model_info.hpp"
@@ -26,6 +27,9 @@ struct RowOrder {
   // The row of the source that becomes row `row`.
   int64_t source(int64_t row) const;
 };
+
+// The order of the rows of the model's weight `name` in a file whose heads turn as `to` says.
+RowOrder row_order(const ModelInfo& info, std::string_view name, RotationOrder to);
 
 // A tensor of the target; the weight is borrowed.
 struct StreamedTensor {

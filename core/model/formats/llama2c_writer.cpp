@@ -159,7 +159,8 @@ class Writer {
                   std::vector<float>& scales) {
     std::vector<float> values(static_cast<size_t>(n * tensor.columns));
     const Weight* weight = model_.find(tensor.name);
-    const RowOrder order = order_of(tensor.name);
+    const RowOrder order =
+        row_order(model_.spec().info, tensor.name, RotationOrder::kAdjacentPairs);
     for (int64_t i = 0; weight != nullptr && i < n; ++i)
       weight_row(*weight, order.source(first + i),
                  std::span(values).subspan(static_cast<size_t>(i * tensor.columns),
@@ -173,17 +174,6 @@ class Writer {
     }
     return !keep_going_ || weight == nullptr ||
            keep_going_(n * perdure_row_bytes(weight->dtype, weight->columns));
-  }
-
-  // In these files adjacent values of a head turn together.
-  RowOrder order_of(const std::string& name) const {
-    const ModelInfo& info = model_.spec().info;
-    const bool turns = name.ends_with(".attn_q.weight") || name.ends_with(".attn_k.weight");
-    if (!turns || info.rotation_order == RotationOrder::kAdjacentPairs) return {};
-    return {.changes = true,
-            .to = RotationOrder::kAdjacentPairs,
-            .head_size = info.head_size,
-            .rotated_size = info.head_size};
   }
 
   const Model& model_;

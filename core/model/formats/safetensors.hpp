@@ -88,6 +88,8 @@ class SafetensorsWriter {
   void write(std::span<const std::byte> bytes);
   // Reads back what was written. Errors: Error if it is not that.
   void verify() { file_.verify(); }
+  // Where the file is until close().
+  const std::string& unfinished_path() const { return file_.unfinished_path(); }
   // Completes the file and puts it in its place. Errors: Error if data is missing or could not be
   // written.
   void close();

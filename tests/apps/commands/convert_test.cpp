@@ -21,9 +21,9 @@ const std::string kLlama = kModels + "llama.v0.bin";
 const std::string kGguf = PERDURE_SOURCE_DIR "/tests/golden/gguf/small-F32.gguf";
 
 // The bits of the logits after some tokens.
-std::string logits_of(const std::string& model) {
+std::string logits_of(const std::string& model, const char* ids = "1 5 9 200 3 7 11 120") {
   const TemporaryFolder folder;
-  write_all(folder / "ids", "1 5 9 200 3 7 11 120");
+  write_all(folder / "ids", ids);
   const Outcome outcome =
       run_perdure({"logits", "-m", model, "--tokens", folder / "ids", "--out",
                    folder / "l.safetensors", "--set", "kernels.activations=f32"});
@@ -130,8 +130,12 @@ TEST_CASE("what convert and quantize cannot do is one sentence") {
   contains(error({"quantize", kLlama, out}), "--type TYPE");
   contains(error({"quantize", kLlama, out, "--type", "q2_k"}), "'q2_k' is no type of weights");
   contains(error({"convert", kLlama}), "needs a model and the file or folder to write");
-  contains(error({"convert", kLlama, out, "--to", "onnx"}), "gguf, huggingface and llama2c");
-  contains(error({"convert", kLlama, folder / "m.safetensors"}), "name a folder");
+  contains(error({"convert", kLlama, out, "--to", "onnx"}), "huggingface, llama2c and safetensors");
+  contains(error({"convert", kLlama, folder / "m.safetensors", "--type", "q80"}),
+           "'q80' is no type");
+  contains(error({"convert", PERDURE_SOURCE_DIR "/models/fables-rwkv/fables-rwkv.safetensors",
+                  folder / "m.safetensors"}),
+           "only models of llama's family can be converted");
   contains(error({"convert", kLlama, folder / "out.xyz"}), "add --to huggingface");
   contains(error({"quantize", kLlama, out, "--type", "Q4_K_M"}), "did you mean 'q4_k'?");
   contains(error({"convert", kLlama, folder / "f", "--type", "q8_0"}), "holds f32, f16 and bf16");
@@ -159,6 +163,32 @@ TEST_CASE("llama2.c's kinds of files follow from the type that is asked for") {
   CHECK(read_all(folder / "v1.bin") == read_all(kModels + "llama.v1.bin"));
   run_ok({"convert", kModels + "memA.safetensors", folder / "mem.bin"});
   CHECK(read_all(folder / "mem.bin") == read_all(kModels + "memA.q80.bin"));
+}
+
+TEST_CASE("every kind of memory goes into safetensors with its options, logit for logit") {
+  const TemporaryFolder folder;
+  for (const char* name :
+       {"memA.safetensors", "memS.safetensors", "att.safetensors", "pt_lstm.safetensors",
+        "pt_mem_noreuse.safetensors", "pt_mem_wm.safetensors", "pt_hybrid_memlayer1.safetensors",
+        "llama.v0.bin"}) {
+    CAPTURE(name);
+    run_ok({"convert", kModels + name, folder / "m.safetensors", "--force"});
+    constexpr const char* kIds = "1 5 9 2 3 7 11 12 4 8 6 1 15 3 2 9 5 13";
+    CHECK(logits_of(folder / "m.safetensors", kIds) == logits_of(kModels + name, kIds));
+  }
+  run_ok({"convert", kModels + "memA.q80.bin", folder / "q.safetensors"});
+  run_ok({"convert", folder / "q.safetensors", folder / "q.bin"});
+  CHECK(read_all(folder / "q.bin") == read_all(kModels + "memA.q80.bin"));
+}
+
+TEST_CASE("a safetensors file takes no JSON's place that is not its own") {
+  const TemporaryFolder folder;
+  write_all(folder / "m.json", "mine");
+  const Outcome outcome = run_perdure({"convert", kLlama, folder / "m.safetensors"});
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err.find("m.json") != std::string::npos);
+  CHECK(read_all(folder / "m.json") == "mine");
+  CHECK(entries_of(folder) == 1);
 }
 
 TEST_CASE("hf:owner/name is looked up in the cache, as a word and in a configuration") {

@@ -162,13 +162,17 @@ inline Turn turn_pairs(const op::RopeForm& form) {
   return [form](GraphBuilder& g, Value x, Value angles) { return op::rope(g, x, angles, form); };
 }
 
-// For options that know adjacent pairs of whole heads only, as `attend` turns keys on reading.
-// Errors: UsageError for a model with another rotation.
+// How `attend` turns keys that are kept un-rotated.
+inline op::AttendOptions turn_on_reading(const ModelInfo& model) {
+  return {.halves = rope_form(model).halves};
+}
+
+// For options that know adjacent pairs of whole heads only. Errors: UsageError for a model with
+// another rotation.
 inline void check_adjacent_pairs(const ModelInfo& model) {
   if (model.rotation_order == RotationOrder::kHalves || model.rotated_size() != model.head_size)
     throw UsageError(
-        "this model rotates its heads by halves or in part; attention.positions: reindexed, "
-        "attention.rope_scaling: dynamic and longrope, and the rare forms of rotation know "
+        "this model rotates its heads by halves or in part; the rare forms of rotation know "
         "adjacent pairs of whole heads only");
 }
 
@@ -257,18 +261,17 @@ class RotaryProjections {
                                g.constant(constant_name(name), 1, n + 1, std::move(values)));
   }
 
-  // Rotations of places 0 .. count - 1, [count, head_size] as cos, sin pairs, for `attend` to
-  // rotate keys by. Requires: one set of frequencies. Errors: as check_adjacent_pairs.
+  // Rotations of places 0 .. count - 1, [count, rotary] as cos, sin pairs, for `attend` to rotate
+  // keys by. Requires: one set of frequencies.
   Value angle_table(GraphBuilder& g, int64_t count) const {
-    check_adjacent_pairs(model_);
     std::vector<float> table;
     for (int64_t p = 0; p < count; ++p)
       for (const float frequency : options_.scaling.frequencies) {
         const float place = static_cast<float>(p) / static_cast<float>(options_.scaling.divisor);
         table.insert(table.end(), {std::cos(place * frequency), std::sin(place * frequency)});
       }
-    return g.constant(constant_name("rope_angles") + std::to_string(count), count, model_.head_size,
-                      std::move(table));
+    return g.constant(constant_name("rope_angles") + std::to_string(count), count,
+                      model_.rotated_size(), std::move(table));
   }
 
   const RotaryOptions& options() const { return options_; }

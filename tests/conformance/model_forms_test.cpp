@@ -10,6 +10,7 @@
 #include <random>
 
 #include "core/model/builder.hpp"
+#include "core/model/conversion/tensor_stream.hpp"
 #include "tests/support/engine_fixture.hpp"
 #include "tests/support/llama_reference.hpp"
 
@@ -89,12 +90,62 @@ class RandomLlama {
   std::mt19937 random_{7};
 };
 
-std::unique_ptr<Engine> engine_of(const Form& form, const std::vector<std::string>& attention) {
+std::unique_ptr<Engine> engine_with(Model model, const std::vector<std::string>& attention) {
   std::vector<std::string> overrides{"kernels.prefer=[scalar]", "threads.backend=serial",
                                      "threads.count=1"};
   overrides.insert(overrides.end(), attention.begin(), attention.end());
-  return std::make_unique<Engine>(load_settings("", overrides), linked_plugins(),
-                                  RandomLlama(form).make());
+  return std::make_unique<Engine>(load_settings("", overrides), linked_plugins(), std::move(model));
+}
+
+std::unique_ptr<Engine> engine_of(const Form& form, const std::vector<std::string>& attention) {
+  return engine_with(RandomLlama(form).make(), attention);
+}
+
+// The same function as the model of `form`, whose heads turn adjacent pairs, by halves.
+Model by_halves(Form form) {
+  const Model pairs = RandomLlama(form).make();
+  form.halves = true;
+  Model halves = RandomLlama(form).make();
+  for (const auto& [name, weight] : pairs.weights()) {
+    const RowOrder order = row_order(pairs.spec().info, name, RotationOrder::kHalves);
+    const auto* from = static_cast<const float*>(weight.data);
+    std::vector<float> data;
+    for (int64_t row = 0; row < weight.rows; ++row) {
+      const float* first = from + order.source(row) * weight.columns;
+      data.insert(data.end(), first, first + weight.columns);
+    }
+    halves.replace(name, weight.rows, weight.columns, std::move(data));
+  }
+  return halves;
+}
+
+std::vector<float> logits_of(Model model, const std::string& attention) {
+  const auto engine = engine_with(std::move(model), {"attention=" + attention});
+  Session session = engine->new_session();
+  return all_logits(*engine, session, random_tokens(24, engine->spec().info.vocab_size, 3));
+}
+
+float difference(const std::vector<float>& a, const std::vector<float>& b) {
+  float largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
+  return largest;
+}
+
+std::vector<std::string> methods_of(int64_t rotary_size) {
+  const std::string factors = rotary_size == 4
+                                  ? "short_factor: [1, 1], long_factor: [2, 5]"
+                                  : "short_factor: [1, 1, 1, 1], long_factor: [2, 5, 3, 4]";
+  return {"{strategy: full, rope_scaling: dynamic, train_length: 8}",
+          "{strategy: full, rope_scaling: longrope, train_length: 8, "
+          "original_max_position_embeddings: 8, " +
+              factors + "}",
+          "{strategy: full, rope_scaling: yarn, factor: 4}",
+          "{strategy: full, distances: grouped, near: 6, group: 2}",
+          "{strategy: full, distances: clamped, near: 6}",
+          "{strategy: sliding_window, window: 6, sinks: 2, positions: reindexed}",
+          "{strategy: sliding_window, window: 6, sinks: 2, distances: clamped}",
+          "{strategy: memory, mem_len: 6, initial: zero}",
+          "{strategy: recurrent_memory, num_mem_tokens: 2, segment_size: 6, initial: untrained}"};
 }
 
 // The largest difference of any logit from the reference; `window` 0: every row sees all before it.
@@ -138,11 +189,32 @@ TEST_CASE("llamas with biases, head norms and other heads give the logits of the
   }
 }
 
+TEST_CASE("every method for long texts is the same for heads that turn pairs, halves, or in part") {
+  for (const int64_t rotary_size : {8, 4}) {
+    const Form form{.rotary_size = rotary_size};
+    for (const std::string& method : methods_of(rotary_size)) {
+      CAPTURE(method);
+      const std::vector<float> pairs = logits_of(RandomLlama(form).make(), method);
+      const std::vector<float> halves = logits_of(by_halves(form), method);
+      CHECK(difference(pairs, halves) < 1e-4f);
+    }
+  }
+}
+
+TEST_CASE("heads wider or narrower than the model have a memory, however they turn") {
+  const std::string memory = "{strategy: memory, mem_len: 6, initial: zero}";
+  for (const int64_t head_size : {12, 4}) {
+    const Form form{.head_size = head_size, .rotary_size = head_size};
+    const std::vector<float> pairs = logits_of(RandomLlama(form).make(), memory);
+    const std::vector<float> halves = logits_of(by_halves(form), memory);
+    const std::vector<float> full = logits_of(RandomLlama(form).make(), "{strategy: full}");
+    CHECK(difference(pairs, halves) < 5e-4f);
+    CHECK(difference(pairs, full) > 1e-2f);
+  }
+}
+
 TEST_CASE("options that turn adjacent pairs only refuse a model that turns halves") {
   const Form halves{.halves = true};
-  CHECK_THROWS_WITH_AS(
-      engine_of(halves, {"attention.strategy=sliding_window", "attention.positions=reindexed"}),
-      doctest::Contains("rotates its heads by halves"), UsageError);
   CHECK_THROWS_WITH_AS(engine_of(halves, {"attention.strategy=full", "attention.sum_cis=true"}),
                        doctest::Contains("rotates its heads by halves"), UsageError);
 }

@@ -83,7 +83,8 @@ class FullAttention final : public AttentionStrategy {
     if (options_.sinks > 0) add(op::sink_range(g, place, options_.sinks));
     add(op::window_range(g, place, options_.window, options_.sinks, options_.sees_all_from));
     return op::attend(g, queries, ranges, model_.num_attention_heads, model_.num_key_value_heads,
-                      turned_keys_ ? turned_keys_->table(g) : Value{});
+                      turned_keys_ ? turned_keys_->table(g) : Value{},
+                      turned_keys_ ? turn_on_reading(model_) : op::AttendOptions{});
   }
 
   ModelInfo model_;

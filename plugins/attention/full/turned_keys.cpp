@@ -22,16 +22,15 @@ void add_row(std::vector<float>& table, std::span<const float> frequencies, int6
 }  // namespace
 
 TurnedKeys::TurnedKeys(const ModelInfo& model, const RopeScaling& scaling, int64_t n_places)
-    : head_size_(model.head_size) {
-  check_adjacent_pairs(model);
-  const auto pairs = static_cast<size_t>(head_size_ / 2);
+    : rotary_(model.rotated_size()) {
+  const auto pairs = static_cast<size_t>(rotary_ / 2);
   for (size_t set = 0; set < static_cast<size_t>(scaling.sets()); ++set) {
     // Rows that turn by this set look at no key beyond themselves.
     const int64_t end = set < scaling.first_places.size()
                             ? std::min(scaling.first_places[set], n_places)
                             : n_places;
     const auto frequencies = std::span(scaling.frequencies).subspan(set * pairs, pairs);
-    first_rows_.push_back(static_cast<float>(table_.size() / static_cast<size_t>(head_size_)));
+    first_rows_.push_back(static_cast<float>(table_.size() / static_cast<size_t>(rotary_)));
     for (int64_t place = 0; place < kBlock; ++place) add_row(table_, frequencies, place);
     for (int64_t place = 0; place < end; place += kBlock) add_row(table_, frequencies, place);
   }
@@ -41,7 +40,7 @@ Value TurnedKeys::table(GraphBuilder& g) const {
   size_t hash = 0;
   for (const float angle : table_) hash = hash * 31 + std::hash<float>()(angle);
   return g.constant("turned_keys/" + std::to_string(hash),
-                    static_cast<int64_t>(table_.size()) / head_size_, head_size_, table_);
+                    static_cast<int64_t>(table_.size()) / rotary_, rotary_, table_);
 }
 
 op::KeyRange TurnedKeys::turned(GraphBuilder& g, const RotaryProjections& projections,

@@ -16,7 +16,7 @@ class TurnedKeys {
   // `n_places`: the most tokens of a session. Requires: several sets of frequencies.
   TurnedKeys(const ModelInfo& model, const RopeScaling& scaling, int64_t n_places);
 
-  // The tables, [rows, head_size]; see op::KeyRange::angle_block.
+  // The tables, [rows, rotary]; see op::KeyRange::angle_block.
   Value table(GraphBuilder& g) const;
 
   // A range of keys as a row at `place` turns them.
@@ -24,7 +24,7 @@ class TurnedKeys {
                       Value place) const;
 
  private:
-  int64_t head_size_;
+  int64_t rotary_;  // columns of a head that turn
   std::vector<float> table_;
   std::vector<float> first_rows_;  // of each set, in the table
 };

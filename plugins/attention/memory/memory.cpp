@@ -2,7 +2,9 @@
 
 // attention.memory: llama2Rnn's memory attention (specification, section 3). A segment of M tokens
 // attends to M rows of memory and to itself; the attention outputs of a segment, before the output
-// projection, become the memory of the next. Time and memory per token are constant.
+// projection, become the memory of the next. Time and memory per token are constant. Of models
+// whose heads together are not as wide as the model (Qwen 3), which the original has not, the
+// outputs behind the projection become the memory.
 //
 // States of layer N: blk.N.mem_raw [M, d], raw attention outputs, row r of the latest token with
 // place r in its segment; blk.N.attn_k and attn_v [2M, kv], rows 0 .. M-1 the memory's keys and
@@ -174,6 +176,7 @@ class MemoryAttention final : public AttentionStrategy {
     const auto has = [&](const char* what) {
       return g.has_weight(layer_name(layer, what) + ".weight");
     };
+    if (model_.query_columns() != model_.hidden_size) x = project(g, layer, "attn_output", x);
     if (has("mem_wm")) x = project(g, layer, "mem_wm", x);
     if (has("mem_ffn_norm")) {
       const Value normed = blocks::norm(g, layer_name(layer, "mem_ffn_norm"), x, eps);

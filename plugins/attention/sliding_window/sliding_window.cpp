@@ -119,7 +119,7 @@ class SlidingWindow final : public AttentionStrategy {
     add(op::window_range(g, place, window_, sinks_, -1, reindexed_));
     const Value angles = reindexed_ ? projections_.angle_table(g, sinks_ + window_) : Value{};
     return op::attend(g, queries, ranges, model_.num_attention_heads, model_.num_key_value_heads,
-                      angles);
+                      angles, reindexed_ ? turn_on_reading(model_) : op::AttendOptions{});
   }
 
   ModelInfo model_;

@@ -51,7 +51,7 @@ int run_chat(const Arguments& arguments) {
   engine.tokenizer();  // complains before a lock is taken
   contexts = context_files(engine, contexts);
   if (!contexts.empty()) context_stream(engine);
-  note_unapplied_method(engine, line.quiet());
+  note_method(engine, line.quiet());
   const ChatTemplate chosen = choose_chat_template(engine.settings());
   if (chosen.is_guess)
     note("the model brings no chat template; turns are written as " + chosen.name +

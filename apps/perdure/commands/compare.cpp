@@ -156,6 +156,9 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
   const bool estimate = cells.size() > 1 || request.dry_run;
   Survey survey = survey_cells(plan, cells, runner, store, estimate);
   for (const std::string& remark : survey.remarks) note(remark, line.quiet());
+  if (request.only.empty())
+    for (const ComparisonEntry& entry : plan.settings.entries)
+      note_untrained_memory(entry.settings, entry.name + ": ", line.quiet());
   note(estimate_text(plan, survey, team->size()), line.quiet());
   if (request.dry_run) {
     print(line.json() ? json_text(plan_json(plan, survey)) + "\n" : plan_text(plan, survey));

@@ -320,7 +320,7 @@ int run_generate(const Arguments& arguments) {
     return 0;
   }
   Engine engine(line.model_settings(), linked_plugins());
-  note_unapplied_method(engine, line.quiet());
+  note_method(engine, line.quiet());
   if (line.given("session")) {
     refuse_ensemble(engine.settings(), "--session");
     run_stored(engine, request, line.quiet());

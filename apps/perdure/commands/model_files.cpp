@@ -72,6 +72,12 @@ bool brings_vocabulary(const std::string& path) {
   }
 }
 
+bool starts_untrained(const StrategyChoice& choice) {
+  const auto initial = choice.options.find("initial");
+  return initial != choice.options.end() &&
+         (initial->second.text == "zero" || initial->second.text == "untrained");
+}
+
 }  // namespace
 
 void complete_model(Settings& settings) {
@@ -97,7 +103,18 @@ void complete_model(Settings& settings) {
     }
 }
 
-void note_unapplied_method(const Engine& engine, bool quiet) {
+void note_untrained_memory(const Settings& settings, const std::string& before, bool quiet) {
+  const auto& attention = settings.attention;
+  if (starts_untrained(attention.choice) ||
+      std::ranges::any_of(attention.layers, starts_untrained, &LayerOverride::choice))
+    note(before +
+             "the memory is untrained (attention.initial): it shows what the method costs, "
+             "not what it can do",
+         quiet);
+}
+
+void note_method(const Engine& engine, bool quiet) {
+  note_untrained_memory(engine.settings(), "", quiet);
   static const std::regex kMemoryLayers("memlayer[0-9]*|[_, ]");
   const auto& args = engine.spec().llama2rnn_args;
   const auto method = args.find("extend_method");

@@ -99,6 +99,10 @@ std::optional<std::string> Model::changed_on_disk() const {
   return std::nullopt;
 }
 
+void Model::require_unchanged() const {
+  if (const auto changed = changed_on_disk()) throw Error(*changed);
+}
+
 const std::string& Model::weights_hash() const {
   const std::lock_guard lock(storage_->hashing);
   if (storage_->weights_hash.empty()) {

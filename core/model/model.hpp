@@ -119,6 +119,8 @@ class Model {
   // A sentence if one of them was written to since the model was opened: what has been computed by
   // then may belong to neither contents. Any thread.
   std::optional<std::string> changed_on_disk() const;
+  // Errors: Error with that sentence.
+  void require_unchanged() const;
 
   // Hash of names, shapes, types and contents of all weights: part of a memory's identity. Computed
   // on first use and kept: reads every weight once, or finds the hash of an unchanged large file

@@ -3,10 +3,13 @@
 // Synthetic files, and operator new with a count of the bytes in use.
 #include "tests/model/model_files.hpp"
 
+#include <doctest/doctest.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <ctime>
 #include <new>
 
 #include "tests/support/sanitized.hpp"
@@ -43,11 +46,46 @@ void operator delete[](void* memory, size_t) noexcept { uncounted(memory); }
 
 namespace perdure::test {
 
+namespace {
+
+double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+bool is_one_line(const std::string& sentence) {
+  return sentence.size() < 4096 &&
+         std::ranges::none_of(
+             sentence, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+}
+
+}  // namespace
+
 size_t heap_peak_of(const std::function<void()>& action) {
-  const size_t before = heap_in_use;
+  const size_t before = heap_in_use, outer = heap_peak;
   heap_peak = before;
   action();
-  return heap_peak - before;
+  const size_t peak = heap_peak;
+  heap_peak = std::max(outer, peak);
+  return peak - before;
+}
+
+std::string error_of(const std::function<void()>& action, size_t file_bytes) {
+  std::string sentence;
+  const double begin = thread_seconds();
+  const size_t peak = heap_peak_of([&] {
+    try {
+      action();
+    } catch (const Error& error) {
+      sentence = error.what();
+    }
+  });
+  if (sentence.empty()) return sentence;
+  CHECK(thread_seconds() - begin < 1.0 + static_cast<double>(file_bytes) / 2e6);
+  CHECK(peak < file_bytes + (size_t{64} << 20));
+  CHECK_MESSAGE(is_one_line(sentence), sentence);
+  return sentence;
 }
 
 Llama2cHeader small_header(Llama2cKind kind) {

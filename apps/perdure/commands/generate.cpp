@@ -95,6 +95,7 @@ class TextRun {
     else if (isatty(STDOUT_FILENO) != 0 || (!quiet_ && errors_follow_output()))
       print("\n");
     flush();
+    if (stored_ == nullptr) engine_.model().require_unchanged();  // saving asks for it, too
     report();
   }
 

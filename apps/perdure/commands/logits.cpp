@@ -77,6 +77,7 @@ void write_logits(Engine& engine, const Request& request, std::span<const int32_
     throw Interrupted(fmt::format("stopped by {} after {} of {} tokens; {} was not written",
                                   interrupt_name(), session.position(), tokens.size(),
                                   request.out));
+  engine.model().require_unchanged();
   writer.close();
 }
 

@@ -152,6 +152,7 @@ CellOutcome CellRunner::run(const Cell& cell, const MeasureProgress& progress) {
     std::optional<MeasureResult> result =
         run_measure(e, plan_.spec_of(cell), cell.length, text(cell), progress);
     if (!result) return {.state = State::kStopped};
+    e.model().require_unchanged();
     return {.state = State::kDone,
             .result = std::move(*result),
             .seconds = seconds_since(start),

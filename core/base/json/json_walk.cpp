@@ -8,12 +8,14 @@
 #include <unordered_set>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 
 namespace perdure {
 
 std::string json_key(const std::vector<std::string>& keys) {
   std::string joined;
-  for (const std::string& key : keys) joined += (joined.empty() || key == "[]" ? "" : ".") + key;
+  for (const std::string& key : keys)
+    joined += (joined.empty() || key == "[]" ? "" : ".") + shown_name(key);
   return joined;
 }
 

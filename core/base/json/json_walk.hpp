@@ -21,7 +21,7 @@ enum class JsonKind { kObject, kArray, kString, kInteger, kReal, kBool, kNull };
 using JsonVisit =
     std::function<void(const std::vector<std::string>& keys, JsonKind kind, std::string_view text)>;
 
-// "args.n_heads": how messages name a value.
+// "args.n_heads": how messages name a value, whatever its keys are made of.
 std::string json_key(const std::vector<std::string>& keys);
 
 // How much is taken for a file of this kind; what is remembered while walking is bounded by it.

@@ -3,6 +3,7 @@
 // The values of keys. How a file is read is in gguf_reader.cpp.
 #include "core/model/formats/gguf.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -39,14 +40,6 @@ std::optional<int64_t> whole_at(GgufType type, const std::byte* at) {
 }
 
 }  // namespace
-
-std::string shown_name(std::string_view name) {
-  constexpr size_t kMost = 80;
-  std::string shown(name.substr(0, kMost));
-  for (char& c : shown)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return name.size() > kMost ? shown + "..." : shown;
-}
 
 const GgufValue* Gguf::find(std::string_view key) const {
   const auto it = metadata_.find(key);
@@ -133,10 +126,14 @@ std::vector<std::string_view> Gguf::texts(std::string_view key) const {
   if (array(key, *value).type != GgufType::kText) fail(key, "must hold texts");
   std::vector<std::string_view> texts;
   texts.reserve(static_cast<size_t>(value->count));
+  constexpr size_t kLength = sizeof(uint64_t);
   for (std::span<const std::byte> rest = value->bytes; !rest.empty();) {
-    const auto size = static_cast<size_t>(number_at<uint64_t>(rest.data()));
-    texts.push_back(as_text(rest.subspan(8, size)));
-    rest = rest.subspan(8 + size);
+    // Looked at again: the file may be another than it was when the key was read.
+    const uint64_t size = rest.size() < kLength ? rest.size() : number_at<uint64_t>(rest.data());
+    if (size > rest.size() - std::min(rest.size(), kLength))
+      fail(key, "was written to while it was read");
+    texts.push_back(as_text(rest.subspan(kLength, static_cast<size_t>(size))));
+    rest = rest.subspan(kLength + static_cast<size_t>(size));
   }
   return texts;
 }

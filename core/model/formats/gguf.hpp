@@ -104,7 +104,4 @@ uint32_t gguf_type_id(perdure_dtype dtype);
 // Whether the bytes begin as a GGUF file does.
 bool is_gguf(std::span<const std::byte> bytes);
 
-// A name from a file, fit for a message: control characters and what makes it long left out.
-std::string shown_name(std::string_view name);
-
 }  // namespace perdure

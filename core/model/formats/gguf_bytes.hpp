@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/formats/gguf.hpp"
 
 namespace perdure {

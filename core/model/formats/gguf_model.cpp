@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"

@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 
 namespace perdure {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/dtype.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/architectures/rwkv.hpp"
 #include "core/model/builder.hpp"
 #include "sdk/half.hpp"

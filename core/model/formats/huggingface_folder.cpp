@@ -22,7 +22,10 @@ std::string config_path(const std::string& folder) {
 
 Json read_config(const std::string& folder) {
   const std::string path = config_path(folder);
-  return Json::parse(read_small_text(path), path);
+  Json config = Json::parse(read_small_text(path), path);
+  if (!std::holds_alternative<Json::Map>(config.content()))
+    throw Error(path + ": byte offset 0: a config.json is an object");
+  return config;
 }
 
 template <class T, class Read>

@@ -8,6 +8,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/json/json_walk.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/architectures/architecture.hpp"
 
 namespace perdure {
@@ -56,7 +57,7 @@ int64_t Llama2RnnArgs::size(const std::string& name, int64_t otherwise) const {
   int64_t value = 0;
   const auto [end, status] = std::from_chars(t.data(), t.data() + t.size(), value);
   if (status != std::errc() || end != t.data() + t.size() || value < 1 || value >= kLargestSize)
-    fail(name, "is " + t + " but must be an integer from 1 to 2147483647");
+    fail(name, "is " + shown_name(t) + " but must be an integer from 1 to 2147483647");
   return value;
 }
 
@@ -67,14 +68,15 @@ double Llama2RnnArgs::positive_real(const std::string& name, double otherwise) c
   double value = 0;
   const auto [end, status] = std::from_chars(t.data(), t.data() + t.size(), value);
   if (status != std::errc() || end != t.data() + t.size() || !std::isfinite(value) || value <= 0)
-    fail(name, "is " + t + " but must be a number above 0");
+    fail(name, "is " + shown_name(t) + " but must be a number above 0");
   return value;
 }
 
 bool Llama2RnnArgs::flag(const std::string& name) const {
   const std::string value = text(name, "false");
   if (value == "true" || value == "1") return true;
-  if (value != "false" && value != "0") fail(name, "is " + value + " but must be true or false");
+  if (value != "false" && value != "0")
+    fail(name, "is " + shown_name(value) + " but must be true or false");
   return false;
 }
 
@@ -100,7 +102,8 @@ void Llama2RnnArgs::check_sizes() const {
   if (heads % size("n_kv_heads", heads) != 0) fail("n_kv_heads", "does not divide n_heads");
   const std::string type = text("attention_type", "attention");
   if (type != "attention" && type != "memory_attention" && type != "LSTM")
-    fail("attention_type", "is '" + type + "'; known are attention, memory_attention and LSTM");
+    fail("attention_type",
+         "is '" + shown_name(type) + "'; known are attention, memory_attention and LSTM");
 }
 
 ModelSpec Llama2RnnArgs::spec() const {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/config/scaling_map.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
@@ -147,10 +148,10 @@ class ConfigReader {
         "long_factor"};
     const std::string& form = choice.options.at("rope_scaling").text;
     if (std::ranges::count(kForms, form) == 0)
-      config_.fail("rope_scaling", "has the type '" + form + "', which is unknown");
+      config_.fail("rope_scaling", "has the type '" + shown_name(form) + "', which is unknown");
     for (const auto& [name, option] : choice.options)
       if (std::ranges::count(kKnown, name) == 0)
-        config_.fail("rope_scaling", "says '" + name + "', which is not supported");
+        config_.fail("rope_scaling", "says '" + shown_name(name) + "', which is not supported");
   }
 
   // Qwen's layers may differ; then none of our strategies is right for all.

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/huggingface_folder.hpp"
@@ -24,7 +25,7 @@ std::string find_architecture(const HuggingFaceConfig& config) {
   const std::string name = huggingface_architecture(config);
   if (std::ranges::count(kArchitectures, name) == 0)
     config.fail("architectures",
-                "is '" + name +
+                "is '" + shown_name(name) +
                     "', which cannot be read; LlamaForCausalLM, MistralForCausalLM, "
                     "Qwen2ForCausalLM and Qwen3ForCausalLM can");
   return name;

@@ -9,7 +9,7 @@
 #include "core/api/error.hpp"
 #include "core/base/dtype.hpp"
 #include "core/base/shape_text.hpp"
-#include "core/model/formats/gguf.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/formats/weight_values.hpp"
 
 namespace perdure {

@@ -9,6 +9,7 @@
 #include "core/api/error.hpp"
 #include "core/base/json/json.hpp"
 #include "core/base/shape_text.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/builder.hpp"
 #include "core/model/formats/format.hpp"
 #include "core/model/formats/huggingface_folder.hpp"
@@ -33,16 +34,17 @@ bool is_memory_alone(const SafetensorsMap& tensors) {
   return is_rmt(tensors) && !has_prefix(tensors, kModelPrefix);
 }
 
-bool says(const Json& config, std::string_view key) {
-  const Json* value = config.find(key);
-  return value != nullptr && !std::holds_alternative<std::nullptr_t>(value->content());
+// nullptr if it is not there, or in no map.
+const Json* member(const Json* json, std::string_view key) {
+  const bool is_map = json != nullptr && std::holds_alternative<Json::Map>(json->content());
+  return is_map ? json->find(key) : nullptr;
 }
 
 // Errors: Error if the model is no plain llama.
 ModelSpec hugging_face_spec(const HuggingFaceConfig& config) {
   const std::string type = config.text("model_type", "llama");
   if (type != "llama")
-    config.fail("model_type", "is '" + type + "'; only a llama with memory is read");
+    config.fail("model_type", "is '" + shown_name(type) + "'; only a llama with memory is read");
   ModelSpec spec = llama_spec(config, "LlamaForCausalLM");
   if (config.find("rope_scaling") != nullptr || spec.strategy_options.contains("rope_scaling"))
     config.fail("rope_scaling", "is set; a llama with memory is read without one");
@@ -52,8 +54,7 @@ ModelSpec hugging_face_spec(const HuggingFaceConfig& config) {
 
 // `rmt`: what the options of that name are; nullptr if there are none.
 int64_t segment_size(const Json* rmt, const std::string& path) {
-  const bool is_map = rmt != nullptr && std::holds_alternative<Json::Map>(rmt->content());
-  const Json* size = is_map ? rmt->find("segment_size") : nullptr;
+  const Json* size = member(rmt, "segment_size");
   if (size == nullptr) throw Error(path + ": the key 'rmt.segment_size' is missing");
   const int64_t* number = std::get_if<int64_t>(&size->content());
   if (number == nullptr || *number < 1 || *number > kMostTokens)
@@ -79,13 +80,13 @@ Weight memory_of(const SafetensorsMap& tensors, int64_t d, const std::string& pa
 
 // The llama that a memory goes with. Errors: Error if it has one of its own.
 Model llama_of_memory(const Json& options, const std::string& path) {
-  const Json* rmt = options.find("rmt");
-  if (rmt == nullptr || !says(*rmt, "model"))
+  const Json* name = member(member(&options, "rmt"), "model");
+  const auto* given = name == nullptr ? nullptr : std::get_if<std::string>(&name->content());
+  if (given == nullptr)
     throw Error(path +
                 ": the key 'rmt.model' with the path of the llama that this memory goes "
                 "with is missing");
-  const std::string llama =
-      (std::filesystem::path(path).parent_path() / rmt->at("model").text()).string();
+  const std::string llama = (std::filesystem::path(path).parent_path() / *given).string();
   // Looked at first: a file that names itself would be read for ever.
   if (llama.ends_with(".safetensors") && is_rmt(SafetensorsFile(llama).tensors()))
     throw Error(path + ": the key 'rmt.model' names " + llama + ", which has a memory of its own");
@@ -113,7 +114,7 @@ Model read_memory_alone(const SafetensorsMap& tensors, const std::string& path) 
   const Json options = Json::parse(read_small_text(json), json);
   Model model = llama_of_memory(options, json);
   add_memory(model, memory_of(tensors, model.spec().info.hidden_size, path),
-             segment_size(options.find("rmt"), json));
+             segment_size(member(&options, "rmt"), json));
   return model;
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/architectures/rwkv.hpp"
 
 namespace perdure {
@@ -21,7 +22,7 @@ double metadata_number(const SafetensorsMetadata& metadata, std::string_view nam
   const char* end = it->second.data() + it->second.size();
   const auto [parsed, status] = std::from_chars(it->second.data(), end, number);
   if (status != std::errc() || parsed != end || !std::isfinite(number) || number <= 0)
-    throw Error(path + ": the metadata '" + std::string(name) + "' is '" + it->second +
+    throw Error(path + ": the metadata '" + std::string(name) + "' is '" + shown_name(it->second) +
                 "' but must be a number above 0");
   return number;
 }

@@ -14,6 +14,7 @@
 #include "core/base/checked.hpp"
 #include "core/base/json/json_walk.hpp"
 #include "core/base/json/json_write.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/formats/foreign_file.hpp"
 
 namespace perdure {
@@ -30,6 +31,8 @@ int64_t dtype_bytes(std::string_view dtype) {
   if (dtype == "U8") return 1;
   return 0;
 }
+
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
 struct Entry {
   std::string dtype;
@@ -52,6 +55,8 @@ class HeaderVisitor {
     if (keys.size() == 1) {
       if (kind != JsonKind::kObject)
         fail(keys, "must be an object with dtype, shape and data_offsets");
+      if (std::ranges::any_of(keys[0], is_control))
+        fail(keys, "has control characters, which no name of a tensor has");
       entries_.emplace(keys[0], Entry{});
       return;
     }
@@ -105,7 +110,8 @@ int64_t tensor_bytes(const std::string& where, const std::string& dtype,
                      const std::vector<int64_t>& shape) {
   int64_t bytes = dtype_bytes(dtype);
   if (bytes == 0)
-    throw Error(where + "the type '" + dtype + "' cannot be read; F32, F16, BF16, I32 and I64 can");
+    throw Error(where + "the type '" + shown_name(dtype) +
+                "' cannot be read; F32, F16, BF16, I32 and I64 can");
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
   for (const int64_t n : shape) bytes = checked_mul(bytes, n, (where + "the shape").c_str());
   return bytes;

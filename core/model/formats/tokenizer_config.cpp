@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 using Keys = std::vector<std::string>;
 
 constexpr size_t kMostBytes = size_t{16} << 20;
+constexpr size_t kMostTemplates = 256;
 
 [[noreturn]] void fail(const std::string& path, const Keys& keys, const std::string& what) {
   throw Error(path + ": key '" + json_key(keys) + "' " + what);
@@ -88,6 +89,9 @@ class ConfigReader {
     if (keys.size() == 2) {
       if (kind != JsonKind::kObject || keys[1] != "[]")
         fail(path_, keys, "must be an object with name and template");
+      if (templates_.size() == kMostTemplates)
+        fail(path_, {keys.front()},
+             "has more than " + std::to_string(kMostTemplates) + " templates");
       templates_.emplace_back();
     } else if (keys.size() == 3 && keys[2] == "name") {
       set(keys, kind, value, templates_.back().first);

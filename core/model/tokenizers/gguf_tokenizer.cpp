@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/byte_level_bpe.hpp"
 #include "core/model/tokenizers/pre_patterns.hpp"
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"

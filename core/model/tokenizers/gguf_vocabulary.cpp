@@ -55,6 +55,9 @@ void GgufVocabulary::read_kinds(VocabularyParts& parts) const {
                              ", which is unknown");
     parts.kinds[i] = static_cast<TokenKind>(kinds[i]);
   }
+  if (too_many_user_defined(parts.kinds))
+    gguf_.fail(kKinds,
+               "has more than " + std::to_string(kMostUserDefined) + " user-defined tokens");
 }
 
 void GgufVocabulary::read_special_tokens(VocabularyParts& parts) const {

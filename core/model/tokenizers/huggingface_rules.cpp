@@ -3,6 +3,7 @@
 #include "core/model/tokenizers/huggingface_rules.hpp"
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/pre_patterns.hpp"
 #include "core/model/tokenizers/sentencepiece_tokenizer.hpp"
 
@@ -12,8 +13,8 @@ namespace {
 constexpr size_t kMostSteps = 64;
 
 [[noreturn]] void refuse_type(const JsonPlace& place, const std::string& known) {
-  place.at("type").fail("is '" + place.type().substr(0, 64) + "', which is not supported; " +
-                        known + " are");
+  place.at("type").fail("is '" + shown_name(place.type()) + "', which is not supported; " + known +
+                        " are");
 }
 
 // Calls `use` for each step: those of a Sequence, whose list is the member `list`, or the one.
@@ -93,7 +94,7 @@ class PreTokenizers {
   void read_split(const JsonPlace& step) {
     if (step.at("behavior").text() != "Isolated")
       step.at("behavior")
-          .fail("is '" + step.at("behavior").text().substr(0, 64) +
+          .fail("is '" + shown_name(step.at("behavior").text()) +
                 "', which is not supported; Isolated is");
     const JsonPlace pattern = step.at("pattern");
     if (const auto regex = pattern.find("Regex"))

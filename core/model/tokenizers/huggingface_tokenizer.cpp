@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/hash.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/byte_level_bpe.hpp"
 #include "core/model/tokenizers/huggingface_rules.hpp"
 #include "core/model/tokenizers/model_vocabulary.hpp"
@@ -57,6 +58,7 @@ class Maker {
     fit_to_model(parts_, vocab_size_, json_->path());
     set_ends(parts_, {.bos = bos_of(read)}, json_->path());
     parts_.hash = hash(bytes);
+    ids_ = {};  // of no more use, and as large as what follows
     Vocabulary vocabulary(std::move(parts_));
     MergeTable merges = read_merges(vocabulary);
     TextRules rules = text_rules(read);
@@ -78,7 +80,7 @@ class Maker {
     // Files of the first versions do not say it.
     const std::string type = model().text("type", "BPE");
     if (type != "BPE")
-      model().at("type").fail("is '" + type.substr(0, 64) + "', which is not supported; BPE is");
+      model().at("type").fail("is '" + shown_name(type) + "', which is not supported; BPE is");
     if (!json_->has_vocabulary()) model().at("vocab");
     if (json_->n_tokens() == 0) model().fail("has no tokens in vocab");
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
@@ -117,7 +119,7 @@ class Maker {
     if (!unknown) return;
     const std::string text = unknown->text();
     const auto found = ids_.find(text);
-    if (found == ids_.end()) unknown->fail("is '" + text.substr(0, 64) + "', which is no token");
+    if (found == ids_.end()) unknown->fail("is '" + shown_name(text) + "', which is no token");
     parts_.kinds[static_cast<size_t>(found->second)] = TokenKind::kUnknown;
   }
 
@@ -135,7 +137,7 @@ class Maker {
     if (text.empty()) place.at("content").fail("is empty");
     const auto there = ids_.find(text);
     if (there != ids_.end() && there->second != id)
-      place.at("id").fail("is " + std::to_string(id) + ", and the token '" + text.substr(0, 64) +
+      place.at("id").fail("is " + std::to_string(id) + ", and the token '" + shown_name(text) +
                           "' has the id " + std::to_string(there->second) + " already");
     const auto index = static_cast<size_t>(id);
     if (there == ids_.end() && index < parts_.tokens.size() && !parts_.tokens[index].empty())
@@ -162,7 +164,7 @@ class Maker {
     const int32_t id = find_written(parts_, read.bos);
     if (id < 0)
       root_.at("post_processor")
-          .fail("puts '" + read.bos.substr(0, 64) + "' before a text, which is no token");
+          .fail("puts '" + shown_name(read.bos) + "' before a text, which is no token");
     return id;
   }
 
@@ -179,9 +181,8 @@ class Maker {
     for (size_t i = 0; i < json_->n_merges(); ++i) {
       const auto [left, right] = json_->merge(i);
       if (!table.add(vocabulary, left, right))
-        model().fail("has the merge " + std::to_string(i) + ", '" +
-                     std::string(left.substr(0, 64)) + " " + std::string(right.substr(0, 64)) +
-                     "', which is not of two tokens that make a third");
+        model().fail("has the merge " + std::to_string(i) + ", '" + shown_name(left) + " " +
+                     shown_name(right) + "', which is not of two tokens that make a third");
     }
     return table;
   }

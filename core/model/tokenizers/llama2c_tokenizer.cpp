@@ -67,10 +67,12 @@ struct Llama2cTokenizer::Impl {
   bool has_byte_pieces = false;
   std::string hash;
 
+  // As long as up to the next record: the length in the file may be another by now.
   std::string_view piece(int32_t id) const {
-    const size_t at = records[static_cast<size_t>(id)];
-    return {reinterpret_cast<const char*>(bytes.data()) + at + kRecordBytes,
-            static_cast<size_t>(value_at<int32_t>(bytes, at + 4))};
+    const auto index = static_cast<size_t>(id);
+    const size_t at = records[index] + kRecordBytes;
+    const size_t end = index + 1 < records.size() ? records[index + 1] : bytes.size();
+    return {reinterpret_cast<const char*>(bytes.data()) + at, end - at};
   }
   float score(int32_t id) const { return value_at<float>(bytes, records[static_cast<size_t>(id)]); }
 

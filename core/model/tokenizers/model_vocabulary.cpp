@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
 
 namespace perdure {
@@ -25,9 +26,8 @@ void check_beyond(const VocabularyParts& parts, int64_t vocab_size, const std::s
   for (size_t id = static_cast<size_t>(vocab_size); id < parts.kinds.size(); ++id)
     if (is_of_texts(parts.kinds[id]))
       throw Error(path + ": the token " + std::to_string(id) + ", '" +
-                  std::string(parts.tokens[id].substr(0, 40)) +
-                  "', is beyond the model's vocabulary of " + std::to_string(vocab_size) +
-                  "; the tokenizer belongs to another model");
+                  shown_name(parts.tokens[id]) + "', is beyond the model's vocabulary of " +
+                  std::to_string(vocab_size) + "; the tokenizer belongs to another model");
 }
 
 void add_padding(VocabularyParts& parts, int64_t vocab_size) {
@@ -57,7 +57,7 @@ int32_t named_token(const VocabularyParts& parts, const std::string& text, const
   const int32_t id = find_written(parts, text);
   if (id < 0)
     throw Error(folder_of(path) + ": the key '" + key + "' of the tokenizer's configuration is '" +
-                text + "', which is no token of " + path);
+                shown_name(text) + "', which is no token of " + path);
   return id;
 }
 

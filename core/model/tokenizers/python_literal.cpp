@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
@@ -54,7 +55,7 @@ class LiteralReader {
     if (c == '\\' || c == '\'' || c == '"') return plain(c);
     if (c == 'x') return code_point(digits(2));
     if (c == 'u' && !is_bytes_) return code_point(digits(4));
-    throw Error(std::string("the escape '\\") + c + "' is unknown");
+    throw Error("the escape '\\" + shown_name({&c, 1}) + "' is unknown");
   }
 
   uint32_t digits(size_t count) {

@@ -10,12 +10,10 @@
 #include "core/api/error.hpp"
 #include "core/base/hash.hpp"
 #include "core/model/tokenizers/python_literal.hpp"
+#include "core/model/tokenizers/vocabulary.hpp"
 
 namespace perdure {
 namespace {
-
-// As of other vocabularies; bounds what a model's header alone may ask for.
-constexpr int64_t kMostIds = int64_t{1} << 21;
 
 std::optional<int64_t> number_of(std::string_view digits) {
   int64_t value = 0;
@@ -124,9 +122,9 @@ std::pair<int32_t, size_t> RwkvWorldTokenizer::longest_token(std::string_view te
 
 RwkvWorldTokenizer RwkvWorldTokenizer::read(std::span<const std::byte> bytes,
                                             const std::string& path, int64_t vocab_size) {
-  if (vocab_size < 1 || vocab_size > kMostIds)
+  if (vocab_size < 1 || vocab_size > kMostTokens)
     throw Error(path + ": the model's vocabulary of " + std::to_string(vocab_size) +
-                " tokens cannot have such a file; 1 to 2097152 can");
+                " tokens cannot have such a file; 1 to 524288 can");
   RwkvWorldTokenizer tokenizer;
   tokenizer.vocab_size_ = vocab_size;
   tokenizer.read_lines(as_text(bytes), path);

@@ -117,6 +117,9 @@ class ModelReader {
   void check() const {
     if (model_.tokens.empty()) throw Error(path_ + ": there are no tokens");
     if (!has_unknown_) throw Error(path_ + ": there is no unknown token");
+    if (too_many_user_defined(model_.kinds))
+      throw Error(path_ + ": there are more than " + std::to_string(kMostUserDefined) +
+                  " user-defined tokens");
     if (n_bytes_ > 0 && !model_.byte_fallback)
       fail(first_byte_token_, "is a byte token, which a model without byte_fallback has not");
     if (model_.byte_fallback && n_bytes_ != 256)

@@ -20,7 +20,7 @@ namespace perdure {
 // Immutable; any thread.
 class SentencepieceCharsmap {
  public:
-  // `map` must outlive it; empty: nothing is mapped. Errors: Error with path and byte offset.
+  // `map`: empty: nothing is mapped. Errors: Error with path and byte offset.
   SentencepieceCharsmap(std::string_view map, size_t offset, const std::string& path);
 
   // What the longest beginning of `text` that is mapped becomes, and its size; 0: none is.
@@ -28,7 +28,7 @@ class SentencepieceCharsmap {
 
  private:
   std::vector<uint32_t> units_;
-  std::string_view texts_;  // each ends with a zero byte
+  std::string texts_;  // each ends with a zero byte
 };
 
 // Immutable; any thread.

@@ -127,13 +127,22 @@ void TokenizerJson::add_merge(const Keys& keys, JsonKind kind, std::string_view 
     return;
   }
   const size_t space = text.find(' ', 1);
-  merges_.back().left = keep(text.substr(0, space));
-  if (space != text.npos) merges_.back().right = keep(text.substr(space + 1));
+  add_left(text.substr(0, space));
+  if (space != text.npos) add_right(text.substr(space + 1));
+}
+
+void TokenizerJson::add_left(std::string_view text) {
+  const Range kept = keep(text);
+  merges_.back() = {.begin = kept.begin, .left = static_cast<uint32_t>(kept.size)};
+}
+
+void TokenizerJson::add_right(std::string_view text) {
+  merges_.back().right = static_cast<uint32_t>(keep(text).size);
 }
 
 void TokenizerJson::add_half(std::string_view text) {
   if (n_halves_ == 2 || merges_.empty()) fail_at_merge("must be of two tokens");
-  (n_halves_++ == 0 ? merges_.back().left : merges_.back().right) = keep(text);
+  n_halves_++ == 0 ? add_left(text) : add_right(text);
 }
 
 TokenizerJson::Range TokenizerJson::keep(std::string_view text) {
@@ -143,7 +152,8 @@ TokenizerJson::Range TokenizerJson::keep(std::string_view text) {
 }
 
 std::pair<std::string_view, std::string_view> TokenizerJson::merge(size_t i) const {
-  return {text_of(merges_[i].left), text_of(merges_[i].right)};
+  const Merge& merge = merges_[i];
+  return {text_of({merge.begin, merge.left}), text_of({merge.begin + merge.left, merge.right})};
 }
 
 void TokenizerJson::fail_at_merge(const std::string& what) const {

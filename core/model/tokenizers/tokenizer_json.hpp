@@ -74,8 +74,10 @@ class TokenizerJson {
     Range text;
     int64_t id;
   };
+  // Sizes of the halves, which stand in texts_ one behind the other.
   struct Merge {
-    Range left, right;
+    size_t begin = 0;
+    uint32_t left = 0, right = 0;
   };
   using Keys = std::vector<std::string>;
 
@@ -83,6 +85,8 @@ class TokenizerJson {
   void add_token(const Keys& keys, JsonKind kind, std::string_view text);
   void add_merge(const Keys& keys, JsonKind kind, std::string_view text);
   void add_half(std::string_view text);
+  void add_left(std::string_view text);
+  void add_right(std::string_view text);
   Range keep(std::string_view text);
   std::string_view text_of(const Range& range) const {
     return std::string_view(texts_).substr(range.begin, range.size);

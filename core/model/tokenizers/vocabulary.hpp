@@ -3,6 +3,7 @@
 // Tokens by id: what all kinds of vocabularies share, wherever they were read from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,8 +18,9 @@ namespace perdure {
 
 // More than any vocabulary has; bounds what a file of empty tokens costs.
 constexpr int64_t kMostTokens = int64_t{1} << 19;
-// The same for the pairs that are merged.
+// The same for the pairs that are merged, and for user-defined tokens, which cost more than others.
 constexpr int64_t kMostMerges = int64_t{1} << 19;
+constexpr int64_t kMostUserDefined = int64_t{1} << 16;
 
 // What a token is; the numbers are those of GGUF and sentencepiece.
 enum class TokenKind : int32_t {
@@ -29,6 +31,11 @@ enum class TokenKind : int32_t {
   kUnused = 5,
   kByte = 6
 };
+
+// Whether more of them are user-defined than kMostUserDefined.
+inline bool too_many_user_defined(std::span<const TokenKind> kinds) {
+  return std::ranges::count(kinds, TokenKind::kUserDefined) > kMostUserDefined;
+}
 
 struct VocabularyParts {
   std::vector<std::string_view> tokens;   // by id

@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -21,10 +20,12 @@ using perdure::testing::TemporaryFolder;
 namespace {
 
 std::string refusal_of(std::span<const std::byte> bytes) {
-  return error_of([&] {
-    const Gguf file(bytes, "m.gguf");
-    read_gguf_model({&file, 1});
-  });
+  return error_of(
+      [&] {
+        const Gguf file(bytes, "m.gguf");
+        read_gguf_model({&file, 1});
+      },
+      bytes.size());
 }
 
 // The model of a hand-made file, read while `use` runs.
@@ -273,12 +274,9 @@ TEST_CASE("each malformed GGUF file is refused within a second by one sentence t
     GgufFile file = small_gguf();
     malformed.spoil(file);
     const Bytes bytes = file.bytes();
-    const auto start = std::chrono::steady_clock::now();
     const std::string sentence = refusal_of(bytes);
-    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(1));
     CHECK_MESSAGE(contains(sentence, malformed.sentence), sentence);
     CHECK(sentence.starts_with("m.gguf: "));
-    CHECK(sentence.find('\n') == std::string::npos);
   }
 }
 

@@ -20,7 +20,7 @@ constexpr Llama2cKind kAllKinds[] = {Llama2cKind::kV0, Llama2cKind::kV1, Llama2c
                                      Llama2cKind::kV2Mem};
 
 std::string refusal(const Bytes& bytes) {
-  return error_of([&] { read_llama2c(bytes, "x.bin"); });
+  return error_of([&] { read_llama2c(bytes, "x.bin"); }, bytes.size());
 }
 
 // Changes one header field of a valid file and returns the refusal.

@@ -49,19 +49,10 @@ std::string refusal(const Shapes& shapes, const std::string& json,
   const TemporaryFolder folder;
   write_zeros(folder / "model.safetensors", shapes);
   std::ofstream(folder / json_name) << json;
-  try {
-    Model::open(folder / "model.safetensors");
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
+  return error_of([&] { Model::open(folder / "model.safetensors"); });
 }
 
 std::string object(const std::string& members) { return "{" + members + "}"; }
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

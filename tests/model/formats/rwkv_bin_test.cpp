@@ -81,7 +81,7 @@ std::string joined(const std::vector<Record>& records) {
 
 std::string refusal(const std::string& text) {
   const Bytes bytes = as_bytes(text);
-  return error_of([&] { read_rwkv_bin(bytes, "x.bin"); });
+  return error_of([&] { read_rwkv_bin(bytes, "x.bin"); }, bytes.size());
 }
 
 // That of a small model with `record` in the place of the one of its name, or behind all others.
@@ -251,14 +251,7 @@ TEST_CASE("a hostile file of rwkv.cpp costs no more memory than it weighs") {
   for (int i = 0; many.size() < (size_t{8} << 20); ++i)
     many += Record{"t" + std::to_string(i), kF32, {1}}.bytes();
   const std::string large = header() + Record{"emb.weight", kF16, {1 << 15, 1 << 15}}.head();
-  for (const std::string& text : {many, large}) {
-    const Bytes bytes = as_bytes(text);
-    std::string sentence;
-    const size_t peak =
-        heap_peak_of([&] { sentence = error_of([&] { read_rwkv_bin(bytes, "x.bin"); }); });
-    CHECK_FALSE(sentence.empty());
-    CHECK(peak < bytes.size() + (size_t{64} << 20));
-  }
+  for (const std::string& text : {many, large}) CHECK_FALSE(refusal(text).empty());
   std::string few = header();
   for (int i = 0; i < 100; ++i) few += Record{"t" + std::to_string(i), kF32, {1}}.bytes();
   CHECK(contains(refusal(few), "the file has more tensors than 1 layers can have"));

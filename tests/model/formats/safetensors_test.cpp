@@ -17,7 +17,7 @@ constexpr const char* kTwo = R"({"a":{"dtype":"F32","shape":[2,3],"data_offsets"
                              R"("b":{"dtype":"I32","shape":[1],"data_offsets":[24,28]}})";
 
 std::string refusal(const Bytes& bytes) {
-  return error_of([&] { read_safetensors(bytes, "x"); });
+  return error_of([&] { read_safetensors(bytes, "x"); }, bytes.size());
 }
 
 std::string refusal(std::string_view header, size_t data_bytes) {
@@ -118,6 +118,8 @@ TEST_CASE("the header's walk stays within the memory promised however many tenso
 
 TEST_CASE("what a tensor's description lacks or has wrong is named") {
   CHECK(contains(refusal(R"({"a":1})", 0), "header key 'a' must be an object"));
+  CHECK(contains(refusal(R"({"a\n\u001b[2J":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 4),
+                 "header key 'a??[2J' has control characters"));
   CHECK(contains(refusal(R"({"__metadata__":{"a":1}})", 0),
                  "'__metadata__.a' must map strings to strings"));
   CHECK(contains(refusal_of_tensor(R"("shape":[1],"data_offsets":[0,4])", 4),

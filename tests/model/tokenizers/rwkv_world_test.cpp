@@ -142,7 +142,7 @@ TEST_CASE("a malformed line is refused with its number") {
   CHECK(refusal(good + "2 b'' 0\n") == "v.txt:2: the token is empty");
   CHECK(refusal(good + "2 'b' 1\n3 'a' 1\n") == "v.txt:3: the token stands in line 1 already");
   CHECK(refusal(good, 0) ==
-        "v.txt: the model's vocabulary of 0 tokens cannot have such a file; 1 to 2097152 can");
+        "v.txt: the model's vocabulary of 0 tokens cannot have such a file; 1 to 524288 can");
 }
 
 TEST_CASE("a malformed literal is refused with its line") {

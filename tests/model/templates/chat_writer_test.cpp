@@ -80,6 +80,17 @@ std::string sentence(const Call& call) {
 
 }  // namespace
 
+TEST_CASE(
+    "a template that asks for tools or documents is told that there are none, as in transformers") {
+  const std::string asks =
+      "{{ 'none' if tools is defined and tools is none and not tools else 'some' }}"
+      "{{ ', none' if documents is defined and documents is none else ', some' }}"
+      "{{ ', undefined' if custom_tools is not defined and not builtin_tools else ', defined' }}"
+      "{% if tools %}{{ tools | tojson }}{% endif %}"
+      "{% for message in messages %}[{{ message.content }}]{% endfor %}";
+  CHECK(shown(own(chatml(), asks).turn({.user = "q"})) == "^none, none, undefined[q]");
+}
+
 TEST_CASE("llama2: every turn begins with BOS, an answer ends with EOS, a system prompt is in it") {
   const ChatWriter writer = named(sentencepiece(), "llama2");
   CHECK(shown(writer.turn({.user = "hello"})) == "{1000}^[INST] hello [/INST]");

@@ -45,12 +45,12 @@ std::optional<int64_t> checked_bytes(const SnapshotTensor& t) {
   const bool groups = t.type == PERDURE_Q80;
   if (groups ? t.group_size < 1 || t.columns % t.group_size != 0 : t.group_size != 0)
     return std::nullopt;
-  int64_t row = 0, bytes = 0;
+  int64_t row = 0, scales = 0, bytes = 0;
   const int64_t values = perdure_block_values(t.type);
   if (values == 0 || t.columns % values != 0 ||
       __builtin_mul_overflow(t.columns / values, perdure_block_bytes(t.type), &row) ||
-      (groups && __builtin_add_overflow(
-                     row, t.columns / t.group_size * static_cast<int64_t>(sizeof(float)), &row)) ||
+      (groups && (__builtin_mul_overflow(t.columns / t.group_size, sizeof(float), &scales) ||
+                  __builtin_add_overflow(row, scales, &row))) ||
       __builtin_mul_overflow(t.rows, row, &bytes))
     return std::nullopt;
   return bytes;

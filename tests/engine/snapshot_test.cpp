@@ -325,6 +325,10 @@ TEST_CASE("tensors of every type come back with their bytes and scales, and only
     contents.tensors[1].columns = 512;
     contents.tensors[1].group_size = type == PERDURE_Q80 ? 0 : 64;
     CHECK_THROWS_AS(encode_snapshot(contents), Error);
+    contents.tensors[1].columns = int64_t{1} << 61;
+    contents.tensors[1].group_size =
+        type == PERDURE_Q80 ? 1 : 0;  // more scales than can be counted
+    CHECK_THROWS_AS(encode_snapshot(contents), Error);
   }
 }
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <functional>
+#include <utility>
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/terminal/output.hpp"
@@ -96,6 +98,42 @@ std::vector<StoredSnapshot> not_kept(const std::vector<StoredSnapshot>& all,
   return gone;
 }
 
+uint64_t bytes_of(const std::vector<StoredSnapshot>& all) {
+  uint64_t bytes = 0;
+  for (const StoredSnapshot& snapshot : all) bytes += snapshot.size_bytes;
+  return bytes;
+}
+
+// What prune deletes, or would, and the bytes that are free then.
+struct Pruned {
+  std::vector<StoredSnapshot> gone;
+  uint64_t bytes = 0;
+};
+
+Pruned would_prune(const std::vector<StoredSnapshot>& all, const StoreRules& rules) {
+  std::vector<StoredSnapshot> gone = not_kept(all, rules);
+  const uint64_t bytes = bytes_of(gone);
+  return {std::move(gone), bytes};
+}
+
+// Again while something goes: what a generation shares stays with the newer ones, so that less is
+// free than its size said.
+Pruned prune(MemoryStore& store, const std::function<std::vector<StoredSnapshot>()>& list,
+             const StoreRules& rules) {
+  Pruned pruned;
+  std::vector<StoredSnapshot> all = list();
+  const uint64_t before = bytes_of(all);
+  for (size_t known = all.size() + 1; all.size() < known; all = list()) {
+    known = all.size();
+    for (const StoredSnapshot& snapshot : not_kept(all, rules)) {
+      store.remove(snapshot.name, snapshot.generation);
+      pruned.gone.push_back(snapshot);
+    }
+  }
+  pruned.bytes = before - std::min(before, bytes_of(all));
+  return pruned;
+}
+
 }  // namespace
 
 OpenStore::OpenStore(const Settings& settings)
@@ -163,22 +201,22 @@ int run_prune(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   const Settings settings = line.settings();
   const OpenStore open(settings);
-  const std::vector<StoredSnapshot> all =
-      names.empty() ? open.store->list() : open.store->generations(names[0]);
-  if (all.empty() && !names.empty()) throw Error("there is no session '" + names[0] + "'");
-  const std::vector<StoredSnapshot> gone = not_kept(all, rules_of(settings));
-  uint64_t bytes = 0;
+  const auto stored = [&] {
+    return names.empty() ? open.store->list() : open.store->generations(names[0]);
+  };
+  if (!names.empty() && stored().empty()) throw Error("there is no session '" + names[0] + "'");
+  const Pruned pruned = dry_run ? would_prune(stored(), rules_of(settings))
+                                : prune(*open.store, stored, rules_of(settings));
   std::vector<Json> list;
   std::string text;
-  for (const StoredSnapshot& snapshot : gone) {
-    if (!dry_run) open.store->remove(snapshot.name, snapshot.generation);
-    bytes += snapshot.size_bytes;
+  for (const StoredSnapshot& snapshot : pruned.gone) {
     list.push_back(object(stored_members(snapshot)));
     text += stored_text(snapshot) + "\n";
   }
   print(line.json() ? json_text(json(list)) + "\n" : text);
-  note(fmt::format("{} {} generation{}, {}", dry_run ? "would delete" : "deleted", gone.size(),
-                   gone.size() == 1 ? "" : "s", bytes_text(static_cast<double>(bytes))),
+  note(fmt::format("{} {} generation{}, {}", dry_run ? "would delete" : "deleted",
+                   pruned.gone.size(), pruned.gone.size() == 1 ? "" : "s",
+                   bytes_text(static_cast<double>(pruned.bytes))),
        line.quiet());
   return 0;
 }

@@ -117,6 +117,29 @@ TEST_CASE("store.keep keeps generations, and prune deletes what it does not keep
   CHECK(store.memory({"verify"}).out == "s generation 6: ok\n");
 }
 
+TEST_CASE("prune goes on until the store is small enough, though generations share their bytes") {
+  const TemporaryFolder folder;
+  const Words words = {"--set", "store.path=" + (folder / "store"), "--set", "store.keep=9"};
+  const PluginHost plugins(linked_plugins(), {});
+  const auto store = app::open_store(
+      load_settings("", {"store.path=" + (folder / "store"), "store.keep=9"}), plugins);
+  constexpr size_t kBlock = size_t{1} << 20;
+  std::vector<std::byte> bytes(3 * kBlock, std::byte{1});
+  for (int i = 1; i <= 3; ++i) {
+    bytes.resize(bytes.size() + kBlock / 2, static_cast<std::byte>(i));
+    store->put("s", bytes);
+  }
+  const auto prune = [&](const Words& more) {
+    return run_perdure(Words{"memory", "prune", "--set", "store.max_bytes=4300000"} + more + words);
+  };
+  CHECK(prune({"--dry-run"}).err.find("would delete 1 generation,") != std::string::npos);
+  CHECK(store->list().size() == 3);
+  const Outcome outcome = prune({});
+  CHECK(outcome.err.find("deleted 2 generations,") != std::string::npos);
+  REQUIRE(store->list().size() == 1);
+  CHECK(store->get("s") == bytes);
+}
+
 TEST_CASE("a store that is full by store.max_bytes refuses a save and keeps what it has") {
   Store store;
   store.words = store.words + Words{"--set", "store.max_bytes=1000"};

@@ -123,6 +123,30 @@ class ConvertTest(unittest.TestCase):
         _, _, values = self.convert({name: torch.ones(2) for name in names})
         self.assertEqual(set(values), set(names.values()))
 
+    def test_names_of_flash_linear_attention_become_those_of_rwkv(self):
+        from perdure_train import safetensors
+        parts = {"receptance.weight": "r_proj.weight", "key.weight": "k_proj.weight", "value.weight": "v_proj.weight",
+                 "output.weight": "o_proj.weight", "ln_x.weight": "g_norm.weight", "ln_x.bias": "g_norm.bias"}
+        parts |= {f"{c}{i}": f"{c}_lora.lora.{n}" for c in "wavg" for i, n in enumerate(("2.bias", "0.weight", "2.weight"))}
+        whole = {"emb.": "model.embeddings.", "ln_out.": "model.norm.", "head.": "lm_head.", "ln0.": "pre_norm.", "ln1.": "attn_norm.",
+                 "ln2.": "ffn_norm."}
+        golden = {n: t for n, t in safetensors.read(_GOLDEN).items() if not n.startswith("blocks.0.att.v") or "value" in n}
+        theirs = {}
+        for name, tensor in golden.items():
+            begin, _, part = name.partition(".att.")
+            for own, new in whole.items():
+                begin = begin.replace(own, new)
+            turned = part[:1] in "wavg" and part[1:] in ("1", "2")
+            new = begin.replace("blocks.", "model.layers.") + (f".attn.{parts.get(part, part)}" if part else "")
+            theirs[new] = tensor.t().clone() if turned else tensor
+        joined = {n: t for n, t in theirs.items() if ".attn.x_" not in n}
+        for layer in (0, 1):
+            joined[f"model.layers.{layer}.attn.x_x"] = torch.cat([golden[f"blocks.{layer}.att.x_{c}"][0] for c in "rwkvag"])
+        for content in (theirs, joined):
+            _, metadata, values = self.convert(content)
+            self.assertEqual(values, {n: t.contiguous().numpy().tobytes() for n, t in golden.items()})
+            self.assertAlmostEqual(float(metadata["gn_eps"]), 16e-5)
+
     def test_micro_rwkv_keeps_its_names_and_says_what_it_is(self):
         table = torch.randn(7, 4)
         model = {"transformer.wte.weight": table, "lm_head.weight": table, "transformer.h.0.tmix.time_decay": torch.ones(2, 1)}

@@ -98,6 +98,33 @@ def _from_huggingface(name: str) -> str:
     return _short_mix(name)
 
 
+_FLA = (
+    (r"^model\.embeddings\.", "emb."), (r"^model\.norm\.", "ln_out."), (r"^lm_head\.", "head."), (r"^model\.layers\.", "blocks."),
+    (r"\.pre_norm\.", ".ln0."), (r"\.attn_norm\.", ".ln1."), (r"\.ffn_norm\.", ".ln2."), (r"\.attn\.", ".att."),
+    (r"\.r_proj\.", ".receptance."), (r"\.k_proj\.", ".key."), (r"\.v_proj\.", ".value."), (r"\.o_proj\.", ".output."),
+    (r"\.g_norm\.", ".ln_x."), (r"_lora\.lora\.0\.weight$", "1"), (r"_lora\.lora\.2\.weight$", "2"), (r"_lora\.lora\.2\.bias$", "0"),
+)
+
+
+def _from_fla(name: str) -> str:
+    """flash-linear-attention's names of version 7 to BlinkDL's."""
+    for pattern, new in _FLA:
+        name = re.sub(pattern, new, name)
+    return name
+
+
+def _fla(weights: dict, path: pathlib.Path):
+    """With low-rank matrices as BlinkDL has them, [in, out], a vector for each shift, and the eps of that program."""
+    renamed = _rename(weights, _from_fla, path)
+    for name in [n for n in renamed if re.search(r"\.att\.[wavg][12]$", n)]:
+        renamed[name] = renamed[name].t().contiguous()
+    for name in [n for n in renamed if n.endswith(".att.x_x")]:
+        rows = renamed.pop(name)
+        renamed |= {f"{name[:-1]}{which}": row for which, row in zip("rwkvag", rows.contiguous())}
+    bonus = renamed.get("blocks.0.att.r_k")
+    return renamed, {} if bonus is None else {"gn_eps": str(1e-5 * bonus.shape[-1])}
+
+
 def _rename(weights: dict, rule, path: pathlib.Path) -> dict:
     renamed = {}
     for name, tensor in weights.items():
@@ -133,6 +160,8 @@ def _recognise(weights: dict, about: dict, path: pathlib.Path):
         return _micro(weights, about, path)
     if any(n.startswith("rwkv.blocks.0.attention.") for n in weights):
         return _rename(weights, _from_huggingface, path), {}
+    if any(n.startswith("model.layers.0.attn.w_lora.") for n in weights):
+        return _fla(weights, path)
     first = ", ".join(list(weights)[:3]) or "none"
     raise UsageError(f"{path} is no checkpoint of RWKV, nanoRWKV or MicroRWKV: its first tensors are {first}")
 

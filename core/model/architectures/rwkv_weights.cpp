@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
@@ -64,6 +65,8 @@ constexpr Variant kUnsupported[] = {
     {"rosa", "version 8 (ROSA)"},
 };
 
+constexpr std::string_view kSpare = "blocks.0.att.v";  // 0, 1 and 2
+
 // The sizes of a model.
 struct Sizes {
   int64_t vocab = 0, width = 0, n_layers = 0, n_heads = 1, feed_forward = 0;
@@ -93,6 +96,7 @@ class Importer {
     import_ends();
     for (layer_ = 0; layer_ < sizes_.n_layers; ++layer_) import_layer();
     check_starts();
+    refuse_unused();
     return builder_.take();
   }
 
@@ -112,6 +116,7 @@ class Importer {
   const RwkvTensor& find(const std::string& name) const {
     const auto it = file_.tensors.find(name);
     if (it == file_.tensors.end()) fail("the tensor '" + name + "' is missing");
+    used_.insert(it->first);
     if (n_values(it->second, name) == 0)
       fail("the tensor '" + name + "' has the shape " + shape_text(it->second.shape) +
            ", which holds nothing");
@@ -161,9 +166,16 @@ class Importer {
     return values_of(full_name(name), sizes_.width);
   }
 
+  // [heads, head size], and in rwkv.cpp's files one more axis of size 1.
+  std::vector<float> channel_values(const std::string& name) const {
+    if (first_size(name) != sizes_.n_heads)
+      wrong_shape(full_name(name), {sizes_.n_heads, sizes_.width / sizes_.n_heads});
+    return vector_values(name);
+  }
+
   // Of version 5.2 a value for each channel; else one for each head, which serves its channels.
   std::vector<float> head_values(const std::string& name) const {
-    if (version_ == Version::k52) return vector_values(name);
+    if (version_ == Version::k52) return channel_values(name);
     const std::vector<float> heads = values_of(full_name(name), sizes_.n_heads);
     std::vector<float> values;
     for (const float value : heads)
@@ -296,6 +308,24 @@ class Importer {
       fail("the file has " + std::to_string(sizes_.n_heads) +
            " heads, which do not divide the width " + std::to_string(sizes_.width) +
            " of 'emb.weight'");
+    // rwkv.cpp's converter loses the axis of a single head in versions 5.2 and 6.
+    if (version_ != Version::k4 && sizes_.n_heads == sizes_.width)
+      fail("the file has " + std::to_string(sizes_.n_heads) +
+           " heads of one value, whose norm leaves nothing; if the model has a single head, the "
+           "converter has lost that axis");
+  }
+
+  // Layer 0 of version 7 has no use for its share of the first values, which many files hold.
+  // Errors: Error for any other tensor that was not read: with it the model is another one.
+  void refuse_unused() const {
+    const auto is_spare = [&](std::string_view name) {
+      return version_ == Version::k7 && name.size() == kSpare.size() + 1 &&
+             name.starts_with(kSpare);
+    };
+    for (const auto& [name, tensor] : file_.tensors)
+      if (!used_.contains(name) && !is_spare(name))
+        fail("the tensor '" + name + "' is in no RWKV " + name_of(version_).text +
+             ", as which block 0 shows the file; what it does is not known here");
   }
 
   void import_ends() {
@@ -366,7 +396,7 @@ class Importer {
     low_rank("att.time_decay_w1", "time_mix_decay_w1", decay_rank, c);
     low_rank("att.time_decay_w2", "time_mix_decay_w2", c, decay_rank);
     vector("att.time_decay", "time_mix_decay");
-    vector("att.time_faaaa", "time_mix_first");
+    add_vector("time_mix_first", channel_values("att.time_faaaa"));
   }
 
   // The first state, of versions that can have one.
@@ -409,7 +439,8 @@ class Importer {
       low_rank("att." + part + "1", "time_mix_" + part + "1", rank, sizes_.width);
       low_rank("att." + part + "2", "time_mix_" + part + "2", sizes_.width, rank);
     }
-    for (const std::string part : {"k_k", "k_a", "r_k"}) vector("att." + part, "time_mix_" + part);
+    for (const std::string part : {"k_k", "k_a"}) vector("att." + part, "time_mix_" + part);
+    add_vector("time_mix_r_k", channel_values("att.r_k"));
   }
 
   // The inner width of a pair of low-rank matrices, by the first of them.
@@ -423,7 +454,8 @@ class Importer {
   Version version_ = Version::k4;
   Sizes sizes_;
   int64_t layer_ = 0;
-  int64_t n_starts_ = 0;  // layers with a first state
+  int64_t n_starts_ = 0;                     // layers with a first state
+  mutable std::set<std::string_view> used_;  // names that were looked up
   ModelBuilder builder_;
 };
 

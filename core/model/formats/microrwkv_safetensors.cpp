@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "core/api/error.hpp"
 #include "core/base/checked.hpp"
@@ -45,6 +46,7 @@ class Importer {
     else  // without it the norm would be by the root mean square
       add_vector("output_norm.bias", std::vector<float>(static_cast<size_t>(width_), 0.0f));
     for (layer_ = 0; layer_ < n_layers_; ++layer_) import_layer();
+    refuse_unused();
     return builder_.take();
   }
 
@@ -56,6 +58,7 @@ class Importer {
   const SafetensorsTensor& get(const std::string& name) const {
     const auto it = tensors_.find(name);
     if (it == tensors_.end()) fail("the tensor '" + name + "' is missing");
+    used_.insert(it->first);
     return it->second;
   }
 
@@ -187,21 +190,35 @@ class Importer {
     vector(torch_name("tmix.ln_x.bias"), own_name("time_mix_ln.bias"), width_);
   }
 
+  // What is left has no place in the network.
+  void refuse_unused() const {
+    for (const auto& [name, tensor] : tensors_)
+      if (!used_.contains(name))
+        fail("the tensor '" + name + "' is in no MicroRWKV; what it does is not known here");
+  }
+
+  // A matrix that has a bias in every MicroRWKV.
+  void biased(const std::string& from, const std::string& to, int64_t rows, int64_t columns) {
+    get(torch_name(from) + ".bias");
+    matrix(from, to, rows, columns);
+  }
+
   void import_experts() {
     const int64_t scores = size(torch_name("moe.gate.weight"), 0);
     if (scores < n_experts_)
       fail("the tensor '" + torch_name("moe.gate.weight") + "' has " + std::to_string(scores) +
            " rows but there are " + std::to_string(n_experts_) + " experts");
-    matrix("moe.gate", "ffn_gate", scores, width_);
+    biased("moe.gate", "ffn_gate", scores, width_);
     for (int64_t i = 0; i < n_experts_; ++i) {
       const std::string number = std::to_string(i);
-      matrix("moe.experts." + number, "ffn_expert." + number, expert_size_, width_);
+      biased("moe.experts." + number, "ffn_expert." + number, expert_size_, width_);
     }
-    matrix("moe.fc", "ffn_output", width_, expert_size_);
+    biased("moe.fc", "ffn_output", width_, expert_size_);
   }
 
   const SafetensorsMap& tensors_;
   const std::string& path_;
+  mutable std::set<std::string_view> used_;  // names that were looked up
   ModelBuilder builder_;
   int64_t vocab_size_ = 0, width_ = 0, block_size_ = 0, n_heads_ = 0, n_layers_ = 0;
   int64_t n_experts_ = 0, expert_size_ = 0, layer_ = 0;

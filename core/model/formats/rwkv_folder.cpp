@@ -104,6 +104,7 @@ class Config : public HuggingFaceConfig {
         {"hidden_size", info.hidden_size},
         {"num_hidden_layers", info.num_hidden_layers},
         {"vocab_size", info.vocab_size},
+        {info.size("rwkv.version", 0) == 7 ? "head_dim" : "head_size", info.head_size},
     };
     for (const auto& [key, found] : sizes)
       if (size(key, found) != found)

@@ -255,6 +255,41 @@ TEST_CASE("RWKV with no heads, heads of nothing or heads that do not divide the 
   CHECK(contains(file.refusal(), "too large"));
 }
 
+TEST_CASE("heads of one value, as a converter leaves a single head, are refused") {
+  Changed file("rand_v6");
+  for (const std::string layer : {"0", "1"})
+    file.file.tensors["blocks." + layer + ".att.time_faaaa"].shape = {48, 1};
+  CHECK(contains(file.refusal(), "has 48 heads of one value"));
+}
+
+TEST_CASE("layers with other heads than the first layer's are refused by the tensor's name") {
+  const std::pair<const char*, const char*> cases[] = {{"rand_v5.2", "att.time_decay"},
+                                                       {"rand_v5.2", "att.time_faaaa"},
+                                                       {"rand_v6", "att.time_faaaa"},
+                                                       {"rand_v7", "att.r_k"}};
+  for (const auto& [version, part] : cases) {
+    Changed file(version);
+    const std::string name = std::string("blocks.1.") + part;
+    file.file.tensors[name].shape = {6, 8};
+    CHECK(contains(file.refusal(), "the tensor '" + name + "' has the shape [6, 8] but ["));
+  }
+}
+
+TEST_CASE("a tensor that the version of block 0 does not have is refused by its name") {
+  const auto refusal_with = [](const char* version, const char* name) {
+    Changed file(version);
+    file.put(name, {48}, std::vector<float>(48));
+    return file.refusal();
+  };
+  CHECK(refusal_with("rand_v5.0", "blocks.1.att.gate.weight") ==
+        "m.safetensors: the tensor 'blocks.1.att.gate.weight' is in no RWKV 5.0, as which block 0 "
+        "shows the file; what it does is not known here");
+  CHECK(contains(refusal_with("rand_v4", "blocks.1.att.r_k"), "is in no RWKV 4"));
+  CHECK(contains(refusal_with("rand_v6", "head_q.weight"), "is in no RWKV 6"));
+  CHECK(contains(refusal_with("rand_v7", "blocks.0.att.w3"), "is in no RWKV 7"));
+  CHECK(refusal_with("rand_v7", "blocks.0.att.v1").empty());  // files have it, and do without it
+}
+
 TEST_CASE("RWKV variants that cannot be run are refused by name") {
   const auto refusal_with = [](const char* name) {
     Changed file("rand_v7");
@@ -274,7 +309,7 @@ TEST_CASE("RWKV layers far beyond any model are refused before their tensors are
   CHECK(contains(file.refusal(), "num_hidden_layers is more than 4096"));
   file.put("blocks.99999999999999999999.ln1.weight", {1}, {0.0f});
   file.file.tensors.erase("blocks.999999999.ln1.weight");
-  CHECK(file.refusal().empty());  // no layer's name
+  CHECK(contains(file.refusal(), "is in no RWKV 4"));  // no layer's name
   file.put("blocks.9223372036854775807.x", {1}, {0.0f});
   CHECK(file.refusal() ==
         "m.safetensors: the layer of 'blocks.9223372036854775807.x' is too large");

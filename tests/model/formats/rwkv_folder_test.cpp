@@ -213,6 +213,7 @@ TEST_CASE("a configuration that asks for what cannot be run is refused with its 
       {R"("norm_first": 3)", "key 'norm_first' cannot be read"},
       {R"("hidden_size": 64)", "key 'hidden_size' is 64 but the tensors make it 48"},
       {R"("num_hidden_layers": 3)", "key 'num_hidden_layers' is 3 but the tensors make it 2"},
+      {R"("head_dim": 24)", "key 'head_dim' is 24 but the tensors make it 16"},
       {R"("vocab_size": 90)", "key 'vocab_size' is 90 but the tensors make it 89"}};
   for (const auto& [line, sentence] : cases) {
     write_text(folder / "config.json", std::string(R"({"model_type": "rwkv7", )") + line + "}");

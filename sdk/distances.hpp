@@ -16,6 +16,9 @@
 
 namespace perdure {
 
+// What `near` is where it is to be chosen: no number of keys.
+inline constexpr int64_t kAutomaticNear = -1;
+
 inline std::vector<OptionSpec> distance_option_specs() {
   return {
       {.name = "distances",
@@ -27,12 +30,13 @@ inline std::vector<OptionSpec> distance_option_specs() {
        .joined_later = true},
       {.name = "near",
        .type = OptionType::kInt,
-       .default_value = int64_t{-1},
+       .default_value = kAutomaticNear,
        .help = "How many of the latest keys keep their exact distance, the token's own included; "
-               "-1: the training length, or one less if grouped.",
-       .min = -1,
+               "auto: the training length, or one less if grouped.",
+       .min = 0,
        .max = 1e9,
-       .joined_later = true},
+       .joined_later = true,
+       .default_is_auto = true},
       {.name = "group",
        .type = OptionType::kInt,
        .default_value = int64_t{0},
@@ -58,7 +62,7 @@ class Distances {
       read_grouped(rotary);
     }
     if (rule_ != Rule::kGrouped && group_ != 0) refuse("group", "grouped");
-    if (rule_ == Rule::kExact && near_ != -1) refuse("near", "clamped or grouped");
+    if (rule_ == Rule::kExact && near_ != kAutomaticNear) refuse("near", "clamped or grouped");
   }
 
   bool exact() const { return rule_ == Rule::kExact; }
@@ -99,7 +103,7 @@ class Distances {
   }
 
   void read_clamped(const RotaryOptions& rotary) {
-    if (near_ == -1) {
+    if (near_ == kAutomaticNear) {
       near_ = rotary.train_length;
       if (rotary.eval_length > 0) near_ = std::min(near_, rotary.eval_length);
       needs_eval_length_ = true;
@@ -111,7 +115,8 @@ class Distances {
 
   void read_grouped(const RotaryOptions& rotary) {
     if (group_ > 0) {
-      if (near_ == -1) throw UsageError("attention.near must be given where attention.group is");
+      if (near_ == kAutomaticNear)
+        throw UsageError("attention.near must be given where attention.group is");
       shift_ = near_ - near_ / group_;
       return;
     }
@@ -121,7 +126,7 @@ class Distances {
           "attention.distances: grouped needs attention.eval_length and a training length, or "
           "attention.group and attention.near");
     needs_eval_length_ = true;
-    if (near_ == -1) near_ = std::min(trained, length) - 1;
+    if (near_ == kAutomaticNear) near_ = std::min(trained, length) - 1;
     if (near_ >= trained)
       throw UsageError("attention.near is " + std::to_string(near_) +
                        " and leaves nothing of the training length of " + std::to_string(trained) +

@@ -4,6 +4,6 @@
 // is part of the build id (core/api/plugin.h).
 #pragma once
 
-#define PERDURE_API_HASH_attention "c7e60b71533125cb"
+#define PERDURE_API_HASH_attention "d33ed9b24eae4545"
 #define PERDURE_API_HASH_threads "4b01f20ba0731399"
-#define PERDURE_API_HASH_stores "c056e5347ff62b2e"
+#define PERDURE_API_HASH_stores "68137d3be55c6bcb"

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -38,6 +39,15 @@ struct OptionSpec {
   bool joined_later = false;
   // kInt and kReal: the word `auto` may be written for 0.
   bool zero_is_auto = false;
+  // kInt and kReal: it may be written for the default, which may be outside the range.
+  bool default_is_auto = false;
+
+  // What the word `auto` stands for; nullopt where it is not a value.
+  std::optional<OptionValue> auto_value() const {
+    if (default_is_auto) return default_value;
+    if (!zero_is_auto) return std::nullopt;
+    return type == OptionType::kInt ? OptionValue(int64_t{0}) : OptionValue(0.0);
+  }
 };
 
 // Checked option values: every option of the schema has one.

@@ -25,6 +25,9 @@ std::string dump_real(double value) {
   return text;
 }
 
+// Of numbers for which 0 means that they choose themselves.
+std::string dump_auto(int64_t value) { return value == 0 ? "auto" : std::to_string(value); }
+
 std::string dump_flag(bool value) { return value ? "true" : "false"; }
 
 std::string dump_raw(const RawOption& raw) {
@@ -160,11 +163,11 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
   out += dump_attention(settings, resolved);
   out += dump_kernels(settings);
   out += "threads:\n  backend: " + dump_text(threads.backend) +
-         "\n  count: " + (threads.count == 0 ? "auto" : std::to_string(threads.count)) + "\n";
+         "\n  count: " + dump_auto(threads.count) + "\n";
   out += "store:\n  kind: " + dump_text(store.kind) + "\n  path: " + dump_text(store.path) +
          "\n  session: " + dump_text(store.session) +
-         "\n  save_every: " + dump_text(store.save_every) + "\n  save_every_tokens: " +
-         (store.save_every_tokens == 0 ? "auto" : std::to_string(store.save_every_tokens)) +
+         "\n  save_every: " + dump_text(store.save_every) +
+         "\n  save_every_tokens: " + dump_auto(store.save_every_tokens) +
          "\n  keep: " + std::to_string(store.keep) +
          "\n  keep_days: " + dump_real(store.keep_days) +
          "\n  max_bytes: " + std::to_string(store.max_bytes) + "\n";
@@ -187,7 +190,7 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
   out += "step:\n  max_rows: " + std::to_string(step.max_rows) +
          "\n  max_logits_bytes: " + std::to_string(step.max_logits_bytes) + "\n";
-  out += "state:\n  max_bytes: " + std::to_string(state.max_bytes) + "\n";
+  out += "state:\n  max_bytes: " + dump_auto(state.max_bytes) + "\n";
   out += "plugins:\n  load: " + dump_list(plugins.load) + "\n";
   return out;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -36,6 +37,33 @@ size_t edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+// Without what is not a letter or digit at its front: "--temp" -> "temp".
+std::string_view bare(std::string_view word) {
+  while (!word.empty() && std::isalnum(static_cast<unsigned char>(word.front())) == 0)
+    word.remove_prefix(1);
+  return word;
+}
+
+// Letters that are enough to recognise a word that is written out or shortened.
+constexpr size_t kFewestLetters = 3;
+
+bool begins(std::string_view part, std::string_view whole) {
+  return part.size() >= kFewestLetters && whole.starts_with(part);
+}
+
+bool is_part(std::string_view part, std::string_view whole) {
+  return begins(part, whole) || (part.size() >= kFewestLetters && whole.ends_with(part));
+}
+
+// How far a candidate is from what was written: a shortened word is near, a part of it (`tokens` of
+// `max-tokens`) is just near enough.
+size_t distance_of(const std::string& word, const std::string& candidate, size_t limit) {
+  const size_t distance = edit_distance(word, candidate);
+  if (begins(bare(word), bare(candidate))) return std::min<size_t>(distance, 1);
+  const bool part = is_part(bare(candidate), bare(word)) || is_part(bare(word), bare(candidate));
+  return part ? std::min(distance, limit) : distance;
+}
+
 std::string number_text(double value) {
   std::ostringstream stream;
   stream.precision(17);
@@ -58,7 +86,7 @@ std::string nearest(const std::string& word, std::span<const std::string> candid
   size_t best = limit + 1;
   std::string result;
   for (const std::string& candidate : candidates) {
-    const size_t distance = edit_distance(word, candidate);
+    const size_t distance = distance_of(word, candidate, limit);
     if (distance < best) {
       best = distance;
       result = candidate;

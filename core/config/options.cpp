@@ -15,16 +15,16 @@ namespace {
 }
 
 OptionValue convert(const RawOption& raw, const OptionSpec& spec) {
-  if (spec.zero_is_auto && raw.text == "auto" && !raw.quoted)
-    return spec.type == OptionType::kInt ? OptionValue(int64_t{0}) : OptionValue(0.0);
+  const std::optional<OptionValue> by_itself = spec.auto_value();
+  if (by_itself && raw.text == "auto" && !raw.quoted) return *by_itself;
   switch (spec.type) {
     case OptionType::kBool:
       if (const auto flag = scalar_to_bool(raw.text, raw.quoted)) return *flag;
       fail(raw, spec, "true or false");
     case OptionType::kInt: {
       const auto number = scalar_to_int(raw.text, raw.quoted);
-      if (number && static_cast<double>(*number) >= spec.min &&
-          static_cast<double>(*number) <= spec.max)
+      const auto in_range = [&](double value) { return value >= spec.min && value <= spec.max; };
+      if (number && (in_range(static_cast<double>(*number)) || by_itself == OptionValue(*number)))
         return *number;
       fail(raw, spec, whole_number_text(raw.text, raw.quoted) + range_text(spec.min, spec.max));
     }
@@ -68,12 +68,11 @@ Options shown_options(const Options& options, const std::vector<OptionSpec>& sch
   Options shown;
   for (const OptionSpec& spec : schema) {
     const OptionValue& value = options.all().at(spec.name);
-    const bool is_zero = value == OptionValue(int64_t{0}) || value == OptionValue(0.0);
     const bool is_default = value == spec.default_value;
     const bool is_number = spec.type == OptionType::kInt || spec.type == OptionType::kReal;
     if (value == OptionValue(std::string()) || (is_number && is_default && spec.joined_later))
       continue;
-    if (spec.zero_is_auto && is_zero)
+    if (spec.auto_value() == value)
       shown.set(spec.name, std::string("auto"));
     else
       shown.set(spec.name, value);

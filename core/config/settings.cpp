@@ -302,7 +302,10 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   }
   {
     MapReader state(section("state"), "state");
-    state.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
+    if (is_auto(state.take("max_bytes")))
+      settings.state.max_bytes = 0;
+    else
+      state.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
     state.finish();
   }
   {

@@ -147,7 +147,8 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
 // truth values are those of YAML, quoted scalars stay texts. Pure.
 std::string dump_as_json(const std::string& dump);
 
-// The candidate nearest to `word` by edit distance, or "" if none is near.
+// The candidate nearest to `word`: that it shortens, by edit distance, or one that is its begin or
+// end or has it there; "" if none is near.
 std::string nearest(const std::string& word, std::span<const std::string> candidates);
 
 }  // namespace perdure

@@ -42,7 +42,7 @@ std::string first_problem(std::span<const Element> elements, const std::string& 
 std::string problem_of_number(const OptionSpec& option, double value) {
   if (std::isnan(option.min) || std::isnan(option.max) || option.min > option.max)
     return "with a range that holds nothing";
-  if (option.zero_is_auto && value == 0) return "";
+  if (option.auto_value() == option.default_value) return "";
   if (!(value >= option.min && value <= option.max)) return "with a default outside its range";
   return "";
 }

@@ -117,7 +117,9 @@ TEST_CASE("options are shown without signs for what was not given") {
                     .type = OptionType::kInt,
                     .default_value = int64_t{-1},
                     .help = "Near keys.",
-                    .joined_later = true});
+                    .min = 0,
+                    .joined_later = true,
+                    .default_is_auto = true});
   schema.push_back({.name = "beta",
                     .type = OptionType::kReal,
                     .default_value = 0.0,
@@ -137,6 +139,17 @@ TEST_CASE("options are shown without signs for what was not given") {
   CHECK(dump.find("  window: 256\n") != std::string::npos);
   CHECK(shown("  near: 4\n  factor: 2\n").find("  factor: 2.0\n  logn: false\n  near: 4\n") !=
         std::string::npos);
+  // The sign itself may be written; another one may not.
+  const auto near = [&](const char* value) {
+    return resolve_options(choice(std::string("  near: ") + value + "\n"), schema, "attention.s")
+        .integer("near");
+  };
+  CHECK(near("auto") == -1);
+  CHECK(near("-1") == -1);
+  CHECK(near("0") == 0);
+  CHECK_THROWS_WITH_AS(near("-2"), doctest::Contains("must be a whole number (at least 0)"),
+                       UsageError);
+  CHECK_THROWS_AS(near("'auto'"), UsageError);
   // Read back it is the same.
   const Options again =
       resolve_options(parse_settings(dump, "run.yaml", "").attention.choice, schema, "attention.s");

@@ -99,6 +99,20 @@ plugins: {load: [./libmine.so]}
   CHECK(s.plugins.load == std::vector<std::string>{"/base/libmine.so"});
 }
 
+TEST_CASE("the nearest word is one with few other letters, a longer form, or a part") {
+  const std::vector<std::string> words = {"--tokens", "--temp", "--top-k", "--out"};
+  CHECK(nearest("--tokn", words) == "--tokens");
+  CHECK(nearest("--temperature", words) == "--temp");
+  CHECK(nearest("--max-tokens", words) == "--tokens");
+  CHECK(nearest("--tok", words) == "--tokens");
+  CHECK(nearest("fulltail", std::vector<std::string>{"full", "full_tail"}) == "full_tail");
+  CHECK(nearest("--xyzzy-quux", words).empty());
+  CHECK(nearest("--output-directory", words) == "--out");
+  CHECK(nearest("temp", std::vector<std::string>{"temperature"}) == "temperature");
+  CHECK(nearest("", words).empty());
+  CHECK(nearest(std::string(101, 'x') + "-tokens", words).empty());
+}
+
 TEST_CASE("an unknown key is refused with file, line, key and the nearest valid key") {
   CHECK(refusal("sampling:\n  temprature: 1\n") ==
         "run.yaml:2: unknown key 'sampling.temprature'; did you mean 'temperature'?");
@@ -363,6 +377,9 @@ TEST_CASE("the store's section has limits of its own and leaves other keys to th
   CHECK(s.store.save_every_tokens == 64);
   CHECK(s.store.options.at("durability").text == "relaxed");
   CHECK(parse("store: {save_every_tokens: auto}").store.save_every_tokens == 0);
+  CHECK(parse("state: {max_bytes: auto}").state.max_bytes == 0);
+  CHECK(parse("state: {max_bytes: 0}").state.max_bytes == 0);
+  CHECK(dump_settings(parse("")).find("state:\n  max_bytes: auto\n") != std::string::npos);
   CHECK(parse(dump_settings(s)).store.options.at("durability").text == "relaxed");
   CHECK(parse(dump_settings(s)).store.keep == 9);
   CHECK_THROWS_AS(parse("store: {keep: 0}"), UsageError);

@@ -97,7 +97,7 @@ std::string value_text(const OptionSpec& option) {
     using T = std::decay_t<decltype(value)>;
     if constexpr (std::is_same_v<T, bool>) return value ? "true" : "false";
     if constexpr (std::is_same_v<T, std::string>) return value.empty() ? "none" : value;
-    return option.zero_is_auto && value == T{} ? "auto" : fmt::format("{}", value);
+    return option.auto_value() == option.default_value ? "auto" : fmt::format("{}", value);
   };
   return std::visit(text, option.default_value);
 }

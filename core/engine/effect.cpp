@@ -10,6 +10,7 @@
 #include <tuple>
 
 #include "core/engine/engine_impl.hpp"
+#include "core/engine/identity.hpp"
 #include "core/graph/passes.hpp"
 
 namespace perdure {
@@ -27,19 +28,11 @@ struct IdentityParts {
   std::vector<IdentityGroup> groups;
 };
 
-constexpr std::string_view kLayers = "layers ";
-constexpr std::string_view kStrategy = "strategy";
-
-// Adds the line "layers 0,1 NAME: VALUE".
-void add_group_line(IdentityParts& parts, const std::string& line) {
-  const size_t space = line.find(' ', kLayers.size());
-  const size_t colon = line.find(": ", kLayers.size());
-  if (space == std::string::npos || colon == std::string::npos || colon < space)
-    return parts.others.push_back(line);
-  const std::string layers = line.substr(kLayers.size(), space - kLayers.size());
-  const std::string name = line.substr(space + 1, colon - space - 1);
-  const std::string value = line.substr(colon + 2);
-  if (name == kStrategy)
+void add_line(IdentityParts& parts, const std::string& line) {
+  const auto of_strategy = strategy_line(line);
+  if (!of_strategy) return parts.others.push_back(line);
+  const auto& [layers, name, value] = *of_strategy;
+  if (name == kStrategyName)
     parts.groups.push_back({layers, value, {}});
   else if (parts.groups.empty() || parts.groups.back().layers != layers)
     parts.others.push_back(line);
@@ -50,11 +43,7 @@ void add_group_line(IdentityParts& parts, const std::string& line) {
 IdentityParts parts_of(const std::string& identity) {
   IdentityParts parts;
   std::istringstream in(identity);
-  for (std::string line; std::getline(in, line);)
-    if (line.starts_with(kLayers))
-      add_group_line(parts, line);
-    else
-      parts.others.push_back(line);
+  for (std::string line; std::getline(in, line);) add_line(parts, line);
   return parts;
 }
 

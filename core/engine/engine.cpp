@@ -42,6 +42,9 @@ std::shared_ptr<SharedModel> Engine::shared_model() const { return impl_->shared
 const Settings& Engine::settings() const { return impl_->settings; }
 Traits Engine::traits() const { return impl_->traits; }
 std::span<const Options> Engine::strategy_options() const { return impl_->options; }
+std::vector<Options> Engine::shown_strategy_options() const {
+  return shown_options(impl_->strategies);
+}
 const std::string& Engine::identity() const { return impl_->identity(); }
 const PluginHost& Engine::plugins() const { return impl_->plugins; }
 

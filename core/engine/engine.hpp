@@ -151,6 +151,8 @@ class Engine {
   Traits traits() const;  // combined over layers
   // Options of the strategies as filled in, main choice first, then layer overrides.
   std::span<const Options> strategy_options() const;
+  // The same for people to read (shown_options, core/config/settings.hpp).
+  std::vector<Options> shown_strategy_options() const;
   // The tokenizer. Errors: Error if the settings name none or it does not fit the model.
   const Tokenizer& tokenizer() const;
   // The same; nullptr if the settings name none.

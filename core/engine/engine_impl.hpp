@@ -54,6 +54,12 @@ std::vector<ConfiguredStrategy> configure_strategies(const Settings& settings, c
 // not have without segments, or with whole windows.
 Traits combine_traits(std::span<const ConfiguredStrategy> strategies);
 
+// The strategies' options as people read them: shown_options() of each.
+std::vector<Options> shown_options(std::span<const ConfiguredStrategy> strategies);
+
+// How an identity writes the value of an option.
+std::string value_text(const OptionValue& value);
+
 // The identity lines of an engine (see Engine::identity).
 std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,
                           const Tokenizer* tokenizer, std::span<const StateSpec> states);

@@ -10,6 +10,7 @@
 #include "core/base/buffer.hpp"
 #include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
+#include "core/engine/identity.hpp"
 #include "core/engine/snapshot.hpp"
 
 namespace perdure {
@@ -194,7 +195,7 @@ SnapshotContents head_of(const Session::Impl& session) {
   const Engine::Impl& engine = *session.engine;
   SnapshotContents head;
   head.identity = engine.identity();
-  head.notes["configuration"] = dump_settings(engine.settings, engine.options);
+  head.notes["configuration"] = dump_settings(engine.settings, shown_options(engine.strategies));
   head.values = values_of(session);
   head.position = session.position;
   head.random_state = session.random.state;
@@ -238,7 +239,8 @@ std::vector<Runs<T>> all_live_runs(State& state, size_t n_states, int64_t positi
 void check_head(const Engine::Impl& engine, const SnapshotContents& head) {
   if (head.identity != engine.identity() && !engine.computes_as(head.identity))
     throw Error("this session belongs to another model or configuration: " +
-                describe_identity_difference(engine.identity(), head.identity));
+                describe_identity_difference(shown_identity(engine.identity(), engine.plugins),
+                                             shown_identity(head.identity, engine.plugins)));
   const int64_t vocab_size = engine.model.spec().info.vocab_size;
   if (head.position < 0 || head.position > engine.longest())
     throw Error("the snapshot's position " + std::to_string(head.position) +

@@ -52,13 +52,6 @@ ConfiguredStrategy configure(StrategyChoice choice, std::vector<int64_t> layers,
   return result;
 }
 
-std::string value_text(const OptionValue& value) {
-  std::ostringstream out;
-  out.precision(17);
-  std::visit([&](const auto& v) { out << v; }, value);
-  return out.str();
-}
-
 // Lines that only a model of another form than llama2.c's has, so that memories of those fit still.
 void add_uncommon_identity(std::ostringstream& out, const ModelInfo& info) {
   const auto add = [&](std::string_view name, auto value, auto common) {
@@ -226,6 +219,20 @@ std::string types_text(std::span<const StateSpec> states) {
   for (const StateSpec& s : states)
     text += (text.empty() ? "" : ", ") + s.name + " " + dtype_name(s.type);
   return text;
+}
+
+std::vector<Options> shown_options(std::span<const ConfiguredStrategy> strategies) {
+  std::vector<Options> shown;
+  for (const ConfiguredStrategy& s : strategies)
+    shown.push_back(shown_options(s.options, s.plugin->options()));
+  return shown;
+}
+
+std::string value_text(const OptionValue& value) {
+  std::ostringstream out;
+  out.precision(17);
+  std::visit([&](const auto& v) { out << v; }, value);
+  return out.str();
 }
 
 std::string make_identity(std::span<const ConfiguredStrategy> strategies, const Model& model,

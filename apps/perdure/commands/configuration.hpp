@@ -4,7 +4,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/engine/engine.hpp"
 
@@ -12,9 +11,6 @@ namespace perdure::app {
 
 // YAML with the strategy that was chosen and all its options.
 std::string effective_configuration(const Engine& engine);
-
-// The options of its strategies as that shows them: shown_options() of each.
-std::vector<Options> shown_strategy_options(const Engine& engine);
 
 // 32 hexadecimal digits.
 std::string configuration_hash(const std::string& dump);

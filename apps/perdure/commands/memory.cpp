@@ -14,6 +14,7 @@
 #include "apps/perdure/commands/subcommand.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/base/json/json_write.hpp"
+#include "core/engine/identity.hpp"
 #include "core/engine/snapshot.hpp"
 
 namespace perdure::app {
@@ -73,10 +74,11 @@ std::string indented(const std::string& text) {
   return result;
 }
 
-std::string contents_text(const std::string& name, const SnapshotContents& contents) {
+std::string contents_text(const std::string& name, const SnapshotContents& contents,
+                          const PluginHost& plugins) {
   std::string text = fmt::format(
       "session '{}' after {} tokens\n\nidentity (a run that continues it must have the same)\n{}",
-      name, grouped(contents.position), indented(contents.identity));
+      name, grouped(contents.position), indented(shown_identity(contents.identity, plugins)));
   for (const auto& [key, value] : contents.notes)
     text += fmt::format("\n{}\n{}", key, indented(value));
   if (!contents.values.empty()) text += "\nvalues\n";
@@ -100,7 +102,7 @@ int run_memory_inspect(const Arguments& arguments) {
   const OpenStore open(line.settings());
   const SnapshotContents contents = decode_snapshot_header(open.store->get(names[0], generation));
   print(line.json() ? json_text(contents_json(names[0], contents)) + "\n"
-                    : contents_text(names[0], contents));
+                    : contents_text(names[0], contents, open.plugins));
   return 0;
 }
 

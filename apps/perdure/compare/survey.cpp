@@ -51,7 +51,7 @@ ComparedEntry describe(const ComparisonEntry& entry, const Engine& engine) {
       .weights_hash = engine.model().weights_hash(),
       .train_length = engine.spec().info.train_length,
       .constant_memory = engine.traits().constant_memory,
-      .configuration = with_input(dump_settings(settings, shown_strategy_options(engine)), entry)};
+      .configuration = with_input(dump_settings(settings, engine.shown_strategy_options()), entry)};
   result.libraries = foreign_libraries(engine);
   result.configuration_hash = configuration_hash(result.configuration);
   return result;

@@ -63,6 +63,27 @@ TEST_CASE("list, inspect and verify say what the store keeps") {
   CHECK(text.out.find("strategy: memory") != std::string::npos);
 }
 
+TEST_CASE("inspect shows options in the words of a configuration, not by signs") {
+  Store store;
+  const Words full = golden_words("llama.v0.bin") +
+                     Words{"--set", "attention={strategy: full, log_n: true, distances: clamped}"};
+  CHECK(store.write("the sun", full, "f").status == 0);
+  const std::string text = store.memory({"inspect", "f"}).out;
+  CAPTURE(text);
+  CHECK(text.find(" log_n: true\n") != std::string::npos);
+  CHECK(text.find(" rope_theta: auto\n") != std::string::npos);
+  CHECK(text.find("rope_theta: 0") == std::string::npos);
+  CHECK(text.find("near") == std::string::npos);
+  CHECK(text.find("factor: 0.0") == std::string::npos);
+  CHECK(text.find("state:\n    max_bytes: auto\n") != std::string::npos);
+  // What is compared stays as it is stored.
+  const Json json = Json::parse(store.memory({"inspect", "f", "--json"}).out, "out");
+  CHECK(json.at("identity").text().find(" rope_theta: 0\n") != std::string::npos);
+  const Outcome other = store.write(
+      " x", golden_words("llama.v0.bin") + Words{"--set", "attention.rope_theta=500"}, "f");
+  CHECK(other.err.find("rope_theta 'auto' (here '500')") != std::string::npos);
+}
+
 TEST_CASE("inspect shows the values that a session remembers") {
   Store store;
   const Outcome text = store.memory({"inspect", "s"});

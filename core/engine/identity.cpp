@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "core/engine/identity.hpp"
+
+#include <algorithm>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+#include "core/engine/engine_impl.hpp"
+
+namespace perdure {
+namespace {
+
+constexpr std::string_view kLayers = "layers ";
+
+// The options of a strategy, none if there is no such plugin. `text`: "PLUGIN version 1".
+std::vector<OptionSpec> schema_of(const std::string& text, const PluginHost& plugins) {
+  try {
+    return plugins.attention(text.substr(0, text.find(' '))).options();
+  } catch (const UsageError&) {
+    return {};
+  }
+}
+
+std::string shown_value(const StrategyLine& line, const std::vector<OptionSpec>& schema) {
+  const auto spec = std::ranges::find(schema, line.name, &OptionSpec::name);
+  if (spec == schema.end()) return line.value;
+  if (spec->type == OptionType::kBool) return line.value == "1" ? "true" : "false";
+  const auto by_itself = spec->auto_value();
+  return by_itself && value_text(*by_itself) == line.value ? "auto" : line.value;
+}
+
+}  // namespace
+
+std::optional<StrategyLine> strategy_line(const std::string& line) {
+  if (!line.starts_with(kLayers)) return std::nullopt;
+  const size_t space = line.find(' ', kLayers.size());
+  const size_t colon = line.find(": ", kLayers.size());
+  if (space == std::string::npos || colon == std::string::npos || colon < space)
+    return std::nullopt;
+  return StrategyLine{line.substr(kLayers.size(), space - kLayers.size()),
+                      line.substr(space + 1, colon - space - 1), line.substr(colon + 2)};
+}
+
+std::string shown_identity(const std::string& identity, const PluginHost& plugins) {
+  std::string text;
+  std::vector<OptionSpec> schema;
+  std::istringstream in(identity);
+  for (std::string line; std::getline(in, line);) {
+    const auto of_strategy = strategy_line(line);
+    if (of_strategy && of_strategy->name == kStrategyName) {
+      schema = schema_of(of_strategy->value, plugins);
+    } else if (of_strategy) {
+      line.resize(line.size() - of_strategy->value.size());
+      line += shown_value(*of_strategy, schema);
+    }
+    text += line + "\n";
+  }
+  return text;
+}
+
+}  // namespace perdure

@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"inspect", "show a model's contents, its graph and its plan", run_inspect},
     {"config", "print the effective configuration", run_config},
     {"completion", "print a completion script for a shell, or the manual page", run_completion},
+    {"version", "print the version, and for which machines it was built", run_version},
 };
 
 std::vector<CommandDescription> all_commands() {
@@ -60,11 +61,20 @@ int run_completion(const Arguments& arguments) {
   return 0;
 }
 
+int run_version(const Arguments& arguments) {
+  CommandLine line(
+      "version",
+      "Prints version, commit, compiler, and the instruction sets of the kernels and of "
+      "this machine.");
+  line.add_json();
+  if (!line.parse(arguments)) return 0;
+  print(line.json() ? version_json() : version_text());
+  return 0;
+}
+
 int run_program(const Arguments& arguments) {
-  if (!arguments.empty() && arguments[0] == "--version") {
-    print(version_text());
-    return 0;
-  }
+  if (!arguments.empty() && arguments[0] == "--version")
+    return run_version({arguments.begin() + 1, arguments.end()});
   return run_subcommand("perdure", kPurpose, kCommands, arguments);
 }
 

@@ -6,8 +6,10 @@
 #include <fmt/ranges.h>
 
 #include <set>
+#include <vector>
 
 #include "core/base/cpu.hpp"
+#include "core/base/json/json_write.hpp"
 #include "core/runtime/plugin_host.hpp"
 #include "plugins/linked_plugins.hpp"
 
@@ -23,12 +25,12 @@ constexpr const char* kCompiler = __VERSION__;
 constexpr const char* kCompiler = "g++ " __VERSION__;
 #endif
 
-std::set<std::string> instruction_sets() {
+std::vector<std::string> instruction_sets() {
   std::set<std::string> names;
   const PluginHost host(linked_plugins(), {});
   for (const PluginHost::KernelSet& set : host.kernel_sets())
     for (const perdure_kernel& kernel : set.kernels) names.insert(kernel.isa);
-  return names;
+  return {names.begin(), names.end()};
 }
 
 }  // namespace
@@ -41,6 +43,14 @@ std::string version_text() {
   return fmt::format("perdure {}\nbuilt by {}, {}\nkernels for {}; this machine has {}\n",
                      version_and_commit(), kCompiler, PERDURE_BUILD_TYPE,
                      fmt::join(instruction_sets(), ", "), cpu_feature_names(cpu_features()));
+}
+
+std::string version_json() {
+  return json_text(object({member("version", PERDURE_VERSION), member("commit", kPerdureCommit),
+                           member("compiler", kCompiler), member("build", PERDURE_BUILD_TYPE),
+                           member("kernels", instruction_sets()),
+                           member("machine", cpu_feature_names(cpu_features()))})) +
+         "\n";
 }
 
 }  // namespace perdure::app

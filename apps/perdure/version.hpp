@@ -12,5 +12,7 @@ std::string version_and_commit();
 
 // Version, commit, compiler, instruction sets of kernels and of this machine; three lines.
 std::string version_text();
+// The same for scripts: one line of JSON.
+std::string version_json();
 
 }  // namespace perdure::app

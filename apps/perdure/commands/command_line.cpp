@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "apps/perdure/commands/argument_splitter.hpp"
 #include "apps/perdure/commands/model_files.hpp"
@@ -15,6 +17,18 @@ namespace perdure::app {
 namespace {
 
 namespace po = boost::program_options;
+
+// Errors: UsageError for a value that the key cannot have; it names the option, not the key.
+void check_shorthand(const std::string& option, const std::string& key, const std::string& value) {
+  try {
+    load_settings("", {key + "=" + value});
+  } catch (const UsageError& error) {
+    std::string_view sentence = error.what();
+    for (const std::string& place : {"--set " + key + ": ", key + " "})
+      if (sentence.starts_with(place)) sentence.remove_prefix(place.size());
+    throw UsageError(fmt::format("--{} {}", option, sentence));
+  }
+}
 
 }  // namespace
 
@@ -57,16 +71,22 @@ CommandLine& CommandLine::add_model_word() { return add_words("MODEL", &model_wo
 
 // They come after --set, so they win.
 void CommandLine::apply_shorthands() {
-  for (const auto& [option, key] : shorthands_)
-    if (given(option.c_str()))
-      overrides_.push_back(key + "=" + variables_[option].as<std::string>());
-  if (!model_words_.empty()) {
-    if (!model_.empty()) throw UsageError("the model is given twice, as a word and with -m");
-    model_ = model_words_.front();
+  for (const auto& [option, key] : shorthands_) {
+    if (!given(option.c_str())) continue;
+    const std::string& value = variables_[option].as<std::string>();
+    check_shorthand(option, key, value);
+    overrides_.push_back(key + "=" + value);
   }
-  if (model_.ends_with(".yaml") || model_.ends_with(".yml"))
-    throw UsageError(model_ + " is a configuration, not a model; use -c " + model_);
-  if (!model_.empty()) overrides_.push_back("model.path=" + dump_quoted(model_));
+  if (!model_.empty()) use_model(std::exchange(model_, ""));
+  if (!model_words_.empty()) use_model(model_words_.front());
+}
+
+void CommandLine::use_model(const std::string& model) {
+  if (!model_.empty()) throw UsageError("the model is given twice, as a word and with -m");
+  if (model.ends_with(".yaml") || model.ends_with(".yml"))
+    throw UsageError(model + " is a configuration, not a model; use -c " + model);
+  model_ = model;
+  overrides_.push_back("model.path=" + dump_quoted(model_));
 }
 
 Settings CommandLine::settings() const {
@@ -110,6 +130,14 @@ std::vector<std::string> CommandLine::option_names() const {
   return names;
 }
 
+// The option that an unknown one was meant to be: one of nearly that name, or the short form of the
+// key that has that name (--temperature). "" if none is near.
+std::string CommandLine::near_option(const std::string& word) const {
+  for (const auto& [option, key] : shorthands_)
+    if ("--" + key.substr(key.rfind('.') + 1) == word) return "--" + option;
+  return nearest(word, option_names());
+}
+
 std::string CommandLine::help() const {
   CommandDescription description;
   describe_to(description);
@@ -135,7 +163,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
     po::store(split_arguments(arguments, options_, all, positions_), variables_);
     po::notify(variables_);
   } catch (const UnknownArgument& error) {
-    const std::string near = nearest(error.argument, option_names());
+    const std::string near = near_option(error.argument);
     throw UsageError(fmt::format("unknown option {}{}{}", error.argument,
                                  near.empty() ? "" : "; did you mean " + near + "?",
                                  near.empty() ? more : ""));
@@ -154,6 +182,11 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
 void require_at_least(const char* option, int64_t value, int64_t min) {
   if (value < min)
     throw UsageError(fmt::format("{} must be at least {}, but is {}", option, min, value));
+}
+
+void require_beside(const char* option, bool given, const char* other, bool other_given) {
+  if (given && !other_given)
+    throw UsageError(fmt::format("{} means nothing without {}", option, other));
 }
 
 }  // namespace perdure::app

@@ -43,6 +43,8 @@ class CommandLine {
   // (description.hpp), which is then made.
   // Errors: UsageError that names the option, the nearest one if it is unknown.
   bool parse(const std::vector<std::string>& arguments);
+  // As if -m named it. Errors: UsageError if the model was given already, or it is a configuration.
+  void use_model(const std::string& model);
 
   bool given(const char* name) const { return variables_.count(name) != 0; }
   bool quiet() const { return quiet_; }
@@ -62,6 +64,7 @@ class CommandLine {
   }
   void add_shorthand(const char* name, const char* key, const char* help);
   void apply_shorthands();
+  std::string near_option(const std::string& word) const;
   void describe_to(CommandDescription& description) const;
   std::vector<std::string> option_names() const;
   std::string help() const;
@@ -79,5 +82,8 @@ class CommandLine {
 
 // Errors: UsageError unless min <= value.
 void require_at_least(const char* option, int64_t value, int64_t min);
+
+// Errors: UsageError if `option` is given without `other`, without which it means nothing.
+void require_beside(const char* option, bool given, const char* other, bool other_given);
 
 }  // namespace perdure::app

@@ -25,6 +25,7 @@ int run_plugin(const Arguments& arguments);
 int run_inspect(const Arguments& arguments);
 int run_config(const Arguments& arguments);
 int run_completion(const Arguments& arguments);
+int run_version(const Arguments& arguments);
 
 // A command, or a sub-command of one, with the line that the help shows.
 struct Command {

@@ -29,7 +29,7 @@ std::string words_of(const CommandDescription& command) {
 }
 
 std::string names_of(std::span<const CommandDescription> commands) {
-  std::string names = "--help --version";
+  std::string names = "--help --version help";
   for (const CommandDescription& command : commands) names += " " + command.name;
   return names;
 }

@@ -3,7 +3,10 @@
 // perdure inspect: what is in a model file, what will be computed, and how.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <functional>
+#include <system_error>
 
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
@@ -98,22 +101,38 @@ void print_list(const std::vector<std::string>& names,
   print(json_text(Json(std::move(list))) + "\n");
 }
 
-// The word behind `graph` and `plan` is no model, though elsewhere it is.
-Settings graph_settings(const CommandLine& line, const std::vector<std::string>& names) {
-  const Settings settings = line.settings();
-  if (settings.model.path.empty() && !names.empty())
-    throw UsageError(fmt::format(
-        "no model is given: '{}' is read as the name of a graph; give the model with -m",
-        names.front()));
+const std::vector<std::string> kGraphs = {"step", "init", "begin", "end", "prompt_end"};
+
+bool is_graph(const std::string& word) {
+  return word.starts_with("input:") || std::ranges::count(kGraphs, word) > 0;
+}
+
+// Errors: UsageError for a word that is only nearly the name of a graph, and nothing on the disk.
+void require_model(const std::string& word) {
+  std::error_code ignored;
+  const std::string near = nearest(word, kGraphs);
+  if (!near.empty() && !std::filesystem::exists(word, ignored))
+    throw UsageError(
+        fmt::format("'{}' is neither a model nor a graph; did you mean '{}'?", word, near));
+}
+
+// Takes the model out of the words behind `graph` and `plan`, which are [MODEL] [GRAPH].
+Settings graph_settings(CommandLine& line, std::vector<std::string>& words) {
+  if (words.size() == 2 || (!words.empty() && !is_graph(words.front()))) {
+    require_model(words.front());
+    line.use_model(words.front());
+    words.erase(words.begin());
+  }
   return line.model_settings();
 }
 
 int run_graph(const Arguments& arguments) {
   std::vector<std::string> names;
   bool dot = false;
-  CommandLine line("inspect graph [step | init | begin | end | prompt_end | input:NAME] [--dot]",
-                   "Prints a computation graph; without a name, all graphs of model and strategy.");
-  line.add_flag("dot", &dot, "print as Graphviz DOT").add_json().add_words("name", &names, 1);
+  CommandLine line(
+      "inspect graph [MODEL] [step | init | begin | end | prompt_end | input:NAME] [--dot]",
+      "Prints a computation graph; without a name, all graphs of model and strategy.");
+  line.add_flag("dot", &dot, "print as Graphviz DOT").add_json().add_words("MODEL", &names, 2);
   if (!line.parse(arguments)) return 0;
   if (dot && line.json()) throw UsageError("--dot and --json cannot be combined");
   const Engine engine(graph_settings(line, names), linked_plugins());
@@ -127,10 +146,10 @@ int run_graph(const Arguments& arguments) {
 
 int run_plan(const Arguments& arguments) {
   std::vector<std::string> names;
-  CommandLine line("inspect plan [step | init | begin | end | prompt_end | input:NAME]",
+  CommandLine line("inspect plan [MODEL] [step | init | begin | end | prompt_end | input:NAME]",
                    "Prints which kernel computes each node of a graph, and where in the buffer; "
                    "without a name, the plans of all graphs.");
-  line.add_json().add_words("name", &names, 1);
+  line.add_json().add_words("MODEL", &names, 2);
   if (!line.parse(arguments)) return 0;
   const Engine engine(graph_settings(line, names), linked_plugins());
   const std::vector<std::string> chosen = chosen_graphs(engine, names);

@@ -10,10 +10,11 @@
 
 namespace perdure::app {
 
-// `program`: the words before ("perdure memory"). Prints help if that is asked for.
+// `program`: the words before ("perdure memory"). Prints help if that is asked for (--help, help,
+// help COMMAND).
 // Errors: UsageError for no word or an unknown one, with the nearest command; and those of the
 // command.
 int run_subcommand(const std::string& program, const std::string& purpose,
-                   std::span<const Command> commands, const Arguments& arguments);
+                   std::span<const Command> commands, const Arguments& words);
 
 }  // namespace perdure::app

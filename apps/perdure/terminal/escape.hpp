@@ -8,8 +8,8 @@
 
 namespace perdure::app {
 
-// `text` with control characters (but new lines and tabs) and bytes that are no UTF-8 as "\x1b".
-// Requires: whole characters. Pure.
+// `text` with control characters (but new lines and tabs) and bytes that are no UTF-8 as "\x1b",
+// and those that turn the direction of text as "\u202e". Requires: whole characters. Pure.
 std::string escaped(std::string_view text);
 
 }  // namespace perdure::app

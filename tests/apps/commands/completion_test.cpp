@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <regex>
 
+#include "core/base/json/json.hpp"
 #include "tests/apps/program.hpp"
 
 using namespace perdure::testing;
@@ -69,6 +70,20 @@ TEST_CASE("completion and manual know every command and option that --help shows
   const Outcome other = run_perdure({"completion", "fish"});
   CHECK(other.status == 2);
   CHECK(other.err.find("perdure completion bash | zsh") != std::string::npos);
+}
+
+TEST_CASE("version is a command, an option, and JSON for scripts") {
+  const std::string text = run_perdure({"--version"}).out;
+  CHECK(run_perdure({"version"}).out == text);
+  const auto json = perdure::Json::parse(run_perdure({"--version", "--json"}).out, "out");
+  CHECK(text.find("perdure " + json.at("version").text() + " (commit " + json.at("commit").text() +
+                  ")\n") == 0);
+  CHECK(text.find(json.at("compiler").text() + ", " + json.at("build").text() + "\n") !=
+        std::string::npos);
+  CHECK(json.at("kernels").list().size() >= 1);
+  CHECK(text.find("this machine has " + json.at("machine").text()) != std::string::npos);
+  CHECK(run_perdure({"version", "--jsn"}).err ==
+        "perdure: unknown option --jsn; did you mean --json?\n");
 }
 
 TEST_CASE("--version names version, commit, compiler and instruction sets") {

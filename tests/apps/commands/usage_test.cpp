@@ -28,6 +28,26 @@ TEST_CASE("help and version go to standard output with status 0") {
   CHECK(version.out.starts_with("perdure 0."));
 }
 
+TEST_CASE("help is a command too, of the program and of its commands") {
+  CHECK(run_perdure({"help"}).out == run_perdure({"--help"}).out);
+  CHECK(run_perdure({"help", "chat"}).out == run_perdure({"chat", "--help"}).out);
+  CHECK(run_perdure({"help", "memory"}).out == run_perdure({"memory", "--help"}).out);
+  for (const Words& words : {Words{"help", "memory", "log"}, Words{"memory", "help", "log"}})
+    CHECK(run_perdure(words).out == run_perdure({"memory", "log", "--help"}).out);
+}
+
+TEST_CASE("the model may be a word before the graph that is inspected") {
+  const Words models = {PERDURE_SOURCE_DIR "/models/fables"};
+  for (const char* what : {"plan", "graph"}) {
+    const Outcome named = run_perdure(Words{"inspect", what, "step", "-m"} + models);
+    CHECK(named.status == 0);
+    CHECK(run_perdure(Words{"inspect", what} + models + Words{"step"}).out == named.out);
+    CHECK(run_perdure(Words{"inspect", what} + models).out.size() >= named.out.size());
+    CHECK(run_perdure(Words{"inspect", what} + models + Words{"-m", "other"}).err ==
+          "perdure: the model is given twice, as a word and with -m\n");
+  }
+}
+
 TEST_CASE("a mistake on the command line is one sentence with the remedy and status 2") {
   const struct {
     Words words;
@@ -47,9 +67,23 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"generate"},
        "perdure: no model is given; name its file or folder with -m, or write model.path in the "
        "configuration (-c)\n"},
-      {{"inspect", "graph", "/tmp"},
-       "perdure: no model is given: '/tmp' is read as the name of a graph; give the model with "
-       "-m\n"},
+      {{"inspect", "graph", "step"},
+       "perdure: no model is given; name its file or folder with -m, or write model.path in the "
+       "configuration (-c)\n"},
+      {{"inspect", "plan", "stpe"},
+       "perdure: 'stpe' is neither a model nor a graph; did you mean 'step'?\n"},
+      {{"inspect", "plan", "one", "step", "two"},
+       "perdure: unexpected word 'two'; see perdure inspect --help\n"},
+      {{"generate", "--temperature", "1"},
+       "perdure: unknown option --temperature; did you mean --temp?\n"},
+      {{"generate", "--max-tokens=5"},
+       "perdure: unknown option --max-tokens; did you mean --tokens?\n"},
+      {{"generate", "--top_k", "5"}, "perdure: unknown option --top_k; did you mean --top-k?\n"},
+      {{"chat", "--sess", "x"}, "perdure: unknown option --sess; did you mean --session?\n"},
+      {{"chat", "--again"}, "perdure: --again means nothing without -f\n"},
+      {{"generate", "--again", "--session", "s"}, "perdure: --again means nothing without -f\n"},
+      {{"generate", "--again", "-f", "x"}, "perdure: --again means nothing without --session\n"},
+      {{"help", "genrate"}, "perdure: unknown command 'perdure genrate'; did you mean 'generate'?\n"},
       {{"inspect", "model", "/proc/self/fdinfo"},
        "perdure: the directory /proc/self/fdinfo has no model (.bin, .safetensors or .gguf); name "
        "a file\n"},

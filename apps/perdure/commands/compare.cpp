@@ -100,10 +100,12 @@ void print_tables(const ComparePlan& plan, const Survey& survey) {
   const char* no_color = std::getenv("NO_COLOR");
   const bool colour = reaches_terminal(STDOUT_FILENO) &&
                       (no_color == nullptr || std::string_view(no_color).empty());
+  std::vector<Comparison> parts;
   for (const bool machine : {false, true}) {
-    const Comparison comparison = make_comparison(plan, survey, machine);
-    if (!comparison.measures.empty()) print_raw(comparison_tables(comparison, colour));
+    parts.push_back(make_comparison(plan, survey, machine));
+    if (!parts.back().measures.empty()) print_raw(comparison_tables(parts.back(), colour));
   }
+  print_raw(reasons_text(parts));
   flush();
 }
 
@@ -114,9 +116,9 @@ void print_json(const ComparePlan& plan, const Survey& survey) {
   flush();
 }
 
-// The sentence about what is not there, and the exit status. Errors: Interrupted if the user
+// The sentence about what is not there, and the exit status. Errors: Interrupted if a signal
 // stopped it.
-int close(const ComparePlan& plan, const Survey& survey) {
+int close(const ComparePlan& plan, const Survey& survey, const std::string& out) {
   int64_t finished = 0, failed = 0;
   std::string first;
   for (const SurveyedCell& cell : survey.cells) {
@@ -127,9 +129,9 @@ int close(const ComparePlan& plan, const Survey& survey) {
   }
   if (finished < std::ssize(survey.cells))
     throw Interrupted(
-        fmt::format("stopped by Ctrl-C; {} of {} cells are done, and the same command "
+        fmt::format("stopped by {}; {} of {} cells are done and kept in {}, and the same command "
                     "continues with the others",
-                    finished, survey.cells.size()));
+                    interrupt_name(), finished, survey.cells.size(), out));
   if (failed > 0)
     throw Error(
         fmt::format("{} of {} cells failed, the first one {}", failed, survey.cells.size(), first));
@@ -176,7 +178,7 @@ int lead(const ComparePlan& plan, const Request& request, const CommandLine& lin
   else
     print_tables(plan, survey);
   if (request.only.empty()) note("report: " + out + "/report.html", line.quiet());
-  return close(plan, survey);
+  return close(plan, survey, out);
 }
 
 ComparisonSettings comparison_of(const CommandLine& line) {
@@ -210,7 +212,7 @@ int run_compare(const Arguments& arguments) {
   const std::string out = line.given("out") ? absolute_path(request.out, "") : plan.settings.out;
   if (out.empty() && !request.dry_run)
     throw UsageError("no folder for the results is given; use --out DIR, or write compare.out");
-  catch_interrupts();
+  catch_ending_signals();
   std::unique_ptr<Ranks> ranks = join_ranks();
   CellRunner runner(plan, ranks->size() > 1 ? threads_per_rank() : 0,
                     line.quiet() || ranks->rank() != 0);

@@ -143,27 +143,6 @@ std::string table(const Comparison& comparison, size_t number, bool colour) {
   return text;
 }
 
-// "window: refused at 256, 512: ..." for every reason there is.
-std::string reasons(const Comparison& comparison) {
-  std::vector<std::pair<std::string, std::string>> lines;  // what, at which lengths
-  std::map<std::string, size_t> numbers;
-  for (const ComparedCell& cell : comparison.cells) {
-    if (cell.reason.empty()) continue;
-    const char* what = cell.state == State::kRefused ? "refused" : "failed";
-    const std::string key = fmt::format(
-        "{}: {}: {}", comparison.entries[static_cast<size_t>(cell.entry)].name, what, cell.reason);
-    const auto [there, is_new] = numbers.emplace(key, lines.size());
-    if (is_new) lines.emplace_back(key, "");
-    std::string& lengths = lines[there->second].second;
-    const std::string length = std::to_string(cell.length);
-    if ((", " + lengths + ",").find(", " + length + ",") == std::string::npos)
-      lengths += (lengths.empty() ? "" : ", ") + length;
-  }
-  std::string text;
-  for (const auto& [what, lengths] : lines) text += what + " [" + lengths + "]\n";
-  return text;
-}
-
 // "window: loss at 256, 512 is no better than uniform guessing (5.768)" per entry and figure.
 std::string guesses(const Comparison& comparison) {
   std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> lengths;  // by entry and measure
@@ -237,7 +216,26 @@ std::string comparison_tables(const Comparison& comparison, bool colour) {
   std::string text;
   for (size_t i = 0; i < comparison.measures.size(); ++i)
     text += table(comparison, i, colour) + "\n";
-  return text + guesses(comparison) + machines(comparison) + reasons(comparison);
+  return text + guesses(comparison) + machines(comparison);
+}
+
+std::string reasons_text(std::span<const Comparison> parts) {
+  std::vector<std::pair<std::string, std::set<int64_t>>> lines;  // what, at which lengths
+  std::map<std::string, size_t> numbers;
+  for (const Comparison& part : parts)
+    for (const ComparedCell& cell : part.cells) {
+      if (cell.reason.empty()) continue;
+      const char* what = cell.state == State::kRefused ? "refused" : "failed";
+      const std::string key = fmt::format(
+          "{}: {}: {}", part.entries[static_cast<size_t>(cell.entry)].name, what, cell.reason);
+      const auto [there, is_new] = numbers.emplace(key, lines.size());
+      if (is_new) lines.push_back({key, {}});
+      lines[there->second].second.insert(cell.length);
+    }
+  std::string text;
+  for (const auto& [what, lengths] : lines)
+    text += fmt::format("{} [{}]\n", what, fmt::join(lengths, ", "));
+  return text;
 }
 
 }  // namespace perdure::app

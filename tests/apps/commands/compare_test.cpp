@@ -129,6 +129,33 @@ TEST_CASE("Ctrl-C ends a comparison with what is there; the same command goes on
   CHECK(small.results("out") == small.results("whole"));
 }
 
+TEST_CASE("whatever asks a comparison to end, it says so and where its results are") {
+  for (const int signal : {SIGTERM, SIGHUP, SIGQUIT}) {
+    CAPTURE(signal);
+    const SmallComparison small("  measures: [{loss: {tail: 8}}]\n  samples: 3000\n");
+    Terminal program(small.words("out"), small.folder / "state");
+    for (int i = 0; i < 6000 && small.cells("out").empty(); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    program.send(signal);
+    CHECK(program.shows("perdure: stopped by SIG"));
+    CHECK(program.shows(" cells are done and kept in "));
+    CHECK(program.shows("the same command continues with the others"));
+    CHECK(program.wait() == 128 + signal);
+    CHECK(std::filesystem::exists(small.folder / "out/results.csv"));
+  }
+}
+
+TEST_CASE("a refusal of an entry is printed once, whatever is measured") {
+  const SmallComparison small("  measures: [{loss: {tail: 8}}, speed]\n  samples: 2\n");
+  const Outcome outcome = run_perdure(small.words("out"));
+  CAPTURE(outcome.err);
+  const std::string& out = outcome.out;
+  const std::string sentence = "memory: refused: ";
+  const size_t first = out.find(sentence);
+  REQUIRE(first != std::string::npos);
+  CHECK(out.find(sentence, first + 1) == std::string::npos);
+}
+
 TEST_CASE("the report is named, and the command in it repeats the comparison from its folder") {
   const SmallComparison small;
   Words words = small.words("out") + Words{"--set", "compare.tokens=" + (small.folder / "tokens")};

@@ -167,11 +167,18 @@ TEST_CASE("tables mark the best of each column, in colour only if asked") {
       "                         8            16\n"
       "plain, \"long\"  2.500 ±0.10   2.250 ±0.10\n"
       "b              2.000 ±0.10*      refused\n"
-      "\n"
-      "b: refused: it\ncannot be [16]\n";
+      "\n";
   CHECK(comparison_tables(some_comparison(), false) == table);
   const std::string coloured = comparison_tables(some_comparison(), true);
   CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
+}
+
+TEST_CASE("a reason is told once, with all lengths, whichever tables have it") {
+  Comparison machine = some_comparison();
+  machine.cells.back().length = 32;
+  const Comparison parts[] = {some_comparison(), machine, some_comparison()};
+  CHECK(reasons_text(parts) == "b: refused: it\ncannot be [16, 32]\n");
+  CHECK(reasons_text({}).empty());
 }
 
 TEST_CASE("single measurements that read alike are marked together, or not at all") {

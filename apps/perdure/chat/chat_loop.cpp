@@ -12,7 +12,6 @@
 #include "apps/perdure/chat/contexts.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
-#include "core/runtime/state.hpp"
 
 namespace perdure::app {
 namespace {
@@ -31,34 +30,22 @@ ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, Text
       generator_(engine, memory.session()),
       rule_(std::move(rule)),
       quiet_(quiet),
-      system_(engine.settings().chat.system) {
+      system_(engine.settings().chat.system),
+      turns_(engine, memory) {
   rule_.read_last = true;
   rule_.ends.assign(writer.ends().begin(), writer.ends().end());
   rule_.texts.push_back(writer.stop_text());
-  generator_.set_room(make_room());
+  generator_.set_room(turns_.make_room());
 }
 
 void ChatLoop::read_document(const std::string& text, const std::string& name, bool again) {
-  Document document(memory_.session(), text, again);
-  const std::vector<int32_t> tokens = engine_.tokenizer().encode(text, document.starts(), false);
-  const std::string total = grouped(std::ssize(tokens));
-  const int64_t before = document.done(std::ssize(tokens));
-  if (before == std::ssize(tokens)) {
+  Document document(memory_.session(), engine_.tokenizer(), text, again);
+  if (document.rest().empty()) {
     note(fmt::format("{} was read before; use --again to read it a second time", name), quiet_);
     return;
   }
-  if (before > 0)
-    note(fmt::format("{} continues at token {} of {}", name, grouped(before), total), quiet_);
-  generator_.set_checkpoint(memory_.checkpoint(document, std::ssize(tokens)));
-  const int64_t start = memory_.session().position();
-  const bool whole = generator_.read(std::span(tokens).subspan(static_cast<size_t>(before)),
-                                     "reading " + name, quiet_);
-  generator_.set_checkpoint({});
-  const int64_t read = before + memory_.session().position() - start;
-  document.set_done(read, std::ssize(tokens));
-  note(fmt::format("read {} of {} tokens of {}{}", grouped(read), total, name,
-                   whole ? "" : ", then " + interrupt_name() + " came"),
-       quiet_);
+  forget_read_ahead(memory_.session());
+  memory_.read_document(generator_, document, name, quiet_);
   clear_interrupt();
   memory_.save_by_itself(true);
 }
@@ -150,6 +137,8 @@ void ChatLoop::obey(const ChatLine& line) {
       return set_system(line.text);
     case ChatInput::kLoad:
       return load(line.text);
+    case ChatInput::kNew:
+      return begin_new(line.text);
     case ChatInput::kMemory:
       return print(memory_text());
     case ChatInput::kStats:
@@ -163,16 +152,38 @@ void ChatLoop::obey(const ChatLine& line) {
 }
 
 void ChatLoop::talk(const std::string& user) {
-  remember_turn(user);
+  turns_.add(user);
   clear_interrupt();
-  const bool whole = read_turn_tokens(user);
+  const bool whole = read_whole_turn(user);
+  try {
+    show_answer(whole);
+  } catch (const OutputError&) {  // the session has the turn though nobody sees its end
+    close_turn();
+    throw;
+  }
+  close_turn();
+  memory_.save_by_itself(true);
+}
+
+// A turn for which there is no room is not there at all, where what was read of it can be undone.
+bool ChatLoop::read_whole_turn(const std::string& user) {
+  try {
+    return read_turn_tokens(user);
+  } catch (const Error&) {
+    try {
+      turns_.take_back();
+    } catch (const Error&) {  // the first error says what is wrong
+    }
+    throw;
+  }
+}
+
+void ChatLoop::show_answer(bool whole) {
   print("Assistant: ");
   flush();
   if (whole) answer();
   print("\n\n");
   flush();
-  close_turn();
-  memory_.save_by_itself(true);
 }
 
 void ChatLoop::send_file(const std::string& path) {
@@ -210,77 +221,23 @@ void ChatLoop::answer() {
   ChatNotes notes = chat_notes(memory_.session());
   notes.read_ahead = text.ending();
   set_chat_notes(memory_.session(), notes);
-  if (stop == Stop::kFull) note("\n(this session is full; /reset starts it over)");
-}
-
-// ---- taking turns back
-
-// Small states are copied; large ones are rewound if it comes to that and the strategy can.
-void ChatLoop::remember_turn(const std::string& user) {
-  constexpr size_t kMostTurns = 8;
-  Session& session = memory_.session();
-  turns_.push_back({user, chat_notes(session), session.position(), session.random(),
-                    session.counts(), copy_for_undo()});
-  if (turns_.size() > kMostTurns) turns_.pop_front();
-}
-
-// A turn is worth more than the copies that could take it back: they give way to it.
-std::optional<Session> ChatLoop::copy_for_undo() {
-  constexpr int64_t kSmall = int64_t{32} << 20;
-  if (memory_.session().state_bytes() > kSmall) return std::nullopt;
-  std::optional<Session> copy;
-  try {
-    with_room(make_room(), [&] { copy = engine_.fork(memory_.session()); });
-  } catch (const StateBudgetError&) {  // then without
-  }
-  return copy;
-}
-
-std::function<bool()> ChatLoop::make_room() {
-  return [this] { return drop_oldest_copy(); };
-}
-
-// False if there is none.
-bool ChatLoop::drop_oldest_copy() {
-  for (Turn& turn : turns_)
-    if (turn.session) {
-      turn.session.reset();
-      return true;
-    }
-  return false;
-}
-
-std::optional<ChatLoop::Turn> ChatLoop::take_back() {
-  if (turns_.empty()) return std::nullopt;
-  Turn& last = turns_.back();
-  Session& session = memory_.session();
-  if (last.session) {
-    session = std::move(*last.session);
-  } else {
-    engine_.rewind(session, last.position);
-    session.random() = last.random;
-    session.counts() = last.counts;
-    set_chat_notes(session, last.notes);
-  }
-  memory_.mark_changed();
-  std::optional<Turn> taken(std::move(last));
-  turns_.pop_back();
-  return taken;
+  if (stop == Stop::kFull)
+    note(fmt::format("\n({}; /reset starts it over)", generator_.why_full()));
 }
 
 void ChatLoop::undo() {
-  const auto turn = take_back();
-  if (!turn) throw UsageError("there is no turn to take back");
-  note(fmt::format("took back: {}", turn->user), quiet_);
+  const auto user = turns_.take_back();
+  if (!user) throw UsageError("there is no turn to take back");
+  note("took back: " + *user, quiet_);
   memory_.save_by_itself(true);
 }
 
 void ChatLoop::regenerate() {
   const RandomState random = memory_.session().random();
-  const auto turn = take_back();
-  if (!turn) throw UsageError("there is no turn to answer again");
+  const auto user = turns_.take_back();
+  if (!user) throw UsageError("there is no turn to answer again");
   memory_.session().random() = random;  // another answer, not the same one
-  talk(turn->user);
+  talk(*user);
 }
 
 void ChatLoop::set_system(const std::string& text) {
@@ -304,9 +261,27 @@ void ChatLoop::say_what_system_does() {
 
 void ChatLoop::load(const std::string& name) {
   if (name.empty()) throw UsageError("which session? /load NAME");
+  require_other(name);
+  if (!memory_.has(name))
+    throw UsageError(fmt::format("there is no session '{0}'; /new {0} begins it", name));
+  switch_to(name);
+}
+
+void ChatLoop::begin_new(const std::string& name) {
+  if (name.empty()) throw UsageError("under which name? /new NAME");
+  require_other(name);
+  if (memory_.has(name))
+    throw UsageError(fmt::format("session '{0}' exists; /load {0} continues it", name));
+  switch_to(name);
+}
+
+void ChatLoop::require_other(const std::string& name) const {
   if (name == memory_.name()) throw UsageError("this is session '" + name + "' already");
+}
+
+void ChatLoop::switch_to(const std::string& name) {
   if (memory_.unsaved()) memory_.save();  // also where nothing else saves: it would be lost
-  with_room(make_room(), [&] { memory_.switch_to(name); });
+  with_room(turns_.make_room(), [&] { memory_.switch_to(name); });
   turns_.clear();
   note(greeting(memory_), quiet_);
   say_what_system_does();
@@ -341,14 +316,20 @@ void ChatLoop::save() {
 }
 
 void ChatLoop::reset() {
-  const uint64_t stored = memory_.saved().generation;
+  const std::string old = put_aside();
   turns_.clear();  // first, as the new session needs room
   memory_.reset();
-  const std::string back =
-      stored == 0 ? ""
-                  : fmt::format("; perdure memory restore {}@{} brings the old one back",
-                                memory_.name(), stored);
-  note("started over" + back, quiet_);
+  note("started over" + old, quiet_);
+}
+
+// Keeps what /reset drops, and says where. Where nothing is saved without being asked, what was
+// saved is replaced by /save only.
+std::string ChatLoop::put_aside() {
+  if (memory_.session().position() == 0) return "";
+  if (memory_.saves_by_itself())
+    return fmt::format("; the old session is kept as '{0}', /load {0} continues it",
+                       memory_.save_aside());
+  return memory_.saved().generation == 0 ? "" : "; what was saved stays until /save";
 }
 
 std::string ChatLoop::memory_text() {

@@ -4,9 +4,6 @@
 // turn; an error inside a turn, a full disk for example, is told and the conversation goes on.
 #pragma once
 
-#include <deque>
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -14,6 +11,7 @@
 #include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/chat/stored_session.hpp"
+#include "apps/perdure/chat/turn_history.hpp"
 #include "apps/perdure/terminal/line_input.hpp"
 #include "apps/perdure/text_reader.hpp"
 #include "core/model/templates/chat_writer.hpp"
@@ -42,30 +40,17 @@ class ChatLoop {
   void run();
 
  private:
-  // What the session was before a turn, and the turn.
-  struct Turn {
-    std::string user;
-    ChatNotes notes;
-    int64_t position = 0;
-    RandomState random;
-    TokenCounts counts;
-    std::optional<Session> session;  // a copy, where it is small and there is room
-  };
-
   std::string clock_text() const;
   LineInput::Result read_turn(std::string& turn);
   bool handle(const std::string& line);
   void obey(const ChatLine& line);
   void talk(const std::string& user);
   void send_file(const std::string& path);
-  void remember_turn(const std::string& user);
-  std::optional<Session> copy_for_undo();
-  bool drop_oldest_copy();
-  std::function<bool()> make_room();
+  // False if a signal came before the turn was read to its end.
+  bool read_whole_turn(const std::string& user);
   bool read_turn_tokens(const std::string& user);
+  void show_answer(bool whole);
   void answer();
-  // Takes the last turn back and returns it; nullopt if none is known.
-  std::optional<Turn> take_back();
   void undo();
   void regenerate();
   void set_system(const std::string& text);
@@ -73,9 +58,13 @@ class ChatLoop {
   void say_what_system_does();
   void load(const std::string& name);
   void forget(const std::string& number);
+  void begin_new(const std::string& name);
+  void require_other(const std::string& name) const;
+  void switch_to(const std::string& name);
   void close_turn();
   void save();
   void reset();
+  std::string put_aside();
   std::string memory_text();
   std::string stats_text() const;
 
@@ -88,7 +77,7 @@ class ChatLoop {
   StopRule rule_;
   bool quiet_;
   std::string system_;
-  std::deque<Turn> turns_;  // the latest ones, for /undo
+  TurnHistory turns_;
 };
 
 }  // namespace perdure::app

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "core/config/settings.hpp"
@@ -30,12 +31,27 @@ constexpr ChatCommand kCommands[] = {
     {"/context", ChatInput::kContext, "PATH", "let the model consult the text of a file"},
     {"/forget", ChatInput::kForget, "N", "take chunk N of the contexts out, counted from 0"},
     {"/load", ChatInput::kLoad, "NAME", "save this session and continue another one"},
+    {"/new", ChatInput::kNew, "NAME", "save this session and begin another one"},
     {"/save", ChatInput::kSave, "", "save the session now"},
-    {"/reset", ChatInput::kReset, "", "start the session over"},
+    {"/reset", ChatInput::kReset, "", "start the session over; the old one is kept as NAME.1"},
     {"/memory", ChatInput::kMemory, "", "show what was read and where it is stored"},
     {"/stats", ChatInput::kStats, "", "show the speed of reading and writing"},
     {"/quit", ChatInput::kQuit, "", "end the chat, as Ctrl-D does; Ctrl-C only stops an answer"},
 };
+
+// The first word, in small letters.
+std::string command_word(std::string_view text) {
+  std::string word(text.substr(0, text.find_first_of(" \t\n")));
+  for (char& c : word)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return word;
+}
+
+const ChatCommand* find_command(std::string_view word) {
+  const auto found =
+      std::ranges::find_if(kCommands, [&](const ChatCommand& c) { return word == c.word; });
+  return found == std::end(kCommands) ? nullptr : found;
+}
 
 }  // namespace
 
@@ -59,18 +75,20 @@ ChatLine parse_line(std::string_view line) {
   if (text.empty()) return {};
   if (text.starts_with("//")) return {ChatInput::kTalk, std::string(text.substr(1))};
   if (!text.starts_with('/')) return {ChatInput::kTalk, std::string(text)};
-  const size_t end = std::min(text.find_first_of(" \t\n"), text.size());
-  const std::string argument(trimmed(text.substr(end)));
-  for (const ChatCommand& command : kCommands)
-    if (text.substr(0, end) == command.word && (argument.empty() || *command.argument != '\0'))
-      return {command.input, argument};
-  return {ChatInput::kUnknown, std::string(text)};
+  const std::string word = command_word(text);
+  const std::string argument(trimmed(text.substr(word.size())));
+  const ChatCommand* command = find_command(word);
+  if (command == nullptr || (!argument.empty() && *command->argument == '\0'))
+    return {ChatInput::kUnknown, std::string(text)};
+  return {command->input, argument};
 }
 
 std::string unknown_command(std::string_view line) {
+  const std::string word = command_word(trimmed(line));
+  if (find_command(word) != nullptr)
+    return fmt::format("{} takes no words after it (// begins a turn with /)", word);
   std::vector<std::string> words;
   for (const ChatCommand& command : kCommands) words.emplace_back(command.word);
-  const std::string word(trimmed(line));
   const std::string near = nearest(word, words);
   return fmt::format("{} is not a command; {} (// begins a turn with /)", word,
                      near.empty() ? "see /help" : "did you mean " + near + "?");

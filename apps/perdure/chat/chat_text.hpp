@@ -32,6 +32,7 @@ enum class ChatInput {
   kContext,
   kForget,
   kLoad,
+  kNew,
   kMemory,
   kStats,
   kQuit,
@@ -44,10 +45,11 @@ struct ChatLine {
   std::string text;
 };
 
-// Commands start with '/', words that start with '/' with '//'; blank lines are nothing.
+// Commands start with '/' and may be written in capitals, words that start with '/' with '//';
+// blank lines are nothing.
 ChatLine parse_line(std::string_view line);
 
-// The sentence for kUnknown, with the nearest command.
+// The sentence for kUnknown, with the nearest command; or that it takes no more words.
 std::string unknown_command(std::string_view line);
 
 std::string chat_help();

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <optional>
 #include <sstream>
 
 #include "core/base/hash.hpp"
@@ -11,32 +12,51 @@
 namespace perdure::app {
 namespace {
 
+// What a session remembers of a document.
+struct Reading {
+  int64_t done = 0, total = 0;
+  bool begins = false;
+};
+
 std::string value_name(std::string_view text) {
   Hasher hasher;
   hasher.add(text);
   return "document." + hasher.hex();
 }
 
-}  // namespace
-
-Document::Document(Session& session, std::string_view text, bool again)
-    : session_(session), name_(value_name(text)), starts_(session.position() == 0) {
-  const auto value = session_.value(name_);
+std::optional<Reading> reading_of(const Session& session, const std::string& name) {
+  const auto value = session.value(name);
   const std::string* words = value ? std::get_if<std::string>(&*value) : nullptr;
-  if (again || words == nullptr) return;
+  if (words == nullptr) return std::nullopt;
   std::istringstream in(*words);
-  int64_t done = 0, total = 0;
-  bool starts = false;
-  if (!(in >> done >> total >> starts) || done < 0 || done > total) return;
-  done_ = done;
-  total_ = total;
-  starts_ = starts;
+  Reading reading;
+  const bool whole(in >> reading.done >> reading.total >> reading.begins);
+  if (!whole || reading.done < 0 || reading.done > reading.total) return std::nullopt;
+  return reading;
 }
 
-void Document::set_done(int64_t done, int64_t total) {
+}  // namespace
+
+std::vector<int32_t> encode_part(const Tokenizer& tokenizer, std::string_view text, bool begins) {
+  return begins ? tokenizer.encode(text, true, false) : tokenizer.encode_text(text, false);
+}
+
+Document::Document(Session& session, const Tokenizer& tokenizer, std::string_view text, bool again)
+    : session_(session), name_(value_name(text)), begins_(session.position() == 0) {
+  const auto before = again ? std::nullopt : reading_of(session, name_);
+  if (before) begins_ = before->begins;
+  tokens_ = encode_part(tokenizer, text, begins_);
+  if (!before) return;
+  // An earlier version may have cut the text into other tokens: what it read to the end is read.
+  if (before->done == before->total)
+    done_ = total();
+  else if (before->total == total())
+    done_ = before->done;
+}
+
+void Document::set_done(int64_t done) {
   done_ = done;
-  total_ = total;
-  session_.set_value(name_, fmt::format("{} {} {:d}", done, total, starts_));
+  session_.set_value(name_, fmt::format("{} {} {:d}", done, total(), begins_));
 }
 
 }  // namespace perdure::app

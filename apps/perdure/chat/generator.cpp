@@ -40,17 +40,17 @@ bool all_finite(std::span<const float> values) {
   return n_bad == 0;
 }
 
-void require_finite(std::span<const float> logits, const Session& session) {
+}  // namespace
+
+void require_finite(std::span<const float> logits, int32_t token, int64_t position) {
   if (all_finite(logits)) return;
   const auto wrong =
       std::find_if(logits.begin(), logits.end(), [](float x) { return !std::isfinite(x); });
   throw NotFiniteError(fmt::format(
       "the model's logits are not finite after token {} at position {} (that of token {} is {}); "
       "check the weights and the attention options",
-      session.tail().back(), session.position() - 1, wrong - logits.begin(), *wrong));
+      token, position, wrong - logits.begin(), *wrong));
 }
-
-}  // namespace
 
 bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
                const Tokenizer* tokenizer) {
@@ -93,6 +93,7 @@ bool Generator::read(std::span<const int32_t> tokens, const std::string& what, b
   Progress progress(what, static_cast<int64_t>(tokens.size()), quiet);
   const Stopwatch watch(reading_);
   next_.reset();
+  no_room_.clear();
   const int64_t start = session_.position();
   size_t done = 0;
   while (true) {
@@ -129,13 +130,21 @@ size_t Generator::read_on(std::span<const int32_t> tokens,
   return n_read();
 }
 
-bool Generator::is_full() const {
+bool Generator::is_longest() const {
   const auto longest = engine_.max_length();
   return longest && session_.position() >= *longest;
 }
 
+std::string Generator::why_full() const {
+  if (!is_longest()) return no_room_;
+  return fmt::format(
+      "this session is full: it is limited to {} tokens; use a strategy with constant state, or "
+      "raise attention.max_length",
+      session_.position());
+}
+
 int32_t Generator::sample(RandomState& random) {
-  require_finite(logits_, session_);
+  require_finite(logits_, session_.tail().back(), session_.position() - 1);
   return sampler_.sample(logits_, sampling_, session_.tail(), random, session_.counts().counts());
 }
 
@@ -146,17 +155,33 @@ int32_t Generator::take_next() {
   return next.token;
 }
 
-std::optional<NextToken> Generator::next() {
-  if (next_ || is_full()) return next_;
+NextToken Generator::next() {
+  if (next_) return *next_;
   RandomState random = session_.random();
   const int32_t token = sample(random);
-  return NextToken{token, random};
+  return {token, random};
 }
 
-void Generator::feed(int32_t token) {
+bool Generator::feed(int32_t token) {
   next_.reset();
-  if (ensemble_ != nullptr) return feed_ensemble({&token, 1}, {});
-  with_room(make_room_, [&] { engine_.feed(session_, {&token, 1}, logits_); });
+  no_room_.clear();
+  try {
+    if (ensemble_ != nullptr)
+      feed_ensemble({&token, 1}, {});
+    else
+      with_room(make_room_, [&] { engine_.feed(session_, {&token, 1}, logits_); });
+  } catch (const StateBudgetError& error) {
+    no_room_ = std::string("this session is full: ") + error.what();
+    next_ = {token, session_.random(), true};
+  }
+  return no_room_.empty();
+}
+
+// What an earlier run wrote and had no room to read. False if there still is none.
+bool Generator::read_emitted() {
+  if (!next_ || !next_->is_emitted) return true;
+  session_.random() = next_->random;
+  return feed(next_->token);
 }
 
 void Generator::feed_ensemble(std::span<const int32_t> tokens,
@@ -167,9 +192,10 @@ void Generator::feed_ensemble(std::span<const int32_t> tokens,
 
 Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& emit) {
   const Stopwatch watch(writing_);
+  if (!is_longest() && !read_emitted()) return Stop::kFull;
   for (int64_t written = 0; written < rule.max_tokens; ++written) {
     if (interrupted()) return Stop::kInterrupted;
-    if (rule.read_last && is_full()) return Stop::kFull;
+    if (rule.read_last && is_longest()) return Stop::kFull;
     const int32_t token = take_next();
     if (ends_text(token, rule, engine_.spec().info, engine_.find_tokenizer())) {
       next_ = {token, session_.random()};
@@ -183,8 +209,7 @@ Stop Generator::write(const StopRule& rule, const std::function<bool(int32_t)>& 
     ++writing_.tokens;
     if (!rule.read_last && (!goes_on || written + 1 == rule.max_tokens))
       return goes_on ? Stop::kLimit : Stop::kText;
-    if (is_full()) return Stop::kFull;
-    feed(token);
+    if (is_longest() || !feed(token)) return Stop::kFull;
     if (checkpoint_due()) checkpoint_.take();
     if (!goes_on) return Stop::kText;
   }

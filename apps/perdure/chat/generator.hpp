@@ -22,6 +22,10 @@ class NotFiniteError : public Error {
   using Error::Error;
 };
 
+// Errors: NotFiniteError naming `token`, which was read at `position`, unless all logits after it
+// are finite.
+void require_finite(std::span<const float> logits, int32_t token, int64_t position);
+
 // When a text ends.
 struct StopRule {
   int64_t max_tokens = 256;
@@ -33,10 +37,11 @@ struct StopRule {
 
 enum class Stop { kLimit, kEndToken, kText, kInterrupted, kFull };
 
-// A token that was sampled and is not yet part of the text, and the random numbers behind it.
+// A token that was sampled and not yet read, and the random numbers behind it.
 struct NextToken {
   int32_t token = 0;
   RandomState random;
+  bool is_emitted = false;  // it is part of the text: state.max_bytes had no room to read it
 };
 
 // True for the model's BOS and EOS unless the rule ignores them; for those of the tokenizer where
@@ -76,23 +81,26 @@ class Generator {
   // Errors: Error if the session is full, before anything is read.
   bool read(std::span<const int32_t> tokens, const std::string& what, bool quiet);
 
-  // Writes until the rule, `emit`, a signal or the longest session ends it; `emit` gets every token
-  // but the end token, and says whether the text goes on. With rule.read_last the model has read
-  // every token that was emitted. Requires: the last read() read at least one token, or resume().
-  // Errors: NotFiniteError naming the token and the position after which logits are not finite.
+  // Writes until the rule, `emit`, a signal or a full session ends it; `emit` gets every token but
+  // the end token, and says whether the text goes on. With rule.read_last the model has read every
+  // token that was emitted, but the one that state.max_bytes had no room for (next()). Requires:
+  // the last read() read at least one token, or resume(). Errors: as require_finite.
   Stop write(const StopRule& rule, const std::function<bool(int32_t)>& emit);
 
-  // The token with which another write() would begin; nullopt if there can be none. Nothing may be
-  // written afterwards. Errors: as write.
-  std::optional<NextToken> next();
+  // The token with which another write() would begin, in a session that has room for it. Nothing
+  // may be written afterwards. Errors: as write.
+  NextToken next();
   // write() begins with this token, as next() gave it for a session at the same position.
   void resume(NextToken next) { next_ = next; }
 
-  // Reads one token, whatever signals say. Errors: Error if the session is full.
-  void feed(int32_t token);
+  // Reads one token, whatever signals say. False if state.max_bytes has no room for it: it is then
+  // what next() gives. Errors: Error if the session is at its longest.
+  bool feed(int32_t token);
 
-  // No token can be read any more.
-  bool is_full() const;
+  // No token can be read any more: the session is at its longest, or the last feed() found no room.
+  bool is_full() const { return is_longest() || !no_room_.empty(); }
+  // Why, and what to do about it; "" if it is not full.
+  std::string why_full() const;
 
   const Speed& reading() const { return reading_; }
   const Speed& writing() const { return writing_; }
@@ -102,6 +110,8 @@ class Generator {
   size_t read_on(std::span<const int32_t> tokens, const std::function<void()>& before_step);
   bool checkpoint_due() const { return checkpoint_.due && checkpoint_.due(); }
   void feed_ensemble(std::span<const int32_t> tokens, const std::function<bool()>& keep_going);
+  bool is_longest() const;
+  bool read_emitted();
   int32_t sample(RandomState& random);
   int32_t take_next();
 
@@ -111,6 +121,7 @@ class Generator {
   SamplingOptions sampling_;
   std::vector<float> logits_;
   std::optional<NextToken> next_;
+  std::string no_room_;  // the sentence of the last feed() that found none; "" if it found some
   Checkpoint checkpoint_;
   std::function<bool()> make_room_;
   Ensemble* ensemble_ = nullptr;

@@ -42,6 +42,8 @@ void forget_chat_words(SessionValues& values) {
   values.erase(kReadAhead);
 }
 
+void forget_read_ahead(Session& session) { session.set_value(kReadAhead, std::nullopt); }
+
 std::optional<NextToken> remembered_next(const Session& session) {
   std::istringstream in(text_of(session, kNext));
   int64_t position = 0;
@@ -49,16 +51,13 @@ std::optional<NextToken> remembered_next(const Session& session) {
   if (!(in >> position >> next.token >> next.random.state)) return std::nullopt;
   if (position != session.position() || next.token < 0 || next.random.state == 0)
     return std::nullopt;
+  in >> next.is_emitted;  // where it is written
   return next;
 }
 
-void remember_next(Session& session, const std::optional<NextToken>& next) {
-  if (!next) {
-    session.set_value(kNext, std::nullopt);
-    return;
-  }
-  session.set_value(kNext,
-                    fmt::format("{} {} {}", session.position(), next->token, next->random.state));
+void remember_next(Session& session, const NextToken& next) {
+  session.set_value(kNext, fmt::format("{} {} {}{}", session.position(), next.token,
+                                       next.random.state, next.is_emitted ? " 1" : ""));
 }
 
 }  // namespace perdure::app

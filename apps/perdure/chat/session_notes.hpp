@@ -24,8 +24,11 @@ void set_chat_notes(Session& session, const ChatNotes& notes);
 // again.
 void forget_chat_words(SessionValues& values);
 
+// What the session reads next is no turn of a chat: nothing of the next turn is read ahead.
+void forget_read_ahead(Session& session);
+
 // What generate wrote down at its end; nullopt if it did not, or the session has read on since.
 std::optional<NextToken> remembered_next(const Session& session);
-void remember_next(Session& session, const std::optional<NextToken>& next);
+void remember_next(Session& session, const NextToken& next);
 
 }  // namespace perdure::app

@@ -4,14 +4,24 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <ctime>
 #include <utility>
 
+#include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/engine/snapshot.hpp"
 
 namespace perdure::app {
+namespace {
+
+// "alice.1", short enough for a name.
+std::string name_aside(const std::string& name, int number) {
+  constexpr size_t kLongest = 64;  // core/api/store.hpp
+  const std::string ending = fmt::format(".{}", number);
+  return name.substr(0, kLongest - ending.size()) + ending;
+}
+
+}  // namespace
 
 std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHost& plugins) {
   const StorePlugin& plugin = plugins.store(settings.store.kind);
@@ -84,12 +94,10 @@ std::string StoredSession::remedy() {
   return other_name;
 }
 
-void StoredSession::save() {
-  const Clock::time_point start = tried_at_ = Clock::now();
-  tried_position_ = session_.position();
+StoredSnapshot StoredSession::put(const std::string& name, uint64_t newest) {
   if (const auto changed = engine_.model().changed_on_disk())
-    throw Error(fmt::format("session '{}' was not saved; saved generations are unchanged: {}",
-                            name_, *changed));
+    throw Error(fmt::format("session '{}' was not saved; saved generations are unchanged: {}", name,
+                            *changed));
   uint64_t size_bytes = 0;
   const SnapshotSource snapshot = [&](const auto& piece) {
     session_.snapshot([&](std::span<const std::byte> bytes) {
@@ -97,12 +105,27 @@ void StoredSession::save() {
       piece(bytes);
     });
   };
-  const uint64_t generation = store_->put(name_, snapshot, saved_.generation);
-  saved_ = {name_, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
+  const uint64_t generation = store_->put(name, snapshot, newest);
+  return {name, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
+}
+
+void StoredSession::save() {
+  const Clock::time_point start = tried_at_ = Clock::now();
+  tried_position_ = session_.position();
+  saved_ = put(name_, saved_.generation);
   saved_position_ = session_.position();
   changed_ = false;
   tried_at_ = Clock::now();
   save_takes_ = tried_at_ - start;
+}
+
+std::string StoredSession::save_aside() {
+  for (int number = 1;; ++number) {
+    const std::string name = name_aside(name_, number);
+    if (has(name)) continue;
+    const std::unique_ptr<StoreLock> lock = store_->lock(name);
+    return put(name, 0).name;
+  }
 }
 
 void StoredSession::reset() {
@@ -164,16 +187,28 @@ Checkpoint StoredSession::checkpoint() {
   return {[this] { return checkpoint_due(); }, [this] { take_checkpoint(); }};
 }
 
-Checkpoint StoredSession::checkpoint(Document& document, int64_t total) {
-  const int64_t begin = session_.position() - document.done(total);
-  const auto remember = [this, &document, begin, total] {
-    document.set_done(std::clamp<int64_t>(session_.position() - begin, 0, total), total);
+bool StoredSession::read_document(Generator& generator, Document& document, const std::string& name,
+                                  bool quiet) {
+  const std::string total = grouped(document.total());
+  if (document.done() > 0)
+    note(fmt::format("{} continues at token {} of {}", name, grouped(document.done()), total),
+         quiet);
+  const auto remember = [&, begin = session_.position() - document.done()] {
+    document.set_done(session_.position() - begin);
   };
-  return {[=, save = checkpoint()] {
-            remember();
-            return save.due && save.due();
-          },
-          [save = checkpoint()] { save.take(); }};
+  const Checkpoint save = checkpoint();
+  generator.set_checkpoint({[&] {
+                              remember();
+                              return save.due && save.due();
+                            },
+                            save.take});
+  const bool whole = generator.read(document.rest(), "reading " + name, quiet);
+  generator.set_checkpoint({});
+  remember();
+  note(fmt::format("read {} of {} tokens of {}{}", grouped(document.done()), total, name,
+                   whole ? "" : ", then " + interrupt_name() + " came"),
+       quiet);
+  return whole;
 }
 
 // `auto`: after 60 times what a save takes, so that saving costs less than 2 % of the time. Before

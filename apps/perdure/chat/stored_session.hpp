@@ -49,14 +49,20 @@ class StoredSession {
   bool unsaved() const { return changed_ || session_.position() != saved_position_; }
   // The session is not what was saved, though it may be as long.
   void mark_changed() { changed_ = true; }
+  // Stores what the session is now under another name, NAME.1 or the next free number, where no
+  // save of this one replaces it; returns that name. Errors: as save.
+  std::string save_aside();
   // Starts afresh; the store keeps its generations, the next save adds one.
   void reset();
-  // Becomes the session `name`. What is unsaved, the caller has saved. Errors: as the constructor;
-  // this session is as it was.
+  // Whether the store has a session `name`. Errors: Error for what is no name.
+  bool has(const std::string& name) const { return newest(*store_, name).generation != 0; }
+  // Becomes the session `name`, a new one if there is none. What is unsaved, the caller has saved.
+  // Errors: as the constructor; this session is as it was.
   void switch_to(const std::string& name);
 
-  // Unless store.save_every is `never`: saves what is unsaved, and says so unless `quiet`.
-  // Errors: as save.
+  // Whether it is saved without being asked: store.save_every is not `never`.
+  bool saves_by_itself() const;
+  // If so, saves what is unsaved, and says so unless `quiet`. Errors: as save.
   void save_by_itself(bool quiet);
   // Runs work with this session and saves it whatever ends the work: its end, a signal that it
   // noticed (interrupt.hpp), or an error, which then goes on. Errors: those of `work` and of save.
@@ -64,16 +70,18 @@ class StoredSession {
   // Saves every store.save_every_tokens while a long text is read. A save that fails is told, and
   // the reading goes on.
   Checkpoint checkpoint();
-  // The same while a document is read of which the session has read what it has by now: it
-  // remembers how far it gets. `document` is borrowed.
-  Checkpoint checkpoint(Document& document, int64_t total);
+  // Reads what is left of a document called `name`, saving as checkpoint() says; says where it
+  // begins and how far it got, and lets the session remember that. False if a signal stopped it.
+  // `generator`: of this session; it has no checkpoint afterwards. Errors: as Generator::read.
+  bool read_document(Generator& generator, Document& document, const std::string& name, bool quiet);
 
  private:
   using Clock = std::chrono::steady_clock;
 
   std::unique_ptr<StoreLock> lock() const;
   void restore();
-  bool saves_by_itself() const;
+  // Stores what the session is now as the next generation of `name` after `newest`.
+  StoredSnapshot put(const std::string& name, uint64_t newest);
   bool checkpoint_due() const;
   void take_checkpoint();
   // What to do about a memory that cannot be restored.

@@ -36,13 +36,6 @@ struct Request {
   }
 };
 
-// Text cut anywhere goes on as one text: only a text that begins here gets BOS and the space that
-// sentencepiece puts first.
-std::vector<int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt,
-                                   bool resumed) {
-  return resumed ? tokenizer.encode_text(prompt, false) : tokenizer.encode(prompt, true, false);
-}
-
 const char* stop_name(Stop stop) {
   switch (stop) {
     case Stop::kLimit:
@@ -76,7 +69,8 @@ class TextRun {
         prompt_(request.text(engine.settings(), quiet)),
         generator_(engine, session) {
     if (ensemble != nullptr) generator_.set_ensemble(*ensemble);
-    if (stored != nullptr && request.from_file) document_.emplace(session, prompt_, request.again);
+    if (stored != nullptr && request.from_file && !prompt_.empty())
+      document_.emplace(session, engine.tokenizer(), prompt_, request.again);
   }
 
   void run() {
@@ -100,10 +94,11 @@ class TextRun {
   }
 
  private:
+  // These are false if a signal stopped them.
   bool read();
   bool read_contexts(std::span<const int32_t> tokens);
-  std::vector<int32_t> prompt_tokens() const;
-  bool read_tokens(std::span<const int32_t> tokens);
+  bool read_document();
+  bool read_prompt(bool begins);
   void resume();
   void write();
   // How a run without a prompt will go on.
@@ -128,15 +123,36 @@ class TextRun {
   Stop stop_ = Stop::kInterrupted;
 };
 
-// False if a signal stopped it.
 bool TextRun::read() {
-  const bool resumed = document_ ? !document_->starts() : session_.position() > 0;
-  if (resumed && prompt_.empty() && !document_) {
+  const bool begins = session_.position() == 0;
+  if (prompt_.empty() && !begins) {
     resume();
     return read_contexts({});
   }
-  const std::vector<int32_t> tokens = encode_prompt(engine_.tokenizer(), prompt_, resumed);
-  return read_contexts(tokens) && read_tokens(tokens);
+  forget_read_ahead(session_);
+  return document_ ? read_document() : read_prompt(begins);
+}
+
+bool TextRun::read_document() {
+  if (document_->rest().empty())
+    throw UsageError(fmt::format("session '{}' has read {} before; --again reads it a second time",
+                                 request_.session, request_.file));
+  if (!read_contexts(document_->tokens())) return false;
+  const bool whole = stored_->read_document(generator_, *document_, request_.file, quiet_);
+  generator_.set_checkpoint(stored_->checkpoint());
+  return whole;
+}
+
+bool TextRun::read_prompt(bool begins) {
+  const std::vector<int32_t> tokens = encode_part(engine_.tokenizer(), prompt_, begins);
+  if (!read_contexts(tokens)) return false;
+  if (stored_ != nullptr) generator_.set_checkpoint(stored_->checkpoint());
+  const bool whole = generator_.read(tokens, "reading", quiet_);
+  if (!whole)
+    note(fmt::format("read {} of {} tokens, then {} came", grouped(generator_.reading().tokens),
+                     grouped(std::ssize(tokens)), interrupt_name()),
+         quiet_);
+  return whole;
 }
 
 bool TextRun::read_contexts(std::span<const int32_t> tokens) {
@@ -150,35 +166,13 @@ bool TextRun::read_contexts(std::span<const int32_t> tokens) {
 // Without a prompt a session goes on with the token that it would have written next.
 void TextRun::resume() {
   const auto next = remembered_next(session_);
+  if (!next && generator_.is_full()) throw Error(generator_.why_full());
   if (!next)
     throw UsageError(
         fmt::format("session '{}' was not saved by a finished `generate`, so its next token is "
                     "unknown; give a prompt with -p or -f",
                     request_.session));
   generator_.resume(*next);
-}
-
-bool TextRun::read_tokens(std::span<const int32_t> tokens) {
-  const int64_t total = std::ssize(tokens);
-  const int64_t before = document_ ? document_->done(total) : 0;
-  if (document_ && before == total)
-    throw UsageError(fmt::format("session '{}' has read {} before; --again reads it a second time",
-                                 request_.session, request_.file));
-  if (stored_ != nullptr)
-    generator_.set_checkpoint(document_ ? stored_->checkpoint(*document_, total)
-                                        : stored_->checkpoint());
-  const bool whole =
-      generator_.read(tokens.subspan(static_cast<size_t>(before)), "reading", quiet_);
-  const int64_t done = before + generator_.reading().tokens;
-  if (document_) {
-    document_->set_done(done, total);
-    generator_.set_checkpoint(stored_->checkpoint());
-  }
-  if (!whole)
-    note(fmt::format("read {} of {} tokens, then {} came", grouped(done), grouped(total),
-                     interrupt_name()),
-         quiet_);
-  return whole;
 }
 
 void TextRun::write() {
@@ -188,6 +182,8 @@ void TextRun::write() {
     return !text.ended();
   });
   show(text.finish());
+  if (stop_ == Stop::kFull && generator_.reading().tokens + generator_.writing().tokens == 0)
+    throw Error(generator_.why_full());
 }
 
 void TextRun::remember() {
@@ -204,11 +200,7 @@ void TextRun::show(const std::string& text) {
 }
 
 void TextRun::report() const {
-  if (stop_ == Stop::kFull)
-    note(fmt::format("stopped: this session is limited to {} tokens; use a strategy with "
-                     "constant state",
-                     session_.position()),
-         quiet_);
+  if (stop_ == Stop::kFull) note("stopped: " + generator_.why_full(), quiet_);
   if (stop_ == Stop::kEndToken && generator_.writing().tokens == 0)
     note("the model ends the text here; --ignore-eos continues it", quiet_);
   note(fmt::format("read {} tokens at {:.1f} tokens/s, wrote {} at {:.1f} tokens/s; state {}",
@@ -230,6 +222,8 @@ Json TextRun::result() const {
 
 void check(const Request& request, const CommandLine& line) {
   require_at_least("--tokens", request.stop.max_tokens, 0);
+  require_beside("--again", request.again, "-f", line.given("file"));
+  require_beside("--again", request.again, "--session", line.given("session"));
   if (line.given("prompt") && line.given("file"))
     throw UsageError("-p and -f both give a prompt; use one of them");
   if (request.from_file && request.file == "-" && std::ranges::count(request.contexts, "-") > 0)
@@ -281,7 +275,7 @@ void run_ensemble(Engine& engine, const Request& request, bool quiet) {
   TextReader reader(engine.settings(), quiet);
   std::vector<std::vector<int32_t>> passages;
   for (const std::string& path : settings.passages)
-    passages.push_back(encode_prompt(engine.tokenizer(), reader.read(path), false));
+    passages.push_back(encode_part(engine.tokenizer(), reader.read(path), true));
   Ensemble ensemble(engine, passages,
                     {.scores = settings.scores, .temperature = settings.temperature});
   TextRun(engine, ensemble.session(0), request, quiet, nullptr, &ensemble).run();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apps/perdure/chat/contexts.hpp"
+#include "apps/perdure/chat/generator.hpp"
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/model_files.hpp"
@@ -46,7 +47,20 @@ bool read_all_contexts(Engine& engine, Session& session, const Request& request,
   return true;
 }
 
-// Writes rows as they come: memory does not grow with their number.
+// Errors: Error if the model was written to meanwhile and therefore computes what is no number;
+// else as require_finite.
+void require_sound(const Engine& engine, std::span<const float> logits, int32_t token,
+                   size_t place) {
+  try {
+    require_finite(logits, token, static_cast<int64_t>(place));
+  } catch (const NotFiniteError&) {
+    engine.model().require_unchanged();
+    throw;
+  }
+}
+
+// Writes rows as they come: memory does not grow with their number. Errors: besides those of engine
+// and file, as require_sound; the file is then as it was.
 void write_logits(Engine& engine, const Request& request, std::span<const int32_t> tokens,
                   size_t n_rows) {
   const int64_t width = engine.spec().info.vocab_size;
@@ -54,8 +68,11 @@ void write_logits(Engine& engine, const Request& request, std::span<const int32_
                            {.replace = request.force, .mode = 0666});
   Session session = engine.new_session();
   const size_t first_row = tokens.size() - n_rows;
-  const auto sink = [&](size_t, size_t token, std::span<const float> logits) {
-    if (!request.window || token >= first_row) writer.write(std::as_bytes(logits));
+  const auto sink = [&](size_t, size_t row, std::span<const float> logits) {
+    const size_t place = request.window ? row : first_row + row;
+    if (place < first_row) return;
+    require_sound(engine, logits, tokens[place], place);
+    writer.write(std::as_bytes(logits));
   };
   if (read_all_contexts(engine, session, request, tokens)) {
     Progress progress("reading", static_cast<int64_t>(tokens.size()), request.quiet);

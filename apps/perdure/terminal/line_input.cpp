@@ -3,6 +3,7 @@
 #include "apps/perdure/terminal/line_input.hpp"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <clocale>
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "apps/perdure/terminal/interrupt.hpp"
@@ -29,13 +31,28 @@ ssize_t read_input(char* bytes, size_t size) {
   return -1;
 }
 
+// False if standard output takes no more; the next flush() says so.
+bool show_now(std::string_view text, void (*how)(std::string_view) = print) {
+  try {
+    how(text);
+    flush();
+    return true;
+  } catch (const OutputError&) {
+    return false;
+  }
+}
+
+bool input_waits() {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  return poll(&input, 1, 0) > 0;
+}
+
 class PlainInput final : public LineInput {
  public:
   explicit PlainInput(TextReader& reader) : reader_(reader) {}
 
   Result read(const std::string& prompt, std::string& line) override {
-    print(prompt);
-    flush();
+    if (!show_now(prompt) && at_ == size_ && !input_waits()) flush();
     line.clear();
     while (true) {
       char byte = 0;
@@ -50,8 +67,7 @@ class PlainInput final : public LineInput {
     }
     line = reader_.take(line + '\n', "standard input");
     line.pop_back();
-    print(line + "\n");
-    flush();
+    show_now(line + "\n");
     return Result::kLine;
   }
 
@@ -103,10 +119,11 @@ class EditedInput final : public LineInput {
     prompt_ = prompt;
     // Otherwise the prompt would be seen before the terminal is ready for the keys that follow.
     el_set(editor_, EL_PREP_TERM, 1);
-    show_raw(kPasteOn);
+    print_raw(kPasteOn);
+    flush();
     int count = 0;
     const char* text = el_gets(editor_, &count);
-    show_raw(kPasteOff);
+    show_now(kPasteOff, print_raw);
     if (text == nullptr || count <= 0) {
       print("\n");
       flush();
@@ -123,11 +140,6 @@ class EditedInput final : public LineInput {
     void* self = nullptr;
     el_get(editor, EL_CLIENTDATA, &self);
     return static_cast<EditedInput*>(self)->prompt_.data();
-  }
-
-  static void show_raw(const char* sequence) {
-    print_raw(sequence);
-    flush();
   }
 
   static int read_character(EditLine* editor, wchar_t* character) {

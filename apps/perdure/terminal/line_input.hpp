@@ -17,7 +17,9 @@ class LineInput {
   virtual ~LineInput() = default;
 
   // Shows the prompt and waits for a line, which comes without its end. kInterrupted: Ctrl-C (see
-  // interrupt.hpp). A last line without an end is a line.
+  // interrupt.hpp). A last line without an end is a line. A line that is there comes also if
+  // standard output takes no more, which the next flush() then says. Errors: OutputError if it does
+  // not and none is there.
   virtual Result read(const std::string& prompt, std::string& line) = 0;
 };
 

@@ -27,6 +27,10 @@ std::string& held() {
   return text;
 }
 
+// Why standard output takes no more; 0 while it does. It stays so: what comes behind a gap is not
+// what was meant.
+int g_failure = 0;
+
 // False, with errno, if the file takes no more.
 bool write_all(int file, std::string_view text) {
   while (!text.empty()) {
@@ -55,8 +59,9 @@ void print_raw(std::string_view text) {
 
 void flush() {
   const std::string text = std::exchange(held(), "");
-  if (!write_all(STDOUT_FILENO, text))
-    throw OutputError(fmt::format("cannot write to standard output: {}", std::strerror(errno)));
+  if (g_failure == 0 && !write_all(STDOUT_FILENO, text)) g_failure = errno;
+  if (g_failure != 0)
+    throw OutputError(fmt::format("cannot write to standard output: {}", std::strerror(g_failure)));
 }
 
 void show(std::string_view text) { write_all(STDERR_FILENO, text); }

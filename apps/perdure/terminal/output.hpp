@@ -24,7 +24,8 @@ class OutputError : public Error {
 void print(std::string_view text);
 // The same never escaped: for control sequences of our own.
 void print_raw(std::string_view text);
-// Hands to the system what print() still holds. Errors: as print.
+// Hands to the system what print() still holds. Errors: as print; once it has failed it always
+// fails.
 void flush();
 
 // Text on standard error at once. One that takes nothing is no reason to stop.

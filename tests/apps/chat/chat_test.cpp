@@ -116,9 +116,10 @@ TEST_CASE("/reset starts anew, also if nothing follows it, and the old session c
   const std::string fresh = talk.say("hello there\n").out;
   const int64_t saved = talk.position();
   const Outcome reset = talk.say("/reset\n/quit\n");
-  CHECK(reset.err.find("perdure memory restore default@1 brings the old one back") !=
-        std::string::npos);
+  CHECK(reset.err.find("started over; the old session is kept as 'default.1', /load default.1 "
+                       "continues it\n") != std::string::npos);
   CHECK(talk.position() == 0);
+  CHECK(talk.position("default.1") == saved);
   const Outcome pruned = run_perdure(
       Words{"memory", "prune", "--json", "--dry-run", "--set", "store.keep=1"} + talk.store);
   CHECK(count(pruned.out, "\"generation\":1,") == 1);
@@ -128,6 +129,37 @@ TEST_CASE("/reset starts anew, also if nothing follows it, and the old session c
   CHECK(perdure::Json::parse(restored.out, "out").at("generation").integer() == 3);
   CHECK(talk.position() == saved);
   CHECK(talk.say("/reset\nhello there\n").out == "User: /reset\n" + fresh);
+  CHECK(talk.position() == saved);
+}
+
+TEST_CASE("what /reset says of the old session stays true however often is saved") {
+  Talk talk;
+  talk.say("hello there\n");
+  const int64_t first = talk.position();
+  const Outcome twice = talk.say("/reset\none\ntwo\nthree\nfour\n/reset\nfive\nsix\nseven\n");
+  CHECK(twice.err.find("kept as 'default.2'") != std::string::npos);
+  CHECK(talk.position("default.1") == first);
+  CHECK(talk.position("default.2") > first);
+  const Outcome back = talk.say("/load default.1\n/memory\n");
+  CHECK(back.out.find("session 'default.1' in ") != std::string::npos);
+  CHECK(back.out.find("\n" + std::to_string(first) + " tokens read") != std::string::npos);
+  const Outcome empty = talk.say("/reset\n/reset\n");
+  CHECK(count(empty.err, "started over\n") == 1);  // the second drops nothing
+  const std::string longest(64, 'n');
+  talk.say("hello\n/reset\n", {"--session", longest});
+  CHECK(talk.position(longest.substr(2) + ".1") > 0);
+}
+
+TEST_CASE("/reset drops nothing that it cannot keep") {
+  Talk talk;
+  talk.say("hello there\n");
+  const int64_t saved = talk.position();
+  const Outcome full = talk.say("/reset\n/memory\n", {"--set", "store.max_bytes=1000"});
+  CHECK(full.err.find("store.max_bytes, 1000 bytes") != std::string::npos);
+  CHECK(full.out.find("\n" + std::to_string(saved) + " tokens read") != std::string::npos);
+  CHECK(talk.position() == saved);
+  const Outcome never = talk.say("/reset\nhello\n", {"--set", "store.save_every=never"});
+  CHECK(never.err.find("started over; what was saved stays until /save\n") != std::string::npos);
   CHECK(talk.position() == saved);
 }
 
@@ -202,7 +234,7 @@ TEST_CASE("copies for /undo give way where state.max_bytes has no room for a tur
   CHECK(turns.err.find("state.max_bytes") == std::string::npos);
   CHECK(turns.err.find("took back: more\n") != std::string::npos);
   CHECK(turns.err.find("cannot be cut back") != std::string::npos);
-  const Outcome others = fixed.say("hello\n/load other\nhello\n/reset\nhello\n", one_copy);
+  const Outcome others = fixed.say("hello\n/new other\nhello\n/reset\nhello\n", one_copy);
   CHECK(others.err.find("state.max_bytes") == std::string::npos);
   CHECK(fixed.position("other") > 0);
 
@@ -237,18 +269,65 @@ TEST_CASE("another answer of the same length is saved") {
   CHECK(log.out.find("\"generation\":3") != std::string::npos);
 }
 
-TEST_CASE("/load saves one session and continues another") {
+TEST_CASE("/new and /load save one session and continue another") {
   Talk talk;
-  talk.say("hello\n/load other\nhello\n/load default\n/quit\n");
+  talk.say("hello\n/new other\nhello\n/load default\n/quit\n");
   CHECK(talk.position() == talk.position("other"));
   CHECK(talk.position() > 0);
 }
 
-TEST_CASE("/load saves the session also where nothing else does") {
+TEST_CASE("/load of a session that is not there keeps the one that is, and /new replaces none") {
   Talk talk;
-  talk.say("hello\n/load other\n/quit\n", {"--set", "store.save_every=never"});
-  CHECK(talk.position() > 0);
+  const Outcome absent = talk.say("hello\n/load othr\n/memory\n");
+  CHECK(absent.err.find("perdure: there is no session 'othr'; /new othr begins it\n") !=
+        std::string::npos);
+  CHECK(absent.out.find("session 'default' in ") != std::string::npos);
+  CHECK(talk.position("othr") == -1);
+  talk.say("hello\n", {"--session", "other"});
+  const int64_t other = talk.position("other");
+  const Outcome there = talk.say("/new other\n/new default\n/new\n/load ../up\n/quit\n");
+  CHECK(there.err.find("perdure: session 'other' exists; /load other continues it\n") !=
+        std::string::npos);
+  CHECK(there.err.find("perdure: this is session 'default' already\n") != std::string::npos);
+  CHECK(there.err.find("perdure: under which name? /new NAME\n") != std::string::npos);
+  CHECK(there.err.find("'../up' is not a session name") != std::string::npos);
+  CHECK(talk.position("other") == other);
+}
+
+TEST_CASE("/load and /new save the session also where nothing else does") {
+  Talk talk;
+  const Words never = {"--set", "store.save_every=never"};
+  talk.say("hello\n/new other\n/quit\n", never);
+  const int64_t saved = talk.position();
+  CHECK(saved > 0);
   CHECK(talk.position("other") == -1);
+  talk.say("hello\n/save\n/load default\nhello\n/load other\n/quit\n",
+           never + Words{"--session", "other"});
+  CHECK(talk.position() > saved);
+}
+
+TEST_CASE("a turn for which state.max_bytes has no room is not there, and what was is saved") {
+  Talk talk;
+  write_all(talk.folder / "long.txt", std::string(4000, 'x'));
+  const Outcome outcome = talk.say("hello\n/file " + (talk.folder / "long.txt") + "\n/memory\n",
+                                   {"-n", "6", "--set", "state.max_bytes=600000"}, kEndless);
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err.find("raise state.max_bytes") != std::string::npos);
+  Talk plain;
+  plain.say("hello\n", {"-n", "6"}, kEndless);
+  CHECK(talk.position() == plain.position());
+}
+
+TEST_CASE("an answer that fills state.max_bytes ends, and the chat goes on") {
+  Talk talk;
+  const Outcome outcome = talk.say("hello\n/memory\nhello\n/reset\nhello\n",
+                                   {"-n", "2000", "--set", "state.max_bytes=600000"}, kEndless);
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err.find("(this session is full: the states of all sessions would take ") !=
+        std::string::npos);
+  CHECK(outcome.err.find("; /reset starts it over)") != std::string::npos);
+  CHECK(outcome.out.find(" tokens read") != std::string::npos);
+  CHECK(talk.position("default.1") > 0);
 }
 
 TEST_CASE("lines that end in a backslash, and a file, are one turn") {

@@ -14,8 +14,12 @@
 #include <functional>
 #include <thread>
 
+#include "apps/perdure/chat/stored_session.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "core/base/json/json.hpp"
+#include "core/engine/snapshot.hpp"
+#include "core/runtime/plugin_host.hpp"
+#include "plugins/linked_plugins.hpp"
 #include "tests/apps/program.hpp"
 
 using namespace perdure::testing;
@@ -148,6 +152,25 @@ TEST_CASE("a standard output that is full ends with status 1, and saves what was
   CHECK(place.position("c") > 1);
 }
 
+TEST_CASE("a turn whose echo and answer cannot be printed is saved, whole, and it says how far") {
+  if (!fs::exists("/dev/full")) return;
+  Place place, other;
+  const Words words = Words{"chat", "--session", "c"} + kMemory;
+  const Outcome outcome =
+      run_perdure(words + place.store, {.input = "hello\nmore\n", .output_path = "/dev/full"});
+  CHECK(outcome.status == 1);
+  const int64_t position = place.position("c");
+  CHECK(position > 5);
+  CHECK(outcome.err.ends_with("saved session 'c' at token " + std::to_string(position) +
+                              "\nperdure: cannot write to standard output: No space left on "
+                              "device\n"));
+  // A chat whose answer was cut before its first word has read the same.
+  CHECK(run_perdure(words + place.store, {.input = "more\n"}).status == 0);
+  CHECK(place.position("c") > position);
+  CHECK(run_perdure(words + other.store, {.input = "", .output_path = "/dev/full"}).status == 1);
+  CHECK(other.position("c") == -1);
+}
+
 TEST_CASE("store.save_every: never also holds for what a signal ends, and for generate") {
   Place place;
   const Words never = {"--set", "store.save_every=never"};
@@ -243,6 +266,60 @@ TEST_CASE("generate continues a document too, and reads it a second time only wh
   CHECK(place.position() == first);
   CHECK(run_perdure(words + Words{"--again"}).status == 0);
   CHECK(place.position() > first);
+}
+
+TEST_CASE("a document is one document for chat and generate, wherever in a session it was read") {
+  Place place;
+  write_all(place.folder / "doc.txt", "tell me one more. the sun and the moon");
+  const Words store = kMemory + place.store + Words{"--session", "s"};
+  const Words document = {"-f", place.folder / "doc.txt"};
+  const auto chat = [&](const Words& more, const char* input) {
+    return run_perdure(Words{"chat", "-n", "2"} + store + more, {.input = input});
+  };
+  const auto generate = [&](const Words& more) {
+    return run_perdure(Words{"generate", "-n", "1"} + store + more);
+  };
+  CHECK(chat({}, "hello\n").status == 0);
+  const int64_t begin = place.position();
+  CHECK(chat(document, "").status == 0);
+  const int64_t read = place.position();
+  CHECK(read > begin);
+  const Outcome again = generate(document);
+  CHECK(again.status == 2);
+  CHECK(again.err.find("--again reads it a second time") != std::string::npos);
+  CHECK(place.position() == read);
+
+  write_all(place.folder / "doc.txt", "and now the other way round");
+  CHECK(generate(document + Words{"--ignore-eos"}).status == 0);
+  const int64_t written = place.position();
+  CHECK(chat(document, "").err.find("was read before; use --again") != std::string::npos);
+  CHECK(place.position() == written);
+  // As the rest of a text that was cut there, without a space of its own.
+  write_all(place.folder / "doc.txt", "sun");
+  CHECK(chat(document, "").status == 0);
+  const int64_t by_chat = place.position() - written;
+  CHECK(run_perdure(Words{"generate", "-p", "sun", "-n", "0"} + store).status == 0);
+  CHECK(place.position() - written - by_chat == by_chat);
+}
+
+TEST_CASE("what an earlier version read to the end is read, however it cut the text into tokens") {
+  Place place;
+  write_all(place.folder / "doc.txt", "the sun and the moon");
+  const Words words = kMemory + place.store + Words{"--session", "s"};
+  CHECK(run_perdure(Words{"generate", "-n", "1", "-f", place.folder / "doc.txt"} + words).status ==
+        0);
+  const perdure::Settings settings =
+      perdure::load_settings("", {"store.path=" + (place.folder / "store")});
+  const perdure::PluginHost plugins(perdure::linked_plugins(), {});
+  const auto store = perdure::app::open_store(settings, plugins);
+  perdure::SnapshotContents contents = perdure::decode_snapshot(store->get("s"));
+  for (auto& [name, value] : contents.values)
+    if (name.starts_with("document.")) value = std::string("99 99 0");
+  store->put("s", perdure::encode_snapshot(contents));
+  const int64_t before = place.position();
+  CHECK(run_perdure(Words{"chat", "-f", place.folder / "doc.txt"} + words)
+            .err.find("was read before") != std::string::npos);
+  CHECK(place.position() == before);
 }
 
 TEST_CASE("Ctrl-C that finds another thread wakes who waits for input") {

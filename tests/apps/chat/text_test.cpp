@@ -56,6 +56,8 @@ TEST_CASE("a line is talk, a command or nothing") {
   means(" /quit ", ChatInput::kQuit, "");
   means("/save", ChatInput::kSave, "");
   means("/save now", ChatInput::kUnknown, "/save now");
+  means("/QUIT", ChatInput::kQuit, "");
+  means("/Load Alice", ChatInput::kLoad, "Alice");
   means("/file  a b.txt ", ChatInput::kFile, "a b.txt");
   means("/system be\nkind", ChatInput::kSystem, "be\nkind");
   means("/retry", ChatInput::kRegenerate, "");
@@ -65,8 +67,11 @@ TEST_CASE("a line is talk, a command or nothing") {
         "/sav is not a command; did you mean /save? (// begins a turn with /)");
   CHECK(unknown_command("/etc/passwd") ==
         "/etc/passwd is not a command; see /help (// begins a turn with /)");
-  for (const char* word : {"/help", "/undo", "/regenerate", "/system", "/file", "/load", "/save",
-                           "/reset", "/memory", "/stats", "/quit"})
+  CHECK(unknown_command("/SAV now") ==
+        "/sav is not a command; did you mean /save? (// begins a turn with /)");
+  CHECK(unknown_command("/Save now") == "/save takes no words after it (// begins a turn with /)");
+  for (const char* word : {"/new", "/help", "/undo", "/regenerate", "/system", "/file", "/load",
+                           "/save", "/reset", "/memory", "/stats", "/quit"})
     CHECK(chat_help().find(word) != std::string::npos);
 }
 
@@ -171,6 +176,15 @@ TEST_CASE("what a terminal would obey is shown as its code, text in any language
   CHECK(escaped("\xc2\xa0\xe0\x9f\xbf") == "\xc2\xa0\\xe0\\x9f\\xbf");
   CHECK(escaped("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");
   CHECK(escaped("\xc0\x9b\xed\xa0\x80") == "\\xc0\\x9b\\xed\\xa0\\x80");
+}
+
+TEST_CASE("what turns the direction of text around is shown as its code") {
+  CHECK(escaped("a\u202ebin.exe") == "a\\u202ebin.exe");
+  CHECK(escaped("\u061c\u200e\u200f\u202a\u202d\u2066\u2069") ==
+        "\\u061c\\u200e\\u200f\\u202a\\u202d\\u2066\\u2069");
+  for (const char* other : {"\u061b\u061d", "\u200d\u2010", "\u2029\u202f", "\u2065\u206a",
+                            "\u05e9\u05dc\u05d5\u05dd", "\ue02e"})
+    CHECK(escaped(other) == other);
 }
 
 TEST_CASE("a stop text is found across pieces, and nothing of it is shown") {

@@ -7,6 +7,7 @@
 #include "core/base/json/json.hpp"
 #include "core/model/formats/safetensors.hpp"
 #include "tests/apps/program.hpp"
+#include "tests/support/damaged_model.hpp"
 
 using namespace perdure;
 using namespace perdure::testing;
@@ -84,6 +85,27 @@ TEST_CASE("a disk that fills while logits are written leaves the old file and no
   CHECK(outcome.err.find("out.safetensors") != std::string::npos);
   CHECK(read_all(folder / "out.safetensors") == "old");
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
+}
+
+TEST_CASE("logits that are no numbers are told with token and position, and nothing is written") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids", "1 5 9 300 7");
+  const std::string out = folder / "out.safetensors";
+  const Words words = Words{"logits", "--tokens", folder / "ids", "--out", out} +
+                      golden_words("llama.v0.bin") +
+                      Words{"--set", "model.path=" + model_with_nan(folder, 300)};
+  for (const auto& [tail, place] :
+       {std::pair{"5", "token 1 at position 0"}, std::pair{"2", "token 300 at position 3"}}) {
+    const Outcome outcome = run_perdure(words + Words{"--tail", tail});
+    CHECK(outcome.status == 1);
+    CHECK(outcome.err == std::string("perdure: the model's logits are not finite after ") + place +
+                             " (that of token " + (tail[0] == '5' ? "300" : "0") +
+                             " is nan); check the weights and the attention options\n");
+    CHECK_FALSE(std::filesystem::exists(out));
+  }
+  write_all(out, "old");
+  CHECK(run_perdure(words + Words{"--force"}).status == 1);
+  CHECK(read_all(out) == "old");
 }
 
 TEST_CASE("logits replace a file only with --force, and never what is being read") {

@@ -209,6 +209,54 @@ TEST_CASE("a session that fills up has read every token that was printed") {
   CHECK(result.find("stop") != nullptr);
 }
 
+TEST_CASE("a session that is full says so in one sentence, and goes on where it may be longer") {
+  const TemporaryFolder folder;
+  const Words words =
+      generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s"});
+  const Words tight = {"--set", "attention.max_length=20"};
+  const std::string first = run_perdure(words + tight + Words{"-p", "the sun", "-n", "99"}).out;
+  const Outcome full = run_perdure(words + tight + Words{"-n", "9"});
+  CHECK(full.status == 1);
+  CHECK(full.out.empty());
+  CHECK(full.err.find("perdure: this session is full: it is limited to 20 tokens; use a strategy "
+                      "with constant state, or raise attention.max_length\n") != std::string::npos);
+  const std::string rest = run_perdure(words + Words{"-n", "9"}).out;
+  const std::string whole = run_perdure(generate(kEndless, {"-p", "the sun", "-n", "40"})).out;
+  CHECK_FALSE(rest.empty());
+  CHECK(whole.starts_with(first + rest));
+}
+
+TEST_CASE("a session that filled state.max_bytes says so, and goes on where it has more") {
+  const TemporaryFolder folder;
+  const Words words =
+      generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s"});
+  const Words tight = {"--set", "state.max_bytes=600000"};
+  const Outcome filled = run_perdure(words + tight + Words{"-p", "the sun", "-n", "3000"});
+  CHECK(filled.status == 0);
+  CHECK(filled.err.find("stopped: this session is full: the states of all sessions would take ") !=
+        std::string::npos);
+  const Outcome full = run_perdure(words + tight + Words{"-n", "9"});
+  CHECK(full.status == 1);
+  CHECK(full.out.empty());
+  CHECK(full.err.find("perdure: this session is full: ") != std::string::npos);
+  CHECK(full.err.find("or raise state.max_bytes\n") != std::string::npos);
+  const std::string rest = run_perdure(words + Words{"-n", "9"}).out;
+  const std::string whole = run_perdure(generate(kEndless, {"-p", "the sun", "-n", "3000"})).out;
+  CHECK_FALSE(rest.empty());
+  CHECK(whole.starts_with(filled.out + rest));
+}
+
+TEST_CASE("an empty file is an empty prompt: a session writes on") {
+  const TemporaryFolder folder;
+  write_all(folder / "empty", "");
+  const Words words =
+      generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s"});
+  const std::string first = run_perdure(words + Words{"-p", "the sun", "-n", "3"}).out;
+  const Outcome rest = run_perdure(words + Words{"-f", folder / "empty", "-n", "4"});
+  CHECK(rest.status == 0);
+  CHECK(first + rest.out == run_perdure(generate(kEndless, {"-p", "the sun", "-n", "7"})).out);
+}
+
 TEST_CASE("a text stops before a stop text, and --json says why it stopped") {
   const auto run = [](const Words& more) {
     return run_perdure(generate(kEndless, Words{"-p", "the sun", "-n", "30"} + more)).out;
@@ -276,6 +324,22 @@ TEST_CASE("escape sequences in a text and in messages never drive a terminal, an
   message.wait();
   CHECK(message.screen().find("\x1b]0") == std::string::npos);
   CHECK(run_perdure({"generate", foreign}).err.find("\x1b") == std::string::npos);
+}
+
+TEST_CASE("a short option with a wrong value is named as it was typed") {
+  const auto complaint = [](const Words& more) {
+    const Outcome outcome = run_perdure(generate(kEndless, more));
+    CHECK(outcome.status == 2);
+    return outcome.err;
+  };
+  CHECK(complaint({"--temp", "x"}) ==
+        "perdure: --temp must be a number (between 0 and 1000), but is 'x'\n");
+  CHECK(complaint({"--top-k", "1.5"}) ==
+        "perdure: --top-k must be a whole number (at least 0), but is '1.5'\n");
+  CHECK(complaint({"--seed=0"}) ==
+        "perdure: --seed must be a whole number (at least 1), but is '0'\n");
+  CHECK(complaint({"--min-p", "[1"}).starts_with("perdure: --min-p "));
+  CHECK(complaint({"--top-p", ""}).starts_with("perdure: --top-p must be a number "));
 }
 
 TEST_CASE("short options mean the keys that they stand for, and win") {

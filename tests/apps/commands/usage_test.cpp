@@ -83,7 +83,8 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"chat", "--again"}, "perdure: --again means nothing without -f\n"},
       {{"generate", "--again", "--session", "s"}, "perdure: --again means nothing without -f\n"},
       {{"generate", "--again", "-f", "x"}, "perdure: --again means nothing without --session\n"},
-      {{"help", "genrate"}, "perdure: unknown command 'perdure genrate'; did you mean 'generate'?\n"},
+      {{"help", "genrate"},
+       "perdure: unknown command 'perdure genrate'; did you mean 'generate'?\n"},
       {{"inspect", "model", "/proc/self/fdinfo"},
        "perdure: the directory /proc/self/fdinfo has no model (.bin, .safetensors or .gguf); name "
        "a file\n"},

@@ -13,18 +13,6 @@
 namespace perdure {
 namespace {
 
-size_t first_byte(std::string_view text) { return static_cast<unsigned char>(text.front()); }
-
-// Of the character that `text` begins with; bytes that are none are of no kind.
-uint32_t code_point(std::string_view text) {
-  const size_t size = utf8_character(text);
-  if (size < 2) return static_cast<unsigned char>(text.front());
-  uint32_t value = static_cast<unsigned char>(text.front()) & (0x7Fu >> size);
-  for (size_t i = 1; i < size; ++i)
-    value = value << 6 | (static_cast<unsigned char>(text[i]) & 0x3Fu);
-  return value;
-}
-
 std::string_view last_character(std::string_view text) {
   size_t begin = text.size() - 1;
   while (begin > 0 && text.size() - begin < 4 && is_utf8_continuation(text[begin])) --begin;
@@ -78,28 +66,30 @@ size_t space_at_begin(std::string_view text) {
 
 }  // namespace
 
-AddedTokens AddedTokens::user_defined(const Vocabulary& vocabulary) {
-  AddedTokens tokens;
-  for (int32_t id = 0; id < vocabulary.size(); ++id)
-    if (vocabulary.kind(id) == TokenKind::kUserDefined)
-      tokens.add(vocabulary.token(id), {.id = id});
-  return tokens;
+AddedTokens::AddedTokens(List tokens) {
+  std::erase_if(tokens, [](const auto& token) { return token.first.empty(); });
+  std::ranges::stable_sort(tokens, {}, &List::value_type::first);
+  const auto [twice, end] = std::ranges::unique(tokens, {}, &List::value_type::first);
+  tokens.erase(twice, end);
+  std::vector<std::pair<std::string_view, int32_t>> texts;
+  for (const auto& [text, token] : tokens) {
+    texts.emplace_back(text, static_cast<int32_t>(tokens_.size()));
+    tokens_.push_back(token);
+  }
+  trie_ = ByteTrie(texts);
 }
 
-void AddedTokens::add(std::string_view text, const AddedToken& token) {
-  if (text.empty() || !tokens_.emplace(text, token).second) return;
-  std::vector<size_t>& sizes = sizes_[first_byte(text)];
-  const auto place = std::ranges::lower_bound(sizes, text.size(), std::greater());
-  if (place == sizes.end() || *place != text.size()) sizes.insert(place, text.size());
+AddedTokens AddedTokens::user_defined(const Vocabulary& vocabulary) {
+  List tokens;
+  for (int32_t id = 0; id < vocabulary.size(); ++id)
+    if (vocabulary.kind(id) == TokenKind::kUserDefined)
+      tokens.emplace_back(vocabulary.token(id), AddedToken{.id = id});
+  return AddedTokens(std::move(tokens));
 }
 
 std::pair<const AddedToken*, size_t> AddedTokens::at(std::string_view rest) const {
-  for (const size_t size : sizes_[first_byte(rest)]) {
-    if (size > rest.size()) continue;
-    const auto found = tokens_.find(std::string(rest.substr(0, size)));
-    if (found != tokens_.end()) return {&found->second, size};
-  }
-  return {nullptr, 0};
+  const auto [index, size] = trie_.longest(rest);
+  return {index < 0 ? nullptr : &tokens_[static_cast<size_t>(index)], size};
 }
 
 void AddedTokens::split(std::string_view whole, const std::function<void(int32_t id)>& token,

@@ -4,13 +4,15 @@
 // at these before anything else is done to it.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
+
+#include "core/model/tokenizers/byte_trie.hpp"
 
 namespace perdure {
 
@@ -23,14 +25,16 @@ struct AddedToken {
 
 class Vocabulary;
 
-// Immutable once all are added; any thread.
+// Immutable; any thread.
 class AddedTokens {
  public:
+  using List = std::vector<std::pair<std::string, AddedToken>>;
+
+  AddedTokens() = default;
+  // Empty texts are left out; of equal ones the first counts.
+  explicit AddedTokens(List tokens);
   // The user-defined ones of a vocabulary.
   static AddedTokens user_defined(const Vocabulary& vocabulary);
-
-  // An empty text and one that is there already are left out.
-  void add(std::string_view text, const AddedToken& token);
 
   bool empty() const { return tokens_.empty(); }
   // The longest token that `rest`, which is not empty, begins with, and its size; nullptr: none.
@@ -42,8 +46,8 @@ class AddedTokens {
              const std::function<void(std::string_view part)>& text) const;
 
  private:
-  std::unordered_map<std::string, AddedToken> tokens_;
-  std::array<std::vector<size_t>, 256> sizes_;  // by the first byte, longest first
+  std::vector<AddedToken> tokens_;
+  ByteTrie trie_;  // of their texts; its ids are places in tokens_
 };
 
 }  // namespace perdure

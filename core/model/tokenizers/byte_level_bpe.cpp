@@ -13,31 +13,33 @@ namespace perdure {
 namespace {
 
 // The characters that stand for bytes in such vocabularies: bytes that can be seen stand for
-// themselves, the others for what follows U+0100.
-const std::unordered_map<std::string, unsigned char>& byte_characters() {
-  static const auto characters = [] {
-    std::unordered_map<std::string, unsigned char> map;
-    uint32_t next = 0x100;
-    for (uint32_t byte = 0; byte < 256; ++byte) {
-      const bool seen = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
-      std::string character;
-      append_utf8(seen ? byte : next++, character);
-      map[character] = static_cast<unsigned char>(byte);
-    }
-    return map;
-  }();
-  return characters;
+// themselves, the others for what follows U+0100. By code point; -1: stands for none.
+constexpr auto kBytes = [] {
+  std::array<int16_t, 0x144> bytes{};
+  bytes.fill(-1);
+  size_t next = 0x100;
+  for (size_t byte = 0; byte < 256; ++byte) {
+    const bool seen = (byte > 0x20 && byte < 0x7F) || (byte > 0xA0 && byte != 0xAD);
+    bytes[seen ? byte : next++] = static_cast<int16_t>(byte);
+  }
+  return bytes;
+}();
+
+// The byte of the character that `text` begins with; -1: none.
+int byte_of(std::string_view text) {
+  const uint32_t value = code_point(text);
+  const bool is_character = value < 0x80 || utf8_character(text) > 1;
+  return is_character && value < kBytes.size() ? kBytes[value] : -1;
 }
 
 // The bytes that a token stands for; nothing if a character of it stands for none.
 std::optional<std::string> bytes_of(std::string_view token) {
   std::string bytes;
   while (!token.empty()) {
-    const size_t length = utf8_character(token);
-    const auto found = byte_characters().find(std::string(token.substr(0, length)));
-    if (found == byte_characters().end()) return std::nullopt;
-    bytes += static_cast<char>(found->second);
-    token.remove_prefix(length);
+    const int byte = byte_of(token);
+    if (byte < 0) return std::nullopt;
+    bytes += static_cast<char>(byte);
+    token.remove_prefix(utf8_character(token));
   }
   return bytes;
 }
@@ -68,15 +70,15 @@ void ByteLevelBpe::read_texts() {
   if (!whole_words_) return;
   words_.reserve(static_cast<size_t>(vocabulary().size()));
   for (int32_t id = 0; id < vocabulary().size(); ++id)
-    if (vocabulary().kind(id) == TokenKind::kNormal) words_.emplace(text_of(id), id);
+    if (vocabulary().kind(id) == TokenKind::kNormal) words_.add(text_of(id), id);
 }
 
 void ByteLevelBpe::encode_word(std::string_view word, size_t offset,
                                std::vector<int32_t>& ids) const {
   if (whole_words_)
-    if (const auto found = words_.find(word); found != words_.end())
-      return ids.push_back(found->second);
+    if (const int32_t id = words_.find(word); id >= 0) return ids.push_back(id);
   std::vector<TextPiece> pieces;
+  pieces.reserve(word.size());
   for (size_t i = 0; i < word.size(); ++i) {
     const int32_t id = byte_ids_[static_cast<unsigned char>(word[i])];
     if (id < 0)

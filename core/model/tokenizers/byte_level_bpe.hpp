@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/model/tokenizers/merge_table.hpp"
+#include "core/model/tokenizers/text_index.hpp"
 #include "core/model/tokenizers/vocabulary_tokenizer.hpp"
 
 namespace perdure {
@@ -32,8 +32,8 @@ class ByteLevelBpe final : public VocabularyTokenizer {
 
   MergeTable merges_;
   bool whole_words_;
-  std::array<int32_t, 256> byte_ids_;                    // -1: none
-  std::unordered_map<std::string_view, int32_t> words_;  // tokens by what they decode to
+  std::array<int32_t, 256> byte_ids_;  // -1: none
+  TextIndex words_;                    // tokens by what they decode to
 };
 
 }  // namespace perdure

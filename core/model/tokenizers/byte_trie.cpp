@@ -39,4 +39,15 @@ uint32_t ByteTrie::child(uint32_t node, char byte) const {
   return at != end && *at == wanted ? static_cast<uint32_t>(at - edges_.data()) : kRoot;
 }
 
+std::pair<int32_t, size_t> ByteTrie::longest(std::string_view text) const {
+  std::pair<int32_t, size_t> longest{-1, 0};
+  uint32_t node = kRoot;
+  for (size_t i = 0; i < text.size(); ++i) {
+    node = child(node, text[i]);
+    if (node == kRoot) break;
+    if (id(node) >= 0) longest = {id(node), i + 1};
+  }
+  return longest;
+}
+
 }  // namespace perdure

@@ -3,6 +3,7 @@
 // Byte strings and their ids as a tree, one step per byte.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -22,6 +23,8 @@ class ByteTrie {
 
   // The node that a byte leads to; kRoot, which no byte leads to, if there is none.
   uint32_t child(uint32_t node, char byte) const;
+  // The id and the size of the longest string that `text` begins with; -1 and 0: none.
+  std::pair<int32_t, size_t> longest(std::string_view text) const;
   // Of the string that ends at the node; -1: none.
   int32_t id(uint32_t node) const { return nodes_[node].id; }
 

@@ -4,7 +4,6 @@
 
 #include <deque>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "core/base/hash.hpp"
@@ -13,6 +12,7 @@
 #include "core/model/tokenizers/huggingface_rules.hpp"
 #include "core/model/tokenizers/model_vocabulary.hpp"
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"
+#include "core/model/tokenizers/text_index.hpp"
 #include "core/model/tokenizers/tokenizer_json.hpp"
 
 namespace perdure {
@@ -55,6 +55,7 @@ class Maker {
     read_tokens();
     read_unknown();
     read_added_tokens();
+    ids_ = TextIndex();  // the vocabulary has its own
     fit_to_model(parts_, vocab_size_, json_->path());
     set_ends(parts_, {.bos = bos_of(read)}, json_->path());
     parts_.hash = hash(bytes);
@@ -110,7 +111,7 @@ class Maker {
         model().fail("has in vocab two tokens with the id " + std::to_string(id));
       const bool is_byte = byte_fallback_ && is_byte_token(text);
       set_token(id, text, is_byte ? TokenKind::kByte : TokenKind::kNormal);
-      ids_.emplace(text, id);
+      ids_.add(text, static_cast<int32_t>(id));
     }
   }
 
@@ -118,9 +119,9 @@ class Maker {
     const auto unknown = model().find("unk_token");
     if (!unknown) return;
     const std::string text = unknown->text();
-    const auto found = ids_.find(text);
-    if (found == ids_.end()) unknown->fail("is '" + shown_name(text) + "', which is no token");
-    parts_.kinds[static_cast<size_t>(found->second)] = TokenKind::kUnknown;
+    const int32_t id = ids_.find(text);
+    if (id < 0) unknown->fail("is '" + shown_name(text) + "', which is not a token");
+    parts_.kinds[static_cast<size_t>(id)] = TokenKind::kUnknown;
   }
 
   void read_added_tokens() {
@@ -135,19 +136,19 @@ class Maker {
     if (id < 0 || id >= kMostTokens)
       place.at("id").fail("must be an id from 0 to " + std::to_string(kMostTokens - 1));
     if (text.empty()) place.at("content").fail("is empty");
-    const auto there = ids_.find(text);
-    if (there != ids_.end() && there->second != id)
+    const int32_t there = ids_.find(text);
+    if (there >= 0 && there != id)
       place.at("id").fail("is " + std::to_string(id) + ", and the token '" + shown_name(text) +
-                          "' has the id " + std::to_string(there->second) + " already");
+                          "' has the id " + std::to_string(there) + " already");
     const auto index = static_cast<size_t>(id);
-    if (there == ids_.end() && index < parts_.tokens.size() && !parts_.tokens[index].empty())
+    if (there < 0 && index < parts_.tokens.size() && !parts_.tokens[index].empty())
       place.at("id").fail("is " + std::to_string(id) + ", which is the id of another token");
     const bool special = place.flag("special", false);
-    const bool is_unknown = there != ids_.end() && parts_.kinds[index] == TokenKind::kUnknown;
-    if (there == ids_.end()) {
+    const bool is_unknown = there >= 0 && parts_.kinds[index] == TokenKind::kUnknown;
+    if (there < 0) {
       const std::string& kept = storage_->added.emplace_back(text);
       set_token(id, kept, TokenKind::kControl);
-      ids_.emplace(kept, id);
+      ids_.add(kept, static_cast<int32_t>(id));
     }
     if (!is_unknown) parts_.kinds[index] = special ? TokenKind::kControl : TokenKind::kUserDefined;
     if (special) return;
@@ -164,7 +165,7 @@ class Maker {
     const int32_t id = find_written(parts_, read.bos);
     if (id < 0)
       root_.at("post_processor")
-          .fail("puts '" + shown_name(read.bos) + "' before a text, which is no token");
+          .fail("puts '" + shown_name(read.bos) + "' before a text, which is not a token");
     return id;
   }
 
@@ -189,11 +190,14 @@ class Maker {
 
   TextRules text_rules(HuggingFaceRules& read) const {
     TextRules rules;
+    AddedTokens::List as_given, rewritten;
     for (const Added& added : added_)
       if (!added.is_normalized)
-        rules.as_given.add(added.text, added.token);
+        as_given.emplace_back(added.text, added.token);
       else
-        rules.rewritten.add(read.normalizer.rewrite(added.text, Begins::kText), added.token);
+        rewritten.emplace_back(read.normalizer.rewrite(added.text, Begins::kText), added.token);
+    rules.as_given = AddedTokens(std::move(as_given));
+    rules.rewritten = AddedTokens(std::move(rewritten));
     rules.spaces = std::move(read.spaces);
     rules.words = std::move(read.words);
     if (!read.normalizer.empty())
@@ -207,7 +211,7 @@ class Maker {
   int64_t vocab_size_;
   bool whole_words_ = false, byte_fallback_ = false;
   VocabularyParts parts_;
-  std::unordered_map<std::string_view, int64_t> ids_;
+  TextIndex ids_;
   std::vector<Added> added_;
 };
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 
+#include "core/base/flat_map.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
 #include "core/model/tokenizers/vocabulary.hpp"
 
@@ -19,7 +19,7 @@ class MergeTable {
   void reserve(size_t n_merges) { merges_.reserve(n_merges); }
   // The next rank; of equal pairs the first counts.
   void add(int32_t left, int32_t right, int32_t both) {
-    merges_.try_emplace(key_of(left, right), Merge{next_rank_++, both});
+    merges_.add(key_of(left, right), {next_rank_++, both});
   }
 
   // The same by how both are written, "left right" with one space between. False, and no rank is
@@ -29,21 +29,25 @@ class MergeTable {
 
   // Those of lower rank have the higher score.
   std::optional<MergedPair> find(int32_t left, int32_t right) const {
-    const auto merge = merges_.find(key_of(left, right));
-    if (merge == merges_.end()) return std::nullopt;
-    return MergedPair{-static_cast<float>(merge->second.rank), merge->second.id};
+    const Merge merge = merges_.find(key_of(left, right));
+    if (merge.id < 0) return std::nullopt;
+    return MergedPair{-static_cast<float>(merge.rank), merge.id};
   }
 
  private:
   struct Merge {
-    int32_t rank, id;
+    int32_t rank = 0, id = -1;
+  };
+  // Multiplied by 2^64 over the golden ratio: the upper half of the product depends on both ids.
+  struct Hash {
+    uint64_t operator()(uint64_t key) const { return key * 0x9E3779B97F4A7C15u >> 32; }
   };
 
   static uint64_t key_of(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
 
-  std::unordered_map<uint64_t, Merge> merges_;
+  FlatMap<uint64_t, Merge, Hash> merges_;
   int32_t next_rank_ = 0;
 };
 

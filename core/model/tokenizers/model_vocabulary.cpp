@@ -57,7 +57,7 @@ int32_t named_token(const VocabularyParts& parts, const std::string& text, const
   const int32_t id = find_written(parts, text);
   if (id < 0)
     throw Error(folder_of(path) + ": the key '" + key + "' of the tokenizer's configuration is '" +
-                shown_name(text) + "', which is no token of " + path);
+                shown_name(text) + "', which is not a token of " + path);
   return id;
 }
 
@@ -114,7 +114,7 @@ void set_ends(VocabularyParts& parts, OwnEnds own, const std::string& path) {
   for (const int64_t id : *ends) {
     if (id >= static_cast<int64_t>(parts.tokens.size()))
       throw Error(folder_of(path) + "/generation_config.json: key 'eos_token_id' is " +
-                  std::to_string(id) + ", which is no token of a vocabulary of " +
+                  std::to_string(id) + ", which is not a token of a vocabulary of " +
                   std::to_string(parts.tokens.size()));
     parts.eos.push_back(static_cast<int32_t>(id));
   }

@@ -37,6 +37,17 @@ constexpr size_t utf8_character(std::string_view text) {
   return is_code_point(value) && value >= kLeast[length] ? length : 1;
 }
 
+// Of the character that `text`, which is not empty, begins with; a byte that begins none stands for
+// itself.
+constexpr uint32_t code_point(std::string_view text) {
+  const size_t size = utf8_character(text);
+  if (size < 2) return static_cast<unsigned char>(text.front());
+  uint32_t value = static_cast<unsigned char>(text.front()) & (0x7Fu >> size);
+  for (size_t i = 1; i < size; ++i)
+    value = value << 6 | (static_cast<unsigned char>(text[i]) & 0x3Fu);
+  return value;
+}
+
 // Requires: is_code_point(value).
 inline void append_utf8(uint32_t value, std::string& text) {
   const auto continuation = [&](int shift) {

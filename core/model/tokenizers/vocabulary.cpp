@@ -11,15 +11,10 @@ Vocabulary::Vocabulary(VocabularyParts parts) : parts_(std::move(parts)) {
   ids_.reserve(parts_.tokens.size());
   for (int32_t id = 0; id < size(); ++id)
     if (kind(id) == TokenKind::kNormal || kind(id) == TokenKind::kUserDefined)
-      ids_.emplace(token(id), id);
+      ids_.add(token(id), id);
   const auto unknown = std::ranges::find(parts_.kinds, TokenKind::kUnknown);
   if (unknown != parts_.kinds.end())
     unknown_ = static_cast<int32_t>(unknown - parts_.kinds.begin());
-}
-
-int32_t Vocabulary::find(std::string_view token) const {
-  const auto found = ids_.find(token);
-  return found == ids_.end() ? -1 : found->second;
 }
 
 std::vector<ControlToken> Vocabulary::control_tokens() const {

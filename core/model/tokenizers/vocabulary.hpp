@@ -9,9 +9,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "core/model/tokenizers/text_index.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
@@ -57,7 +57,7 @@ class Vocabulary {
   TokenKind kind(int32_t id) const { return parts_.kinds[static_cast<size_t>(id)]; }
   // The first token that is written so, of all kinds that a text is made of (normal and
   // user-defined); -1 if there is none.
-  int32_t find(std::string_view token) const;
+  int32_t find(std::string_view token) const { return ids_.find(token); }
   int32_t bos() const { return parts_.bos; }  // -1: none
   std::span<const int32_t> eos() const { return parts_.eos; }
   int32_t unknown() const { return unknown_; }  // -1: none
@@ -67,7 +67,7 @@ class Vocabulary {
 
  private:
   VocabularyParts parts_;
-  std::unordered_map<std::string_view, int32_t> ids_;
+  TextIndex ids_;
   int32_t unknown_ = -1;
 };
 

@@ -105,7 +105,8 @@ TEST_CASE("bos is what the post-processor puts before a text, or what the config
   write(folder / "tokenizer_config.json", R"({"add_bos_token": true, "bos_token": "<end>"})");
   CHECK(make(file_of(), 8, path)->bos_id() == 7);
   write(folder / "tokenizer_config.json", R"({"add_bos_token": true, "bos_token": "<no>"})");
-  CHECK(contains(error_of([&] { make(file_of(), 8, path); }), "is '<no>', which is no token of"));
+  CHECK(
+      contains(error_of([&] { make(file_of(), 8, path); }), "is '<no>', which is not a token of"));
 }
 
 TEST_CASE("generation_config.json says what ends a text; eos_token is the one that is written") {
@@ -186,7 +187,7 @@ TEST_CASE("what a tokenizer.json has that is malformed or not supported is refus
   CHECK(refusal(file_of(replaced(kModel, "{", "{\"end_of_word_suffix\": \"</w>\", "))) ==
         "key 'model.end_of_word_suffix' must be empty");
   CHECK(refusal(file_of(replaced(kModel, "{", "{\"unk_token\": \"x\", "))) ==
-        "key 'model.unk_token' is 'x', which is no token");
+        "key 'model.unk_token' is 'x', which is not a token");
   CHECK(refusal(file_of(replaced(kModel, "{", "{\"byte_fallback\": 1, "))) ==
         "key 'model.byte_fallback' must be true or false");
 }
@@ -244,5 +245,5 @@ TEST_CASE("added tokens, rules for texts and decoders that cannot be followed ar
   CHECK(refusal(with("post_processor",
                      R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x"}}],
                          "special_tokens": {"x": {"tokens": ["x"]}}})")) ==
-        "key 'post_processor' puts 'x' before a text, which is no token");
+        "key 'post_processor' puts 'x' before a text, which is not a token");
 }

@@ -60,16 +60,12 @@ TEST_CASE("steps follow each other; a prefix stands where its rule says") {
 }
 
 TEST_CASE("the longest token is found, alone where it must be, with the spaces that it takes") {
-  AddedTokens tokens;
-  tokens.add("<a>", {.id = 1});
-  tokens.add("<a>b", {.id = 2});
-  tokens.add("", {.id = 3});
+  const AddedTokens tokens(
+      {{"<a>", {.id = 1}}, {"<a>b", {.id = 2}}, {"", {.id = 3}}, {"<a>", {.id = 4}}});
   CHECK(parted(tokens, "x<a>b<a>y<a") == "(x)[2][1](y<a)");
-  AddedTokens word;
-  word.add("the", {.id = 1, .single_word = true});
+  const AddedTokens word({{"the", {.id = 1, .single_word = true}}});
   CHECK(parted(word, "the other the\xC3\xA9 the. _the") == "[1]( other the\xC3\xA9 )[1](. _the)");
-  AddedTokens greedy;
-  greedy.add("<l>", {.id = 1, .takes_left_space = true});
-  greedy.add("<r>", {.id = 2, .takes_right_space = true});
+  const AddedTokens greedy({{"<l>", {.id = 1, .takes_left_space = true}},
+                            {"<r>", {.id = 2, .takes_right_space = true}}});
   CHECK(parted(greedy, "a \xC2\xA0\n<l> b <r>\xE3\x80\x80 c") == "(a)[1]( b )[2](c)");
 }

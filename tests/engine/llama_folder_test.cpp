@@ -138,6 +138,30 @@ TEST_CASE("a Hugging Face folder of llama gives what the GGUF file of its weight
   CHECK(difference(logits(Folder(3).path(), "{strategy: full}"), golden) < 2e-5);
 }
 
+TEST_CASE("keys that turn anew as a text grows do so in both orders of rotated rows") {
+  const Folder folder;
+  std::string factors = "1";
+  for (int i = 1; i < 32; ++i) factors += ", " + std::to_string(1 + i);
+  const std::string longrope =
+      "{strategy: full, max_length: 600, rope_scaling: {type: longrope, "
+      "original_max_position_embeddings: 8, short_factor: [" +
+      factors + "], long_factor: [3, " + factors.substr(3) + "]}}";
+  for (const std::string& attention :
+       {std::string("{strategy: full, max_length: 600, train_length: 4, rope_scaling: dynamic}"),
+        longrope, std::string("{strategy: sliding_window, window: 6, positions: reindexed}")}) {
+    CAPTURE(attention);
+    const std::vector<float> pairs = logits(golden_gguf(), attention);
+    CHECK(difference(logits(folder.path(), attention), pairs) < 2e-5);
+    CHECK(difference(logits(golden_gguf(), "{strategy: full}"), pairs) > 1e-3);
+  }
+  folder.configure("\"rope_scaling\": null",
+                   R"("rope_scaling": {"type": "su", "original_max_position_embeddings": 8,
+                      "short_factor": [)" +
+                       factors + R"(], "long_factor": [3, )" + factors.substr(3) + "]}");
+  CHECK(logits(folder.path(), "{strategy: full, max_length: 600}") ==
+        logits(folder.path(), longrope));
+}
+
 TEST_CASE("what a folder's config.json says becomes sizes, tokens and options") {
   const Folder folder;
   const Model model = Model::open(folder.path());

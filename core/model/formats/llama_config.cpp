@@ -115,6 +115,7 @@ class ConfigReader {
     StrategyChoice choice;
     try {
       for (const char* key : kScalingKeys) read_scaling_map(key, choice);
+      read_trained_length(choice);
       const auto form = choice.options.find("rope_scaling");
       if (form == choice.options.end() || form->second.text == "none") return;
       check_scaling(choice);
@@ -136,6 +137,17 @@ class ConfigReader {
     std::erase_if(entry.value.entries, [](const YamlEntry& e) { return e.key == "rope_theta"; });
     YamlNode nothing;
     perdure::read_scaling_map(MapReader(nothing, ""), entry, choice);
+  }
+
+  // Folders with longrope say it beside the map, where transformers looks for it.
+  void read_trained_length(StrategyChoice& choice) const {
+    static constexpr const char* kKey = "original_max_position_embeddings";
+    const auto form = choice.options.find("rope_scaling");
+    if (form == choice.options.end() || form->second.text != "longrope") return;
+    const int64_t length = config_.size(kKey, 0);
+    if (length == 0) return;
+    if (length < 0) config_.fail(kKey, "is negative");
+    choice.options.insert_or_assign(kKey, RawOption{std::to_string(length), {config_.path()}});
   }
 
   void check_scaling(const StrategyChoice& choice) const {

@@ -49,6 +49,10 @@ TEST_CASE("a scaling in config.json is read as transformers reads it") {
         Texts{{"rope_scaling", "yarn"}, {"factor", "4"}});
   CHECK(scaling(R"({"type": "su", "short_factor": [1, 2.5], "long_factor": [1, 4]})") ==
         Texts{{"rope_scaling", "longrope"}, {"short_factor", "1, 2.5"}, {"long_factor", "1, 4"}});
+  const ModelSpec phi = spec_with(
+      R"("original_max_position_embeddings": 128, "rope_scaling": {"type": "longrope",
+         "short_factor": [1], "long_factor": [2]})");
+  CHECK(phi.strategy_options.at("original_max_position_embeddings").value == "128");
   // Equal ones cancel each other out; either alone leaves YaRN's own temperature.
   const std::string yarn = R"({"type": "yarn", "factor": 40)";
   CHECK(scaling(yarn + R"(, "mscale": 1.0, "mscale_all_dim": 1.0})") ==

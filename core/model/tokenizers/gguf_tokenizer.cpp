@@ -8,6 +8,7 @@
 #include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/byte_level_bpe.hpp"
 #include "core/model/tokenizers/pre_patterns.hpp"
+#include "core/model/tokenizers/rwkv_world.hpp"
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"
 
 namespace perdure {
@@ -78,6 +79,10 @@ std::unique_ptr<const Tokenizer> make_sentencepiece(GgufVocabulary& read) {
                                             std::move(scores));
 }
 
+std::unique_ptr<const Tokenizer> make_rwkv(const GgufVocabulary& read) {
+  return std::make_unique<RwkvWorldTokenizer>(RwkvWorldTokenizer::read_gguf(read));
+}
+
 }  // namespace
 
 std::unique_ptr<const Tokenizer> make_gguf_tokenizer(GgufVocabulary read) {
@@ -86,8 +91,9 @@ std::unique_ptr<const Tokenizer> make_gguf_tokenizer(GgufVocabulary read) {
   if (!kind) read.file().fail_missing(kModel);
   if (*kind == "llama") return make_sentencepiece(read);
   if (*kind == "gpt2") return make_byte_level(read);
-  read.file().fail(kModel,
-                   "is '" + shown_name(*kind) + "', which is not supported; llama and gpt2 are");
+  if (*kind == "rwkv") return make_rwkv(read);
+  read.file().fail(
+      kModel, "is '" + shown_name(*kind) + "', which is not supported; llama, gpt2 and rwkv are");
 }
 
 std::unique_ptr<const Tokenizer> read_gguf_tokenizer(MappedFile file, const ModelInfo& model) {

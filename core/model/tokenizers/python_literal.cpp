@@ -2,6 +2,7 @@
 
 #include "core/model/tokenizers/python_literal.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -12,24 +13,22 @@
 namespace perdure {
 namespace {
 
-class LiteralReader {
+// What stands between the quotes.
+class ContentsReader {
  public:
-  LiteralReader(std::string_view literal, std::string& bytes) : rest_(literal), bytes_(bytes) {}
+  // `quote`: what must not stand inside; 0: anything may.
+  ContentsReader(std::string_view contents, bool is_bytes, char quote, std::string& bytes)
+      : rest_(contents), bytes_(bytes), is_bytes_(is_bytes), quote_(quote) {}
 
   void read() {
-    is_bytes_ = rest_.starts_with('b');
-    if (is_bytes_) rest_.remove_prefix(1);
-    if (rest_.size() < 2 || (rest_[0] != '\'' && rest_[0] != '"') || rest_.back() != rest_[0])
-      throw Error("the token is not in quotes");
-    const char quote = rest_[0];
-    rest_ = rest_.substr(1, rest_.size() - 2);
     while (!rest_.empty()) {
       const char c = take();
-      if (c == quote) throw Error("a quote stands inside the token without a backslash");
+      if (quote_ != 0 && c == quote_)
+        throw Error("a quote stands inside the token without a backslash");
       if (c == '\\')
         escape();
       else
-        plain(c);
+        bytes_ += c;
     }
   }
 
@@ -41,18 +40,12 @@ class LiteralReader {
     return c;
   }
 
-  void plain(char c) {
-    if (is_bytes_ && static_cast<unsigned char>(c) >= 0x80)
-      throw Error("a literal of bytes has a character that is not ASCII");
-    bytes_ += c;
-  }
-
   void escape() {
     const char c = take();
-    if (c == 'n') return plain('\n');
-    if (c == 't') return plain('\t');
-    if (c == 'r') return plain('\r');
-    if (c == '\\' || c == '\'' || c == '"') return plain(c);
+    if (c == 'n') return bytes_.push_back('\n');
+    if (c == 't') return bytes_.push_back('\t');
+    if (c == 'r') return bytes_.push_back('\r');
+    if (c == '\\' || c == '\'' || c == '"') return bytes_.push_back(c);
     if (c == 'x') return code_point(digits(2));
     if (c == 'u' && !is_bytes_) return code_point(digits(4));
     throw Error("the escape '\\" + shown_name({&c, 1}) + "' is unknown");
@@ -79,13 +72,30 @@ class LiteralReader {
 
   std::string_view rest_;
   std::string& bytes_;
-  bool is_bytes_ = false;
+  bool is_bytes_;
+  char quote_;
 };
+
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
 
 }  // namespace
 
 void append_python_literal(std::string_view literal, std::string& bytes) {
-  LiteralReader(literal, bytes).read();
+  const bool is_bytes = literal.starts_with('b');
+  if (is_bytes) literal.remove_prefix(1);
+  if (literal.size() < 2 || (literal[0] != '\'' && literal[0] != '"') ||
+      literal.back() != literal[0])
+    throw Error("the token is not in quotes");
+  const std::string_view contents = literal.substr(1, literal.size() - 2);
+  if (is_bytes && !is_ascii(contents))
+    throw Error("a literal of bytes has a character that is not ASCII");
+  ContentsReader(contents, is_bytes, literal[0], bytes).read();
+}
+
+void append_escaped_bytes(std::string_view escaped, std::string& bytes) {
+  ContentsReader(escaped, true, 0, bytes).read();
 }
 
 }  // namespace perdure

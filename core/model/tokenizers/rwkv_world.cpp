@@ -55,6 +55,15 @@ std::string_view take_line(std::string_view& text) {
 
 }  // namespace
 
+template <class Append>
+void RwkvWorldTokenizer::add(int32_t id, const Append& append) {
+  Token token{.begin = text_.size(), .id = id};
+  append(text_);
+  token.size = text_.size() - token.begin;
+  if (token.size == 0) throw Error("the token is empty");
+  tokens_.push_back(token);
+}
+
 void RwkvWorldTokenizer::read_lines(std::string_view lines, const std::string& path) {
   while (!lines.empty()) {
     const size_t number = tokens_.size() + 1;
@@ -69,19 +78,16 @@ void RwkvWorldTokenizer::read_lines(std::string_view lines, const std::string& p
       fail(path, number,
            "the id " + std::to_string(*line.id) + " does not fit the model's vocabulary of " +
                std::to_string(vocab_size_));
-    Token token{.begin = text_.size(), .id = static_cast<int32_t>(*line.id)};
     try {
-      append_python_literal(line.literal, text_);
+      add(static_cast<int32_t>(*line.id),
+          [&](std::string& text) { append_python_literal(line.literal, text); });
     } catch (const Error& error) {
       fail(path, number, error.what());
     }
-    token.size = text_.size() - token.begin;
-    if (token.size == 0) fail(path, number, "the token is empty");
-    if (static_cast<int64_t>(token.size) != *line.length)
+    if (static_cast<int64_t>(tokens_.back().size) != *line.length)
       fail(path, number,
-           "the token has " + std::to_string(token.size) + " bytes but its length is given as " +
-               std::to_string(*line.length));
-    tokens_.push_back(token);
+           "the token has " + std::to_string(tokens_.back().size) +
+               " bytes but its length is given as " + std::to_string(*line.length));
   }
   if (tokens_.empty()) throw Error(path + ": the file has no tokens");
 }
@@ -92,32 +98,33 @@ void RwkvWorldTokenizer::index_ids() {
     token_of_id_[static_cast<size_t>(tokens_[i].id)] = static_cast<int32_t>(i);
 }
 
-void RwkvWorldTokenizer::build_trie(const std::string& path) {
+void RwkvWorldTokenizer::build_trie(const Twice& twice) {
   std::vector<uint32_t> order(tokens_.size());
   for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   std::ranges::sort(order, {}, [&](uint32_t i) { return std::pair(bytes_of(tokens_[i]), i); });
   std::vector<std::pair<std::string_view, int32_t>> strings;
   for (const uint32_t i : order) {
     const std::string_view bytes = bytes_of(tokens_[i]);
-    if (!strings.empty() && strings.back().first == bytes)
-      fail(
-          path, i + 1,
-          "the token stands in line " + std::to_string(order[strings.size() - 1] + 1) + " already");
+    if (!strings.empty() && strings.back().first == bytes) twice(order[strings.size() - 1], i);
     strings.emplace_back(bytes, tokens_[i].id);
   }
   trie_ = ByteTrie(strings);
 }
 
-// Its id and size; size 0 if no token is a prefix of the text.
-std::pair<int32_t, size_t> RwkvWorldTokenizer::longest_token(std::string_view text) const {
-  std::pair<int32_t, size_t> longest{-1, 0};
-  uint32_t node = ByteTrie::kRoot;
-  for (size_t i = 0; i < text.size(); ++i) {
-    node = trie_.child(node, text[i]);
-    if (node == ByteTrie::kRoot) break;
-    if (trie_.id(node) >= 0) longest = {trie_.id(node), i + 1};
+void RwkvWorldTokenizer::hash_tokens() {
+  Hasher hasher;
+  hasher.add("rwkv_world");
+  for (const Token& token : tokens_) {
+    hasher.add(std::to_string(token.id) + " " + std::to_string(token.size) + " ");
+    hasher.add(bytes_of(token));
   }
-  return longest;
+  hash_ = hasher.hex();
+}
+
+void RwkvWorldTokenizer::complete(const Twice& twice) {
+  index_ids();
+  build_trie(twice);
+  hash_tokens();
 }
 
 RwkvWorldTokenizer RwkvWorldTokenizer::read(std::span<const std::byte> bytes,
@@ -128,15 +135,36 @@ RwkvWorldTokenizer RwkvWorldTokenizer::read(std::span<const std::byte> bytes,
   RwkvWorldTokenizer tokenizer;
   tokenizer.vocab_size_ = vocab_size;
   tokenizer.read_lines(as_text(bytes), path);
-  tokenizer.index_ids();
-  tokenizer.build_trie(path);
-  Hasher hasher;
-  hasher.add("rwkv_world");
-  for (const Token& token : tokenizer.tokens_) {
-    hasher.add(std::to_string(token.id) + " " + std::to_string(token.size) + " ");
-    hasher.add(tokenizer.bytes_of(token));
+  tokenizer.complete([&](size_t first, size_t second) {
+    fail(path, second + 1, "the token stands in line " + std::to_string(first + 1) + " already");
+  });
+  return tokenizer;
+}
+
+// Only normal tokens are of texts: others are the end of text and padding. Ids below 1 have no
+// bytes, whatever is said of them.
+RwkvWorldTokenizer RwkvWorldTokenizer::read_gguf(const GgufVocabulary& read) {
+  const auto fail = [&](int32_t id, const std::string& what) {
+    read.file().fail("tokenizer.ggml.tokens",
+                     "is malformed at token " + std::to_string(id) + ": " + what);
+  };
+  const Vocabulary& vocabulary = read.vocabulary();
+  RwkvWorldTokenizer tokenizer;
+  tokenizer.vocab_size_ = vocabulary.size();
+  for (int32_t id = kEndOfText + 1; id < vocabulary.size(); ++id) {
+    if (vocabulary.kind(id) != TokenKind::kNormal) continue;
+    try {
+      tokenizer.add(id,
+                    [&](std::string& text) { append_escaped_bytes(vocabulary.token(id), text); });
+    } catch (const Error& error) {
+      fail(id, error.what());
+    }
   }
-  tokenizer.hash_ = hasher.hex();
+  if (tokenizer.tokens_.empty()) fail(0, "there are no tokens of texts");
+  tokenizer.complete([&](size_t first, size_t second) {
+    fail(tokenizer.tokens_[second].id,
+         "it is the same as token " + std::to_string(tokenizer.tokens_[first].id));
+  });
   return tokenizer;
 }
 
@@ -144,7 +172,7 @@ std::vector<int32_t> RwkvWorldTokenizer::encode_text(std::string_view text, bool
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 4);
   for (size_t at = 0; at < text.size();) {
-    const auto [id, size] = longest_token(text.substr(at));
+    const auto [id, size] = trie_.longest(text.substr(at));
     if (size == 0)
       throw Error("the text has at byte offset " + std::to_string(at) +
                   " a byte that the tokenizer's vocabulary cannot express; take it out of the "

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // RWKV World's vocabulary (rwkv_vocab_v20230424.txt): lines of an id, a token as a Python literal
-// and its number of bytes. Encoding takes the longest token at each place; there are no merges, no
-// normalisation and no special strings.
+// and its number of bytes; or the same tokens in a GGUF file. Encoding takes the longest token at
+// each place; there are no merges, no normalisation and no special strings.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "core/base/mapped_file.hpp"
 #include "core/model/tokenizers/byte_trie.hpp"
+#include "core/model/tokenizers/gguf_vocabulary.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
@@ -28,6 +30,10 @@ class RwkvWorldTokenizer final : public Tokenizer {
   // not that of the token, or the token came before.
   static RwkvWorldTokenizer read(std::span<const std::byte> bytes, const std::string& path,
                                  int64_t vocab_size);
+
+  // The same of a GGUF file that llama.cpp's converter made: tokens are what stands between the
+  // quotes of their literals of bytes. Nothing is kept. Errors: Error with path, key and token.
+  static RwkvWorldTokenizer read_gguf(const GgufVocabulary& read);
 
   // `prefix` changes nothing. Time: a step per byte of the text and of what was looked at in vain,
   // which is less than the longest token each time.
@@ -49,18 +55,26 @@ class RwkvWorldTokenizer final : public Tokenizer {
     int32_t id = 0;
   };
 
+  // Throws for two tokens, by their places in tokens_, that have the same bytes.
+  using Twice = std::function<void(size_t first, size_t second)>;
+
   RwkvWorldTokenizer() = default;
   void read_lines(std::string_view lines, const std::string& path);
+  // The next token, whose bytes `append` appends to a text.
+  template <class Append>
+  void add(int32_t id, const Append& append);
+  // Once all tokens are there.
+  void complete(const Twice& twice);
   void index_ids();
-  void build_trie(const std::string& path);
+  void build_trie(const Twice& twice);
+  void hash_tokens();
   std::string_view bytes_of(const Token& token) const {
     return std::string_view(text_).substr(token.begin, token.size);
   }
-  std::pair<int32_t, size_t> longest_token(std::string_view text) const;
 
   int64_t vocab_size_ = 0;
   std::string text_;           // the bytes of all tokens, one after the other
-  std::vector<Token> tokens_;  // by line
+  std::vector<Token> tokens_;  // by id
   std::vector<int32_t> token_of_id_;
   ByteTrie trie_;
   std::string hash_;

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <utility>
 #include <vector>
@@ -32,6 +33,29 @@ Words with_model(const std::string& path) {
 }
 
 const Words kModel = with_model(kRwkv);
+
+// A small tokenizer.json of the form of 20B_tokenizer.json, for 65 of 89 ids.
+std::string neox_json() {
+  std::string tokens = R"("<|endoftext|>": 0, "<|padding|>": 1)";
+  int id = 2;
+  const auto add = [&](const std::string& token) {
+    tokens += ", \"" + token + "\": " + std::to_string(id++);
+  };
+  for (char c = 'a'; c <= 'z'; ++c) add({c});
+  for (char c = 'A'; c <= 'Z'; ++c) add({c});
+  for (const char* token : {".", "|", "<", ">", "\\u0120", "th", "the", "nd", "\\u0120e"})
+    add(token);
+  const std::string level = R"({"type": "ByteLevel", "add_prefix_space": false})";
+  return R"({"added_tokens": [
+      {"id": 0, "content": "<|endoftext|>", "special": true},
+      {"id": 1, "content": "<|padding|>", "special": true},
+      {"id": 63, "content": "   ", "special": false, "normalized": true},
+      {"id": 64, "content": "  ", "special": false, "normalized": true}],
+    "normalizer": {"type": "NFC"}, "pre_tokenizer": )" +
+         level + ", \"post_processor\": " + level + ", \"decoder\": " + level +
+         R"(, "model": {"type": "BPE", "vocab": {)" + tokens +
+         R"(}, "merges": ["t h", "th e", "n d", "\u0120 e"]}})";
+}
 
 // A store, and what is written into it.
 struct Store {
@@ -200,6 +224,28 @@ TEST_CASE("a state file that does not fit is refused with its path") {
   CHECK(llama.err ==
         "perdure: model.initial_state is for RWKV models of versions 5 to 7; sessions of a 'llama' "
         "begin with nothing that a file could give\n");
+}
+
+TEST_CASE("a model of RWKV 4 reads and writes by a tokenizer.json of GPT-NeoX's form beside it") {
+  const TemporaryFolder folder;
+  const std::string model = folder / "model.safetensors";
+  std::filesystem::copy_file(PERDURE_SOURCE_DIR "/tests/golden/rwkv/rand_v4/model.safetensors",
+                             model);
+  write_all(folder / "tokenizer.json", neox_json());
+  const auto ids = [&](const std::string& text) {
+    return run_perdure(Words{"tokenize", text} + set("model.path=" + model)).out;
+  };
+  CHECK(ids("the end") == "60 62 61\n");
+  CHECK(ids("a   a") == "2 63 2\n");  // runs of spaces are tokens of their own
+  CHECK(ids("<|endoftext|>") == "56 55 6 61 16 7 21 6 25 21 55 57\n");  // in a text it is text
+  const auto generated = [&](const std::string& prompt) {
+    return run_perdure(Words{"generate", model, "-p", prompt, "-n", "12", "--temp", "0"});
+  };
+  const Outcome outcome = generated("the end");
+  CHECK(outcome.status == 0);
+  CHECK(outcome.out.starts_with("the end"));
+  CHECK(outcome.out.size() > 8);
+  CHECK(generated("the end").out == outcome.out);
 }
 
 TEST_CASE("attention on a recurrent model and rwkv on a llama are refused in one sentence") {

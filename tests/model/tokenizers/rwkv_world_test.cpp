@@ -7,6 +7,8 @@
 #include <filesystem>
 
 #include "core/base/json/json.hpp"
+#include "core/model/tokenizers/gguf_tokenizer.hpp"
+#include "tests/model/gguf_file.hpp"
 #include "tests/model/model_files.hpp"
 
 using namespace perdure;
@@ -39,7 +41,7 @@ std::string from_hex(const std::string& digits) {
 }
 
 // Every case of the golden set, by the ids of that name.
-void check_golden(const RwkvWorldTokenizer& tokenizer, const char* ids_name) {
+void check_golden(const Tokenizer& tokenizer, const char* ids_name) {
   const std::string path = kGolden + "cases.json";
   const Json file = Json::parse(as_text(read_bytes(path)), path);
   CHECK(file.at("cases").list().size() >= 10);
@@ -60,6 +62,52 @@ std::string full_vocabulary() {
   if (std::filesystem::exists(path)) return path;
   MESSAGE("skipped, absent: ", path);
   return {};
+}
+
+// As Python writes a literal of bytes, without its quotes.
+std::string escaped(std::string_view bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\\')
+      text += "\\\\";
+    else if (c == '\n')
+      text += "\\n";
+    else if (byte < 0x20 || byte >= 0x7f)
+      text += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 15]};
+    else
+      text += c;
+  }
+  return text;
+}
+
+// The file that llama.cpp's converter makes of a vocabulary of World.
+GgufFile gguf_of(const RwkvWorldTokenizer& tokenizer) {
+  constexpr int32_t kNormal = 1, kControl = 3, kUnused = 5;
+  std::vector<std::string> tokens{"<s>"};
+  std::string kinds = raw(kControl);
+  for (int32_t id = 1; id < tokenizer.vocab_size(); ++id) {
+    const std::string_view bytes = tokenizer.decode(-1, id);
+    tokens.push_back(bytes.empty() ? "[PAD" + std::to_string(id) + "]" : escaped(bytes));
+    kinds += raw(bytes.empty() ? kUnused : kNormal);
+  }
+  GgufFile file;
+  file.set_text("tokenizer.ggml.model", "rwkv");
+  file.set_texts("tokenizer.ggml.tokens", tokens);
+  file.set("tokenizer.ggml.token_type", GgufType::kArray,
+           raw_array(GgufType::kI32, tokens.size(), kinds));
+  file.set_u32("tokenizer.ggml.bos_token_id", 0);
+  file.set_u32("tokenizer.ggml.eos_token_id", 0);
+  file.set_u32("tokenizer.ggml.eot_token_id", 261);
+  return file;
+}
+
+std::unique_ptr<const Tokenizer> of_gguf(const GgufFile& file) {
+  const Bytes bytes = file.bytes();
+  const int64_t vocab_size =
+      static_cast<int64_t>(Gguf(bytes, "w.gguf").find("tokenizer.ggml.tokens")->count);
+  return make_gguf_tokenizer(GgufVocabulary(bytes, "w.gguf", vocab_size));
 }
 
 }  // namespace
@@ -181,6 +229,36 @@ TEST_CASE("what a vocabulary file contains says that it is World's") {
   CHECK(tokenizer->encode_text("Hello world", true) == std::vector<int32_t>{592, 623});
   for (const char* text : {"", "1", "1 a 1", "x 'a' 1", "1 'a' b", "\x07\0\0\0", "{}"})
     CHECK_FALSE(is_rwkv_world(as_bytes(text)));
+}
+
+TEST_CASE("a GGUF file with World's tokens gives the ids and the hash of World's file") {
+  const Bytes lines = read_bytes(kGolden + "mini_vocab.txt");
+  const RwkvWorldTokenizer own = RwkvWorldTokenizer::read(lines, "mini_vocab.txt", 746);
+  const auto tokenizer = of_gguf(gguf_of(own));
+  CHECK(tokenizer->hash() == own.hash());
+  CHECK(tokenizer->vocab_size() == 746);
+  CHECK(tokenizer->bos_id() == 0);
+  check_golden(*tokenizer, "mini_ids");
+  for (int32_t id = 0; id < 746; ++id) CHECK(tokenizer->decode(-1, id) == own.decode(-1, id));
+  CHECK(tokenizer->encode_text("<s>[PAD1]", true) == own.encode_text("<s>[PAD1]", true));
+}
+
+TEST_CASE("a token of World that a GGUF file escapes wrongly or has twice is named") {
+  const auto refusal_of = [](const std::vector<std::string>& tokens) {
+    GgufFile file;
+    file.set_text("tokenizer.ggml.model", "rwkv");
+    file.set_texts("tokenizer.ggml.tokens", tokens);
+    return error_of([&] { of_gguf(file); });
+  };
+  CHECK(refusal_of({"<s>", "a", "\\'\"", "'", "\xc3\xa9"}).empty());
+  CHECK(
+      contains(refusal_of({"<s>", "\\q"}), "is malformed at token 1: the escape '\\q' is unknown"));
+  CHECK(contains(refusal_of({"<s>", "a", "\\x4"}),
+                 "at token 2: an escape needs 2 hexadecimal digits"));
+  CHECK(contains(refusal_of({"<s>", "a", "b\\"}), "at token 2: the token ends inside an escape"));
+  CHECK(contains(refusal_of({"<s>", "a", ""}), "at token 2: the token is empty"));
+  CHECK(contains(refusal_of({"<s>", "b", "c", "\\x62"}), "at token 3: it is the same as token 1"));
+  CHECK(contains(refusal_of({"<s>"}), "there are no tokens of texts"));
 }
 
 TEST_CASE("a character split over tokens of World appears when it is whole") {

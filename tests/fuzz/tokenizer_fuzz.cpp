@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Any bytes as a tokenizer and a text: u16 vocabulary size, u16 length of the text, the text, the
-// file. What is encoded must be ids of the vocabulary, and a UTF-8 stream must lose and invent no
-// byte.
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <span>
+// Any bytes as a tokenizer.bin and a text. What is encoded must be ids of the vocabulary, and a
+// UTF-8 stream must lose and invent no byte.
 #include <string>
-#include <string_view>
 
-#include "core/api/error.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
+#include "tests/fuzz/tokenizer_input.hpp"
 
 using namespace perdure;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 4) return 0;
-  const int64_t vocab_size = data[0] | data[1] << 8;
-  const size_t length = std::min<size_t>(data[2] | data[3] << 8, size - 4);
-  const std::string_view text(reinterpret_cast<const char*>(data) + 4, length);
+  const fuzzing::TokenizerInput input(data, size);
   try {
-    const Llama2cTokenizer tokenizer = Llama2cTokenizer::read(
-        std::as_bytes(std::span(data, size)).subspan(4 + length), "input", vocab_size);
+    const Llama2cTokenizer tokenizer =
+        Llama2cTokenizer::read(input.file, "input", input.vocab_size);
     Utf8Stream stream;
     std::string decoded, shown;
     int32_t previous = 0;
-    for (const int32_t id : tokenizer.encode(text, true, true)) {
-      if (id < 0 || id >= vocab_size) __builtin_trap();
+    for (const int32_t id : tokenizer.encode(input.text, true, true)) {
+      if (id < 0 || id >= input.vocab_size) __builtin_trap();
       decoded += tokenizer.decode(previous, id);
       shown += stream.push(tokenizer.decode(previous, id));
       previous = id;

@@ -2,6 +2,8 @@
 
 #include "core/model/templates/named_templates.hpp"
 
+#include <string>
+
 namespace perdure {
 namespace {
 
@@ -52,16 +54,10 @@ constexpr std::string_view kMistral = R"(
     {%- endif %}
 {%- endfor %})";
 
-// ChatML with the system prompt that Qwen 2 was trained with where nobody gives one.
-constexpr std::string_view kQwen = R"(
+// Before ChatML: the system prompt that Qwen 2 was trained with where nobody gives one.
+constexpr std::string_view kQwenSystem = R"(
 {%- if messages[0].role != 'system' %}
     {{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}
-{%- endif %}
-{%- for message in messages %}
-    {{- '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\n' }}
 {%- endif %})";
 
 // For models that were trained on texts only, and for RWKV's.
@@ -77,13 +73,15 @@ constexpr std::string_view kPlain = R"(
     {{- '\n\nAssistant:' }}
 {%- endif %})";
 
-constexpr NamedTemplate kTemplates[] = {
-    {"llama2", kLlama2},   {"llama3", kLlama3}, {"chatml", kChatml},
-    {"mistral", kMistral}, {"qwen", kQwen},     {"plain", kPlain},
-};
-
 }  // namespace
 
-std::span<const NamedTemplate> named_templates() { return kTemplates; }
+std::span<const NamedTemplate> named_templates() {
+  static const std::string qwen = std::string(kQwenSystem).append(kChatml);
+  static const NamedTemplate templates[] = {
+      {"llama2", kLlama2},   {"llama3", kLlama3}, {"chatml", kChatml},
+      {"mistral", kMistral}, {"qwen", qwen},      {"plain", kPlain},
+  };
+  return templates;
+}
 
 }  // namespace perdure

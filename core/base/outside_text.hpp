@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Text from outside (prompts, documents, tasks) as models expect it: no byte order mark, lines
-// ending in LF, and nothing that is really UTF-16.
+// ending in LF, and nothing that is really UTF-16 or UTF-32.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ struct OutsideText {
   std::string changes() const;
 };
 
-// `name` stands for the text in messages. Errors: Error for UTF-16, recognised by its byte order
-// mark or by the zero bytes of plain letters.
+// `name` stands for the text in messages. Errors: Error that names UTF-16 and UTF-32,
+// recognised by their byte order marks or by the zero bytes of plain letters.
 OutsideText normalise_text(std::string bytes, const std::string& name, LineEnds line_ends);
 
 }  // namespace perdure

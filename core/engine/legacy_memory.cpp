@@ -8,6 +8,7 @@
 #include "core/base/checked.hpp"
 #include "core/base/mapped_file.hpp"
 #include "core/engine/engine_impl.hpp"
+#include "core/model/formats/foreign_file.hpp"
 
 namespace perdure {
 namespace {
@@ -87,7 +88,8 @@ void import_legacy_memory(Engine& engine, Session& session, const std::string& p
   const MappedFile mapped(path);
   const std::span<const std::byte> file = mapped.bytes();
   if (static_cast<int64_t>(file.size()) != shape.size_bytes()) {
-    throw Error(path + " is no memory of this model: it has " + std::to_string(file.size()) +
+    refuse_foreign_file(file, path, Wanted::kSession);
+    throw Error(path + " is not a memory of this model: it has " + std::to_string(file.size()) +
                 " bytes, expected " + std::to_string(shape.size_bytes()) + " (" +
                 std::to_string(shape.n_layers) + " layers, " + std::to_string(shape.mem_len) +
                 " memory rows, " + std::to_string(shape.train_length) + " positions of " +

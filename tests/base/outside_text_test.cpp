@@ -35,6 +35,18 @@ TEST_CASE("what is no line end of Windows stays") {
   CHECK(normalise_text("a\r\n", "t", LineEnds::kKeep).text == "a\r\n");
 }
 
+TEST_CASE("UTF-32 is refused by name and not taken for UTF-16") {
+  const std::string sentence =
+      "a.txt is UTF-32 text; convert it to UTF-8, for example with iconv -f UTF-32";
+  for (const std::string& bytes :
+       {std::string("\xff\xfe\0\0a\0\0\0", 8), std::string("\0\0\xfe\xff", 4),
+        std::string("a\0\0\0\xac\x20\0\0", 8), std::string("\0\0\0a\0\0\x20\xac", 8),
+        std::string("\x42\xf6\x01\0a\0\0\0", 8)})
+    CHECK_THROWS_WITH_AS(lf(bytes), sentence.c_str(), Error);
+  for (const std::string& bytes : {std::string("abc\0abc\0", 8), std::string(8, '\0')})
+    CHECK(lf(bytes).text == bytes);
+}
+
 TEST_CASE("UTF-16 is refused by name, with and without a mark, and nothing else is") {
   const std::string sentence =
       "a.txt is UTF-16 text; convert it to UTF-8, for example with iconv -f UTF-16";

@@ -21,6 +21,7 @@
 #include "core/base/write_file.hpp"
 #include "core/engine/legacy_memory.hpp"
 #include "core/engine/snapshot.hpp"
+#include "core/model/formats/foreign_file.hpp"
 #include "plugins/linked_plugins.hpp"
 
 namespace perdure::app {
@@ -33,6 +34,7 @@ void require_absent(MemoryStore& store, const std::string& name) {
 
 // Errors: Error that names the file, for one that is no whole snapshot.
 void check_snapshot(const MappedFile& file, const std::string& path) {
+  refuse_foreign_file(file.bytes(), path, Wanted::kSession);
   try {
     decode_snapshot_header(file.bytes());
   } catch (const Error& error) {

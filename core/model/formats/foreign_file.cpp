@@ -12,27 +12,86 @@
 namespace perdure {
 namespace {
 
+using namespace std::string_view_literals;
+
+// Stands in the place of any file: something went wrong on its way here.
+struct Wrapping {
+  std::string_view mark;
+  const char* sentence;
+};
+
+constexpr Wrapping kWrappings[] = {
+    {"version https://git-lfs",
+     "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
+    {"<!DOCTYPE", "this is a web page, not the file; download the file itself"},
+    {"<!doctype", "this is a web page, not the file; download the file itself"},
+    {"<html", "this is a web page, not the file; download the file itself"},
+    {"\x1f\x8b", "this is compressed with gzip; unpack it first"},
+    {"\x28\xb5\x2f\xfd", "this is compressed with zstd; unpack it first"},
+    {"\xfd"
+     "7zXZ",
+     "this is compressed with xz; unpack it first"},
+    {"BZh", "this is compressed with bzip2; unpack it first"},
+};
+
+constexpr unsigned bit(Wanted wanted) { return 1u << static_cast<unsigned>(wanted); }
+
 struct Kind {
   size_t offset;
   std::string_view mark;
-  const char* sentence;
+  const char* name;
+  unsigned fits = 0;  // bits of what it may be wanted as: its reader names what is wrong with it
   bool is_text = false;
 };
 
 constexpr Kind kKinds[] = {
-    {0, "version https://git-lfs",
-     "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
-    {0, "<!DOCTYPE", "this is a web page, not the file; download the file itself"},
-    {0, "<!doctype", "this is a web page, not the file; download the file itself"},
-    {0, "<html", "this is a web page, not the file; download the file itself"},
-    {0, "\x1f\x8b", "this is compressed with gzip; unpack it first"},
+    {0, "GGUF", "a GGUF model", bit(Wanted::kModel) | bit(Wanted::kTokenizer)},
+    // The upper half of the length of the JSON, which follows.
+    {4, "\0\0\0\0{"sv, "a safetensors file", bit(Wanted::kModel)},
+    {0, "24ka", "a model of llama2.c or llama2Rnn", bit(Wanted::kModel)},
+    {0, "fmgg", "a model of rwkv.cpp", bit(Wanted::kModel)},
+    {0, "PK\x03\x04", "a zip archive, as checkpoints of PyTorch are", bit(Wanted::kModel)},
+    {0, "\x80\x02\x8a\x0a\x6c\xfc", "a checkpoint of PyTorch", bit(Wanted::kModel)},
+    {0, "tjgg", "a file of llama.cpp from before GGUF (ggjt)"},
+    {0, "lmgg", "a file of llama.cpp from before GGUF (ggml)"},
+    {0, "algg", "an adapter of llama.cpp from before GGUF (ggla)"},
+    {2, "\x0a\x05<unk>", "sentencepiece's tokenizer.model", bit(Wanted::kTokenizer)},
+    {12, "<unk>", "a tokenizer.bin", bit(Wanted::kTokenizer)},
+    {0, "{", "JSON", bit(Wanted::kTokenizer) | bit(Wanted::kText), true},
+    {0, "\x89PDM\r\n", "a stored session of perdure", bit(Wanted::kSession)},
+    {0,
+     "\x7f"
+     "ELF",
+     "a program or library (ELF)"},
+    {0, "\x93NUMPY", "an array of NumPy (.npy)"},
+    {0, "\x89HDF\r\n", "an HDF5 file"},
+    {0, "\x89PNG", "a picture (PNG)"},
+    {0, "\xff\xd8\xff", "a picture (JPEG)"},
+    {0, "GIF8", "a picture (GIF)"},
+    {8, "WEBP", "a picture (WebP)"},
+    {0, "%PDF-", "a PDF document"},
 };
 
-constexpr Kind kNoModels[] = {
-    {2, "\x0a\x05<unk>", "this is sentencepiece's tokenizer.model, not a model"},
-    {12, "<unk>", "this is a tokenizer.bin, not a model; give it as model.tokenizer"},
-    {0, "{", "this is JSON, not a model; name the file with the weights", true},
+struct Place {
+  const char* name;
+  const char* advice;
 };
+
+Place place_of(Wanted wanted) {
+  switch (wanted) {
+    case Wanted::kModel:
+      return {"a model", "name the file with the weights"};
+    case Wanted::kTokenizer:
+      return {"a tokenizer",
+              "name the tokenizer.json, tokenizer.model, tokenizer.bin, GGUF file or vocabulary of "
+              "RWKV that belongs to the model"};
+    case Wanted::kSession:
+      return {"a stored session", "name a file that perdure memory export wrote"};
+    case Wanted::kText:
+      return {"the text that belongs there", "fetch the file again"};
+  }
+  return {};
+}
 
 // The first number of a binary file may be a mark by chance; it has a zero byte, and text has none.
 bool begins_as_text(std::string_view bytes) {
@@ -40,47 +99,52 @@ bool begins_as_text(std::string_view bytes) {
 }
 
 // Plain text has no control characters but white space; the headers of binary models have zeros.
-bool is_plain_text(std::span<const std::byte> bytes) {
+bool is_plain_text(std::string_view bytes) {
   constexpr size_t kShortest = 8, kLooked = 256;
-  const auto is_text = [](std::byte b) {
+  const auto is_text = [](char b) {
     const auto c = static_cast<unsigned char>(b);
     return c >= 0x20 ? c != 0x7f : c == '\t' || c == '\n' || c == '\r' || c == '\f';
   };
-  const auto head = bytes.first(std::min(bytes.size(), kLooked));
-  return head.size() >= kShortest && std::all_of(head.begin(), head.end(), is_text);
+  return bytes.size() >= kShortest && std::ranges::all_of(bytes.substr(0, kLooked), is_text);
 }
 
-template <size_t N>
-std::string find(const Kind (&kinds)[N], std::span<const std::byte> bytes) {
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  for (const Kind& kind : kinds)
-    if (text.size() >= kind.offset && text.substr(kind.offset).starts_with(kind.mark) &&
-        (!kind.is_text || begins_as_text(text)))
-      return kind.sentence;
-  return "";
+bool is_kind(const Kind& kind, std::string_view bytes) {
+  return bytes.size() >= kind.offset && bytes.substr(kind.offset).starts_with(kind.mark) &&
+         (!kind.is_text || begins_as_text(bytes));
+}
+
+// Its name, if it cannot be what is wanted; "": it may.
+std::string_view foreign_kind(std::string_view bytes, Wanted wanted) {
+  for (const Kind& kind : kKinds)
+    if (is_kind(kind, bytes)) return (kind.fits & bit(wanted)) != 0 ? "" : kind.name;
+  return wanted != Wanted::kText && is_plain_text(bytes) ? "a text file" : "";
 }
 
 }  // namespace
 
-std::string foreign_model_file(std::span<const std::byte> bytes) {
-  std::string sentence = find(kKinds, bytes);
-  if (sentence.empty()) sentence = find(kNoModels, bytes);
-  if (sentence.empty() && is_plain_text(bytes)) sentence = "this is a text file, not a model";
-  return sentence;
+std::string foreign_file(std::span<const std::byte> bytes, Wanted wanted) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (text.empty()) return "the file is empty; fetch it again";
+  for (const Wrapping& wrapping : kWrappings)
+    if (text.starts_with(wrapping.mark)) return wrapping.sentence;
+  const std::string_view kind = foreign_kind(text, wanted);
+  if (kind.empty()) return "";
+  const Place place = place_of(wanted);
+  return "this is " + std::string(kind) + ", not " + place.name + "; " + place.advice;
 }
 
-void refuse_foreign_file(std::span<const std::byte> bytes, const std::string& path) {
-  if (const std::string sentence = find(kKinds, bytes); !sentence.empty())
+void refuse_foreign_file(std::span<const std::byte> bytes, const std::string& path, Wanted wanted) {
+  if (const std::string sentence = foreign_file(bytes, wanted); !sentence.empty())
     throw Error(path + ": " + sentence);
 }
 
 ModelFormat foreign_format() {
   return {.recognises =
               [](const ModelSource& source) {
-                return !source.is_folder() && !foreign_model_file(source.bytes()).empty();
+                return !source.is_folder() && !foreign_file(source.bytes(), Wanted::kModel).empty();
               },
           .read = [](ModelSource source) -> Model {
-            throw Error(source.path + ": " + foreign_model_file(source.bytes()));
+            throw Error(source.path + ": " + foreign_file(source.bytes(), Wanted::kModel));
           }};
 }
 

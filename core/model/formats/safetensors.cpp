@@ -161,7 +161,7 @@ std::string_view header_text(std::span<const std::byte> bytes, const std::string
     throw Error(path + ": byte offset 0: the file ends inside the header's length");
   std::memcpy(&length, bytes.data(), sizeof length);
   if (length > kMostHeaderBytes || length > bytes.size() - sizeof length) {
-    refuse_foreign_file(bytes, path);
+    refuse_foreign_file(bytes, path, Wanted::kModel);
     throw Error(path + ": byte offset 0: the header's length " + std::to_string(length) +
                 " is more than 100000000 or than the file holds");
   }

@@ -14,7 +14,7 @@ std::string read_small_text(const std::string& path) {
   if (file.bytes().size() > kMostBytes)
     throw Error(path + ": byte offset " + std::to_string(kMostBytes) +
                 ": what a model says of itself takes at most 256 KiB");
-  refuse_foreign_file(file.bytes(), path);
+  refuse_foreign_file(file.bytes(), path, Wanted::kText);
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 

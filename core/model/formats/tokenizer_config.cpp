@@ -12,6 +12,8 @@
 #include "core/api/error.hpp"
 #include "core/base/json/json_walk.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/base/outside_text.hpp"
+#include "core/model/formats/foreign_file.hpp"
 
 namespace perdure {
 namespace {
@@ -36,6 +38,7 @@ void with_file(const std::string& folder, const char* name, const Use& use) {
   if (file.bytes().size() > kMostBytes)
     throw Error(path + ": byte offset " + std::to_string(kMostBytes) +
                 ": such a file takes at most 16 MiB");
+  refuse_foreign_file(file.bytes(), path, Wanted::kText);
   use(path,
       std::string_view(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()));
 }
@@ -119,8 +122,9 @@ class ConfigReader {
 
 TokenizerConfig read_tokenizer_config(const std::string& folder) {
   TokenizerConfig config;
-  with_file(folder, "chat_template.jinja",
-            [&](const std::string&, std::string_view text) { config.chat_template = text; });
+  with_file(folder, "chat_template.jinja", [&](const std::string& path, std::string_view text) {
+    config.chat_template = normalise_text(std::string(text), path, LineEnds::kLf).text;
+  });
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json"})
     with_file(folder, name, [&](const std::string& path, std::string_view text) {
       ConfigReader(path, config).read(text);

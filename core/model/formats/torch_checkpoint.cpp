@@ -3,7 +3,7 @@
 // PyTorch's own files. They are programs for a pickle machine, which nothing here runs: recognised
 // only to say what to do.
 #include <algorithm>
-#include <cstring>
+#include <string_view>
 
 #include "core/api/error.hpp"
 #include "core/model/formats/format.hpp"
@@ -11,14 +11,15 @@
 namespace perdure {
 namespace {
 
-// A zip archive, as torch.save writes since version 1.6; before, nothing but the name tells.
+// A zip archive, as torch.save writes since version 1.6, or the number that it pickled first
+// before; of other pickles nothing but the name tells.
 bool is_torch_checkpoint(const ModelSource& source) {
-  constexpr std::string_view kZip("PK\x03\x04", 4);
+  constexpr std::string_view kMarks[] = {"PK\x03\x04", "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"};
   constexpr std::string_view kExtensions[] = {".pth", ".pt"};
   if (source.is_folder()) return false;
-  const auto bytes = source.bytes();
-  return (bytes.size() >= kZip.size() &&
-          std::memcmp(bytes.data(), kZip.data(), kZip.size()) == 0) ||
+  const std::string_view text(reinterpret_cast<const char*>(source.bytes().data()),
+                              source.bytes().size());
+  return std::ranges::any_of(kMarks, [&](std::string_view m) { return text.starts_with(m); }) ||
          std::ranges::any_of(kExtensions,
                              [&](std::string_view e) { return source.path.ends_with(e); });
 }

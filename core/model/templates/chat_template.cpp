@@ -8,6 +8,8 @@
 
 #include "core/api/error.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/base/outside_text.hpp"
+#include "core/model/formats/foreign_file.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
 #include "core/model/templates/jinja/run.hpp"
@@ -50,11 +52,12 @@ ChatTemplate folder_template(const fs::path& folder) {
 ChatTemplate file_template(const std::string& path) {
   try {
     const MappedFile file(path);
-    const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+    refuse_foreign_file(file.bytes(), path, Wanted::kText);
     if (file.bytes().size() > jinja::kMostTemplateBytes)
       throw Error(path + ": a chat template takes at most " +
                   std::to_string(jinja::kMostTemplateBytes) + " bytes");
-    return {path, std::string(std::string_view(text, file.bytes().size()))};
+    const auto* text = reinterpret_cast<const char*>(file.bytes().data());
+    return {path, normalise_text({text, file.bytes().size()}, path, LineEnds::kLf).text};
   } catch (const Error& error) {
     throw UsageError(std::string("chat.template_file: ") + error.what());
   }

@@ -30,7 +30,10 @@ GgufVocabulary::GgufVocabulary(std::span<const std::byte> bytes, std::string pat
                                std::shared_ptr<const MappedFile> file, int64_t vocab_size)
     : gguf_(bytes, std::move(path)) {
   const GgufValue* tokens = gguf_.find(kTokens);
-  if (tokens == nullptr) gguf_.fail_missing(kTokens);
+  if (tokens == nullptr)
+    gguf_.fail(kTokens,
+               "is missing: this GGUF file has no tokenizer; give the model's tokenizer as "
+               "model.tokenizer");
   if (tokens->count != vocab_size || vocab_size > kMostTokens)
     gguf_.fail(kTokens, "has " + std::to_string(tokens->count) + " tokens where the model has " +
                             std::to_string(vocab_size) + "; at most " +

@@ -4,6 +4,7 @@
 #include "core/model/tokenizers/tokenizer.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "core/api/error.hpp"
@@ -26,23 +27,23 @@ struct TokenizerKind {
   std::unique_ptr<const Tokenizer> (*read)(MappedFile file, const ModelInfo& model);
 };
 
-// One line each, asked in this order. llama2.c's files begin with no mark and come last.
+// One line each, asked in this order.
 constexpr TokenizerKind kKinds[] = {
     {is_gguf, read_gguf_tokenizer},
     {is_rwkv_world, read_rwkv_world_tokenizer},
     {is_sentencepiece_model, read_sentencepiece_tokenizer},
     {is_json, read_huggingface_tokenizer},
-    {[](std::span<const std::byte>) { return true; }, read_llama2c_tokenizer},
 };
 
 }  // namespace
 
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& path, const ModelInfo& model) {
   MappedFile file(path);
-  refuse_foreign_file(file.bytes(), path);
-  const auto kind = std::ranges::find_if(
+  const auto* kind = std::ranges::find_if(
       kKinds, [&](const TokenizerKind& k) { return k.recognises(file.bytes()); });
-  return kind->read(std::move(file), model);
+  if (kind != std::end(kKinds)) return kind->read(std::move(file), model);
+  refuse_foreign_file(file.bytes(), path, Wanted::kTokenizer);
+  return read_llama2c_tokenizer(std::move(file), model);  // has no mark
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool bos, bool eos) const {

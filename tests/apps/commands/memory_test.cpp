@@ -47,6 +47,27 @@ void damage(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("a file that is no session is named as what it is when it is imported") {
+  Store store;
+  const std::string path = store.folder / "s.session";
+  const std::pair<const char*, const char*> files[] = {
+      {"version https://git-lfs.github.com/spec/v1\n", "this is a Git LFS pointer, not the file"},
+      {"GGUF\x03",
+       "this is a GGUF model, not a stored session; name a file that perdure memory "
+       "export wrote"},
+      {"Once upon a time", "this is a text file, not a stored session"},
+      {"", "the file is empty"}};
+  for (const auto& [bytes, sentence] : files) {
+    CAPTURE(sentence);
+    write_all(path, bytes);
+    for (const Words& legacy : {Words{}, Words{"--legacy"} + kModel}) {
+      const Outcome outcome = store.memory(Words{"import", path, "t"} + legacy);
+      CHECK(outcome.status == 1);
+      CHECK(outcome.err.find(path + ": " + sentence) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("list, inspect and verify say what the store keeps") {
   Store store;
   const Json::List list = store.list();

@@ -4,10 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
+#include "core/model/formats/tokenizer_config.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
+#include "tests/model/gguf_file.hpp"
 #include "tests/model/model_files.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -32,6 +35,31 @@ const WrongFile kFiles[] = {
     {"m.bin", std::string("\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02", 16),
      "sentencepiece's tokenizer.model, not a model", "there are 1 tokens where the model has 320"},
     {"config.json", "{\"dim\": 8}", "this is JSON, not a model", "key 'model' is missing"},
+    {"m.bin", "", "the file is empty", "the file is empty"},
+    {"tokenizer.json", "", "the file is empty", "the file is empty"},
+    {"m.bin", std::string("\x7f\x45LF\x02\x01\x01\0\0\0", 10),
+     "this is a program or library (ELF), not a model; name the file with the weights",
+     "this is a program or library (ELF), not a tokenizer; name the tokenizer.json, "},
+    {"m.bin", std::string("tjgg\x03\0\0\0\0\x7d\0\0", 12),
+     "this is a file of llama.cpp from before GGUF (ggjt), not a model", "(ggjt), not a tokenizer"},
+    {"m.npy", std::string("\x93NUMPY\x01\0v\0", 10),
+     "this is an array of NumPy (.npy), not a model",
+     "this is an array of NumPy (.npy), not a tokenizer"},
+    {"m.bin", "\x89PNG\r\n\x1a\n", "this is a picture (PNG), not a model",
+     "this is a picture (PNG), not a tokenizer"},
+    {"m.bin", "\xff\xd8\xff\xe0 JFIF", "a picture (JPEG)", "a picture (JPEG)"},
+    {"m.bin", std::string("RIFF\x10\0\0\0WEBP", 12), "a picture (WebP)", "a picture (WebP)"},
+    {"m.bin", "%PDF-1.7", "this is a PDF document, not a model", "a PDF document, not a tokenizer"},
+    {"m.bin", "PK\x03\x04rest", "this is a checkpoint of PyTorch",
+     "this is a zip archive, as checkpoints of PyTorch are, not a tokenizer"},
+    {"m.bin", "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9", "this is a checkpoint of PyTorch",
+     "this is a checkpoint of PyTorch, not a tokenizer"},
+    {"m.bin", std::string("\x89PDM\r\n\x1a\n\x02\0", 10),
+     "this is a stored session of perdure, not a model",
+     "this is a stored session of perdure, not a tokenizer"},
+    {"m.bin", "\x28\xb5\x2f\xfd packed", "compressed with zstd", "compressed with zstd"},
+    {"vocab.txt", "the\nof\nand\nto\nin\n", "this is a text file, not a model",
+     "this is a text file, not a tokenizer"},
 };
 
 bool is_said(const std::string& sentence, const std::string& path, const char* part) {
@@ -54,6 +82,46 @@ TEST_CASE("the usual wrong files are named as what they are, not by their fields
   }
   const std::string tokenizer = golden("models/tok_320.bin");
   CHECK(is_said(error_of([&] { Model::open(tokenizer); }), tokenizer, "this is a tokenizer.bin"));
+}
+
+TEST_CASE("a model in the place of a tokenizer is named as a model") {
+  ModelInfo info;
+  info.vocab_size = 320;
+  const auto refusal = [&](const std::string& path) {
+    return error_of([&] { open_tokenizer(path, info); });
+  };
+  const std::string tensors = golden("models/memS.safetensors");
+  CHECK(
+      is_said(refusal(tensors), tensors, "this is a safetensors file, not a tokenizer; name the"));
+  const std::string llama2c = golden("models/llama.v2.bin");
+  CHECK(is_said(refusal(llama2c), llama2c, "this is a model of llama2.c or llama2Rnn, not a tok"));
+  const testing::TemporaryFolder folder;
+  const std::string gguf = folder / "m.gguf";
+  write_text(gguf, as_text(GgufFile().bytes()));
+  CHECK(is_said(refusal(gguf), gguf,
+                "'tokenizer.ggml.tokens' is missing: this GGUF file has no "
+                "tokenizer; give the model's tokenizer as model.tokenizer"));
+}
+
+TEST_CASE("the files beside a model are named as what they are, where they are others") {
+  const testing::TemporaryFolder folder;
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\n";
+  for (const char* name :
+       {"generation_config.json", "tokenizer_config.json", "chat_template.jinja"}) {
+    CAPTURE(name);
+    const std::string path = folder / name;
+    const auto refusal = [&] {
+      return error_of([&] {
+        read_tokenizer_config(folder.path().string());
+        read_generation_ends(folder.path().string());
+      });
+    };
+    write_text(path, pointer);
+    CHECK(is_said(refusal(), path, "this is a Git LFS pointer, not the file itself"));
+    write_text(path, "\x89PNG\r\n\x1a\n");
+    CHECK(is_said(refusal(), path, "this is a picture (PNG), not the text that belongs there"));
+    std::filesystem::remove(path);
+  }
 }
 
 TEST_CASE("a text in the place of a model is named as a text") {

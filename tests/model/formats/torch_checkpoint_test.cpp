@@ -15,7 +15,7 @@ TEST_CASE("a checkpoint of PyTorch is refused with the command that converts it"
       {"zip.pth", std::string("PK\x03\x04rest", 8)},
       {"renamed.bin", std::string("PK\x03\x04rest", 8)},
       {"old.pt", "\x80\x02\x8a"},
-      {"empty.pth", ""}};
+      {"pytorch_model.bin", "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"}};
   for (const auto& [name, text] : files) {
     CAPTURE(name);
     const std::string path = folder / name;

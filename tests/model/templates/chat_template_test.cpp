@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/api/error.hpp"
+#include "core/model/formats/tokenizer_config.hpp"
 #include "tests/model/gguf_file.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -79,6 +80,22 @@ TEST_CASE("a template of one's own is a file, or Jinja in the configuration") {
   CHECK(choose_chat_template(settings).source == "{{ 2 }}");
   CHECK(choose_chat_template(settings_of("", "{{ 3 }}")).source == "{{ 3 }}");
   CHECK(choose_chat_template(settings_of("", "{{ 3 }}")).name == "chat.template");
+}
+
+TEST_CASE("a template's file is read as texts are: no byte order mark, LF, no other encoding") {
+  const TemporaryFolder folder;
+  Settings settings = settings_of("", "auto");
+  settings.chat.template_file = folder / "windows.jinja";
+  write(settings.chat.template_file, "\xef\xbb\xbf{{ 1 }}\r\n{{ 2 }}");
+  CHECK(choose_chat_template(settings).source == "{{ 1 }}\n{{ 2 }}");
+  write(settings.chat.template_file, std::string("\xff\xfe{\0{\0", 6));
+  CHECK(sentence(settings) == "chat.template_file: " + settings.chat.template_file +
+                                  " is UTF-16 text; convert it to UTF-8, for example with iconv -f "
+                                  "UTF-16");
+  write(settings.chat.template_file, "version https://git-lfs.github.com/spec/v1\n");
+  CHECK(sentence(settings).find("this is a Git LFS pointer") != std::string::npos);
+  write(folder / "chat_template.jinja", "\xef\xbb\xbf{{ 1 }}\r\n{{ 3 }}");
+  CHECK(read_tokenizer_config(folder.path().string()).chat_template == "{{ 1 }}\n{{ 3 }}");
 }
 
 TEST_CASE("a template's file that cannot be taken is refused in one sentence") {

@@ -71,7 +71,7 @@ std::vector<int32_t> Metadata::ids(std::string_view name) const {
   std::vector<int32_t> ids;
   for (const int64_t number : numbers) {
     if (number < 0 || number > std::numeric_limits<int32_t>::max())
-      fail(name, "is " + std::to_string(number) + ", which is no token id");
+      fail(name, "is " + std::to_string(number) + ", which is not a token id");
     ids.push_back(static_cast<int32_t>(number));
   }
   return ids;

@@ -260,7 +260,8 @@ void set_types(GgufDocument& document, perdure_dtype dtype) {
       tensor.dtype = dtype;
     } else if (++n_kept == 1) {
       kept = "'" + tensor.name + "' stays " + dtype_name(tensor.dtype) + ": its rows of " +
-             std::to_string(tensor.weight.columns) + " values are no whole number of blocks of " +
+             std::to_string(tensor.weight.columns) +
+             " values are not a whole number of blocks of " +
              std::to_string(perdure_block_values(dtype));
     }
   }
@@ -281,7 +282,7 @@ perdure_dtype parse_stored_type(const std::string& name) {
   std::string known;
   for (const StoredType& type : kTypes)
     known += (known.empty() ? "" : ", ") + std::string(dtype_name(type.dtype));
-  throw UsageError("'" + name + "' is no type of weights; these are: " + known);
+  throw UsageError("'" + name + "' is not a type of weights; these are: " + known);
 }
 
 bool write_gguf(const GgufDocument& document, const Model& model, const std::string& path,

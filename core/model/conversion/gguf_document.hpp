@@ -28,7 +28,7 @@ struct GgufDocument {
 GgufDocument gguf_document(const Model& model, const std::string& tokenizer);
 
 // Gives the document's matrices another type. Vectors become F32; small matrices that ggml never
-// quantises, and rows that are no whole number of blocks, stay what they are; the latter with a
+// quantises, and rows that are not a whole number of blocks, stay what they are; the latter with a
 // note. Requires: a type of encode_row.
 void set_types(GgufDocument& document, perdure_dtype dtype);
 

@@ -244,7 +244,8 @@ class GgufReader {
     const int64_t block = perdure_block_values(tensor.dtype);
     if (tensor.columns() % block != 0)
       fail(tensor.offset, shown + " has rows of " + std::to_string(tensor.columns()) +
-                              " values, which are no whole blocks of " + std::to_string(block));
+                              " values, which is not a whole number of blocks of " +
+                              std::to_string(block));
     int64_t size = 0;
     bool wrapped =
         __builtin_mul_overflow(tensor.columns() / block, perdure_block_bytes(tensor.dtype), &size);
@@ -288,7 +289,7 @@ class GgufReader {
     const std::string shown = "the tensor " + quoted(place.name);
     if (place.offset % unit != 0)
       fail(place.described_at, shown + " lies at " + std::to_string(place.offset) +
-                                   ", which is no multiple of the alignment " +
+                                   ", which is not a multiple of the alignment " +
                                    std::to_string(unit));
     if (place.offset < end) fail(place.described_at, shown + " overlaps the tensor before it");
     const auto file_size = static_cast<int64_t>(bytes_.size());

@@ -16,7 +16,7 @@ std::optional<int64_t> token(const Gguf& file, const std::string& name, int64_t 
   if (id == -1 || id == 0xffffffff) return std::nullopt;
   if (file.find(key) == nullptr && id >= vocab_size) return std::nullopt;
   if (id < 0 || id >= vocab_size)
-    file.fail(key, "is " + std::to_string(id) + ", which is no token of a vocabulary of " +
+    file.fail(key, "is " + std::to_string(id) + ", which is not a token of a vocabulary of " +
                        std::to_string(vocab_size));
   return id;
 }

@@ -58,7 +58,7 @@ Name parse(const std::string& whole) {
   if (!is_relative(name.repository, 1) || !is_relative(name.revision, 8) ||
       (whole.ends_with(':') || (!name.file.empty() && !is_relative(name.file, 8))))
     throw UsageError("'" + whole +
-                     "' is no name of a model; write hf:owner/name, hf:owner/name@revision or "
+                     "' is not the name of a model; write hf:owner/name, hf:owner/name@revision or "
                      "hf:owner/name:FILE.gguf");
   return name;
 }

@@ -10,7 +10,7 @@ std::optional<ProtobufField> ProtobufReader::next() {
   if (at_ == message_.size()) return std::nullopt;
   ProtobufField field{.offset = offset_ + at_};
   const uint64_t tag = varint();
-  if (tag >> 3 == 0 || tag >> 32 != 0) fail("is no field of a message");
+  if (tag >> 3 == 0 || tag >> 32 != 0) fail("is not a field of a message");
   field.number = static_cast<uint32_t>(tag >> 3);
   switch (tag & 7) {
     case 0:

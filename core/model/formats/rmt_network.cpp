@@ -111,7 +111,7 @@ class Arguments {
     for (const auto& [name, value] : arguments_->map()) {
       if (name == "token_shift" || name == "resi_dual_scale")
         fail(name, "belongs to versions below 0.6, whose network is another; it is not supported");
-      if (!known_.contains(name)) fail(name, "is no argument of this network");
+      if (!known_.contains(name)) fail(name, "is not an argument of this network");
     }
   }
 

@@ -92,7 +92,7 @@ Model llama_of_memory(const Json& options, const std::string& path) {
     throw Error(path + ": the key 'rmt.model' names " + llama + ", which has a memory of its own");
   Model model = read_model(llama);
   if (model.spec().architecture != "llama")
-    throw Error(path + ": the key 'rmt.model' names " + llama + ", which is no llama but '" +
+    throw Error(path + ": the key 'rmt.model' names " + llama + ", which is not a llama but a '" +
                 model.spec().architecture + "'");
   return model;
 }

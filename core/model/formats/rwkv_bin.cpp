@@ -147,7 +147,7 @@ class Reader {
     const int64_t row_bytes = perdure_row_bytes(static_cast<uint32_t>(stored.dtype), shape.back());
     if (row_bytes == 0)
       fail(at_, which + " of type " + stored.name + " has rows of " + std::to_string(shape.back()) +
-                    " values, which is no multiple of 32");
+                    " values, which is not a multiple of 32");
     int64_t needed = row_bytes;
     for (size_t i = 0; i + 1 < shape.size(); ++i)
       needed = checked_mul(needed, shape[i], (path_ + ": " + which).c_str());

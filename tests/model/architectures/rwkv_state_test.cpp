@@ -138,7 +138,7 @@ TEST_CASE("a state for another model is refused with the tensor that shows it") 
   deeper.shapes["blocks.2.att.time_state"] = {3, 16, 16};
   CHECK(deeper.refusal() ==
         deeper.path +
-            ": the tensor 'blocks.2.att.time_state' is no state of the model's layers; a state "
+            ": the tensor 'blocks.2.att.time_state' is not a state of the model's layers; a state "
             "file has blocks.N.att.time_state for N from 0 to 1 and nothing else");
   State wider("rand_v7");
   wider.shapes["blocks.1.att.time_state"] = {4, 16, 16};
@@ -202,7 +202,7 @@ TEST_CASE("what is no state file is named as what it is") {
   CHECK(contains(refusal_of("s.safetensors", "version https://git-lfs"), "is a Git LFS pointer"));
   CHECK(contains(refusal_of("t.safetensors", "12"), "byte offset"));
   CHECK(contains(error_of([&] { Model::open(golden_rwkv("rand_v7"), golden_rwkv("rand_v7")); }),
-                 "the tensor 'blocks.0.att.a0' is no state of the model's layers"));
+                 "the tensor 'blocks.0.att.a0' is not a state of the model's layers"));
   CHECK(contains(error_of([&] { Model::open(golden_rwkv("rand_v7"), folder / "none"); }), "none"));
 }
 

@@ -123,9 +123,10 @@ TEST_CASE("rows that are no whole number of blocks stay what they are, and it is
   set_types(document, PERDURE_Q8_0);
   for (const StreamedTensor& tensor : document.tensors) CHECK(tensor.dtype == PERDURE_F32);
   REQUIRE(document.notes.size() == 1);
-  CHECK(document.notes[0] ==
-        "'token_embd.weight' stays f32: its rows of 8 values are no whole number of blocks of 32 "
-        "(and so do 7 more)");
+  CHECK(
+      document.notes[0] ==
+      "'token_embd.weight' stays f32: its rows of 8 values are not a whole number of blocks of 32 "
+      "(and so do 7 more)");
 }
 
 TEST_CASE("a value that a type cannot hold is refused by tensor and row, and nothing is left") {

@@ -150,11 +150,12 @@ constexpr Malformed kMalformed[] = {
     {"a type that is not supported", [](GgufFile& f) { f.tensors[0].type = 10; },
      "the tensor 'token_embd.weight' has the type Q2_K, which is not supported"},
     {"rows of half a block", [](GgufFile& f) { f.tensors[0].type = 8; },
-     "the tensor 'token_embd.weight' has rows of 8 values, which are no whole blocks of 32"},
+     "the tensor 'token_embd.weight' has rows of 8 values, which is not a whole number of blocks "
+     "of 32"},
     {"an offset near 2^64", [](GgufFile& f) { f.tensors[0].offset = ~uint64_t{31}; },
      "beyond the end of the file"},
     {"an offset between the units", [](GgufFile& f) { f.tensors[1].offset = 196; },
-     "the tensor 'output_norm.weight' lies at 196, which is no multiple of the alignment 32"},
+     "the tensor 'output_norm.weight' lies at 196, which is not a multiple of the alignment 32"},
     {"tensors in one place", [](GgufFile& f) { f.tensors[3].offset = f.tensors[4].offset = 320; },
      "overlaps the tensor before it"},
     {"tensors over each other", [](GgufFile& f) { f.tensors[1].offset = 160; },
@@ -257,7 +258,7 @@ constexpr Malformed kMalformed[] = {
        f.set_text("tokenizer.ggml.model", "llama");
        f.set_u32("tokenizer.ggml.bos_token_id", 6);
      },
-     "the key 'tokenizer.ggml.bos_token_id' is 6, which is no token of a vocabulary of 6"},
+     "the key 'tokenizer.ggml.bos_token_id' is 6, which is not a token of a vocabulary of 6"},
     {"an EOS below -1",
      [](GgufFile& f) {
        f.set_text("tokenizer.ggml.model", "llama");

@@ -96,6 +96,6 @@ TEST_CASE("names that lead out of the cache are malformed") {
   for (const char* name :
        {"hf:", "hf:me/", "hf:/me", "hf:../x", "hf:me/../x", "hf:a/b/c", "hf:me/x@", "hf:me/x@../y",
         "hf:me/x:", "hf:me/x:../y", "hf:me/x:/etc/passwd"})
-    CHECK(contains(refusal(name), "is no name of a model"));
+    CHECK(contains(refusal(name), "is not the name of a model"));
   CHECK(contains(refusal("hf:me/small"), "refs/main"));
 }

@@ -144,7 +144,7 @@ TEST_CASE("arguments that a network of recurrent memory cannot have are refused 
   refused(kRotary + R"(, "xl_mem_len": 13)", "'constructor.xl_mem_len' is more than seq_len");
   refused(kRotary + R"(, "xl_mem_len": 0)", "'constructor.xl_mem_len'");
   refused(kRotary + R"(, "token_shift": true)", "versions below 0.6");
-  refused(kRotary + R"(, "seq_length": 3)", "'constructor.seq_length' is no argument");
+  refused(kRotary + R"(, "seq_length": 3)", "'constructor.seq_length' is not an argument");
   refused(kRotary + R"(, "causal": 1)", "'constructor.causal' must be true or false");
   refused(kRotary + R"(, "ff_mult": "4")", "'constructor.ff_mult'");
   refused(kRotary + R"(, "ff_mult": 1e300)", "'constructor.ff_mult'");

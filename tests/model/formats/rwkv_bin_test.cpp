@@ -213,8 +213,8 @@ TEST_CASE("a record that cannot be is refused with its byte offset") {
   CHECK(refusal(start + integers({3, 3, kF32, 1 << 30, 1 << 30, 1 << 30}) + "abc") ==
         "x.bin: the tensor 'abc' is too large");
   CHECK(refusal(start + integers({2, 3, kQ5_1, 40, 2}) + "abc" + std::string(200, '\0')) ==
-        "x.bin: byte offset 47: the tensor 'abc' of type Q5_1 has rows of 40 values, which is no "
-        "multiple of 32");
+        "x.bin: byte offset 47: the tensor 'abc' of type Q5_1 has rows of 40 values, which is not "
+        "a multiple of 32");
 }
 
 TEST_CASE("tensors that are missing, twice there, or of another shape are refused by name") {

@@ -98,7 +98,7 @@ TEST_CASE("what a tokenizer.model has that is malformed is refused by byte offse
   CHECK(refusal(good + "\x0B") == "byte offset " + std::to_string(good.size() + 1) +
                                       " is a field of the wire type 3, which cannot be read");
   CHECK(refusal(good + std::string("\0", 1)) ==
-        "byte offset " + std::to_string(good.size() + 1) + " is no field of a message");
+        "byte offset " + std::to_string(good.size() + 1) + " is not a field of a message");
   CHECK(refusal(good + "\x08" + std::string(10, '\xFF')) ==
         "byte offset " + std::to_string(good.size() + 11) + " ends a number of more than 64 bits");
   CHECK(refusal(good + "\x08\x01") == "byte offset " + at +

@@ -25,7 +25,7 @@ bool is_flag(const Value& value) { return std::holds_alternative<bool>(value); }
 bool is_integer(const Value& value) { return std::holds_alternative<int64_t>(value); }
 
 int64_t whole(Run& run, const Value& value) {
-  if (!is_whole(value)) run.fail(std::string(kind_of(value)) + " is no integer");
+  if (!is_whole(value)) run.fail(std::string(kind_of(value)) + " is not an integer");
   return whole_of(value);
 }
 

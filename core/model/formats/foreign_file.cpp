@@ -23,9 +23,6 @@ struct Wrapping {
 constexpr Wrapping kWrappings[] = {
     {"version https://git-lfs",
      "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
-    {"<!DOCTYPE", "this is a web page, not the file; download the file itself"},
-    {"<!doctype", "this is a web page, not the file; download the file itself"},
-    {"<html", "this is a web page, not the file; download the file itself"},
     {"\x1f\x8b", "this is compressed with gzip; unpack it first"},
     {"\x28\xb5\x2f\xfd", "this is compressed with zstd; unpack it first"},
     {"\xfd"
@@ -33,6 +30,14 @@ constexpr Wrapping kWrappings[] = {
      "this is compressed with xz; unpack it first"},
     {"BZh", "this is compressed with bzip2; unpack it first"},
 };
+
+// What servers send in the place of a file begins so, in any case and behind any white space.
+bool is_web_page(std::string_view bytes) {
+  bytes.remove_prefix(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
+  std::string begin(bytes.substr(0, std::string_view("<!doctype").size()));
+  for (char& c : begin) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return begin == "<!doctype" || begin.starts_with("<html") || begin.starts_with("<?xml");
+}
 
 constexpr unsigned bit(Wanted wanted) { return 1u << static_cast<unsigned>(wanted); }
 
@@ -125,6 +130,7 @@ std::string_view foreign_kind(std::string_view bytes, Wanted wanted) {
 std::string foreign_file(std::span<const std::byte> bytes, Wanted wanted) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.empty()) return "the file is empty; fetch it again";
+  if (is_web_page(text)) return "this is a web page, not the file; download the file itself";
   for (const Wrapping& wrapping : kWrappings)
     if (text.starts_with(wrapping.mark)) return wrapping.sentence;
   const std::string_view kind = foreign_kind(text, wanted);

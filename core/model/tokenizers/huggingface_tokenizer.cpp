@@ -18,12 +18,6 @@
 namespace perdure {
 namespace {
 
-bool is_byte_token(std::string_view token) {
-  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return token.size() == 6 && token.starts_with("<0x") && is_digit(token[3]) &&
-         is_digit(token[4]) && token[5] == '>';
-}
-
 // A token that texts are taken apart at.
 struct Added {
   std::string text;

@@ -16,13 +16,6 @@
 namespace perdure {
 namespace {
 
-// "<0x00>" to "<0xFF>".
-bool is_byte_token(std::string_view token) {
-  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
-  return token.size() == 6 && token.starts_with("<0x") && is_digit(token[3]) &&
-         is_digit(token[4]) && token[5] == '>';
-}
-
 class ModelReader {
  public:
   ModelReader(std::span<const std::byte> bytes, const std::string& path)

@@ -7,6 +7,12 @@
 
 namespace perdure {
 
+bool is_byte_token(std::string_view token) {
+  const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F'); };
+  return token.size() == 6 && token.starts_with("<0x") && is_digit(token[3]) &&
+         is_digit(token[4]) && token[5] == '>';
+}
+
 Vocabulary::Vocabulary(VocabularyParts parts) : parts_(std::move(parts)) {
   ids_.reserve(parts_.tokens.size());
   for (int32_t id = 0; id < size(); ++id)

@@ -37,6 +37,9 @@ inline bool too_many_user_defined(std::span<const TokenKind> kinds) {
   return std::ranges::count(kinds, TokenKind::kUserDefined) > kMostUserDefined;
 }
 
+// Whether it is "<0x00>" to "<0xFF>", as tokens of bytes are written.
+bool is_byte_token(std::string_view token);
+
 struct VocabularyParts {
   std::vector<std::string_view> tokens;   // by id
   std::vector<TokenKind> kinds;           // as many

@@ -31,6 +31,8 @@ const WrongFile kFiles[] = {
     {"m.safetensors", "version https://git-lfs.github.com/spec/v1\n", "this is a Git LFS pointer",
      "this is a Git LFS pointer"},
     {"m.bin", "<!DOCTYPE html><html>", "this is a web page", "this is a web page"},
+    {"m.bin", "\r\n  <HTML>", "this is a web page", "this is a web page"},
+    {"m.bin", "<?xml version='1.0'?><Error>", "this is a web page", "this is a web page"},
     {"m.bin", "\x1f\x8b\x08 packed", "compressed with gzip", "compressed with gzip"},
     {"m.bin", std::string("\x0a\x0e\x0a\x05<unk>\x15\0\0\0\0\x18\x02", 16),
      "sentencepiece's tokenizer.model, not a model", "there are 1 tokens where the model has 320"},

@@ -88,7 +88,7 @@ void import_legacy_memory(Engine& engine, Session& session, const std::string& p
   const MappedFile mapped(path);
   const std::span<const std::byte> file = mapped.bytes();
   if (static_cast<int64_t>(file.size()) != shape.size_bytes()) {
-    refuse_foreign_file(file, path, Wanted::kSession);
+    if (!file.empty()) refuse_foreign_file(file, path, Wanted::kSession);
     throw Error(path + " is not a memory of this model: it has " + std::to_string(file.size()) +
                 " bytes, expected " + std::to_string(shape.size_bytes()) + " (" +
                 std::to_string(shape.n_layers) + " layers, " + std::to_string(shape.mem_len) +

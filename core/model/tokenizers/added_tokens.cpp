@@ -5,7 +5,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
-#include <utility>
+#include <map>
 
 #include "core/model/tokenizers/utf8.hpp"
 #include "core/model/tokenizers/vocabulary.hpp"
@@ -66,13 +66,12 @@ size_t space_at_begin(std::string_view text) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(List tokens) {
-  std::erase_if(tokens, [](const auto& token) { return token.first.empty(); });
-  std::ranges::stable_sort(tokens, {}, &List::value_type::first);
-  const auto [twice, end] = std::ranges::unique(tokens, {}, &List::value_type::first);
-  tokens.erase(twice, end);
+AddedTokens::AddedTokens(const List& tokens) {
+  std::map<std::string_view, AddedToken> first;
+  for (const auto& [text, token] : tokens)
+    if (!text.empty()) first.try_emplace(text, token);
   std::vector<std::pair<std::string_view, int32_t>> texts;
-  for (const auto& [text, token] : tokens) {
+  for (const auto& [text, token] : first) {
     texts.emplace_back(text, static_cast<int32_t>(tokens_.size()));
     tokens_.push_back(token);
   }
@@ -84,7 +83,7 @@ AddedTokens AddedTokens::user_defined(const Vocabulary& vocabulary) {
   for (int32_t id = 0; id < vocabulary.size(); ++id)
     if (vocabulary.kind(id) == TokenKind::kUserDefined)
       tokens.emplace_back(vocabulary.token(id), AddedToken{.id = id});
-  return AddedTokens(std::move(tokens));
+  return AddedTokens(tokens);
 }
 
 std::pair<const AddedToken*, size_t> AddedTokens::at(std::string_view rest) const {

@@ -32,7 +32,7 @@ class AddedTokens {
 
   AddedTokens() = default;
   // Empty texts are left out; of equal ones the first counts.
-  explicit AddedTokens(List tokens);
+  explicit AddedTokens(const List& tokens);
   // The user-defined ones of a vocabulary.
   static AddedTokens user_defined(const Vocabulary& vocabulary);
 

@@ -190,8 +190,8 @@ class Maker {
         as_given.emplace_back(added.text, added.token);
       else
         rewritten.emplace_back(read.normalizer.rewrite(added.text, Begins::kText), added.token);
-    rules.as_given = AddedTokens(std::move(as_given));
-    rules.rewritten = AddedTokens(std::move(rewritten));
+    rules.as_given = AddedTokens(as_given);
+    rules.rewritten = AddedTokens(rewritten);
     rules.spaces = std::move(read.spaces);
     rules.words = std::move(read.words);
     if (!read.normalizer.empty())

@@ -142,7 +142,7 @@ struct BadText {
 
 // In the place of a whole config.json.
 const BadText kBadConfigs[] = {
-    {"", "the JSON cannot be read: incomplete"},
+    {"", "the file is empty"},
     {"{", "byte offset 1: the JSON cannot be read"},
     {config_with().substr(0, 100), "byte offset 100: the JSON cannot be read"},
     {"[]", "byte offset 0: a config.json is an object"},
@@ -180,7 +180,7 @@ std::string many(const std::string& item, size_t n) {
 }
 
 const BadFile kBadFiles[] = {
-    {"tokenizer_config.json", "", "the JSON cannot be read: incomplete"},
+    {"tokenizer_config.json", "", "the file is empty"},
     {"tokenizer_config.json", R"({"bos_token": {"content": ["<s>"]}})", "'bos_token.content'"},
     {"tokenizer_config.json", R"({"bos_token": 1.5})", "key 'bos_token' must be a text"},
     {"tokenizer_config.json", R"({"add_eos_token": 1})", "key 'add_eos_token' must be true or"},

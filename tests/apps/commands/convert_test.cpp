@@ -132,7 +132,7 @@ TEST_CASE("what convert and quantize cannot do is one sentence") {
   contains(error({"convert", kLlama}), "needs a model and the file or folder to write");
   contains(error({"convert", kLlama, out, "--to", "onnx"}), "huggingface, llama2c and safetensors");
   contains(error({"convert", kLlama, folder / "m.safetensors", "--type", "q80"}),
-           "'q80' is no type");
+           "'q80' is not a type");
   contains(error({"convert", PERDURE_SOURCE_DIR "/models/fables-rwkv/fables-rwkv.safetensors",
                   folder / "m.safetensors"}),
            "only models of llama's family can be converted");

@@ -11,6 +11,7 @@
 
 #include "apps/perdure/compare/circumstances.hpp"
 #include "apps/perdure/files.hpp"
+#include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
 #include "core/base/hash.hpp"
 #include "core/eval/equal_state.hpp"
@@ -66,7 +67,22 @@ Settings CellRunner::settings_of(const Cell& cell) {
   if (known != fitted_.end()) return known->second;
   settings = with_state_below(std::move(settings), cell.length, baseline_bytes(cell.length),
                               linked_plugins());
+  note_window(cell, settings.attention.choice);
   return fitted_.emplace(std::pair(cell.entry, cell.length), std::move(settings)).first->second;
+}
+
+// What equal_state has made of an entry.
+void CellRunner::note_window(const Cell& cell, const StrategyChoice& fitted) const {
+  const ComparisonEntry& entry = plan_.settings.entries[cell.entry];
+  const auto window = fitted.options.find("window");
+  const auto before = entry.settings.attention.choice.options.find("window");
+  if (window == fitted.options.end() || (before != entry.settings.attention.choice.options.end() &&
+                                         before->second.text == window->second.text))
+    return;
+  note(fmt::format("compare.equal_state: {} at {}: a window of {} tokens, the most within the "
+                   "baseline's bytes",
+                   entry.name, cell.length, window->second.text),
+       quiet_);
 }
 
 int64_t CellRunner::baseline_bytes(int64_t length) {

@@ -43,6 +43,7 @@ class CellRunner {
   TextReader& reader_of(const Settings& settings);
   // The settings of an entry at a length, with the window that compare.equal_state gives it there.
   Settings settings_of(const Cell& cell);
+  void note_window(const Cell& cell, const StrategyChoice& fitted) const;
   int64_t baseline_bytes(int64_t length);
 
   const ComparePlan& plan_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 #include <vector>
 
 #include "apps/perdure/report/machines.hpp"
@@ -143,22 +144,26 @@ std::string table(const Comparison& comparison, size_t number, bool colour) {
   return text;
 }
 
-// "window: loss at 256, 512 is no better than uniform guessing (5.768)" per entry and figure.
+// "window: loss at 256, 512: worse than guessing (5.768)" per entry, figure and verdict.
 std::string guesses(const Comparison& comparison) {
-  std::map<std::pair<int64_t, int64_t>, std::set<int64_t>> lengths;  // by entry and measure
-  std::map<std::pair<int64_t, int64_t>, double> chances;
+  using Place = std::tuple<int64_t, int64_t, Guessing>;  // entry, measure, verdict
+  std::map<Place, std::set<int64_t>> lengths;
+  std::map<Place, double> chances;
   for (const ComparedCell& cell : comparison.cells) {
     const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(cell.measure)];
-    if (beside_guessing(cell, measure) == Guessing::kBetter) continue;
-    lengths[{cell.entry, cell.measure}].insert(cell.length);
-    chances[{cell.entry, cell.measure}] = *cell.chance;
+    const Guessing guessing = beside_guessing(cell, measure);
+    if (guessing == Guessing::kBetter) continue;
+    lengths[{cell.entry, cell.measure, guessing}].insert(cell.length);
+    chances[{cell.entry, cell.measure, guessing}] = *cell.chance;
   }
   std::string text;
   for (const auto& [place, at] : lengths) {
-    const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(place.second)];
-    text += fmt::format("warning: {}: {} at {} is no better than uniform guessing ({})\n",
-                        comparison.entries[static_cast<size_t>(place.first)].name, measure.name,
-                        fmt::join(at, ", "), report::figure_text(chances[place], measure.unit));
+    const auto& [entry, figure, guessing] = place;
+    const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(figure)];
+    text += fmt::format("warning: {}: {} at {}: {} ({})\n",
+                        comparison.entries[static_cast<size_t>(entry)].name, measure.name,
+                        fmt::join(at, ", "), report::guessing_text(guessing),
+                        report::figure_text(chances[place], measure.unit));
   }
   return text;
 }

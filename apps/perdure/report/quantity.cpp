@@ -67,9 +67,14 @@ std::string three_digits(double value) {
 
 }  // namespace
 
+std::string guessing_text(Guessing guessing) {
+  return guessing == Guessing::kWorse ? "worse than guessing" : "not distinguishable from guessing";
+}
+
 std::string figure_text(double value, std::string_view unit) {
   if (std::isnan(value)) return "no number";
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+  if (unit == "share" && value > 0 && value < 0.0005) return "< 0.1 %";
   if (unit == "share") return fmt::format("{:.1f} %", 100 * value);
   const std::span<const Prefix> prefixes = prefixes_of(unit);
   if (prefixes.empty()) return plain_text(value, unit == "tokens/s" ? 1e7 : 1e5);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/eval/figures.hpp"
+#include "core/eval/results.hpp"
 
 namespace perdure::report {
 
@@ -15,6 +16,8 @@ namespace perdure::report {
 // shown in per cent, bytes in powers of 1000, microseconds as such, ms or s; others as they are.
 // "no number" and "inf" for what is none.
 
+// What a warning says of a figure. Requires: not kBetter.
+std::string guessing_text(Guessing guessing);
 // As in a table whose heading names the unit: "1.234", "83.3 %", "12.3 MB".
 std::string figure_text(double value, std::string_view unit);
 // As in a sentence: "1.234 nats".

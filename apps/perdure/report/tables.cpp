@@ -78,8 +78,9 @@ void add_figure_cell(Markup& markup, const ComparisonView& view, const ComparedC
   markup.text(figure_text(figure.value, unit));
   if (has_interval(figure))
     markup.element("small", {}, interval_text(figure.low, figure.high, unit));
-  if (beside_guessing(cell, view.measure(cell.measure)) != Guessing::kBetter)
-    markup.element("small", {{"class", "guess"}}, "no better than guessing");
+  const Guessing guessing = beside_guessing(cell, view.measure(cell.measure));
+  if (guessing != Guessing::kBetter)
+    markup.element("small", {{"class", "guess"}}, guessing_text(guessing));
   markup.close();
 }
 

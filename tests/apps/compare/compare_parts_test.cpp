@@ -218,7 +218,9 @@ TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of
   for (ComparedCell& cell : c.cells) cell.chance = 2.3;
   const std::string tables = comparison_tables(c, false);
   CHECK(tables.find('*') == std::string::npos);
-  CHECK(tables.find("warning: plain, \"long\": loss at 8, 16 is no better than uniform guessing "
+  CHECK(tables.find("warning: plain, \"long\": loss at 8: worse than guessing (2.300)\n") !=
+        std::string::npos);
+  CHECK(tables.find("warning: plain, \"long\": loss at 16: not distinguishable from guessing "
                     "(2.300)\n") != std::string::npos);
   CHECK(tables.find("warning: b:") == std::string::npos);
 }

@@ -17,6 +17,7 @@ TEST_CASE("figures have the digits that say something, and their unit") {
   CHECK(figure_text(0, "nats") == "0.000");
   CHECK(figure_text(-1.4e-7, "nats") == "0.000");
   CHECK(figure_text(0.8333, "share") == "83.3 %");
+  CHECK(figure_text(1e-5, "share") == "< 0.1 %");
   CHECK(figure_text(123456.7, "tokens/s") == "123,457");
   CHECK(figure_text(999, "bytes") == "999 B");
   CHECK(figure_text(999600, "bytes") == "1.00 MB");

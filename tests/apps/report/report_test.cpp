@@ -132,7 +132,7 @@ TEST_CASE("a figure that guessing reaches says so, and the machine is named") {
   comparison.cells[0].chance = comparison.cells[1].chance = 2;
   comparison.cells[1].circumstances = {"A CPU", "avx2", 2, 0.5, "2026-11-27T15:44:00Z", "1.2.3"};
   const std::string page = report_page(comparison, {});
-  CHECK(count(page, "no better than guessing") == 1);
+  CHECK(count(page, "worse than guessing") == 1);
   CHECK(contains(page, "A CPU (avx2), 2 threads, load 0.50, 2026-11-27, perdure 1.2.3"));
 }
 

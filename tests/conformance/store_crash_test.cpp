@@ -19,6 +19,7 @@
 
 using namespace perdure;
 using file_store::FileStore;
+using file_store::FileStoreSettings;
 using file_store::real_file_system;
 
 namespace {
@@ -56,7 +57,7 @@ using MemoryOfSave = std::vector<std::byte> (*)(int64_t save);
 
 [[noreturn]] void save_for_ever(const std::string& place, int64_t first, int acknowledge,
                                 MemoryOfSave memory) {
-  FileStore store({.path = place, .block_bytes = 4096}, real_file_system());
+  FileStore store(FileStoreSettings{.path = place, .block_bytes = 4096}, real_file_system());
   const auto lock = store.lock("alice");
   for (int64_t save = first;; ++save) {
     store.put("alice", memory(save));

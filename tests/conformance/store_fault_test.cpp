@@ -16,6 +16,7 @@
 
 using namespace perdure;
 using file_store::FileStore;
+using file_store::FileStoreSettings;
 using file_store::FileSystem;
 
 namespace {
@@ -198,10 +199,10 @@ TEST_CASE("whichever call of a save that shares blocks fails, what is stored sta
         CAPTURE(call);
         const testing::TemporaryFolder folder;
         UnsyncedSystem sound;
-        FileStore good({.path = folder / "place", .block_bytes = 512}, sound);
+        FileStore good(FileStoreSettings{.path = folder / "place", .block_bytes = 512}, sound);
         for (int n = 1; n <= 4; ++n) good.put("alice", grown(n));
         FaultySystem system({error, call, lasting});
-        FileStore store({.path = folder / "place", .block_bytes = 512}, system);
+        FileStore store(FileStoreSettings{.path = folder / "place", .block_bytes = 512}, system);
         bool saved = false;
         try {
           store.put("alice", grown(5), 4);
@@ -297,10 +298,11 @@ TEST_CASE("a file system that cannot sync folders fails a save, or is told of on
                        doctest::Contains("store.durability: relaxed"), Error);
   check_old_memory(place);
   std::vector<std::string> warnings;
-  FileStore relaxed({.path = place.folder / "place",
-                     .relaxed = true,
-                     .warn = [&](const std::string& sentence) { warnings.push_back(sentence); }},
-                    system);
+  FileStore relaxed(
+      FileStoreSettings{.path = place.folder / "place",
+                        .relaxed = true,
+                        .warn = [&](const std::string& sentence) { warnings.push_back(sentence); }},
+      system);
   CHECK(relaxed.put("alice", blob(10, 2), 1) == 2);
   CHECK(relaxed.put("alice", blob(10, 3), 2) == 3);
   CHECK(warnings.size() == 1);

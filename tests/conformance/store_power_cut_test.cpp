@@ -18,6 +18,7 @@
 
 using namespace perdure;
 using file_store::FileStore;
+using file_store::FileStoreSettings;
 using file_store::FileSystem;
 namespace fs = std::filesystem;
 
@@ -125,7 +126,7 @@ Verdict cut_everywhere(const Workload& workload, bool syncs_files = true,
   RecordingSystem system;
   system.syncs_files = syncs_files;
   system.syncs_folders = syncs_folders;
-  FileStore store({.path = folder.path(), .block_bytes = 512}, system);
+  FileStore store(FileStoreSettings{.path = folder.path(), .block_bytes = 512}, system);
   History history(system);
   workload(store, system, history);
 

@@ -107,16 +107,19 @@ class Walk {
     std::vector<std::byte> bytes;
     bytes.reserve(size_bytes + size_bytes / 1024 + (size_t{1} << 20));
     perdure::write_snapshot(
-        head, [&](size_t i, const perdure::ValueSink& sink) { give_rows(head.tensors[i], sink); },
+        head,
+        [&](const perdure::SnapshotRun& run, const perdure::ValueSink& sink) {
+          give_rows(head.tensors[run.tensor].columns, run.rows, sink);
+        },
         [&](std::span<const std::byte> piece) {
           bytes.insert(bytes.end(), piece.begin(), piece.end());
         });
     session_.restore(bytes);
   }
 
-  void give_rows(const perdure::SnapshotTensor& tensor, const perdure::ValueSink& sink) {
-    std::vector<float> row(static_cast<size_t>(tensor.columns));
-    for (int64_t r = 0; r < tensor.rows; ++r) {
+  void give_rows(int64_t n_columns, int64_t n_rows, const perdure::ValueSink& sink) {
+    std::vector<float> row(static_cast<size_t>(n_columns));
+    for (int64_t r = 0; r < n_rows; ++r) {
       for (float& value : row) value = static_cast<float>(random_() % 2001) / 1000.0f - 1.0f;
       sink(std::as_bytes(std::span(row)));
     }

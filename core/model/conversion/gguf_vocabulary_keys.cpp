@@ -3,9 +3,11 @@
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 
 #include <cstring>
+#include <filesystem>
 #include <optional>
 
 #include "core/api/error.hpp"
+#include "core/model/formats/tokenizer_config.hpp"
 #include "core/model/tokenizers/gguf_vocabulary.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
@@ -90,6 +92,13 @@ void copy_keys(const MappedFile& file, const ModelInfo& info, GgufKeys& keys) {
     if (key.starts_with("tokenizer.")) keys.set(std::string(key), value);
 }
 
+// The one that a folder has beside its tokenizer.
+void set_chat_template(const std::string& tokenizer, GgufKeys& keys) {
+  const std::filesystem::path folder = std::filesystem::path(tokenizer).parent_path();
+  const TokenizerConfig config = read_tokenizer_config(folder.string());
+  if (!config.chat_template.empty()) keys.set_text("tokenizer.chat_template", config.chat_template);
+}
+
 bool is_llama2c(const std::string& tokenizer, const ModelInfo& info) {
   return dynamic_cast<const Llama2cTokenizer*>(open_tokenizer(tokenizer, info).get()) != nullptr;
 }
@@ -113,10 +122,12 @@ void add_vocabulary_keys(const ModelInfo& info, const std::string& tokenizer,
   } else {
     document.keys.set_text(kPrefix + "model", "no_vocab");
     document.notes.push_back(
-        file ? tokenizer + " is of a kind that GGUF cannot hold: name it with model.tokenizer"
+        file ? "the vocabulary of " + tokenizer +
+                   " is not written into GGUF files: name it with model.tokenizer"
              : "the file has no vocabulary: name one with model.tokenizer");
   }
   set_special_tokens(info, document.keys);
+  if (file) set_chat_template(tokenizer, document.keys);
 }
 
 }  // namespace perdure

@@ -13,7 +13,8 @@ namespace perdure {
 bool has_vocabulary(const std::string& tokenizer);
 
 // Adds the vocabulary of the file `tokenizer` (GGUF's, or llama2.c's tokenizer.bin) to the
-// document. Of another kind, or if there is none, only the special tokens are added, with a note.
+// document, and the chat template beside it. Of another kind, or if there is none, the special
+// tokens and the template are added, with a note.
 // Errors: Error as of open_tokenizer, and if GGUF has no place for a special token.
 void add_vocabulary_keys(const ModelInfo& info, const std::string& tokenizer,
                          GgufDocument& document);

@@ -8,6 +8,7 @@
 #include "core/model/conversion/gguf_document.hpp"
 #include "core/model/conversion/llama_folder_writer.hpp"
 #include "core/model/formats/llama2c_writer.hpp"
+#include "core/model/templates/chat_template.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 #include "tests/model/gguf_file.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -127,6 +128,16 @@ TEST_CASE("Llama 3's scaling becomes divisors of frequencies and is read back as
   const auto options = Model::open(scratch / "m.gguf").spec().strategy_options;
   CHECK(options.at("rope_scaling").value == "llama3");
   CHECK(options.at("factor").value == "8");
+}
+
+TEST_CASE("the chat template beside a tokenizer goes into GGUF with it") {
+  const TemporaryFolder scratch;
+  to_folder(golden("models/llama.v0.bin"), scratch / "folder");
+  const std::string chat = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
+  write_text(scratch / "folder/chat_template.jinja", chat);
+  std::filesystem::copy_file(golden("models/tok_320.bin"), scratch / "folder/tokenizer.bin");
+  to_gguf(scratch / "folder", scratch / "m.gguf", scratch / "folder/tokenizer.bin");
+  CHECK(model_chat_template(scratch / "m.gguf").source == chat);
 }
 
 TEST_CASE("llama2.c's vocabulary in GGUF gives the same ids") {

@@ -64,7 +64,8 @@ class ConfigReader {
     tokens(m, "bos_token_id");
     tokens(m, "eos_token_id");
     // What generation stops at is said there; config.json may name fewer.
-    if (const auto ends = read_generation_ends(config_.folder())) m.set("eos_token_id", *ends);
+    if (const auto ends = read_generation_ends(config_.folder(), vocab_size()))
+      m.set("eos_token_id", *ends);
     ModelSpec spec = read_spec(architecture_, m, "Hugging Face " + architecture_);
     read_scaling(spec);
     read_window(spec);
@@ -89,7 +90,17 @@ class ConfigReader {
     m.set(key, value);
   }
 
-  void tokens(Metadata& m, const char* key) const { m.set(key, config_.sizes(key)); }
+  int64_t vocab_size() const { return config_.size("vocab_size", 0); }
+
+  void tokens(Metadata& m, const char* key) const {
+    const std::vector<int64_t> ids = config_.sizes(key);
+    for (const int64_t id : ids)
+      if (id >= vocab_size())
+        config_.fail(key, "is " + std::to_string(id) +
+                              ", which is not a token of a vocabulary of " +
+                              std::to_string(vocab_size()));
+    m.set(key, ids);
+  }
 
   // It may stand in several places, all with the same value.
   double theta() const {

@@ -132,7 +132,8 @@ TokenizerConfig read_tokenizer_config(const std::string& folder) {
   return config;
 }
 
-std::optional<std::vector<int64_t>> read_generation_ends(const std::string& folder) {
+std::optional<std::vector<int64_t>> read_generation_ends(const std::string& folder,
+                                                         int64_t vocab_size) {
   std::optional<std::vector<int64_t>> ends;
   const auto visit = [&](const std::string& path, const Keys& keys, JsonKind kind,
                          std::string_view value) {
@@ -144,6 +145,10 @@ std::optional<std::vector<int64_t>> read_generation_ends(const std::string& fold
     if (kind == JsonKind::kInteger) std::from_chars(value.data(), value.data() + value.size(), id);
     if (keys.size() > 2 || id < 0 || id > std::numeric_limits<int32_t>::max())
       fail(path, keys, "must be an id or a list of ids");
+    if (id >= vocab_size)
+      fail(path, {keys.front()},
+           "is " + std::to_string(id) + ", which is not a token of a vocabulary of " +
+               std::to_string(vocab_size));
     if (std::ranges::count(*ends, id) == 0) ends->push_back(id);
     if (ends->size() > 1024) fail(path, keys, "has more than 1024 ids");
   };

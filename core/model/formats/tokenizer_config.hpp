@@ -30,7 +30,8 @@ struct TokenizerConfig {
 TokenizerConfig read_tokenizer_config(const std::string& folder);
 
 // The ids that end a text by generation_config.json, in its order; nothing if it does not say.
-// Errors: as above.
-std::optional<std::vector<int64_t>> read_generation_ends(const std::string& folder);
+// Errors: as above, and for an id that is not below `vocab_size`.
+std::optional<std::vector<int64_t>> read_generation_ends(const std::string& folder,
+                                                         int64_t vocab_size);
 
 }  // namespace perdure

@@ -108,16 +108,10 @@ void set_ends(VocabularyParts& parts, OwnEnds own, const std::string& path) {
   if (own.eos < 0) own.eos = usual_end(parts);
   parts.bos = own.bos;
   if (own.eos >= 0) parts.eos = {own.eos};
-  const auto ends = read_generation_ends(folder_of(path));
+  const auto ends =
+      read_generation_ends(folder_of(path), static_cast<int64_t>(parts.tokens.size()));
   if (!ends) return;
-  parts.eos.clear();
-  for (const int64_t id : *ends) {
-    if (id >= static_cast<int64_t>(parts.tokens.size()))
-      throw Error(folder_of(path) + "/generation_config.json: key 'eos_token_id' is " +
-                  std::to_string(id) + ", which is not a token of a vocabulary of " +
-                  std::to_string(parts.tokens.size()));
-    parts.eos.push_back(static_cast<int32_t>(id));
-  }
+  parts.eos.assign(ends->begin(), ends->end());
   // The one that is written comes first.
   const auto written = std::ranges::find(parts.eos, own.eos);
   if (written != parts.eos.end()) std::rotate(parts.eos.begin(), written, written + 1);

@@ -115,7 +115,7 @@ TEST_CASE("the files beside a model are named as what they are, where they are o
     const auto refusal = [&] {
       return error_of([&] {
         read_tokenizer_config(folder.path().string());
-        read_generation_ends(folder.path().string());
+        read_generation_ends(folder.path().string(), 8);
       });
     };
     write_text(path, pointer);

@@ -125,7 +125,9 @@ const Fault kConfigFaults[] = {
     {"rope_scaling", R"({"type": "linear", "factor": {"a": 1}})", "rope_scaling.factor must be"},
     {"bos_token_id", "-1", "bos_token_id is -1, which is not a token id"},
     {"bos_token_id", "1.5", kWhole},
-    {"eos_token_id", "4294967296", "eos_token_id is 4294967296, which is not a token id"},
+    {"bos_token_id", "6", "'bos_token_id' is 6, which is not a token of a vocabulary of 6"},
+    {"eos_token_id", "6", "'eos_token_id' is 6, which is not a token of a vocabulary of 6"},
+    {"eos_token_id", "[2, 4294967296]", "'eos_token_id' is 4294967296, which is not a token"},
     {"eos_token_id", "[2, \"x\"]", kWhole},
     {"eos_token_id", "[[2]]", kWhole},
     {"hidden_act", "\"gelu\"", "key 'hidden_act' must be silu"},
@@ -203,12 +205,19 @@ const BadFile kBadFiles[] = {
     {"generation_config.json", R"({"eos_token_id": 2.5})", "must be an id or a list of ids"},
     {"generation_config.json", R"({"eos_token_id": {"a": 2}})", "must be an id or a list of ids"},
     {"generation_config.json", R"({"eos_token_id": 99999999999999999999})", "must be an id"},
+    {"generation_config.json", R"({"eos_token_id": [2, 6]})", "'eos_token_id' is 6, which is not"},
 };
 
 void cut_shapes(const Folder& folder, const std::string& name, size_t n) {
   Shapes shapes = small_shapes();
   while (shapes.size() > n) shapes.erase(std::prev(shapes.end()));
   write_zeros(folder / name, shapes);
+}
+
+void add_tensor(const Folder& folder, const std::string& name, std::vector<int64_t> shape) {
+  Shapes more = small_shapes();
+  more[name] = std::move(shape);
+  write_zeros(folder / "model.safetensors", more);
 }
 
 // Shards: what is done to the folder, and words of the sentence.
@@ -295,25 +304,13 @@ const BadShards kBadShards[] = {
     {"a tensor too few", [](const Folder& f) { cut_shapes(f, "model.safetensors", 11); },
      "the tensor 'model.norm.weight' is missing"},
     {"a tensor of no meaning",
-     [](const Folder& f) {
-       Shapes more = small_shapes();
-       more["model.layers.0.self_attn.sinks"] = {2};
-       write_zeros(f / "model.safetensors", more);
-     },
+     [](const Folder& f) { add_tensor(f, "model.layers.0.self_attn.sinks", {2}); },
      "'model.layers.0.self_attn.sinks' has no meaning"},
     {"a layer too many",
-     [](const Folder& f) {
-       Shapes more = small_shapes();
-       more["model.layers.1.input_layernorm.weight"] = {8};
-       write_zeros(f / "model.safetensors", more);
-     },
+     [](const Folder& f) { add_tensor(f, "model.layers.1.input_layernorm.weight", {8}); },
      "'model.layers.1.input_layernorm.weight' has no meaning"},
     {"a layer of no number",
-     [](const Folder& f) {
-       Shapes more = small_shapes();
-       more["model.layers.-1.input_layernorm.weight"] = {8};
-       write_zeros(f / "model.safetensors", more);
-     },
+     [](const Folder& f) { add_tensor(f, "model.layers.-1.input_layernorm.weight", {8}); },
      "'model.layers.-1.input_layernorm.weight' has no meaning"},
 };
 
@@ -354,7 +351,7 @@ TEST_CASE("each fault of a tokenizer's configuration is refused with its key or 
     const std::string sentence = error_of(
         [&] {
           read_tokenizer_config(folder.path());
-          read_generation_ends(folder.path());
+          read_generation_ends(folder.path(), 6);
         },
         bad.text.size());
     CHECK_MESSAGE(contains(sentence, bad.words), sentence);

@@ -26,7 +26,7 @@ std::string refusal(const std::string& name, std::string_view text) {
   write(folder / name, text);
   const std::string sentence = error_of([&] {
     read_tokenizer_config(folder.path());
-    read_generation_ends(folder.path());
+    read_generation_ends(folder.path(), 8);
   });
   const std::string begin = (folder / name) + ": ";
   return sentence.starts_with(begin) ? sentence.substr(begin.size()) : "elsewhere: " + sentence;
@@ -69,14 +69,14 @@ TEST_CASE("of several templates the default one is used, and a file of its own g
 TEST_CASE("a folder without these files says nothing") {
   const TemporaryFolder folder;
   CHECK(read_tokenizer_config(folder.path()).bos_token.empty());
-  CHECK(read_generation_ends(folder.path()) == std::nullopt);
+  CHECK(read_generation_ends(folder.path(), 8) == std::nullopt);
 }
 
 TEST_CASE("generation_config.json gives one id or several that end a text") {
   const TemporaryFolder folder;
   const auto ends = [&](std::string_view text) {
     write(folder / "generation_config.json", text);
-    return read_generation_ends(folder.path());
+    return read_generation_ends(folder.path(), 10);
   };
   using Ids = std::vector<int64_t>;
   CHECK(ends(R"({"eos_token_id": 7})") == Ids{7});
@@ -96,6 +96,10 @@ TEST_CASE("a model stops where generation_config.json says, not where config.jso
   CHECK(ends() == std::vector{2});
   write(folder / "generation_config.json", R"({"eos_token_id": [5, 3]})");
   CHECK(ends() == std::vector{5, 3});
+  write(folder / "generation_config.json", R"({"eos_token_id": [5, 8]})");
+  CHECK(error_of(ends) ==
+        (folder / "generation_config.json") +
+            ": key 'eos_token_id' is 8, which is not a token of a vocabulary of 8");
 }
 
 TEST_CASE("what a folder says in another form than it must is refused by key") {

@@ -12,6 +12,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/model/conversion/llama_family.hpp"
 #include "core/model/conversion/tensor_stream.hpp"
 #include "core/model/formats/llama2c.hpp"
 #include "core/model/formats/weight_values.hpp"
@@ -53,11 +54,18 @@ void check_weights(const Model& model, const Llama2cHeader& header, const std::s
   }
 }
 
+// What can hold a model that these files cannot: llama2Rnn's own alone have all of its memories and
+// options, GGUF and folders what other llamas have.
+const char* other_format(const Model& model) {
+  const bool is_llama2rnn = model.spec().info.mem_len > 0 || !model.spec().llama2rnn_args.empty();
+  return is_llama2rnn ? "a .safetensors file" : "a GGUF file or a Hugging Face folder";
+}
+
 // What the file could not say must not be lost in silence.
 void check_representable(const Model& model, const Llama2cHeader& header, const std::string& path) {
   const auto refuse = [&](const std::string& what) {
-    throw Error(path + ": this kind of file cannot hold " + what +
-                " of the model; write safetensors instead");
+    throw Error(path + ": this kind of file cannot hold " + what + " of the model; write " +
+                other_format(model) + " instead");
   };
   std::set<std::string> places;
   for (const Llama2cTensor& tensor : llama2c_layout(header)) places.insert(tensor.name);
@@ -209,6 +217,7 @@ Q80Values quantize_q80(std::span<const float> weights, int64_t group_size) {
 bool write_llama2c(const Model& model, Llama2cKind kind, int64_t group_size,
                    const std::string& path, FileRules rules,
                    const std::function<bool(int64_t bytes)>& keep_going) {
+  require_llama_family(model);
   const Llama2cHeader header = header_of(model, kind, group_size);
   check_representable(model, header, path);
   check_weights(model, header, path);

@@ -189,7 +189,10 @@ TEST_CASE("what a format cannot hold is refused in one sentence") {
                    write_llama2c(Model::open(scratch / "m.gguf"), Llama2cKind::kV0, 0,
                                  scratch / "m.bin");
                  }),
-                 "cannot hold the weight blk.0.attn_k_norm.weight"));
+                 "cannot hold the weight blk.0.attn_k_norm.weight of the model; write a GGUF file "
+                 "or a Hugging Face folder instead"));
+  to_gguf(scratch / "m.gguf", scratch / "again.gguf");
+  to_folder(scratch / "m.gguf", scratch / "folder");
   GgufFile scaled = with_text(small_gguf(), "llama.rope.scaling.type", "linear");
   scaled.set_f32("llama.rope.scaling.factor", 4);
   scaled.set_f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);

@@ -64,7 +64,9 @@ TEST_CASE(
   CHECK(contains(refusal("models/memA.safetensors", Llama2cKind::kV1),
                  "cannot hold the weight blk.0.mem_"));
   CHECK(contains(refusal("models/pt_mem_wm_ffn_norm.safetensors", Llama2cKind::kV2Mem),
-                 "mem_wm.weight"));
+                 "mem_wm.weight of the model; write a .safetensors file instead"));
+  CHECK(contains(refusal("../rwkv/rand_v6/model.safetensors", Llama2cKind::kV0),
+                 "only models of llama's family can be converted"));
   CHECK(
       contains(refusal("models/pt_mem_noreuse.safetensors", Llama2cKind::kV2Mem), "mem_k.weight"));
   CHECK(contains(refusal("models/pt_mem_plain.safetensors", Llama2cKind::kV2Mem),

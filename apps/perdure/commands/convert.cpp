@@ -133,8 +133,7 @@ Write writer_of(const std::string& to, const std::string& out) {
   if (!ending.empty())
     throw UsageError(
         fmt::format("{}: no format is written under names that end in {}, only .gguf, .bin and "
-                    ".safetensors; for "
-                    "a folder of Hugging Face of that name add --to huggingface",
+                    ".safetensors; for a folder of Hugging Face of that name add --to huggingface",
                     out, ending));
   return write_as_folder;
 }
@@ -150,8 +149,7 @@ int run_convert(const Arguments& arguments) {
       "convert MODEL OUT [--to FORMAT] [--type TYPE] [--version N] [--force]",
       "Writes a model in another format: OUT.gguf, OUT.bin (llama2.c), OUT.safetensors with "
       "OUT.json\n(llama2Rnn), or a folder of Hugging Face. Weights keep their type where the "
-      "format "
-      "has it.");
+      "format has it.");
   line.add("to", &to, "gguf, huggingface, llama2c or safetensors, whatever OUT is called", "FORMAT")
       .add("type", &type, "f32, f16, bf16, q8_0, ... (GGUF), q80 (llama2.c)", "TYPE")
       .add("version", &version, "of llama2.c's file: 0 and 1 hold f32, 2 holds q80")

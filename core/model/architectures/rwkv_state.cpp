@@ -55,9 +55,8 @@ class StateFile {
     for (const auto& [name, tensor] : tensors_)
       if (!expected.contains(name))
         fail("the tensor '" + name +
-             "' is not a state of the model's layers; a state file has blocks.N.att.time_state for "
-             "N "
-             "from 0 to " +
+             "' is not a state of the model's layers; a state file has blocks.N.att.time_state "
+             "for N from 0 to " +
              std::to_string(info.num_hidden_layers - 1) + " and nothing else");
   }
 

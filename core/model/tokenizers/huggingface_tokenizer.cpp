@@ -49,11 +49,10 @@ class Maker {
     read_tokens();
     read_unknown();
     read_added_tokens();
-    ids_ = TextIndex();  // the vocabulary has its own
     fit_to_model(parts_, vocab_size_, json_->path());
     set_ends(parts_, {.bos = bos_of(read)}, json_->path());
     parts_.hash = hash(bytes);
-    ids_ = {};  // of no more use, and as large as what follows
+    ids_ = {};  // of no more use, and the vocabulary makes its own
     Vocabulary vocabulary(std::move(parts_));
     MergeTable merges = read_merges(vocabulary);
     TextRules rules = text_rules(read);

@@ -20,7 +20,7 @@ namespace perdure {
 // Immutable; any thread.
 class SentencepieceCharsmap {
  public:
-  // `map`: empty: nothing is mapped. Errors: Error with path and byte offset.
+  // `map`: "" maps nothing. Errors: Error with path and byte offset.
   SentencepieceCharsmap(std::string_view map, size_t offset, const std::string& path);
 
   // What the longest beginning of `text` that is mapped becomes, and its size; 0: none is.

@@ -25,8 +25,9 @@ std::string short_share(double share) {
 
 HeatCell heat_cell(const ComparisonView& view, int64_t e, int64_t m, int64_t length, double axis) {
   const ComparedCell* cell = view.cell(e, m, length, axis);
-  // A measure that could not be made at a length has one cell there, whatever its second axis.
-  if (cell == nullptr) cell = view.cell(e, m, length);
+  // A measure that could not be made at a length has one cell there, whatever its second axis. One
+  // that was made may lack some values of it: what it has at 0 is not theirs.
+  if (cell == nullptr && view.figure(e, m, length) == nullptr) cell = view.cell(e, m, length);
   if (cell == nullptr || cell->state != ComparedCell::State::kDone)
     return {0, false, "\u2013",
             cell == nullptr ? view.entry(e).name + "\nnot measured" : hover_text(view, *cell)};

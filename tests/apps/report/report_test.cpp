@@ -190,6 +190,20 @@ TEST_CASE("the finding says how many others are not distinguishable from the bes
   CHECK(contains(report_page(comparison, {}), "(not distinguishable from 1 other)"));
 }
 
+TEST_CASE("a length that lacks a value of the second axis is not given the one at 0") {
+  Comparison comparison = small_comparison({0.25, 0.5});
+  comparison.measures[0] = {"facts", "Facts", "share", false, "segments"};
+  comparison.cells[1].entry = comparison.cells[0].entry;
+  comparison.cells[1].length = comparison.cells[0].length * 2;
+  ComparedCell far = comparison.cells[1];
+  far.axis = 3;
+  comparison.cells.push_back(far);  // the shorter length has none so far back
+  const std::string page = report_page(comparison, {});
+  // For wide pages and phones, beside the key's five shades and one open cell.
+  CHECK(count(page, "class=\"heat\"") == 2 * (3 + 5));
+  CHECK(count(page, "class=\"nothing\"") == 2 * (1 + 1));
+}
+
 TEST_CASE("a heat map of one value is a sentence") {
   Comparison comparison = small_comparison({0, 0});
   comparison.measures[0] = {"passkey", "Passkey", "share", false, "depth"};

@@ -59,10 +59,12 @@ StateCounts count_states(const Comparison& comparison) {
 
 std::string measured_what(const ComparisonView& view) {
   const Comparison& comparison = view.comparison();
-  std::string text = fmt::format(
-      "{} at {}, on {} ({}), seed {}.", counted(view.n_entries(), "entry", "entries"),
-      counted(static_cast<int64_t>(comparison.lengths.size()), "length", "lengths"),
-      comparison.text_name, counted(comparison.text_tokens, "token", "tokens"), comparison.seed);
+  std::string text = counted(view.n_entries(), "entry", "entries") + " at " +
+                     counted(std::ssize(comparison.lengths), "length", "lengths");
+  if (comparison.text_tokens > 0)
+    text += fmt::format(", on {} ({})", comparison.text_name,
+                        counted(comparison.text_tokens, "token", "tokens"));
+  text += fmt::format(", seed {}.", comparison.seed);
   const StateCounts counts = count_states(comparison);
   text += fmt::format(" {} measured", counted(counts.done, "figure", "figures"));
   if (counts.refused > 0) text += fmt::format(", {} refused", count_text(counts.refused));

@@ -204,6 +204,15 @@ TEST_CASE("a length that lacks a value of the second axis is not given the one a
   CHECK(count(page, "class=\"nothing\"") == 2 * (1 + 1));
 }
 
+TEST_CASE("the head names a text only where one was read") {
+  Comparison comparison = small_comparison({1, 2});
+  comparison.text_name = "tales.txt";
+  comparison.text_tokens = 12;
+  CHECK(contains(report_page(comparison, {}), "at 1 length, on tales.txt (12 tokens), seed"));
+  comparison.text_tokens = 0;
+  CHECK(contains(report_page(comparison, {}), "at 1 length, seed"));
+}
+
 TEST_CASE("a heat map of one value is a sentence") {
   Comparison comparison = small_comparison({0, 0});
   comparison.measures[0] = {"passkey", "Passkey", "share", false, "depth"};

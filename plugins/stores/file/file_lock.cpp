@@ -13,6 +13,7 @@
 
 #include "core/api/error.hpp"
 #include "plugins/stores/file/file_store.hpp"
+#include "plugins/stores/file/messages.hpp"
 
 namespace perdure::file_store {
 namespace {
@@ -63,7 +64,7 @@ class FileLock final : public StoreLock {
 
 std::unique_ptr<StoreLock> take_lock(FileSystem& system, Descriptor folder, const std::string& name,
                                      const std::string& what) {
-  const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+  const int flags = O_RDWR | O_CREAT | kNever;
   for (;;) {
     Descriptor file(system.open_at(folder.number(), name.c_str(), flags, 0600));
     if (!file && errno == EINTR) continue;

@@ -26,7 +26,7 @@ namespace perdure::file_store {
 struct FileStoreSettings {
   std::string path;
   StoreRules rules = {};
-  // A file system that cannot sync a folder is told of once instead of failing every save.
+  // Where the file system cannot sync a folder: a warning, once, instead of a failed save.
   bool relaxed = false;
   std::function<void(const std::string&)> warn = {};
   uint64_t block_bytes = uint64_t{1} << 20;  // that are shared as a whole
@@ -135,12 +135,6 @@ class FileStore final : public MemoryStore {
   mutable std::map<std::string, std::set<uint64_t>, std::less<>> kept_;
   friend class SharingWriter;
 };
-
-// Throws UsageError unless `name` is [A-Za-z0-9._-]{1,64} and neither "." nor "..".
-void require_name(std::string_view name);
-
-// Throws Error: `what` failed at `step` with this errno, and what to do about it.
-[[noreturn]] void fail(const std::string& what, const char* step, int error);
 
 // Takes the lock file `name` in the folder or throws Error "`what`: in use by ...".
 std::unique_ptr<StoreLock> take_lock(FileSystem& system, Descriptor folder, const std::string& name,

@@ -5,12 +5,16 @@
 // calls directly.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstddef>
 
 namespace perdure::file_store {
+
+// For every open of a file: never a link, never into a child, never wait on a fifo.
+inline constexpr int kNever = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
 
 // Results and errno as POSIX says. Thread safety: as the system's.
 class FileSystem {

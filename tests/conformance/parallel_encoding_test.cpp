@@ -292,7 +292,8 @@ TEST_CASE("parallel encoding: what does not fit a model is refused in one senten
                            "with_query_no_hid-3x", "with_query-99999999999999999999"})
     CHECK(contains(refusal("cepe_base", {std::string("attention.encode_mode=") + mode}),
                    std::string("attention.encode_mode is '") + mode + "' but must be"));
-  CHECK(contains(refusal("cepe_base", {"attention.cross=both"}), "attention.cross"));
+  for (const char* cross : {"attention.cross=both", "attention.cross=auto"})
+    CHECK(contains(refusal("cepe_base", {cross}), "attention.cross"));
   CHECK(contains(refusal("cepe_base", {"attention.xpos=32"}), "a smaller attention.max_length"));
   CHECK(refusal("cepe_base", {"attention.chunk=auto", "attention.encoder_batch=auto"}).empty());
   CHECK(contains(refusal("cepe_base", {"attention.rope_scaling=dynamic"}),

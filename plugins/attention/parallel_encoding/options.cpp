@@ -38,44 +38,50 @@ void read_chunk(const ModelInfo& model, int64_t given, ParallelOptions& o) {
   if (o.chunk > places - o.query)
     throw UsageError("attention.chunk of " + std::to_string(o.chunk) + " tokens and a query of " +
                      std::to_string(o.query) + " are more than the encoder's " +
-                     std::to_string(places) + " places");
+                     std::to_string(places) + " positions");
+}
+
+// How contexts are read and kept.
+std::vector<OptionSpec> form_options() {
+  return {{.name = "cross",
+           .type = OptionType::kText,
+           .default_value = std::string("cached"),
+           .help = "What is kept of contexts: keys and values of every layer, or the encoder's "
+                   "rows alone.",
+           .choices = {"cached", "absorbed"}},
+          {.name = "encode_mode",
+           .type = OptionType::kText,
+           .default_value = std::string("context_only"),
+           .help = "with_query-N, with_query_no_hid-N: each chunk is read with the text's first N "
+                   "tokens behind it, whose states are kept or not."}};
+}
+
+std::vector<OptionSpec> chunk_options() {
+  return {{.name = "chunk",
+           .type = OptionType::kInt,
+           .default_value = int64_t{0},
+           .help = "Maximum number of tokens of a chunk of the contexts; auto or 0: 256, or the "
+                   "encoder's positions if they are fewer.",
+           .min = 0,
+           .max = kLongestChunk,
+           .zero_is_auto = true},
+          {.name = "encoder_batch",
+           .type = OptionType::kInt,
+           .default_value = int64_t{0},
+           .help = "Chunks that pass through the encoder together; auto or 0: as many as fit into "
+                   "step.max_rows.",
+           .min = 0,
+           .max = kMostBatch,
+           .changes_numbers = false,
+           .zero_is_auto = true}};
 }
 
 }  // namespace
 
 std::vector<OptionSpec> parallel_option_specs() {
   std::vector<OptionSpec> specs = rotary_option_specs();
-  specs.push_back({.name = "cross",
-                   .type = OptionType::kText,
-                   .default_value = std::string("auto"),
-                   .help = "What is kept of contexts: keys and values of every layer, or the "
-                           "encoder's rows alone, which costs less memory and more arithmetic; "
-                           "auto: cached.",
-                   .choices = {"auto", "cached", "absorbed"}});
-  specs.push_back({.name = "encode_mode",
-                   .type = OptionType::kText,
-                   .default_value = std::string("context_only"),
-                   .help = "with_query-N, with_query_no_hid-N: each chunk is read with the text's "
-                           "first N tokens behind it, whose states are kept or not."});
-  specs.push_back({.name = "chunk",
-                   .type = OptionType::kInt,
-                   .default_value = int64_t{0},
-                   .help =
-                       "Maximum number of tokens of a chunk of the contexts; auto or 0: 256, or "
-                       "the encoder's positions if they are fewer.",
-                   .min = 0,
-                   .max = kLongestChunk,
-                   .zero_is_auto = true});
-  specs.push_back({.name = "encoder_batch",
-                   .type = OptionType::kInt,
-                   .default_value = int64_t{0},
-                   .help =
-                       "Chunks that pass through the encoder together; auto or 0: as many as fit "
-                       "into step.max_rows.",
-                   .min = 0,
-                   .max = kMostBatch,
-                   .changes_numbers = false,
-                   .zero_is_auto = true});
+  for (auto options : {form_options(), chunk_options()})
+    specs.insert(specs.end(), options.begin(), options.end());
   specs.push_back({.name = "max_contexts",
                    .type = OptionType::kInt,
                    .default_value = int64_t{1048576},

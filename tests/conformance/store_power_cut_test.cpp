@@ -120,6 +120,18 @@ void save_grown(FileStore& store, History& history, size_t size, int text = 0) {
   history.attempt(bytes, [&] { store.put("alice", bytes); });
 }
 
+void on_full_disk(RecordingSystem& system, const std::function<void()>& change) {
+  system.fail_write_after = 1;
+  change();
+  system.fail_write_after = -1;
+}
+
+void without_folder_sync(RecordingSystem& system, const std::function<void()>& change) {
+  system.fail_folder_sync = true;
+  change();
+  system.fail_folder_sync = false;
+}
+
 Verdict cut_everywhere(const Workload& workload, bool syncs_files = true,
                        bool syncs_folders = true) {
   const testing::TemporaryFolder folder(fast_folder());
@@ -159,9 +171,7 @@ const std::map<std::string, Workload> kWorkloads = {
     {"a full disk between saves",
      [](FileStore& store, RecordingSystem& system, History& history) {
        save(store, history, 900);
-       system.fail_write_after = 1;
-       save(store, history, 3000);
-       system.fail_write_after = -1;
+       on_full_disk(system, [&] { save(store, history, 3000); });
        save(store, history, 1200);
        save(store, history, 800);
      }},
@@ -169,9 +179,7 @@ const std::map<std::string, Workload> kWorkloads = {
      [](FileStore& store, RecordingSystem& system, History& history) {
        save(store, history, 900);
        save(store, history, 901);
-       system.fail_folder_sync = true;
-       save(store, history, 1100);
-       system.fail_folder_sync = false;
+       without_folder_sync(system, [&] { save(store, history, 1100); });
        save(store, history, 1300);
        save(store, history, 800);
      }},
@@ -209,13 +217,9 @@ const std::map<std::string, Workload> kSharingWorkloads = {
     {"a text that grows on a disk that fails now and then",
      [](FileStore& store, RecordingSystem& system, History& history) {
        save_grown(store, history, 1300);
-       system.fail_write_after = 1;
-       save_grown(store, history, 2600);
-       system.fail_write_after = -1;
+       on_full_disk(system, [&] { save_grown(store, history, 2600); });
        save_grown(store, history, 1900);
-       system.fail_folder_sync = true;
-       save_grown(store, history, 2500);
-       system.fail_folder_sync = false;
+       without_folder_sync(system, [&] { save_grown(store, history, 2500); });
        save_grown(store, history, 2600);
        save_grown(store, history, 2700);
      }},

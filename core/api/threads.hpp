@@ -18,9 +18,9 @@ class Threads {
   // The most participants team() may bring, the caller included; >= 1.
   virtual int max_participants() const = 0;
 
-  // Runs fn(context, 0) on the caller and fn(context, i), 0 < i < max_participants(), each at most
-  // once, on whichever workers come: now, late, or never. Returns when every fn that was started
-  // has returned. Never throws.
+  // Runs fn(context, 0) on the caller and fn(context, i), 0 < i < max_participants(), on workers as
+  // they become free: each at most once, perhaps late or never. Returns when every fn that was
+  // started has returned. Never throws.
   virtual void team(void (*fn)(void* context, int participant), void* context) noexcept = 0;
 };
 

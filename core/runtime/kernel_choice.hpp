@@ -22,7 +22,7 @@ struct KernelPolicy {
   std::string isa = "auto";                // or the one instruction set that may be used
   std::map<std::string, std::string> pin;  // operation -> kernel name
   uint64_t cpu_features = 0;               // what may be used here
-  bool reproducible = true;  // only kernels that give a row the same bits in any company
+  bool reproducible = true;  // only kernels whose bits for a row do not depend on other rows
 };
 
 // The kernel that took a node, with what its `prepare` wrote.

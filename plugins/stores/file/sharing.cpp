@@ -47,10 +47,9 @@ class SharingWriter {
 
   // Returns the generations whose files are shared.
   std::set<uint64_t> finish() {
-    const bool doubtful = ends_as_table(block_);
     write_own();
     const std::set<uint64_t> others = layout_.others();
-    if (!others.empty() || doubtful) write_(table_bytes(layout_, own_));
+    if (!others.empty() || ends_as_table(own_end_)) write_(table_bytes(layout_, own_));
     return others;
   }
 
@@ -76,9 +75,18 @@ class SharingWriter {
     if (block_.empty()) return;
     write_(block_);
     layout_.add({0, own_, block_.size()});
+    keep_end();
     own_ += block_.size();
     at_ += block_.size();
     block_.clear();
+  }
+
+  // What decides whether the file would be taken for one with a table may lie in two blocks.
+  void keep_end() {
+    const auto kept = static_cast<ptrdiff_t>(std::min<size_t>(block_.size(), kTableEnd));
+    own_end_.insert(own_end_.end(), block_.end() - kept, block_.end());
+    if (own_end_.size() > kTableEnd)
+      own_end_.erase(own_end_.begin(), own_end_.end() - static_cast<ptrdiff_t>(kTableEnd));
   }
 
   // The layout of the generation before; where it cannot be read nothing is shared.
@@ -131,6 +139,7 @@ class SharingWriter {
   Layout base_layout_, layout_;
   std::map<uint64_t, Source> sources_;
   std::vector<std::byte> block_, there_;
+  std::vector<std::byte> own_end_;  // the last bytes written, at most kTableEnd
   uint64_t at_ = 0, own_ = 0;
 };
 

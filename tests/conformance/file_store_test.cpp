@@ -222,7 +222,8 @@ TEST_CASE("file store: a newest generation that was replaced under the same numb
   CHECK(other->get("alice") == blob(10, 9));
 }
 
-TEST_CASE("file store: a folder that anybody may write to is refused, a group's is told of once") {
+TEST_CASE(
+    "file store: a folder that anybody may write to is refused, a group's gives one warning") {
   const testing::TemporaryFolder folder;
   const std::string place = folder / "place";
   file_store(place)->put("alice", blob(10, 1));

@@ -280,7 +280,7 @@ TEST_CASE("a take-back that fails once is made by another way") {
   check_old_memory(place);
 }
 
-TEST_CASE("a file system that cannot sync folders fails a save, or is told of once if relaxed") {
+TEST_CASE("a file system that cannot sync folders fails a save, or gives one warning if relaxed") {
   class NoFolders final : public FileSystem {
    public:
     int sync(int file) override {

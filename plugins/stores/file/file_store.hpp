@@ -53,7 +53,7 @@ class FileStore final : public MemoryStore {
  private:
   Descriptor open_folder() const;  // owns nothing if there is no folder
   Descriptor make_folder() const;
-  // Errors: Error if anybody may write there. What a group or another user may do is told once.
+  // Errors: Error if anybody may write there. Warns where a group or another user may.
   void check_folder(const Descriptor& folder) const;
   void warn(const std::string& sentence) const;
   std::vector<std::string> entries(const Descriptor& folder) const;
@@ -130,7 +130,7 @@ class FileStore final : public MemoryStore {
   const std::string& path_ = settings_.path;
   FileSystem& system_;
   std::map<std::string, Known, std::less<>> known_;
-  mutable std::set<std::string> told_;  // warnings
+  mutable std::set<std::string> told_;  // warnings, each given once
   // Files that are kept for others, of names whose folder was read.
   mutable std::map<std::string, std::set<uint64_t>, std::less<>> kept_;
   friend class SharingWriter;

@@ -13,7 +13,7 @@ constexpr std::array<unsigned char, 8> kMark = {'P', 'D', 'M', 'R', 'U', 'N', 'S
 constexpr uint64_t kRunBytes = 24;
 constexpr uint64_t kMaxRuns = uint64_t{1} << 20;
 
-// Little-endian, as all of it is written on such machines only.
+// Little-endian.
 uint64_t number_at(std::span<const std::byte> bytes, uint64_t offset) {
   uint64_t value = 0;
   for (int i = 7; i >= 0; --i)

@@ -47,16 +47,17 @@ struct FrequencyBands {
 // YaRN, "NTK-by-parts" (Peng et al. 2023, arXiv 2309.00071, equations 17 to 20, and the rounding of
 // the authors' program): a frequency that turns more than `fast` times in training stays, one that
 // turns less than `slow` times is divided by `factor`, with a linear passage over the index
-// between.
+// between. `truncate`: the bounds of the passage are whole indices, as in the authors' program.
 inline std::vector<float> yarn_frequencies(int64_t head_size, double theta, double factor,
-                                           const FrequencyBands& bands) {
+                                           const FrequencyBands& bands, bool truncate) {
   const auto n = static_cast<double>(head_size);
   const auto index_of = [&](double turns) {
     return n * std::log(bands.trained_length / (turns * 2 * std::numbers::pi)) /
            (2 * std::log(theta));
   };
-  const double first = std::max(0.0, std::floor(index_of(bands.fast)));
-  const double last = std::min(n - 1, std::ceil(index_of(bands.slow)));
+  const double from = index_of(bands.fast), to = index_of(bands.slow);
+  const double first = std::max(0.0, truncate ? std::floor(from) : from);
+  const double last = std::min(n - 1, truncate ? std::ceil(to) : to);
   const double width = std::max(last - first, 0.001);
   std::vector<float> f;
   for (int64_t i = 0; i < head_size / 2; ++i) {

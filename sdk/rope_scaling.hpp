@@ -86,7 +86,8 @@ class RopeScalingReader {
       use(rope_frequencies(head_size_, theta_ * factor));
     } else if (is("yarn")) {
       const double at_least_1 = std::max(1.0, factor);
-      use(yarn_frequencies(head_size_, theta_, at_least_1, bands("beta_fast", 32, "beta_slow", 1)));
+      use(yarn_frequencies(head_size_, theta_, at_least_1, bands("beta_fast", 32, "beta_slow", 1),
+                           options_.flag("truncate")));
       scale_by(yarn_attention_factor(at_least_1, real("mscale", 1.0)));
     } else {
       use(llama3_frequencies(head_size_, theta_, std::max(1.0, factor),

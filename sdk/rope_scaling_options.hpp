@@ -54,6 +54,11 @@ inline std::vector<OptionSpec> rope_scaling_specs() {
        .max = 1e15,
        .joined_later = true,
        .zero_is_auto = true},
+      {.name = "truncate",
+       .type = OptionType::kBool,
+       .default_value = true,
+       .help = "Bounds of the passage between the two are whole indices of frequencies.",
+       .joined_later = true},
       {.name = "mscale",
        .type = OptionType::kReal,
        .default_value = 0.0,
@@ -116,6 +121,7 @@ inline constexpr ScalingParameter kScalingNumbers[] = {
     {"low_freq_factor", ",llama3,"},
     {"high_freq_factor", ",llama3,"},
 };
+inline constexpr ScalingParameter kTruncate = {"truncate", ",yarn,"};
 inline constexpr ScalingParameter kScalingLists[] = {
     {"short_factor", ",longrope,"},
     {"long_factor", ",longrope,"},
@@ -134,6 +140,7 @@ inline void refuse_idle_scaling_parameters(const Options& options) {
                      " has an effect only with attention.rope_scaling: " + forms);
   };
   for (const ScalingParameter& p : kScalingNumbers) check(p, options.real(p.name) != 0);
+  check(kTruncate, !options.flag(kTruncate.name));
   for (const ScalingParameter& p : kScalingLists) check(p, !options.text(p.name).empty());
 }
 

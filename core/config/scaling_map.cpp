@@ -45,14 +45,10 @@ std::string shortest(double value) {
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }
 
-// Bounds of the passage are whole numbers here, as they are where `truncate` is true or missing.
+// The default, whichever the form.
 void take_truncate(StrategyChoice& choice) {
   const auto found = choice.options.find("truncate");
-  if (found == choice.options.end()) return;
-  if (found->second.text != "true")
-    throw UsageError(found->second.place.text + ": rope_scaling: truncate: " + found->second.text +
-                     " is not supported; bounds of the passage are always whole numbers (true)");
-  choice.options.erase(found);
+  if (found != choice.options.end() && found->second.text == "true") choice.options.erase(found);
 }
 
 // With both, queries and keys are scaled by the quotient of two temperatures; mscale_all_dim alone

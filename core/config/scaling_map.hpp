@@ -20,7 +20,7 @@ RawOption read_option(const MapReader& reader, const std::string& key, const Yam
 void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyChoice& choice);
 
 // Other words for values of `rope_scaling`, and parameters of DeepSeek's, as ours.
-// Errors: UsageError naming a parameter that changes numbers and has no counterpart.
+// Errors: UsageError for mscale and mscale_all_dim without a factor beside them.
 void use_own_words(StrategyChoice& choice);
 
 }  // namespace perdure

@@ -227,6 +227,29 @@ TEST_CASE("a parameter of a scaling that does not take it is refused") {
   check_refused("full", {{"rope_scaling", scaling("ntk")}, {"long_factor", std::string("1, 2")}},
                 "longrope");
   check_refused("full", {{"attention_factor", 1.0}}, "yarn, longrope");
+  check_refused("full", {{"truncate", false}}, "yarn");
+}
+
+TEST_CASE("YaRN's passage has whole bounds or those of its formula, as transformers computes it") {
+  // _compute_yarn_parameters: dim 16, base 10000, factor 4, 4096 trained, beta_fast 32,
+  // beta_slow 1.
+  const std::vector<double>
+      whole = {1, 0.316227766, 0.1, 0.025693506, 0.00625, 0.00138349648, 0.00025, 7.90569415e-05},
+      exact = {1,       0.316227766,   0.1, 0.0286136088, 0.00655697152, 0.00128563203,
+               0.00025, 7.90569415e-05};
+  ModelInfo model = small_model();
+  model.head_size = 16;
+  model.train_length = 4096;
+  for (const bool truncate : {true, false}) {
+    CAPTURE(truncate);
+    const Options options = options_of(
+        "full", {{"rope_scaling", std::string("yarn")}, {"factor", 4.0}, {"truncate", truncate}});
+    const std::vector<float> found = read_rotary_options(model, options).scaling.frequencies;
+    const std::vector<double>& wanted = truncate ? whole : exact;
+    REQUIRE(found.size() == wanted.size());
+    for (size_t i = 0; i < wanted.size(); ++i)
+      CHECK(found[i] == doctest::Approx(wanted[i]).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("a scaling refuses what it cannot compute with") {

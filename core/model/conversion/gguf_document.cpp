@@ -154,6 +154,8 @@ class LlamaWriter {
 
   void set_yarn() {
     set_factor("yarn");
+    if (llama_.spec().strategy_options.contains("truncate"))
+      llama_.refuse("the rope_scaling with truncate: false");
     if (const auto length = llama_.parameter("original_max_position_embeddings"))
       set("rope.scaling.original_context_length", static_cast<int64_t>(*length));
     if (const auto fast = llama_.parameter("beta_fast"))

@@ -9,9 +9,9 @@
 #include "core/base/dtype.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/base/mapped_file.hpp"
-#include "core/config/map_reader.hpp"
 #include "core/model/conversion/llama_family.hpp"
 #include "core/model/conversion/safetensors_stream.hpp"
+#include "core/model/conversion/scalar_json.hpp"
 #include "core/model/formats/llama_names.hpp"
 #include "core/model/formats/safetensors_model.hpp"
 
@@ -84,18 +84,10 @@ StreamedTensor tensor_of(const Model& model, const std::string& name, const Weig
   return tensor;
 }
 
-// As people write it: numbers and flags are none of texts.
-Json value_of(const std::string& text) {
-  if (text == "true" || text == "false") return json(text == "true");
-  if (const auto whole = scalar_to_int(text, false)) return json(*whole);
-  if (const auto real = scalar_to_real(text, false)) return json(*real);
-  return json(text);
-}
-
 Json::Map given_options(const Model& model) {
   Json::Map args;
   for (const auto& [name, value] : model.spec().llama2rnn_args)
-    args.emplace_back(name, value_of(value));
+    args.emplace_back(name, scalar_json(value));
   return args;
 }
 

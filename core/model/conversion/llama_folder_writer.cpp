@@ -17,11 +17,11 @@
 #include "core/base/descriptor.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/base/write_file.hpp"
-#include "core/config/map_reader.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 #include "core/model/conversion/llama_family.hpp"
 #include "core/model/conversion/safetensors_stream.hpp"
+#include "core/model/conversion/scalar_json.hpp"
 #include "core/model/formats/gguf.hpp"
 #include "core/model/formats/gguf_writer.hpp"
 #include "core/model/formats/llama_names.hpp"
@@ -94,17 +94,12 @@ double shortest(double value) {
   return short_value;
 }
 
-Json number_of(const std::string& text) {
-  if (const auto whole = scalar_to_int(text, false)) return json(*whole);
-  if (const auto real = scalar_to_real(text, false)) return json(*real);
-  return json(text);
-}
-
-// A number, or a list of them.
+// A scalar, or a list of them.
 Json value_of(const std::string& text) {
-  if (text.find(',') == text.npos) return number_of(text);
+  if (text.find(',') == text.npos) return scalar_json(text);
   Json::List list;
-  for (const std::string_view item : list_items(text)) list.push_back(number_of(std::string(item)));
+  for (const std::string_view item : list_items(text))
+    list.push_back(scalar_json(std::string(item)));
   return Json(std::move(list));
 }
 

@@ -130,6 +130,19 @@ TEST_CASE("Llama 3's scaling becomes divisors of frequencies and is read back as
   CHECK(options.at("factor").value == "8");
 }
 
+TEST_CASE("a passage of YaRN without whole bounds goes into a folder and not into GGUF") {
+  const TemporaryFolder scratch;
+  to_folder(golden("models/llama.v0.bin"), scratch / "folder");
+  const std::string config = scratch / "folder/config.json";
+  std::string text(as_text(read_bytes(config)));
+  text.insert(1, R"("rope_scaling":{"rope_type":"yarn","factor":4.0,"truncate":false},)");
+  write_text(config, text);
+  to_folder(scratch / "folder", scratch / "again");
+  CHECK(contains(as_text(read_bytes(scratch / "again/config.json")), "\"truncate\":false"));
+  CHECK(contains(refusal_of_gguf(scratch / "folder"),
+                 "a GGUF file cannot hold the rope_scaling with truncate: false"));
+}
+
 TEST_CASE("the chat template beside a tokenizer goes into GGUF with it") {
   const TemporaryFolder scratch;
   to_folder(golden("models/llama.v0.bin"), scratch / "folder");

@@ -13,21 +13,12 @@
 #include <fstream>
 #include <functional>
 
-#include "core/api/error.hpp"
-#include "core/api/store.hpp"
 #include "core/engine/snapshot.hpp"
-#include "plugins/linked_plugins.hpp"
 #include "tests/conformance/store_places.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
-using testing::blob;
-using testing::Bytes;
-using testing::contains;
-using testing::failure;
-using testing::in_child;
-using testing::open_store;
-using testing::plugin_of;
+using namespace perdure::testing;
 namespace fs = std::filesystem;
 
 namespace {
@@ -63,7 +54,7 @@ Bytes like_a_table(uint64_t size_bytes) {
 
 TEST_CASE(
     "file store: folders are private, files are private, and a save leaves the snapshot alone") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder / "deep/place");
   store->put("alice", blob(10, 1));
   CHECK(files_in(folder / "deep/place") == std::vector<std::string>{"alice@1"});
@@ -84,7 +75,7 @@ TEST_CASE(
 }
 
 TEST_CASE("file store: symbolic links in the folder are never followed") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string place = folder / "place";
   const std::string outside = folder / "outside";
   std::ofstream(outside) << "precious";
@@ -107,7 +98,7 @@ TEST_CASE("file store: symbolic links in the folder are never followed") {
 }
 
 TEST_CASE("file store: a link or folder in the place of a first save is named as what it is") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder.path());
   fs::create_symlink("/dev/null", folder / "alice@1");
   fs::create_directory(folder / "bob@1");
@@ -120,7 +111,7 @@ TEST_CASE("file store: a link or folder in the place of a first save is named as
 TEST_CASE(
     "file store: folders, fifos and unreadable things in the place of a memory are refused, not "
     "waited for") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder.path());
   fs::create_directory(folder / "alice@1");
   REQUIRE(::mkfifo((folder / "bob@1").c_str(), 0600) == 0);
@@ -136,7 +127,7 @@ TEST_CASE(
 TEST_CASE(
     "file store: a temporary without a living owner is removed by the next save, one with an owner "
     "is respected") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder.path());
   std::ofstream(folder / "alice@tmp") << "half a memory";
   CHECK(store->put("alice", blob(10, 1)) == 1);
@@ -154,7 +145,7 @@ TEST_CASE(
 TEST_CASE(
     "file store: a folder that may not be written is one sentence, and what it holds stays "
     "readable") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string place = folder / "place";
   file_store(place)->put("alice", blob(10, 1));
   ::chmod(folder.path().c_str(), 0755);
@@ -185,7 +176,7 @@ TEST_CASE(
 }
 
 TEST_CASE("file store: a file in the place of the folder is one sentence") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   std::ofstream(folder / "place") << "x";
   for (const std::string& place : {folder / "place", folder / "place/below"}) {
     auto store = file_store(place);
@@ -196,7 +187,7 @@ TEST_CASE("file store: a file in the place of the folder is one sentence") {
 }
 
 TEST_CASE("file store: a save reads the folder once, the later ones of the same store not at all") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder.path());
   const int watch = ::inotify_init1(IN_NONBLOCK);
   REQUIRE(::inotify_add_watch(watch, folder.path().c_str(), IN_ACCESS) >= 0);
@@ -212,7 +203,7 @@ TEST_CASE("file store: a save reads the folder once, the later ones of the same 
 }
 
 TEST_CASE("file store: a newest generation that was replaced under the same number is noticed") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   auto store = file_store(folder.path());
   store->put("alice", blob(10, 1), 0);
   auto other = file_store(folder.path());
@@ -224,7 +215,7 @@ TEST_CASE("file store: a newest generation that was replaced under the same numb
 
 TEST_CASE(
     "file store: a folder that anybody may write to is refused, a group's gives one warning") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string place = folder / "place";
   file_store(place)->put("alice", blob(10, 1));
   ::chmod(place.c_str(), 01777);
@@ -248,7 +239,7 @@ TEST_CASE(
 }
 
 TEST_CASE("one more piece of a long text costs the file store little, and nothing piles up") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const size_t block = size_t{1} << 20;
   Bytes text = blob(20 * block, 1);
   for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::byte>(i * i >> 7);
@@ -277,7 +268,7 @@ TEST_CASE("one more piece of a long text costs the file store little, and nothin
 
 TEST_CASE(
     "a block that is damaged spoils every generation that shares it, until it is saved anew") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string base = folder / "place/alice@1";
   const auto store = file_store(folder / "place", {.keep = 9});
   const auto memory_at = [](int64_t rows) {
@@ -313,7 +304,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a generation whose table is damaged does not stop older ones from being deleted") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   Bytes text = blob(size_t{3} << 20, 1);
   const auto put = [&] {
     text.push_back(std::byte{1});
@@ -331,7 +322,7 @@ TEST_CASE("a generation whose table is damaged does not stop older ones from bei
 }
 
 TEST_CASE("bytes that look like a table of shared blocks come back as they were put") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const uint64_t block = uint64_t{1} << 20;
   for (const uint64_t size : {uint64_t{24}, uint64_t{72}, block - 1, block, block + 4, 2 * block}) {
     CAPTURE(size);
@@ -345,7 +336,7 @@ TEST_CASE("bytes that look like a table of shared blocks come back as they were 
 
 TEST_CASE(
     "a damaged table of shared blocks gives an error or bytes that are there, whatever it says") {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string path = folder / "place/alice@2";
   Bytes text = blob(size_t{3} << 20, 1);
   file_store(folder / "place")->put("alice", text);

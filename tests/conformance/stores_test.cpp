@@ -11,20 +11,11 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/api/error.hpp"
-#include "core/api/store.hpp"
-#include "plugins/linked_plugins.hpp"
 #include "tests/conformance/store_places.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace perdure;
-using testing::blob;
-using testing::Bytes;
-using testing::contains;
-using testing::failure;
-using testing::in_child;
-using testing::open_store;
-using testing::plugin_of;
+using namespace perdure::testing;
 namespace fs = std::filesystem;
 
 namespace {
@@ -41,7 +32,7 @@ void for_each_store(const std::function<void(const Open&)>& check) {
   for (const StaticPlugin& linked : linked_plugins()) {
     if (std::string_view(linked.kind) != "stores") continue;
     CAPTURE(linked.name);
-    const testing::TemporaryFolder folder;
+    const TemporaryFolder folder;
     check({[&](StoreRules rules) {
       return open_store(plugin_of(linked), folder / "deep/place", rules);
     }});
@@ -276,7 +267,7 @@ TEST_CASE("a lock dies with its owner, killed or not") {
 
 TEST_CASE("of many processes that want one lock at once exactly one holds it at any time") {
   for_each_store([](const Open& open) {
-    const testing::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const std::string witness = folder / "held";
     std::vector<pid_t> children;
     for (int i = 0; i < 4; ++i) {

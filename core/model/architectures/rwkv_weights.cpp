@@ -6,16 +6,14 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <set>
 
-#include "core/api/error.hpp"
 #include "core/base/checked.hpp"
 #include "core/base/dtype.hpp"
 #include "core/base/shape_text.hpp"
 #include "core/model/architectures/architecture.hpp"
 #include "core/model/architectures/rwkv.hpp"
+#include "core/model/architectures/rwkv_tensors.hpp"
 #include "core/model/builder.hpp"
-#include "core/model/formats/weight_values.hpp"
 
 namespace perdure {
 namespace {
@@ -31,12 +29,6 @@ VersionName name_of(Version version) {
   constexpr VersionName kNames[] = {{"4", 4},   {"5.0", 5}, {"5.1", 5},
                                     {"5.2", 5}, {"6", 6},   {"7", 7}};
   return kNames[static_cast<size_t>(version)];
-}
-
-int64_t n_values(const RwkvTensor& tensor, const std::string& name) {
-  int64_t n = 1;
-  for (const int64_t size : tensor.shape) n = checked_mul(n, size, name.c_str());
-  return n;
 }
 
 // "blocks.7.att.key.weight" -> 7; -1 if it is the name of something else.
@@ -74,7 +66,7 @@ struct Sizes {
 
 class Importer {
  public:
-  explicit Importer(const RwkvFile& file) : file_(file) {}
+  explicit Importer(const RwkvFile& file) : file_(file), tensors_(file) {}
 
   Model run() {
     refuse_unsupported();
@@ -94,89 +86,36 @@ class Importer {
     builder_.spec() =
         read_spec("rwkv", metadata, file_.format + ", RWKV " + name_of(version_).text);
     import_ends();
-    for (layer_ = 0; layer_ < sizes_.n_layers; ++layer_) import_layer();
+    for (int64_t layer = 0; layer < sizes_.n_layers; ++layer) {
+      tensors_.set_layer(layer);
+      import_layer();
+    }
     check_starts();
     refuse_unused();
     return builder_.take();
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw Error(file_.path + ": " + what); }
+  [[noreturn]] void fail(const std::string& what) const { tensors_.fail(what); }
 
-  // --- The file's tensors. Names without "blocks.N." are those of the current layer. ---
-
-  std::string full_name(const std::string& name) const {
-    return "blocks." + std::to_string(layer_) + "." + name;
-  }
-
-  bool has(const std::string& name) const {
-    return file_.tensors.find(full_name(name)) != file_.tensors.end();
-  }
-
-  const RwkvTensor& find(const std::string& name) const {
-    const auto it = file_.tensors.find(name);
-    if (it == file_.tensors.end()) fail("the tensor '" + name + "' is missing");
-    used_.insert(it->first);
-    if (n_values(it->second, name) == 0)
-      fail("the tensor '" + name + "' has the shape " + shape_text(it->second.shape) +
-           ", which holds nothing");
-    return it->second;
-  }
-
-  const RwkvTensor& get(const std::string& name) const { return find(full_name(name)); }
-
-  // The size along the first axis.
-  int64_t first_size(const std::string& name) const {
-    const RwkvTensor& tensor = get(name);
-    return tensor.shape.empty() ? 1 : tensor.shape.front();
-  }
-
-  [[noreturn]] void wrong_shape(const std::string& name, const std::vector<int64_t>& needed) const {
-    fail("the tensor '" + name + "' has the shape " + shape_text(find(name).shape) + " but " +
-         shape_text(needed) + " is needed");
-  }
-
-  // A matrix of that shape, or of any batch of them.
-  Weight matrix_of(const std::string& name, const std::vector<int64_t>& shape) const {
-    const RwkvTensor& tensor = find(name);
-    if (tensor.shape != shape) wrong_shape(name, shape);
-    Weight weight = tensor.weight;
-    weight.columns = shape.back();
-    weight.rows = n_values(tensor, name) / weight.columns;
-    if (perdure_row_bytes(weight.dtype, weight.columns) == 0)
-      fail("the tensor '" + name + "' has rows of " + std::to_string(weight.columns) +
-           " values, which its type " + dtype_name(weight.dtype) + " cannot store");
-    return weight;
-  }
-
-  // Values of a small tensor, whatever its shape.
-  std::vector<float> values_of(const std::string& name, int64_t n) const {
-    const RwkvTensor& tensor = find(name);
-    if (n_values(tensor, name) != n) wrong_shape(name, {n});
-    Weight weight = tensor.weight;
-    if (perdure_block_values(weight.dtype) != 1)
-      fail("the tensor '" + name + "' has the type " + dtype_name(weight.dtype) +
-           "; vectors are F32, F16 or BF16");
-    weight.rows = 1;
-    weight.columns = n;
-    return weight_values(weight);
-  }
+  // --- Small tensors of the current layer. ---
 
   std::vector<float> vector_values(const std::string& name) const {
-    return values_of(full_name(name), sizes_.width);
+    return tensors_.values_of(tensors_.full_name(name), sizes_.width);
   }
 
   // [heads, head size], and in rwkv.cpp's files one more axis of size 1.
   std::vector<float> channel_values(const std::string& name) const {
-    if (first_size(name) != sizes_.n_heads)
-      wrong_shape(full_name(name), {sizes_.n_heads, sizes_.width / sizes_.n_heads});
+    if (tensors_.first_size(name) != sizes_.n_heads)
+      tensors_.wrong_shape(tensors_.full_name(name),
+                           {sizes_.n_heads, sizes_.width / sizes_.n_heads});
     return vector_values(name);
   }
 
   // Of version 5.2 a value for each channel; else one for each head, which serves its channels.
   std::vector<float> head_values(const std::string& name) const {
     if (version_ == Version::k52) return channel_values(name);
-    const std::vector<float> heads = values_of(full_name(name), sizes_.n_heads);
+    const std::vector<float> heads = tensors_.values_of(tensors_.full_name(name), sizes_.n_heads);
     std::vector<float> values;
     for (const float value : heads)
       values.insert(values.end(), static_cast<size_t>(sizes_.width / sizes_.n_heads), value);
@@ -186,7 +125,7 @@ class Importer {
   // --- What the model gets. ---
 
   std::string own_name(const std::string& name) const {
-    return "blk." + std::to_string(layer_) + "." + name;
+    return "blk." + std::to_string(tensors_.layer()) + "." + name;
   }
 
   void add_vector(const std::string& as, std::vector<float> values) {
@@ -200,22 +139,23 @@ class Importer {
   // Norm weights and biases.
   void norm(const std::string& from, const std::string& as) {
     for (const char* part : {".weight", ".bias"})
-      builder_.add_owned(as + part, 1, sizes_.width, values_of(from + part, sizes_.width));
+      builder_.add_owned(as + part, 1, sizes_.width, tensors_.values_of(from + part, sizes_.width));
   }
 
   void matrix(const std::string& from, const std::string& as, int64_t rows, int64_t columns) {
-    builder_.add(own_name(as) + ".weight", matrix_of(full_name(from), {rows, columns}));
+    builder_.add(own_name(as) + ".weight",
+                 tensors_.matrix_of(tensors_.full_name(from), {rows, columns}));
   }
 
   // A matrix that BlinkDL stores [in, out] and rwkv.cpp [out, in], once or `n` times.
   void low_rank(const std::string& from, const std::string& as, int64_t out, int64_t in,
                 int64_t n = 1) {
-    const std::string name = full_name(from), own = own_name(as) + ".weight";
+    const std::string name = tensors_.full_name(from), own = own_name(as) + ".weight";
     const auto shape = [&](int64_t rows, int64_t columns) {
       return n == 1 ? std::vector{rows, columns} : std::vector{n, rows, columns};
     };
-    if (file_.converted) return builder_.add(own, matrix_of(name, shape(out, in)));
-    const Weight weight = matrix_of(name, shape(in, out));
+    if (file_.converted) return builder_.add(own, tensors_.matrix_of(name, shape(out, in)));
+    const Weight weight = tensors_.matrix_of(name, shape(in, out));
     const auto bytes = static_cast<size_t>(element_bytes(weight.dtype));
     if (bytes == 0 || weight.dtype == PERDURE_Q80)
       fail("the tensor '" + name + "' of type " + dtype_name(weight.dtype) +
@@ -258,19 +198,19 @@ class Importer {
   // Errors: Error if this is no model but the states of one.
   void refuse_state() const {
     const bool is_model = file_.tensors.contains("emb.weight");
-    if (!is_model && has("att.time_state"))
+    if (!is_model && tensors_.has("att.time_state"))
       fail(
           "this is a state that sessions of a model begin with, not a model; give it as "
           "model.initial_state");
   }
 
   Version version() const {
-    if (has("att.r_k")) return Version::k7;
-    if (has("att.time_maa_x")) return Version::k6;
-    if (!has("att.ln_x.weight")) return Version::k4;
-    if (!has("att.gate.weight")) return Version::k50;
-    const int64_t heads = first_size("att.time_decay");
-    return n_values(get("att.time_decay"), "att.time_decay") == heads ? Version::k51 : Version::k52;
+    if (tensors_.has("att.r_k")) return Version::k7;
+    if (tensors_.has("att.time_maa_x")) return Version::k6;
+    if (!tensors_.has("att.ln_x.weight")) return Version::k4;
+    if (!tensors_.has("att.gate.weight")) return Version::k50;
+    const int64_t heads = tensors_.first_size("att.time_decay");
+    return tensors_.n_values("att.time_decay") == heads ? Version::k51 : Version::k52;
   }
 
   int64_t heads() const {
@@ -278,11 +218,11 @@ class Importer {
       case Version::k4:
         return 1;
       case Version::k6:
-        return first_size("att.time_faaaa");
+        return tensors_.first_size("att.time_faaaa");
       case Version::k7:
-        return first_size("att.r_k");
+        return tensors_.first_size("att.r_k");
       default:
-        return first_size("att.time_decay");
+        return tensors_.first_size("att.time_decay");
     }
   }
 
@@ -294,7 +234,7 @@ class Importer {
   }
 
   void measure() {
-    const RwkvTensor& embedding = find("emb.weight");
+    const RwkvTensor& embedding = tensors_.find("emb.weight");
     if (embedding.shape.size() != 2)
       fail("the tensor 'emb.weight' has the shape " + shape_text(embedding.shape) +
            " but [vocabulary, width] is needed");
@@ -303,7 +243,7 @@ class Importer {
     for (const auto& [name, tensor] : file_.tensors)
       sizes_.n_layers = std::max(sizes_.n_layers, layers_by(name));
     sizes_.n_heads = heads();
-    sizes_.feed_forward = first_size("ffn.key.weight");
+    sizes_.feed_forward = tensors_.first_size("ffn.key.weight");
     if (sizes_.width % sizes_.n_heads != 0)
       fail("the file has " + std::to_string(sizes_.n_heads) +
            " heads, which do not divide the width " + std::to_string(sizes_.width) +
@@ -322,15 +262,16 @@ class Importer {
       return version_ == Version::k7 && name.size() == kSpare.size() + 1 &&
              name.starts_with(kSpare);
     };
-    for (const auto& [name, tensor] : file_.tensors)
-      if (!used_.contains(name) && !is_spare(name))
-        fail("the tensor '" + name + "' is in no RWKV " + name_of(version_).text +
+    for (const std::string_view name : tensors_.unused())
+      if (!is_spare(name))
+        fail("the tensor '" + std::string(name) + "' is in no RWKV " + name_of(version_).text +
              ", as which block 0 shows the file; what it does is not known here");
   }
 
   void import_ends() {
-    builder_.add("token_embd.weight", matrix_of("emb.weight", {sizes_.vocab, sizes_.width}));
-    builder_.add("output.weight", matrix_of("head.weight", {sizes_.vocab, sizes_.width}));
+    builder_.add("token_embd.weight",
+                 tensors_.matrix_of("emb.weight", {sizes_.vocab, sizes_.width}));
+    builder_.add("output.weight", tensors_.matrix_of("head.weight", {sizes_.vocab, sizes_.width}));
     norm("blocks.0.ln0", "token_embd_norm");
     norm("ln_out", "output_norm");
   }
@@ -338,13 +279,13 @@ class Importer {
   void import_layer() {
     const int64_t c = sizes_.width, f = sizes_.feed_forward;
     import_start();
-    norm(full_name("ln1"), own_name("attn_norm"));
-    norm(full_name("ln2"), own_name("attn_norm_2"));
+    norm(tensors_.full_name("ln1"), own_name("attn_norm"));
+    norm(tensors_.full_name("ln2"), own_name("attn_norm_2"));
     for (const std::string part : {"receptance", "key", "value", "output"})
       matrix("att." + part + ".weight", "time_mix_" + part, c, c);
     matrix("ffn.key.weight", "channel_mix_key", f, c);
     matrix("ffn.value.weight", "channel_mix_value", c, f);
-    if (version_ != Version::k4) norm(full_name("att.ln_x"), own_name("time_mix_ln"));
+    if (version_ != Version::k4) norm(tensors_.full_name("att.ln_x"), own_name("time_mix_ln"));
     if (version_ == Version::k7) return import_7();
     matrix("ffn.receptance.weight", "channel_mix_receptance", c, c);
     if (version_ == Version::k6) return import_6();
@@ -401,15 +342,15 @@ class Importer {
 
   // The first state, of versions that can have one.
   void import_start() {
-    const std::string name = full_name("att.time_state");
-    if (!has("att.time_state")) return;
+    const std::string name = tensors_.full_name("att.time_state");
+    if (!tensors_.has("att.time_state")) return;
     if (version_ == Version::k4)
       fail("the tensor '" + name + "' cannot be: version 4 keeps vectors, no matrices");
     ++n_starts_;
     const int64_t n = sizes_.width / sizes_.n_heads;
     builder_.add_owned(
         own_name("wkv_start"), sizes_.width, n,
-        rwkv_first_state(get("att.time_state"), file_.path, name, sizes_.n_heads, n));
+        rwkv_first_state(tensors_.get("att.time_state"), file_.path, name, sizes_.n_heads, n));
   }
 
   // Either all layers have a first state or none has.
@@ -422,18 +363,18 @@ class Importer {
   }
 
   void import_7() {
-    if (has("att.x_rwkvag")) {
+    if (tensors_.has("att.x_rwkvag")) {
       constexpr int64_t kShifts = 6;
-      builder_.add_owned(
-          own_name("time_mix_lerp"), kShifts, sizes_.width,
-          values_of(full_name("att.x_rwkvag"), checked_mul(kShifts, sizes_.width, "att.x_rwkvag")));
+      builder_.add_owned(own_name("time_mix_lerp"), kShifts, sizes_.width,
+                         tensors_.values_of(tensors_.full_name("att.x_rwkvag"),
+                                            checked_mul(kShifts, sizes_.width, "att.x_rwkvag")));
     } else {
       lerps({"att.x_r", "att.x_w", "att.x_k", "att.x_v", "att.x_a", "att.x_g"}, "time_mix_lerp",
             false);
     }
     lerps({"ffn.x_k"}, "channel_mix_lerp", false);
     for (const std::string part : {"w", "a", "v", "g"}) {
-      if (part == "v" && layer_ == 0) continue;
+      if (part == "v" && tensors_.layer() == 0) continue;
       if (part != "g") vector("att." + part + "0", "time_mix_" + part + "0");
       const int64_t rank = rank_of("att." + part + "1");
       low_rank("att." + part + "1", "time_mix_" + part + "1", rank, sizes_.width);
@@ -445,17 +386,17 @@ class Importer {
 
   // The inner width of a pair of low-rank matrices, by the first of them.
   int64_t rank_of(const std::string& first) const {
-    const RwkvTensor& tensor = get(first);
-    if (tensor.shape.size() != 2) wrong_shape(full_name(first), {sizes_.width, 0});
+    const RwkvTensor& tensor = tensors_.get(first);
+    if (tensor.shape.size() != 2)
+      tensors_.wrong_shape(tensors_.full_name(first), {sizes_.width, 0});
     return tensor.shape[file_.converted ? 0 : 1];
   }
 
   const RwkvFile& file_;
+  RwkvTensors tensors_;
   Version version_ = Version::k4;
   Sizes sizes_;
-  int64_t layer_ = 0;
-  int64_t n_starts_ = 0;                     // layers with a first state
-  mutable std::set<std::string_view> used_;  // names that were looked up
+  int64_t n_starts_ = 0;  // layers with a first state
   ModelBuilder builder_;
 };
 

@@ -124,7 +124,7 @@ Write writer_of(const std::string& to, const std::string& out) {
   if (to == "safetensors") return write_as_safetensors;
   if (!to.empty())
     throw UsageError("'" + to +
-                     "' is no format that can be written; gguf, huggingface, llama2c and "
+                     "' is not a format that can be written; gguf, huggingface, llama2c and "
                      "safetensors are");
   const std::string ending = ending_of(out);
   if (ending == ".gguf") return write_as_gguf;

@@ -15,16 +15,21 @@ InputStream context_stream(const Engine& engine) {
                    " reads no contexts; they need parallel_encoding and a model for it");
 }
 
+std::vector<std::vector<int32_t>> split_tokens(std::span<const int32_t> tokens, int64_t size) {
+  std::vector<std::vector<int32_t>> chunks;
+  while (!tokens.empty()) {
+    const auto chunk = tokens.first(std::min(tokens.size(), static_cast<size_t>(size)));
+    chunks.emplace_back(chunk.begin(), chunk.end());
+    tokens = tokens.subspan(chunk.size());
+  }
+  return chunks;
+}
+
 std::vector<std::vector<int32_t>> context_chunks(const InputStream& stream,
                                                  std::span<const int32_t> tokens,
                                                  std::span<const int32_t> query) {
-  const auto size = static_cast<size_t>(stream.max_chunk - stream.query);
-  std::vector<std::vector<int32_t>> chunks;
-  for (size_t first = 0; first < tokens.size(); first += size) {
-    const auto part = tokens.subspan(first, std::min(size, tokens.size() - first));
-    auto& chunk = chunks.emplace_back(part.begin(), part.end());
-    chunk.insert(chunk.end(), query.begin(), query.end());
-  }
+  auto chunks = split_tokens(tokens, stream.max_chunk - stream.query);
+  for (auto& chunk : chunks) chunk.insert(chunk.end(), query.begin(), query.end());
   return chunks;
 }
 

@@ -41,17 +41,6 @@ Window whole_window(const MeasureRun& run, int64_t end) {
   return window;
 }
 
-std::vector<std::vector<int32_t>> passages_of(std::span<const int32_t> tokens, int64_t chunk) {
-  std::vector<std::vector<int32_t>> passages;
-  for (size_t first = 0; first < tokens.size(); first += static_cast<size_t>(chunk)) {
-    const auto part =
-        tokens.subspan(first, std::min(tokens.size() - first, static_cast<size_t>(chunk)));
-    passages.emplace_back(part.begin(), part.end());
-  }
-  if (passages.empty()) passages.emplace_back();  // the text alone
-  return passages;
-}
-
 // Makes contexts or passages of what stands before the last `kept` tokens.
 void move_front(const MeasureRun& run, Window& window) {
   const int64_t kept = std::min(kept_of(run), std::ssize(window.tokens));
@@ -62,7 +51,8 @@ void move_front(const MeasureRun& run, Window& window) {
   const std::vector<int32_t> front(window.tokens.begin(), window.tokens.end() - kept);
   window.tokens.erase(window.tokens.begin(), window.tokens.end() - kept);
   if (run.spec.input == InputForm::kPassages) {
-    window.passages = passages_of(front, run.spec.chunk);
+    window.passages = split_tokens(front, run.spec.chunk);
+    if (window.passages.empty()) window.passages.emplace_back();  // the text alone
     return;
   }
   const InputStream stream = context_stream(run.engine);

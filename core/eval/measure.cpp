@@ -52,7 +52,8 @@ const MeasureKind& checked_kind(const MeasureSpec& spec) {
       {"samples", spec.samples}, {"tail", spec.tail},
       {"points", spec.points},   {"shuffle_block", spec.shuffle_block},
       {"digits", spec.digits},   {"decode_tokens", spec.decode_tokens},
-      {"repeats", spec.repeats}, {"segment", spec.segment}};
+      {"repeats", spec.repeats}, {"segment", spec.segment},
+      {"query", spec.query},     {"chunk", spec.chunk}};
   for (const auto& [name, value] : positive)
     if (value < 1)
       throw UsageError("the measure '" + spec.name + "' has " + name + " " + std::to_string(value) +

@@ -106,18 +106,17 @@ Window make_window(const MeasureRun& run, const RetrievedText& text, int64_t cou
   return window;
 }
 
-// Texts that have so many passages at least.
-std::vector<RetrievedText> texts_with(const MeasureSpec& spec, int64_t count) {
-  std::vector<RetrievedText> texts = texts_of(spec);
-  std::erase_if(texts, [&](const RetrievedText& t) { return std::ssize(t.passages) < count; });
-  if (texts.empty())
-    throw UsageError(spec.tasks + ": no text has " + std::to_string(count) +
-                     " passages; leave this number out of counts");
-  return texts;
+bool has_passages(const RetrievedText& text, int64_t count) {
+  return std::ssize(text.passages) >= count;
 }
 
-std::optional<MeasurePoint> run_count(const MeasureRun& run, int64_t count) {
-  const std::vector<RetrievedText> texts = texts_with(run.spec, count);
+// Of the texts that have so many passages at least.
+std::optional<MeasurePoint> run_count(const MeasureRun& run, std::vector<RetrievedText> texts,
+                                      int64_t count) {
+  std::erase_if(texts, [&](const RetrievedText& text) { return !has_passages(text, count); });
+  if (texts.empty())
+    throw UsageError(run.spec.tasks + ": no text has " + std::to_string(count) +
+                     " passages; leave this number out of counts");
   MeasurePoint point{.axis = static_cast<double>(count)};
   const auto read = run.spec.input == InputForm::kPassages ? read_mixtures : read_windows;
   const bool whole = read(
@@ -133,8 +132,9 @@ std::optional<MeasurePoint> run_count(const MeasureRun& run, int64_t count) {
 std::optional<MeasureResult> run_passages(const MeasureRun& run) {
   FigureSamples figure{
       "passages", {}, std::log(static_cast<double>(run.engine.spec().info.vocab_size))};
+  const std::vector<RetrievedText> texts = texts_of(run.spec);
   for (const int64_t count : run.spec.counts) {
-    auto point = run_count(run, count);
+    auto point = run_count(run, texts, count);
     if (!point) return std::nullopt;
     figure.points.push_back(std::move(*point));
   }
@@ -148,9 +148,18 @@ std::vector<FigureInfo> figures(const MeasureSpec&) {
            .axis = "passages"}};
 }
 
+// Of a text with so many passages, about.
+int64_t tokens_read(const MeasureSpec& spec, int64_t length, int64_t count) {
+  if (spec.input == InputForm::kClip) return length;
+  const int64_t times = spec.input == InputForm::kPassages ? std::max<int64_t>(count, 1) : 1;
+  return times * length + count * spec.chunk;
+}
+
 int64_t tokens(const MeasureSpec& spec, int64_t length) {
   int64_t n = 0;
-  for (const int64_t count : spec.counts) n += spec.samples * (length + count * spec.chunk);
+  for (const RetrievedText& text : texts_of(spec))
+    for (const int64_t count : spec.counts)
+      if (has_passages(text, count)) n += tokens_read(spec, length, count);
   return n;
 }
 

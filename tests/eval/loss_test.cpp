@@ -195,6 +195,7 @@ TEST_CASE("what a measure cannot do is refused in a sentence") {
           "a window has 16 targets, fewer than the 32 that count; make tail smaller or leave out "
           "this length");
   refused({.tail = 0}, 16, "the measure 'loss' has tail 0; it must be at least 1");
+  refused({.chunk = 0}, 16, "the measure 'loss' has chunk 0; it must be at least 1");
   refused({.name = "recall", .control = Control::kReset}, 16,
           "the measure 'recall' has no controls; loss and facts have");
   refused({.control = Control::kAbsent}, 80,

@@ -246,3 +246,18 @@ TEST_CASE("retrieved passages are read in front of a text, joined, mixed or not 
                        (path + ": no text has 3 passages; leave this number out of counts").c_str(),
                        UsageError);
 }
+
+TEST_CASE(
+    "of retrieved passages as many tokens are estimated as the file's texts make a model read") {
+  const TemporaryFolder folder;
+  const std::string path =
+      written(folder, "{\"text\": \"the sun\", \"passages\": [\"the sky\", \"a hen\"]}");
+  MeasureSpec spec{.name = "passages", .chunk = 9, .tasks = path, .counts = {0, 2, 3}};
+  CHECK(measure_tokens(spec, 30) == 30 + (30 + 2 * 9));
+  spec.input = InputForm::kPassages;
+  CHECK(measure_tokens(spec, 30) == 30 + 2 * (30 + 9));
+  spec.input = InputForm::kClip;
+  CHECK(measure_tokens(spec, 30) == 30 + 30);
+  spec.tasks = folder / "none";
+  CHECK_THROWS_AS(measure_tokens(spec, 30), Error);
+}

@@ -10,7 +10,7 @@ import unittest
 import support
 import torch
 from golden_test import integers
-from perdure_train import checkpoint, command_line, llama2c, loop, runs, safetensors
+from perdure_train import checkpoint, command_line, huggingface, llama2c, loop, runs, safetensors
 from perdure_train.architectures import ModelArgs, build
 from perdure_train.curriculum import Curriculum
 from perdure_train.data import TokenFile
@@ -18,25 +18,15 @@ from perdure_train.data import TokenFile
 _GOLDENS = support.TOP / "tests/golden/rmt"
 _GOLDEN = _GOLDENS / "hf_wrapper_llama"
 _TOLERANCE = 1e-4
-_NAMES = {"self_attn.q_proj": "attention.wq", "self_attn.k_proj": "attention.wk", "self_attn.v_proj": "attention.wv",
-          "self_attn.o_proj": "attention.wo", "mlp.gate_proj": "feed_forward.w1", "mlp.down_proj": "feed_forward.w2",
-          "mlp.up_proj": "feed_forward.w3", "input_layernorm": "attention_norm", "post_attention_layernorm": "ffn_norm",
-          "embed_tokens": "tok_embeddings", "lm_head": "output"}
 _RMT = ["--architecture", "rmt", "--num-mem-tokens", 3]
 
 
-def _interleaved(weight, heads: int):
-    """Hugging Face rotates the halves of a head, llama2.c neighbours."""
-    return weight.view(heads, 2, -1, weight.shape[1]).transpose(1, 2).reshape(weight.shape)
-
-
-def _own_weight(name: str, weight, heads: int):
-    """(name, weight) as this trainer has them."""
-    if name.endswith(("q_proj.weight", "k_proj.weight")):
-        weight = _interleaved(weight, heads)
-    for theirs, own in _NAMES.items():
-        name = name.replace(f"{theirs}.", f"{own}.")
-    return name.replace("memory_cell.model.model.", "memory_cell.model."), weight
+def _own_weight(name: str, weights: dict, heads: int):
+    """What the original's checkpoint has of this parameter."""
+    if name == "memory_cell.memory":
+        return weights[name]
+    weight = weights["memory_cell.model." + huggingface.name_in_folder(name[len("memory_cell."):])]
+    return huggingface.by_neighbours(weight, heads) if huggingface.is_rotated(name) else weight
 
 
 def _golden_model():
@@ -47,7 +37,7 @@ def _golden_model():
         dim=about["hidden_size"], hidden_dim=about["intermediate_size"], n_layers=about["num_hidden_layers"], n_heads=heads,
         vocab_size=about["vocab_size"], norm_eps=about["rms_norm_eps"], shared_classifier=about["tie_word_embeddings"]))
     weights = safetensors.read(_GOLDEN / "model.safetensors")
-    model.load_state_dict(dict(_own_weight(*named, heads) for named in weights.items()))
+    model.load_state_dict({name: _own_weight(name, weights, heads) for name in model.state_dict()})
     return model.eval()
 
 

@@ -78,11 +78,7 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--weight-decay", type=zero_or_above, default=0.1)
     group.add_argument("--clip", type=above_zero, default=1.0)
     group.add_argument("--answer-weight", type=above_zero, default=1.0, help="weight of answers' tokens in the loss")
-    group.add_argument("--teacher", help="a model whose likeliest tokens are targets as well (CEPE-Distilled): run folder, "
-                       "llama2.c file or safetensors; it reads a row whole")
-    group.add_argument("--kl-weight", type=above_zero, default=2.0, help="of what is learnt from the teacher (%(default)s)")
-    group.add_argument("--kl-top", type=count, default=50, help="tokens of the teacher that count (%(default)s)")
-    group.add_argument("--kl-mode", default="smooth_1e-6", help="smooth_NUMBER, or drop: without what those leave of 1")
+    _add_teacher_options(group)
     group.add_argument("--seed", type=seed, default=0)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     group.add_argument("--precision", default="auto", choices=["auto", "f32", "bf16"])
@@ -93,14 +89,22 @@ def _add_training_options(p, learning_rate: float) -> None:
     group.add_argument("--checkpoint-seconds", type=zero_or_above, default=120)
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="train.py", description="Trains small llama and llama2Rnn models for perdure.", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_prepare(commands)
+def _add_teacher_options(group) -> None:
+    group.add_argument("--teacher", help="a model whose likeliest tokens are targets as well (CEPE-Distilled): run folder, "
+                       "llama2.c file or safetensors; it reads a row whole")
+    group.add_argument("--kl-weight", type=above_zero, default=2.0, help="of what is learnt from the teacher (%(default)s)")
+    group.add_argument("--kl-top", type=count, default=50, help="tokens of the teacher that count (%(default)s)")
+    group.add_argument("--kl-mode", default="smooth_1e-6", help="smooth_NUMBER, or drop: without what those leave of 1")
+
+
+def _add_train(commands) -> None:
     train = commands.add_parser("train", help="trains a model from scratch; killed, it goes on where it was")
     _add_model_options(train, "llama2Rnn")
     _add_training_options(train, 5e-4)
     train.set_defaults(run=_train)
+
+
+def _add_finetune(commands) -> None:
     tune = commands.add_parser("finetune", help="gives a plain llama a memory, or adapts a model")
     tune.add_argument("--base", required=True, help="run folder, llama2.c file v0, v1 or v2, or safetensors with its json")
     tune.add_argument("--trained", default="memory", choices=["memory", "memory+attention", "all", "lora"],
@@ -114,12 +118,18 @@ def _parser() -> Parser:
     _add_model_options(tune, "the base")
     _add_training_options(tune, 1e-4)
     tune.set_defaults(run=_finetune)
+
+
+def _add_export(commands) -> None:
     export = commands.add_parser("export", help="writes a trained model in a format that perdure reads")
     export.add_argument("--run-folder", required=True, help="--out of train or finetune")
     export.add_argument("--format", required=True, choices=FORMATS)
     export.add_argument("--group-size", type=count, default=64, help="values per scale in v2 and v2-mem")
     export.add_argument("--out", required=True, help="the file or folder to write")
     export.set_defaults(run=_export)
+
+
+def _add_conversions(commands) -> None:
     turn = commands.add_parser("convert-rwkv", help="a PyTorch checkpoint of RWKV, nanoRWKV or MicroRWKV to safetensors")
     turn.add_argument("source", metavar="IN.pth", help="only tensors are unpickled")
     turn.add_argument("out", metavar="OUT.safetensors")
@@ -137,6 +147,9 @@ def _parser() -> Parser:
                       help="what the installed hyper-connections did: unmixed from 0.1.7 to 0.3.9 (%(default)s)")
     turn.add_argument("--types", default="keep", choices=["keep", "f32"], help="keep: F32, BF16 and F16 stay (%(default)s)")
     turn.set_defaults(run=_convert_rmt)
+
+
+def _add_evaluate(commands) -> None:
     measure = commands.add_parser("evaluate", help="loss of the last 256 targets by length of context, or recall")
     measure.add_argument("--run-folder", required=True)
     measure.add_argument("--data", help="a data folder (that of the run)")
@@ -150,6 +163,13 @@ def _parser() -> Parser:
     measure.add_argument("--samples", type=count, default=64)
     measure.add_argument("--device", default="auto")
     measure.set_defaults(run=_evaluate)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="train.py", description="Trains small llama and llama2Rnn models for perdure.", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for add in (_add_prepare, _add_train, _add_finetune, _add_export, _add_conversions, _add_evaluate):
+        add(commands)
     return parser
 
 

@@ -13,6 +13,7 @@ from .tokenizer import token_type
 IGNORED = -100  # the target of a token that is not judged
 _MASKED = 0.3
 
+
 class TokenFile:
     """One split of a data folder, mapped into memory."""
 

@@ -112,11 +112,12 @@ std::string range_text(double min, double max) {
   return "";
 }
 
-std::string whole_number_text(const std::string& text, bool quoted) {
+std::string whole_number_text(const std::string& text, bool quoted, bool has_most) {
   const std::optional<double> real = scalar_to_real(text, quoted);
   if (scalar_to_int(text, quoted) || !real || *real != std::floor(*real)) return "a whole number";
   constexpr double kMost = 9223372036854775808.0;
-  if (std::abs(*real) >= kMost) return "a whole number of at most 9223372036854775807";
+  if (std::abs(*real) >= kMost)
+    return has_most ? "a whole number" : "a whole number of at most 9223372036854775807";
   return "a whole number in plain digits";
 }
 
@@ -208,7 +209,7 @@ void MapReader::integer(const std::string& key, int64_t& value, int64_t min, int
   const std::optional<int64_t> number = scalar_to_int(text, found->quoted);
   if (!number || *number < min || *number > max)
     fail(*found, key,
-         "must be " + whole_number_text(text, found->quoted) +
+         "must be " + whole_number_text(text, found->quoted, max != INT64_MAX) +
              (max == INT64_MAX
                   ? " (at least " + std::to_string(min) + ")"
                   : " (between " + std::to_string(min) + " and " + std::to_string(max) + ")") +

@@ -27,8 +27,9 @@ std::optional<double> scalar_to_real(const std::string& text, bool quoted);  // 
 std::string suggestion(const std::string& word, std::span<const std::string> candidates);
 
 // What to write instead of something that is no int64_t: "a whole number", in plain digits where it
-// is one already (1e30), with the bound that it exceeds.
-std::string whole_number_text(const std::string& text, bool quoted);
+// is one already (1e2). `has_most`: the range that follows has an upper bound; without one, the
+// bound of int64_t is named where it is exceeded (1e30).
+std::string whole_number_text(const std::string& text, bool quoted, bool has_most);
 
 // " (between 1 and 8)", " (at least 0)", "" for an unlimited range.
 std::string range_text(double min, double max);

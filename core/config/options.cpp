@@ -2,6 +2,7 @@
 
 // Options of a plugin, checked against the schema that the plugin states.
 #include <algorithm>
+#include <cmath>
 
 #include "core/config/map_reader.hpp"
 #include "core/config/settings.hpp"
@@ -26,7 +27,9 @@ OptionValue convert(const RawOption& raw, const OptionSpec& spec) {
       const auto in_range = [&](double value) { return value >= spec.min && value <= spec.max; };
       if (number && (in_range(static_cast<double>(*number)) || by_itself == OptionValue(*number)))
         return *number;
-      fail(raw, spec, whole_number_text(raw.text, raw.quoted) + range_text(spec.min, spec.max));
+      fail(raw, spec,
+           whole_number_text(raw.text, raw.quoted, std::isfinite(spec.max)) +
+               range_text(spec.min, spec.max));
     }
     case OptionType::kReal: {
       const auto number = scalar_to_real(raw.text, raw.quoted);

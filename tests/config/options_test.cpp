@@ -68,8 +68,9 @@ TEST_CASE("unknown, ill-typed and out-of-range options are refused with place an
   CHECK(refusal("  window: 0\n") ==
         "run.yaml:3: option 'window' must be a whole number (between 1 and 1000000), but is '0'");
   CHECK(refusal("  window: 2.5\n").find("must be a whole number") != std::string::npos);
-  CHECK(refusal("  window: 1e30\n").find("must be a whole number of at most 9223372036854775807") !=
-        std::string::npos);
+  CHECK(
+      refusal("  window: 1e30\n") ==
+      "run.yaml:3: option 'window' must be a whole number (between 1 and 1000000), but is '1e30'");
   CHECK(refusal("  window: 1e2\n").find("must be a whole number in plain digits") !=
         std::string::npos);
   CHECK(refusal("  window: '64'\n").find("must be a whole number") != std::string::npos);

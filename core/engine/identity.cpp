@@ -3,6 +3,7 @@
 #include "core/engine/identity.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <sstream>
 #include <string_view>
 #include <vector>
@@ -23,12 +24,24 @@ std::vector<OptionSpec> schema_of(const std::string& text, const PluginHost& plu
   }
 }
 
+// A real number that stands there with 17 digits, in the fewest that read back to it; other values
+// as they are.
+std::string shortest(const std::string& value) {
+  double real = 0;
+  const char* const end = value.data() + value.size();
+  const bool has_point = value.find('.') != std::string::npos;  // a hash has none
+  const auto [stop, error] = std::from_chars(value.data(), end, real);
+  if (!has_point || error != std::errc() || stop != end) return value;
+  char buffer[40];
+  return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, real).ptr);
+}
+
 std::string shown_value(const StrategyLine& line, const std::vector<OptionSpec>& schema) {
   const auto spec = std::ranges::find(schema, line.name, &OptionSpec::name);
-  if (spec == schema.end()) return line.value;
+  if (spec == schema.end()) return shortest(line.value);
   if (spec->type == OptionType::kBool) return line.value == "1" ? "true" : "false";
   const auto by_itself = spec->auto_value();
-  return by_itself && value_text(*by_itself) == line.value ? "auto" : line.value;
+  return by_itself && value_text(*by_itself) == line.value ? "auto" : shortest(line.value);
 }
 
 }  // namespace
@@ -54,6 +67,8 @@ std::string shown_identity(const std::string& identity, const PluginHost& plugin
     } else if (of_strategy) {
       line.resize(line.size() - of_strategy->value.size());
       line += shown_value(*of_strategy, schema);
+    } else if (const size_t colon = line.find(": "); colon != std::string::npos) {
+      line = line.substr(0, colon + 2) + shortest(line.substr(colon + 2));
     }
     text += line + "\n";
   }

@@ -21,8 +21,8 @@ inline constexpr const char* kStrategyName = "strategy";
 // nullopt for all other lines. Pure.
 std::optional<StrategyLine> strategy_line(const std::string& line);
 
-// An identity with options in the words of a configuration: `auto`, `true`. Options of strategies
-// that `plugins` does not have stay as they are. Never part of a snapshot.
+// An identity with options in the words of a configuration: `auto`, `true`, 1e-05. Options of
+// strategies that `plugins` does not have stay as they are. Never part of a snapshot.
 std::string shown_identity(const std::string& identity, const PluginHost& plugins);
 
 }  // namespace perdure

@@ -95,6 +95,7 @@ TEST_CASE("inspect shows options in the words of a configuration, not by signs")
   CHECK(text.find(" log_n: true\n") != std::string::npos);
   CHECK(text.find(" rope_theta: auto\n") != std::string::npos);
   CHECK(text.find("rope_theta: 0") == std::string::npos);
+  CHECK(text.find(" norm eps: 1e-05\n") != std::string::npos);
   CHECK(text.find("near") == std::string::npos);
   CHECK(text.find("factor: 0.0") == std::string::npos);
   CHECK(text.find("state:\n    max_bytes: auto\n") != std::string::npos);

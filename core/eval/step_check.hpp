@@ -25,7 +25,7 @@ void check_steps(Engine& engine, int64_t length);
 // Reads such tokens once in the checked mode (kernels.check), on an engine of its own that shares
 // the model: what a strategy reads of its state must be there and not lie ahead.
 // `static_plugins`: those that `engine` was made with. Errors: UsageError, one sentence, that names
-// node, row and position.
+// node, row and position, or says that the logits are not finite.
 void check_accesses(const Engine& engine, std::span<const StaticPlugin> static_plugins,
                     int64_t length);
 

@@ -117,8 +117,11 @@ TEST_CASE("a strategy that sees later tokens of its step is refused, others are 
 
 TEST_CASE("a model that gives no numbers is refused before it is compared") {
   const TemporaryFolder folder;
-  CHECK(refusal("llama.v0.bin", {"model.path=" + model_with_nan(folder, 300)}) ==
+  const std::string nan = "model.path=" + model_with_nan(folder, 300);
+  CHECK(refusal("llama.v0.bin", {nan}) ==
         "this entry cannot be compared: its logits are not finite at position 0");
+  CHECK(refusal("llama.v0.bin", {nan}, true)
+            .starts_with("this entry cannot be compared: its logits are not finite at position "));
 }
 
 TEST_CASE("whole windows must be finite, and the same however the text before them was read") {

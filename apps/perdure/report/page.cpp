@@ -166,7 +166,7 @@ void add_entries(Markup& page, const ComparisonView& view) {
                      {"trained at", entry.train_length > 0
                                         ? counted(entry.train_length, "token", "tokens")
                                         : "not known"},
-                     {"memory", entry.constant_memory ? "constant" : "grows with the length"},
+                     {"state", entry.constant_memory ? "constant" : "grows with the length"},
                      {"hash of the configuration", entry.configuration_hash}});
     if (!entry.libraries.empty())
       add_facts(page, {{"plugins from files", joined_words(entry.libraries)}});

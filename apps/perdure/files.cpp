@@ -14,7 +14,6 @@
 
 #include "core/api/error.hpp"
 #include "core/base/descriptor.hpp"
-#include "core/base/outside_text.hpp"
 
 namespace perdure::app {
 namespace {
@@ -54,11 +53,6 @@ std::string read_file(const std::string& path) {
     if (n < 0) fail("read", path, errno);
     if (n == 0) return text;
   }
-}
-
-std::string read_token_text(const std::string& path) {
-  const std::string name = path == "-" ? "standard input" : path;
-  return normalise_text(read_file(path), name, LineEnds::kKeep).text;
 }
 
 void require_output(const std::string& path, bool force, std::span<const std::string> inputs) {

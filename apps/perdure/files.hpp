@@ -17,10 +17,6 @@ namespace perdure::app {
 // that is empty.
 std::string read_file(const std::string& path);
 
-// The text of a file of token ids: read_file without a byte order mark. Errors: besides, Error for
-// UTF-16.
-std::string read_token_text(const std::string& path);
-
 // The rule for every file that a command writes: never one of `inputs`, which are being read ("-":
 // standard input), under any of its names; an existing one only if `force`.
 // Errors: UsageError naming the path.

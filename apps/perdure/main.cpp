@@ -19,6 +19,7 @@ int fail(const char* what, int status) {
     perdure::app::flush();
   } catch (const perdure::Error&) {  // one sentence is enough
   }
+  perdure::app::end_open_line();
   perdure::app::note(std::string("perdure: ") + what);
   return status;
 }

@@ -17,7 +17,7 @@ std::string TextReader::take(std::string bytes, const std::string& name) {
   OutsideText text = normalise_text(std::move(bytes), name, line_ends_);
   const std::string changes = text.changes();
   if (!changes.empty() && told_.insert(name).second)
-    note(fmt::format("{}: {} (input.line_ends)", name, changes), quiet_);
+    note(fmt::format("{}: {}{}", name, changes, text.had_crlf ? " (input.line_ends)" : ""), quiet_);
   return std::move(text.text);
 }
 

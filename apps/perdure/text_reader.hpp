@@ -14,8 +14,9 @@ namespace perdure::app {
 class TextReader {
  public:
   // `quiet`: changes are not said.
-  TextReader(const Settings& settings, bool quiet)
-      : line_ends_(settings.input.line_ends), quiet_(quiet) {}
+  TextReader(const Settings& settings, bool quiet) : TextReader(settings.input.line_ends, quiet) {}
+  // With kKeep: of token ids, between which CR LF is white space like any other.
+  TextReader(LineEnds line_ends, bool quiet) : line_ends_(line_ends), quiet_(quiet) {}
 
   // The text of a file, or of standard input for "-". Errors: as read_file and normalise_text.
   std::string read(const std::string& path);

@@ -241,11 +241,16 @@ void ChatLoop::regenerate() {
 }
 
 void ChatLoop::set_system(const std::string& text) {
-  if (!text.empty()) system_ = text;
-  say_what_system_does();
-  if (text.empty())
-    print(told_system().empty() ? "no system prompt was given\n"
-                                : fmt::format("system prompt: {}\n", told_system()));
+  if (!text.empty()) {
+    system_ = text;
+    say_what_system_does();
+    return;
+  }
+  const std::string told = told_system();
+  if (!told.empty()) print(fmt::format("system prompt: {}\n", told));
+  if (!system_.empty() && system_ != told)
+    print(fmt::format("system prompt, given with the next turn: {}\n", system_));
+  if (told.empty() && system_.empty()) print("no system prompt was given\n");
 }
 
 std::string ChatLoop::told_system() const { return chat_notes(memory_.session()).told_system; }

@@ -76,17 +76,15 @@ class TextRun {
   void run() {
     const bool whole = read();
     try {
-      if (!request_.json) print(prompt_);
-      flush();
-      if (whole) write();
+      if (whole) write_behind_prompt();
     } catch (const OutputError&) {
-      if (whole) remember();
+      remember();
       throw;
     }
     if (whole) remember();
     if (request_.json)
       print(json_text(result()) + "\n");
-    else if (isatty(STDOUT_FILENO) != 0 || (!quiet_ && errors_follow_output()))
+    else if (whole && (isatty(STDOUT_FILENO) != 0 || (!quiet_ && errors_follow_output())))
       print("\n");
     flush();
     if (stored_ == nullptr) engine_.model().require_unchanged();  // saving asks for it, too
@@ -100,6 +98,7 @@ class TextRun {
   bool read_document();
   bool read_prompt(bool begins);
   void resume();
+  void write_behind_prompt();
   void write();
   // How a run without a prompt will go on.
   void remember();
@@ -173,6 +172,13 @@ void TextRun::resume() {
                     "unknown; give a prompt with -p or -f",
                     request_.session));
   generator_.resume(*next);
+}
+
+// A prompt that was not read to its end is not shown: nothing can follow it.
+void TextRun::write_behind_prompt() {
+  if (!request_.json) print(prompt_);
+  flush();
+  write();
 }
 
 void TextRun::write() {
@@ -281,14 +287,17 @@ void run_ensemble(Engine& engine, const Request& request, bool quiet) {
   TextRun(engine, ensemble.session(0), request, quiet, nullptr, &ensemble).run();
 }
 
-}  // namespace
+// Keys of `chat` on the command line, which change nothing here.
+void note_chat_keys(const CommandLine& line) {
+  for (const std::string& text : line.overrides())
+    if (text.starts_with("chat.") || text.starts_with("chat="))
+      note(
+          text.substr(0, text.find('=')) +
+              " has no effect on generate, which reads the prompt as it is; `perdure chat` uses it",
+          line.quiet());
+}
 
-int run_generate(const Arguments& arguments) {
-  Request request;
-  CommandLine line(
-      "generate [MODEL] [-p TEXT | -f FILE] [-n N] [--session NAME | --with FILE ...]",
-      "Prints the prompt and its continuation; nothing else goes to standard output.\n"
-      "Without a prompt, a session continues where it was, and a new text starts from BOS.");
+void add_options(CommandLine& line, Request& request) {
   line.add("prompt,p", &request.prompt, "the text to continue")
       .add("file,f", &request.file,
            "read the prompt from a file of any length; - is standard input", "FILE")
@@ -307,27 +316,44 @@ int run_generate(const Arguments& arguments) {
       .add_sampling()
       .add_model_word();
   line.add_flag("json", &request.json, "print prompt, text, why it stopped and speed as JSON");
+}
+
+// One configuration: a stored session, an ensemble, or a session that is not kept.
+void run_one(Engine& engine, Request& request, bool is_stored, bool quiet) {
+  if (is_stored) {
+    refuse_ensemble(engine.settings(), "--session");
+    run_stored(engine, request, quiet);
+    return;
+  }
+  catch_interrupts();
+  if (!engine.settings().ensemble.passages.empty()) {
+    run_ensemble(engine, request, quiet);
+    return;
+  }
+  Session session = engine.new_session();
+  TextRun(engine, session, request, quiet).run();
+}
+
+}  // namespace
+
+int run_generate(const Arguments& arguments) {
+  Request request;
+  CommandLine line(
+      "generate [MODEL] [-p TEXT | -f FILE] [-n N] [--session NAME | --with FILE ...]",
+      "Prints the prompt and its continuation; nothing else goes to standard output.\n"
+      "Without a prompt, a session continues where it was, and a new text starts from BOS.");
+  add_options(line, request);
   if (!line.parse(arguments)) return 0;
   request.from_file = line.given("file");
   check(request, line);
+  note_chat_keys(line);
   if (!request.with.empty()) {
     compare_live(request, line);
     return 0;
   }
   Engine engine(line.model_settings(), linked_plugins());
   note_method(engine, line.quiet());
-  if (line.given("session")) {
-    refuse_ensemble(engine.settings(), "--session");
-    run_stored(engine, request, line.quiet());
-    return 0;
-  }
-  catch_interrupts();
-  if (!engine.settings().ensemble.passages.empty()) {
-    run_ensemble(engine, request, line.quiet());
-    return 0;
-  }
-  Session session = engine.new_session();
-  TextRun(engine, session, request, line.quiet()).run();
+  run_one(engine, request, line.given("session"), line.quiet());
   return 0;
 }
 

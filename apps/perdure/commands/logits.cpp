@@ -15,6 +15,7 @@
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
+#include "apps/perdure/text_reader.hpp"
 #include "core/base/json/json_write.hpp"
 #include "core/engine/engine.hpp"
 #include "core/model/formats/safetensors.hpp"
@@ -38,9 +39,10 @@ bool read_all_contexts(Engine& engine, Session& session, const Request& request,
       read_contexts(engine, session, engine.settings().attention.contexts, tokens, request.quiet);
   if (request.contexts.empty() || !whole) return whole;
   Contexts contexts(engine, session, tokens);
+  TextReader reader(LineEnds::kKeep, request.quiet);
   const int64_t vocab_size = context_stream(engine).vocab_size;
   for (const std::string& path : request.contexts) {
-    const std::string text = read_token_text(path);
+    const std::string text = reader.read(path);
     const std::vector<int32_t> ids = parse_tokens(text, vocab_size, path);
     if (!contexts.read(path, text, ids, request.quiet)) return false;
   }
@@ -112,14 +114,7 @@ void check_window(const Engine& engine, size_t n_tokens) {
         fmt::format("{} tokens are more than the model's window, which is {}", n_tokens, length));
 }
 
-}  // namespace
-
-int run_logits(const Arguments& arguments) {
-  Request request;
-  CommandLine line(
-      "logits [MODEL] --tokens FILE [--tail N] [--context FILE] --out FILE.safetensors",
-      "Reads token ids and writes the logits after each of them: F32 `logits` "
-      "[tokens, vocabulary].");
+void add_options(CommandLine& line, Request& request) {
   line.add("tokens", &request.tokens_path,
            "token ids in decimal, separated by white space; - is standard input", "FILE")
       .add("tail", &request.tail, "write only the logits after the last N tokens (all)")
@@ -133,24 +128,50 @@ int run_logits(const Arguments& arguments) {
       .add_flag("force", &request.force, "replace the file if it exists")
       .add_json()
       .add_model_word();
-  if (!line.parse(arguments)) return 0;
+}
+
+void check(const Request& request, const CommandLine& line) {
   if (request.tokens_path.empty() || request.out.empty())
     throw UsageError("logits needs --tokens FILE and --out FILE");
   if (std::ranges::count(request.contexts, "-") + (request.tokens_path == "-" ? 1 : 0) > 1)
     throw UsageError("standard input (-) can be read once; name files for the others");
   if (line.given("tail")) require_at_least("--tail", request.tail, 1);
+}
+
+// Errors: UsageError if the file to write is there already or is one of those that are read.
+void check_output(const Engine& engine, const Request& request, const std::string& config) {
+  std::vector<std::string> inputs = files_read(engine.model(), engine.settings());
+  inputs.insert(inputs.end(), {request.tokens_path, config});
+  inputs.insert(inputs.end(), request.contexts.begin(), request.contexts.end());
+  require_output(request.out, request.force, inputs);
+}
+
+// Errors: Error if the file holds none, or no ids of this model.
+std::vector<int32_t> tokens_of(const Engine& engine, const Request& request) {
+  const std::string& path = request.tokens_path;
+  const std::string text = TextReader(LineEnds::kKeep, request.quiet).read(path);
+  std::vector<int32_t> tokens = parse_tokens(text, engine.spec().info.vocab_size, path);
+  if (tokens.empty()) throw Error(path + " holds no token ids");
+  return tokens;
+}
+
+}  // namespace
+
+int run_logits(const Arguments& arguments) {
+  Request request;
+  CommandLine line(
+      "logits [MODEL] --tokens FILE [--tail N] [--context FILE] --out FILE.safetensors",
+      "Reads token ids and writes the logits after each of them: F32 `logits` "
+      "[tokens, vocabulary].");
+  add_options(line, request);
+  if (!line.parse(arguments)) return 0;
+  check(request, line);
   request.quiet = line.quiet();
   Engine engine(line.model_settings(), linked_plugins());
   refuse_ensemble(engine.settings(), "logits");
-  std::vector<std::string> inputs = files_read(engine.model(), engine.settings());
-  inputs.insert(inputs.end(), {request.tokens_path, line.config()});
-  inputs.insert(inputs.end(), request.contexts.begin(), request.contexts.end());
-  require_output(request.out, request.force, inputs);
+  check_output(engine, request, line.config());
   if (!request.contexts.empty()) context_stream(engine);
-  const int64_t width = engine.spec().info.vocab_size;
-  const std::vector<int32_t> tokens =
-      parse_tokens(read_token_text(request.tokens_path), width, request.tokens_path);
-  if (tokens.empty()) throw Error(request.tokens_path + " holds no token ids");
+  const std::vector<int32_t> tokens = tokens_of(engine, request);
   request.window = request.window || is_encoder(engine);
   if (request.window) check_window(engine, tokens.size());
   const size_t n_rows = request.tail == 0
@@ -158,6 +179,7 @@ int run_logits(const Arguments& arguments) {
                             : std::min(tokens.size(), static_cast<size_t>(request.tail));
   catch_ending_signals();
   write_logits(engine, request, tokens, n_rows);
+  const int64_t width = engine.spec().info.vocab_size;
   if (line.json())
     print(json_text(object({member("file", request.out), member("tokens", tokens.size()),
                             member("rows", n_rows), member("vocab_size", width)})) +

@@ -75,7 +75,8 @@ int run_detokenize(const Arguments& arguments) {
       .add_words("ids", &input.words, -1);
   if (!line.parse(arguments)) return 0;
   const auto tokenizer = configured_tokenizer(line.settings());
-  const std::string ids = normalise_text(input.bytes(), input.name(), LineEnds::kKeep).text;
+  const std::string ids =
+      TextReader(LineEnds::kKeep, line.quiet()).take(input.bytes(), input.name());
   int32_t previous = tokenizer->bos_id();
   Utf8Stream characters;
   std::string text;

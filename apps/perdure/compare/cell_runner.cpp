@@ -55,8 +55,8 @@ CellRunner::CellRunner(const ComparePlan& plan, int64_t threads, bool quiet)
     : plan_(plan), threads_(threads), quiet_(quiet) {}
 
 // One of each kind, so that what was changed in a text is said once for all entries.
-TextReader& CellRunner::reader_of(const Settings& settings) {
-  return readers_.try_emplace(settings.input.line_ends, settings, quiet_).first->second;
+TextReader& CellRunner::reader_of(LineEnds line_ends) {
+  return readers_.try_emplace(line_ends, line_ends, quiet_).first->second;
 }
 
 Settings CellRunner::settings_of(const Cell& cell) {
@@ -111,12 +111,13 @@ Engine& CellRunner::engine(const Cell& cell) {
 
 EvalText CellRunner::read_text(const Engine& engine) {
   const ComparisonSettings& s = plan_.settings;
-  if (!s.tokens.empty())
-    return make_eval_text(
-        name_of({s.tokens}),
-        parse_tokens(read_token_text(s.tokens), engine.spec().info.vocab_size, s.tokens));
+  if (!s.tokens.empty()) {
+    const std::string ids = reader_of(LineEnds::kKeep).read(s.tokens);
+    return make_eval_text(name_of({s.tokens}),
+                          parse_tokens(ids, engine.spec().info.vocab_size, s.tokens));
+  }
   if (s.text.empty()) return {};
-  TextReader& reader = reader_of(engine.settings());
+  TextReader& reader = reader_of(engine.settings().input.line_ends);
   std::vector<std::string> documents;
   for (const std::string& path : s.text) documents.push_back(reader.read(path));
   const std::vector<std::string_view> views(documents.begin(), documents.end());

@@ -40,7 +40,7 @@ class CellRunner {
 
  private:
   EvalText read_text(const Engine& engine);
-  TextReader& reader_of(const Settings& settings);
+  TextReader& reader_of(LineEnds line_ends);
   // The settings of an entry at a length, with the window that compare.equal_state gives it there.
   Settings settings_of(const Cell& cell);
   void note_window(const Cell& cell, const StrategyChoice& fitted) const;

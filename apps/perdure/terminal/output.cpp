@@ -31,6 +31,9 @@ std::string& held() {
 // what was meant.
 int g_failure = 0;
 
+// What was handed to the system last does not end a line.
+bool g_line_is_open = false;
+
 // False, with errno, if the file takes no more.
 bool write_all(int file, std::string_view text) {
   while (!text.empty()) {
@@ -59,6 +62,7 @@ void print_raw(std::string_view text) {
 
 void flush() {
   const std::string text = std::exchange(held(), "");
+  if (!text.empty()) g_line_is_open = text.back() != '\n';
   if (g_failure == 0 && !write_all(STDOUT_FILENO, text)) g_failure = errno;
   if (g_failure != 0)
     throw OutputError(fmt::format("cannot write to standard output: {}", std::strerror(g_failure)));
@@ -74,6 +78,10 @@ bool errors_follow_output() {
 
 void note(std::string_view line, bool quiet) {
   if (!quiet) show(escaped(line) + "\n");
+}
+
+void end_open_line() {
+  if (g_line_is_open && errors_follow_output()) show("\n");
 }
 
 std::string TokenText::finish() {

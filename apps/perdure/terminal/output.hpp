@@ -34,6 +34,8 @@ void show(std::string_view text);
 bool errors_follow_output();
 // A line of it, escaped; nothing if `quiet`.
 void note(std::string_view line, bool quiet = false);
+// A new line where the next note() would continue a line of standard output.
+void end_open_line();
 
 // Tokens as they come, as text: no character before its last byte, nothing from a stop text on.
 class TokenText {

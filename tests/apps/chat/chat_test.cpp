@@ -189,8 +189,9 @@ TEST_CASE("a system prompt is told whenever it has not been, and what has no eff
   CHECK(late.position() - plain.position() == told);
   const Outcome gone = late.say("/quit\n", one, kEndless);
   CHECK(gone.err.find("given a system prompt before, which stays in effect") != std::string::npos);
-  CHECK(late.say("/system\n", one, kEndless).out.find("system prompt: be kind") !=
-        std::string::npos);
+  const Outcome asked = late.say("/system\n", one, kEndless);
+  CHECK(asked.out.find("system prompt: be kind") != std::string::npos);
+  CHECK(count(asked.err, "chat.system is empty") == 1);
 
   Talk document, bare;  // -f in an earlier process
   write_all(document.folder / "d.txt", "tell me one more. ");
@@ -200,6 +201,16 @@ TEST_CASE("a system prompt is told whenever it has not been, and what has no eff
   document.say("hi\n", kind, kEndless);
   bare.say("hi\n", one, kEndless);
   CHECK(document.position() - bare.position() == told);
+}
+
+TEST_CASE("/system shows a prompt before the first turn has given it, and after") {
+  Talk talk;
+  const Words kind = {"-n", "1", "--set", "chat.system=be kind"};
+  const Outcome outcome = talk.say("/system\nhi\n/system\n", kind, kEndless);
+  CHECK(outcome.out.find("system prompt, given with the next turn: be kind\n") !=
+        std::string::npos);
+  CHECK(outcome.out.find("\nsystem prompt: be kind\n") != std::string::npos);
+  CHECK(outcome.out.find("no system prompt") == std::string::npos);
 }
 
 TEST_CASE("/system takes effect with the next turn") {

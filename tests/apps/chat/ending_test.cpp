@@ -83,6 +83,18 @@ TEST_CASE("a signal that asks for the end saves the session and is what the prog
   }
 }
 
+TEST_CASE("a document that is interrupted while it is read is not printed, and is read on") {
+  Place place;
+  const Words words = Words{"generate", "--session", "s", "-f", place.book(), "-n", "1"} +
+                      kEndless + place.store + Words{"--set", "store.save_every_tokens=64"};
+  Terminal terminal(words, place.folder / "state");
+  REQUIRE(comes_true([&] { return place.position() > 0; }));
+  terminal.send(SIGINT);
+  CHECK(terminal.wait() == 128 + SIGINT);
+  CHECK(terminal.screen().find("then Ctrl-C came") != std::string::npos);
+  CHECK(terminal.screen().find("tell me one more") == std::string::npos);
+}
+
 TEST_CASE("a terminal that is closed saves the session, of generate and of chat") {
   Place place;
   Terminal writing(kWriteOn + kEndless + place.store, place.folder / "state");
@@ -344,7 +356,7 @@ TEST_CASE("Ctrl-C that finds another thread wakes who waits for input") {
   close(pipe[1]);
 }
 
-TEST_CASE("a model that is overwritten in place is told of, and its memory is not touched") {
+TEST_CASE("a model that is overwritten in place is reported, and its session is not touched") {
   Place place;
   const std::string model = place.folder / "model.bin";
   fs::copy_file(PERDURE_SOURCE_DIR "/tests/golden/llama2rnn/models/memC_zero_unshared.q80.bin",

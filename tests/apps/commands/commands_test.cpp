@@ -87,6 +87,23 @@ TEST_CASE("a disk that fills while logits are written leaves the old file and no
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 2);
 }
 
+TEST_CASE("a byte order mark before token ids is dropped, and mentioned") {
+  const TemporaryFolder folder;
+  write_all(folder / "ids",
+            "\xef\xbb\xbf"
+            "30 55\r\n31\r\n");
+  const std::string remark = (folder / "ids") + ": dropped a byte order mark\n";
+  const Words model = golden_words("llama.v0.bin");
+  const Outcome logits = run_perdure(
+      Words{"logits", "--tokens", folder / "ids", "--out", folder / "out.safetensors"} + model);
+  CHECK(logits.status == 0);
+  CHECK(logits.err.find(remark) != std::string::npos);
+  const Outcome text = run_perdure(Words{"detokenize", "-f", folder / "ids"} + model);
+  CHECK(text.status == 0);
+  CHECK(text.err == remark);
+  CHECK(text.out == run_perdure(Words{"detokenize", "30", "55", "31"} + model).out);
+}
+
 TEST_CASE("logits that are no numbers are told with token and position, and nothing is written") {
   const TemporaryFolder folder;
   write_all(folder / "ids", "1 5 9 300 7");

@@ -172,7 +172,7 @@ TEST_CASE("the report is named, and the command in it repeats the comparison fro
   CHECK(small.results("repeated") == small.results("out"));
 }
 
-TEST_CASE("a second run on a folder is told of the first") {
+TEST_CASE("a second run on a folder says that the first is there") {
   const SmallComparison small("  measures: [{loss: {tail: 8}}]\n  samples: 3000\n");
   Running program(small.words("out"));
   wait_for_cells(small, "out", 1, program);

@@ -310,6 +310,25 @@ TEST_CASE("statistics that go into the file of the text begin a line of their ow
   CHECK(read_all(folder / "both").find("\nread ") != std::string::npos);
 }
 
+TEST_CASE("an error that follows a text into the same file begins a line of its own") {
+  const TemporaryFolder folder;
+  std::string command = "exec \"" PERDURE_PROGRAM "\"";
+  for (const std::string& word :
+       generate(kEndless, {"--set", "model.path=" + model_with_nan(folder, 300), "-p", "Once"}))
+    command += " '" + word + "'";
+  CHECK(std::system((command + " >" + (folder / "both") + " 2>&1").c_str()) != 0);
+  CHECK(read_all(folder / "both").find("Once\nperdure: the model's logits") != std::string::npos);
+}
+
+TEST_CASE("keys of chat on the command line are said to have no effect on generate") {
+  const Outcome outcome =
+      run_perdure(generate(kEndless, {"-p", "a", "-n", "1", "--set", "chat.system=be kind"}));
+  CHECK(outcome.status == 0);
+  CHECK(outcome.err.starts_with("chat.system has no effect on generate"));
+  const Words plain = generate(kEndless, {"-p", "a", "-n", "1"});
+  CHECK(run_perdure(plain).err.find("chat") == std::string::npos);
+}
+
 TEST_CASE("escape sequences in a text and in messages never drive a terminal, and pipes get them") {
   const TemporaryFolder folder;
   const std::string foreign = "a\x1b]0;owned\x07z";

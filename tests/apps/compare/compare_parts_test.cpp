@@ -212,7 +212,7 @@ TEST_CASE("a store without a name holds nothing") {
   CHECK(!store.find("a"));
 }
 
-TEST_CASE("nobody is marked where the marks say nothing, and guessing is told of") {
+TEST_CASE("nobody is marked where the marks say nothing, and guessing is mentioned") {
   Comparison c = some_comparison();
   c.cells[2].best = false;
   for (ComparedCell& cell : c.cells) cell.chance = 2.3;

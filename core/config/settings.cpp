@@ -109,6 +109,14 @@ void read_attention(YamlNode& node, Settings& settings, const std::string& direc
             [&](const LayerOverride& a, const LayerOverride& b) { return first(a) < first(b); });
 }
 
+void read_model(YamlNode& node, Settings& settings, const std::string& directory) {
+  MapReader reader(node, "model");
+  reader.path("path", settings.model.path, directory);
+  reader.path("tokenizer", settings.model.tokenizer, directory);
+  reader.path("initial_state", settings.model.initial_state, directory);
+  reader.finish();
+}
+
 void read_kernels(YamlNode& node, Settings& settings) {
   MapReader reader(node, "kernels");
   reader.texts("prefer", settings.kernels.prefer);
@@ -257,6 +265,28 @@ void read_chat(YamlNode& node, Settings& settings, const std::string& directory)
   reader.finish();
 }
 
+void read_step(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "step");
+  reader.integer("max_rows", settings.step.max_rows, 1, 65536);
+  reader.integer("max_logits_bytes", settings.step.max_logits_bytes, 1, int64_t{1} << 40);
+  reader.finish();
+}
+
+void read_state(YamlNode& node, Settings& settings) {
+  MapReader reader(node, "state");
+  if (is_auto(reader.take("max_bytes")))
+    settings.state.max_bytes = 0;
+  else
+    reader.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
+  reader.finish();
+}
+
+void read_plugins(YamlNode& node, Settings& settings, const std::string& directory) {
+  MapReader reader(node, "plugins");
+  reader.paths("load", settings.plugins.load, directory);
+  reader.finish();
+}
+
 std::string read_text(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
@@ -279,13 +309,7 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
     YamlNode* found = reader.take(name);
     return found == nullptr ? absent : *found;
   };
-  {
-    MapReader model(section("model"), "model");
-    model.path("path", settings.model.path, directory);
-    model.path("tokenizer", settings.model.tokenizer, directory);
-    model.path("initial_state", settings.model.initial_state, directory);
-    model.finish();
-  }
+  read_model(section("model"), settings, directory);
   read_attention(section("attention"), settings, directory);
   read_kernels(section("kernels"), settings);
   read_threads(section("threads"), settings);
@@ -294,25 +318,9 @@ Settings read_settings(YamlNode& root, const std::string& directory) {
   read_ensemble(section("ensemble"), settings, directory);
   read_input(section("input"), settings);
   read_chat(section("chat"), settings, directory);
-  {
-    MapReader step(section("step"), "step");
-    step.integer("max_rows", settings.step.max_rows, 1, 65536);
-    step.integer("max_logits_bytes", settings.step.max_logits_bytes, 1, int64_t{1} << 40);
-    step.finish();
-  }
-  {
-    MapReader state(section("state"), "state");
-    if (is_auto(state.take("max_bytes")))
-      settings.state.max_bytes = 0;
-    else
-      state.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
-    state.finish();
-  }
-  {
-    MapReader plugins(section("plugins"), "plugins");
-    plugins.paths("load", settings.plugins.load, directory);
-    plugins.finish();
-  }
+  read_step(section("step"), settings);
+  read_state(section("state"), settings);
+  read_plugins(section("plugins"), settings, directory);
   reader.finish();
   if (settings.store.path.empty()) choose_store_path(settings);
   return settings;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "apps/perdure/chat/session_notes.hpp"
 #include "core/base/hash.hpp"
 
 namespace perdure::app {
@@ -25,9 +26,8 @@ std::string context_hash(std::string_view bytes) {
 }
 
 ContextRecord::ContextRecord(const Session& session, size_t n_chunks) {
-  const auto value = session.value(kName);
-  const auto* text = value ? std::get_if<std::string>(&*value) : nullptr;
-  if (text == nullptr) return;
+  const auto text = text_value(session, kName);
+  if (!text) return;
   std::istringstream in(*text);
   std::string hash;
   for (size_t first = 0, n = 0; in >> hash >> first >> n && n <= n_chunks - chunks_.size();)

@@ -8,6 +8,7 @@
 #include <functional>
 #include <sstream>
 
+#include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
@@ -21,8 +22,7 @@ namespace {
 std::vector<int32_t> query_of(Session& session, size_t n, std::span<const int32_t> text) {
   constexpr const char* kName = "contexts.query";
   std::vector<int32_t> query;
-  const auto value = session.value(kName);
-  if (const auto* words = value ? std::get_if<std::string>(&*value) : nullptr) {
+  if (const auto words = text_value(session, kName)) {
     std::istringstream in(*words);
     for (int32_t token = 0; in >> token;) query.push_back(token);
   } else if (session.position() == 0) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "apps/perdure/chat/session_notes.hpp"
 #include "core/base/hash.hpp"
 
 namespace perdure::app {
@@ -25,9 +26,8 @@ std::string value_name(std::string_view text) {
 }
 
 std::optional<Reading> reading_of(const Session& session, const std::string& name) {
-  const auto value = session.value(name);
-  const std::string* words = value ? std::get_if<std::string>(&*value) : nullptr;
-  if (words == nullptr) return std::nullopt;
+  const auto words = text_value(session, name);
+  if (!words) return std::nullopt;
   std::istringstream in(*words);
   Reading reading;
   const bool whole(in >> reading.done >> reading.total >> reading.begins);

@@ -15,12 +15,16 @@ constexpr const char* kHasTurns = "chat.has_turns";
 constexpr const char* kNext = "generate.next";
 
 std::string text_of(const Session& session, const char* name) {
-  const auto value = session.value(name);
-  const std::string* text = value ? std::get_if<std::string>(&*value) : nullptr;
-  return text != nullptr ? *text : "";
+  return text_value(session, name).value_or("");
 }
 
 }  // namespace
+
+std::optional<std::string> text_value(const Session& session, const std::string& name) {
+  const auto value = session.value(name);
+  const auto* text = value ? std::get_if<std::string>(&*value) : nullptr;
+  return text != nullptr ? std::optional(*text) : std::nullopt;
+}
 
 ChatNotes chat_notes(const Session& session) {
   return {text_of(session, kSystem), text_of(session, kReadAhead),

@@ -13,6 +13,9 @@
 
 namespace perdure::app {
 
+// A text that a session remembers under a name; nullopt if it has none. Pure.
+std::optional<std::string> text_value(const Session& session, const std::string& name);
+
 struct ChatNotes {
   std::string told_system;  // the system prompt it was told; "" if none
   std::string read_ahead;   // of the next turn, what the model wrote itself behind its last answer

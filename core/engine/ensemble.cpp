@@ -124,10 +124,4 @@ int64_t Ensemble::state_bytes() const {
   return n;
 }
 
-int64_t Ensemble::tokens_read() const {
-  int64_t n = 0;
-  for (const Session& session : sessions_) n += session.position();
-  return n;
-}
-
 }  // namespace perdure

@@ -44,9 +44,7 @@ class Ensemble {
   // The mixture after the last token that was mixed; passages are, so it is empty only if one of
   // them is.
   std::span<const float> last() const { return last_; }
-  // Tokens and bytes of all sessions together: passages, and the text as often as there are
-  // passages.
-  int64_t tokens_read() const;
+  // Bytes of the states of all sessions together.
   int64_t state_bytes() const;
   // The session of a passage, to ask where it is. Requires: number below that of passages.
   Session& session(size_t number) { return sessions_[number]; }

@@ -13,6 +13,7 @@ import torch
 from perdure_train import segments
 from perdure_train.generators import segments as rule
 from perdure_train.tokenizer import Tokenizer
+from perdure_train.tokenizer import train as train_tokenizer
 
 
 class SegmentsTest(unittest.TestCase):
@@ -34,7 +35,7 @@ class SegmentsTest(unittest.TestCase):
         told = text[:segments_before]
         for i, sign in enumerate(text):
             if sign == "?":
-                self.assertIn(f"{text[i - 2:i]}={text[i + 1:i + 4]}", told)
+                self.assertIn(f"={text[i + 1:i + 6]}", told)
             if sign == "!":
                 self.assertIn(f">{text[i + 1:i + 8]}", told)
         self.assertEqual(len(asked), 2 * text.count("?") + 6)
@@ -47,6 +48,14 @@ class SegmentsTest(unittest.TestCase):
             for row in range(20):
                 self.assert_asks_what_was_told(letters[row], answers[row], max(32, 64 * (count - 1)))
             self.assertFalse(answers[:, :64 * (count - 1)].any())
+
+    def test_no_two_keys_of_a_document_begin_or_end_alike(self):
+        letters, _ = rule.documents(numpy.random.default_rng(4), 50, 2, 128)
+        for row in letters:
+            keys = [part[:2] for part in rule.as_text(row).split("=")[1:]]
+            self.assertEqual(len(keys), rule.facts_of(128) - 1)
+            for letter in range(2):
+                self.assertEqual(len({key[letter] for key in keys}), len(keys))
 
     def test_a_probe_tells_in_its_first_segment_and_asks_in_its_last(self):
         for distance in (0, 1, 4):
@@ -61,14 +70,26 @@ class SegmentsTest(unittest.TestCase):
         letters, _ = rule.documents(numpy.random.default_rng(3), 1, 2, 64)
         self.assertEqual(self.pieces.encode(rule.as_text(letters[0]).lstrip()), ids[letters[0]].tolist()[1:])
 
+    def test_a_tokenizer_with_more_letters_gives_the_same_documents(self):
+        more = self.scratch / "more"
+        more.mkdir()
+        train_tokenizer(["ABC" + rule.LETTERS] * 4, segments.VOCABULARY["vocab_size"] + 3, more)
+        command = ("prepare", "--task", "segments", "--documents", 2, "--held-out-documents", 2, "--out", self.scratch / "data-of")
+        support.command(*command, "--tokenizer", more / "tokenizer.model")
+        texts = (self.scratch / "data-of/test.txt").read_text()
+        support.command(*command[:-1], self.scratch / "data-own")
+        self.assertEqual(texts, (self.scratch / "data-own/test.txt").read_text())
+        self.assertNotEqual((self.scratch / "data-of/test.bin").read_bytes(), (self.scratch / "data-own/test.bin").read_bytes())
+
     def test_tasks_ask_what_their_prompt_told_and_are_read_as_documents_are(self):
         tasks = [json.loads(line) for line in (self.data / "tasks.jsonl").read_text().splitlines()]
         self.assertEqual({task["distance"] for task in tasks}, {0, 1, 2, 4, 8, 16, 32})
         for task in tasks:
             prompt, answer = task["prompt"], task["answer"]
-            told = prompt[-3:-1] + "=" if prompt.endswith("?") else ">"
+            of_key = prompt[-3] == "?"
+            told = "=" + prompt[-2:] if of_key else ">"
             self.assertIn(told + answer + ";", prompt)
-            self.assertEqual(len(answer), 2 if prompt.endswith("?") else 6)
+            self.assertEqual(len(answer), 2 if of_key else 6)
             self.assertFalse(task["space"])
             # BOS and the space before a text are letters of the first segment
             self.assertEqual((len(prompt) + 2) // 64, task["distance"])

@@ -12,12 +12,11 @@ from collections import Counter
 
 import numpy
 
-from . import tokenizer
+from . import segments, tokenizer
 from .documents import BOS_MARK, EOS_MARK, as_text
 from .errors import UsageError
 from .generators import GENERATORS, sentences
 from .gutenberg import clean_book
-from .segments import write_data
 from .tasks import TEXT_TASKS
 
 SPLITS = ("train", "validation", "test")
@@ -27,18 +26,16 @@ _VOCABULARY_DOCUMENTS = 20_000
 
 def prepare(options) -> None:
     """`options`: the parsed command line of `prepare`."""
+    out = pathlib.Path(options.out)
     if options.task == "segments":
         _refuse_books(options)
-        write_data(options)
+        _make_tokenizer(options, out, **segments.VOCABULARY)
+        segments.write_data(options)
         return
-    splits, out = _split_documents(options), pathlib.Path(options.out)
-    if options.tokenizer:
-        _copy_tokenizer(pathlib.Path(options.tokenizer), out)
-    else:
-        out.mkdir(parents=True, exist_ok=True)
-        lines = (line for document in itertools.islice(splits["train"](), _VOCABULARY_DOCUMENTS)
-                 for segment in document for line in segment.text.split("\n") if line)
-        tokenizer.train(lines, options.vocab_size, out, few_words=not options.source)
+    splits = _split_documents(options)
+    lines = (line for document in itertools.islice(splits["train"](), _VOCABULARY_DOCUMENTS)
+             for segment in document for line in segment.text.split("\n") if line)
+    _make_tokenizer(options, out, lines, options.vocab_size, few_words=not options.source)
     pieces = tokenizer.Tokenizer(out / "tokenizer.model")
     about = {"task": options.task, "seed": options.seed, "vocab_size": pieces.vocab_size, "tokens": {}}
     for split in SPLITS:
@@ -47,10 +44,18 @@ def prepare(options) -> None:
     (out / "data.json").write_text(json.dumps(about, indent=1) + "\n")
 
 
+def _make_tokenizer(options, out: pathlib.Path, lines, vocab_size: int, few_words: bool) -> None:
+    """The one that is named, or one learnt from `lines`."""
+    if options.tokenizer:
+        _copy_tokenizer(pathlib.Path(options.tokenizer), out)
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.train(lines, vocab_size, out, few_words=few_words)
+
+
 def _refuse_books(options) -> None:
-    if options.source or options.task == "segments" and options.tokenizer:
-        raise UsageError(f"--task {options.task} is made by rule and reads no {'--source' if options.source else '--tokenizer'}; "
-                         "leave one of the two out")
+    if options.source:
+        raise UsageError(f"--task {options.task} is made by rule and reads no --source; leave one of the two out")
 
 
 def _split_documents(options) -> dict:

@@ -15,18 +15,17 @@ from .generators import segments as rule
 SEGMENT = 64  # tokens, in the files; what is made while it is read has segments of the window
 _IN_FILES = 4  # segments of a document at most
 _TASKS, _DISTANCES = 64, (0, 1, 2, 4, 8, 16, 32)
-_MARKS_AND_BYTES = 259
+VOCABULARY = {"lines": [rule.LETTERS] * 4, "vocab_size": 259 + len(rule.LETTERS), "few_words": False}  # marks and bytes first
 _SPLITS = {"train": 0, "validation": 1, "test": 2}
 
 
 def write_data(options) -> None:
-    """What prepare writes for this task. Training makes its documents itself; the files are for other readings."""
+    """What prepare writes for this task beside the tokenizer, which is there. Training makes its documents itself; the files
+    are for other readings."""
     out = pathlib.Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.train([rule.LETTERS] * 4, _MARKS_AND_BYTES + len(rule.LETTERS), out)
-    ids = letter_ids(tokenizer.Tokenizer(out / "tokenizer.model"))
-    vocab_size = _MARKS_AND_BYTES + len(rule.LETTERS)
-    about = {"task": "segments", "seed": options.seed, "vocab_size": vocab_size, "tokens": {}}
+    pieces = tokenizer.Tokenizer(out / "tokenizer.model")
+    ids = letter_ids(pieces)
+    about = {"task": "segments", "seed": options.seed, "vocab_size": pieces.vocab_size, "tokens": {}}
     for split, number in _SPLITS.items():
         count = options.documents if split == "train" else options.held_out_documents
         random = numpy.random.default_rng([options.seed, number])

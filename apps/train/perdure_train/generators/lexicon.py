@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts that become easier the more of them has been read: every document describes the things of a world of its own.
+"""Texts that become easier the more of them has been read: every document is the dictionary of a world of its own.
 
-A world gives each thing one quality, at random, for good. Things are told again and again, some often and some rarely
-(the n-th of a world with weight n^-0.7), so that after 250 words half of what comes next was told before, after 2,500 words
-nineteen parts of twenty, and what was told far back is worth remembering. The splits share words but no worlds. Every other
-world of `train` is smaller: what can be remembered is learnt there first."""
+A world gives each thing one quality, at random, for good; the text is things, each with its quality behind it. Things are
+told again and again, some often and some rarely (the n-th of a world with weight n^-0.7), so that after 150 words half of
+what comes next was told before, after 1,400 words nineteen parts of twenty, and what was told far back is worth remembering.
+The splits share words but no worlds. Every other world of `train` is smaller: what can be remembered is learnt there first."""
 
 from ..documents import BOS, Segment
 
@@ -21,7 +21,7 @@ _QUALITIES = """amber bitter black blue bold brave bright broken brown calm clea
 gentle glad gold green grey heavy hollow hungry kind large lazy light long lost loud mild narrow new old pale plain poor proud
 quick quiet red rich""".split()
 _RARITY = 0.7
-_WORDS_PER_SENTENCE = 4
+_WORDS_PER_THING = 2
 _SMALLEST = 6
 
 
@@ -45,6 +45,6 @@ def lexicon(split: str, count: int, random, distance: int = 256):
     """`count` documents of `distance` words."""
     for _ in range(count):
         world, weights = _world(_size(split, random), random)
-        told = random.choices(list(world), cum_weights=weights, k=max(1, distance // _WORDS_PER_SENTENCE))
+        told = random.choices(list(world), cum_weights=weights, k=max(1, distance // _WORDS_PER_THING))
         yield [BOS] + [part for thing in told
-                       for part in (Segment(f"the {thing} is"), Segment(f"{world[thing]}.", answer=True))]
+                       for part in (Segment(thing), Segment(world[thing], answer=True))]

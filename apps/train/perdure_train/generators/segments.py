@@ -2,15 +2,15 @@
 """Associative recall and copying over segments: keys with values and a string are told, other letters pass, and in the last
 segment all of them are asked for. Everything is drawn anew for every document; what is told stands in slots of 8 letters.
 
-`AB=cd;` tells a value and `AB?cd;` asks for it, `>abcdef;` tells the string and `!abcdef;` asks for it. Every letter is one
-token, and a text is as perdure reads it: BOS, a space, letters."""
+`=abcd;` tells the value cd of the key ab and `?abcd;` asks for it, `>abcdef;` tells the string and `!abcdef;` asks for it.
+Every letter is one token, and a text is as perdure reads it: BOS, a space, letters."""
 
 import numpy
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz=?;>! "
+LETTERS = "abcdefghijklmnopqrstuvwxyz=?;>! "
 SLOT = 8
 START = -1  # stands for BOS, which is no letter
-_UPPER, _LOWER, _TOLD, _ASKED, _END, _STRING, _COPY, _SPACE = 0, 26, 52, 53, 54, 55, 56, 57
+_TOLD, _ASKED, _END, _STRING, _COPY, _SPACE = range(26, 32)
 _KEY, _VALUE, _COPIED = 2, 2, 6
 
 
@@ -20,7 +20,7 @@ def facts_of(length: int) -> int:
 
 
 def _filler(random, rows: int, length: int):
-    return random.integers(_LOWER, _LOWER + 26, (rows, length))
+    return random.integers(0, 26, (rows, length))
 
 
 def _places(random, rows: int, count: int, first: int, end):
@@ -36,10 +36,10 @@ class Facts:
 
     def __init__(self, random, rows: int, count: int):
         self._random, self._rows, self._count = random, rows, count
-        firsts = numpy.argsort(random.random((rows, 26)), 1)[:, :count - 1]  # no two keys begin alike
-        self._keys = _UPPER + numpy.stack((firsts, random.integers(0, 26, firsts.shape)), 2)
-        self._values = random.integers(_LOWER, _LOWER + 26, (rows, count - 1, _VALUE))
-        self._string = random.integers(_LOWER, _LOWER + 26, (rows, _COPIED))
+        both = numpy.argsort(random.random((rows, _KEY, 26)), 2)[:, :, :count - 1]  # no two keys begin or end alike
+        self._keys = both.transpose(0, 2, 1)
+        self._values = random.integers(0, 26, (rows, count - 1, _VALUE))
+        self._string = random.integers(0, 26, (rows, _COPIED))
 
     def _write(self, letters, slots, sign: int, copy_sign: int):
         """Returns which letters are answers."""
@@ -52,12 +52,12 @@ class Facts:
             answers[row, begins[:, :1] + 1 + i] = True
         letters[row, begins[:, :1]], letters[row, begins[:, :1] + 1 + _COPIED] = copy_sign, _END
         begins = begins[:, 1:]
+        letters[row, begins], letters[row, begins + 1 + _KEY + _VALUE] = sign, _END
         for i in range(_KEY):
-            letters[row, begins + i] = self._keys[:, :, i]
+            letters[row, begins + 1 + i] = self._keys[:, :, i]
         for i in range(_VALUE):
             letters[row, begins + _KEY + 1 + i] = self._values[:, :, i]
             answers[row, begins + _KEY + 1 + i] = True
-        letters[row, begins + _KEY], letters[row, begins + _KEY + 1 + _VALUE] = sign, _END
         return answers
 
     def tell(self, letters, slots) -> None:

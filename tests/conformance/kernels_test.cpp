@@ -23,6 +23,29 @@ const perdure_kernel& simd_kernel(const std::string& name) {
   return simd_plugin().kernels[0];
 }
 
+// use(kernel, type of rows, type of weights): every product of quantised rows with GGUF's blocks.
+template <typename Use>
+void for_each_block_product(Use use) {
+  constexpr std::pair<const char*, perdure_dtype> kProducts[] = {
+      {"q8_0", PERDURE_Q8_0},      {"q8_0_q4_0", PERDURE_Q4_0}, {"q8_0_q4_1", PERDURE_Q4_1},
+      {"q8_0_q5_0", PERDURE_Q5_0}, {"q8_0_q5_1", PERDURE_Q5_1}, {"q8_k_q4_k", PERDURE_Q4_K},
+      {"q8_k_q5_k", PERDURE_Q5_K}, {"q8_k_q6_k", PERDURE_Q6_K}};
+  for (const auto& [stem, type] : kProducts)
+    for (const char* isa : {"avx2", "avx512", "avx512vnni"}) {
+      const perdure_kernel& kernel = simd_kernel(std::string("mat_mul_") + stem + "_" + isa);
+      const perdure_dtype x = perdure_block_values(type) == 32 ? PERDURE_Q8_0 : PERDURE_Q8_K;
+      INFO(std::string(kernel.name));
+      if (runs_here(kernel)) use(kernel, x, type);
+    }
+}
+
+void check_bits(const perdure_kernel& kernel, const KernelCase& test) {
+  PreparedKernel prepared(kernel, test);
+  REQUIRE(prepared.accepted());
+  prepared.run();
+  CHECK(prepared.result().data == scalar_result(test).data);
+}
+
 }  // namespace
 
 TEST_CASE("kernels.scalar agrees with itself however the work is cut") {
@@ -81,25 +104,23 @@ TEST_CASE("products of quantised rows have the scalar definition's bits on every
 }
 
 TEST_CASE("products with weights in GGUF's blocks have the scalar definition's bits everywhere") {
-  constexpr std::pair<const char*, perdure_dtype> kProducts[] = {
-      {"q8_0", PERDURE_Q8_0},      {"q8_0_q4_0", PERDURE_Q4_0}, {"q8_0_q4_1", PERDURE_Q4_1},
-      {"q8_0_q5_0", PERDURE_Q5_0}, {"q8_0_q5_1", PERDURE_Q5_1}, {"q8_k_q4_k", PERDURE_Q4_K},
-      {"q8_k_q5_k", PERDURE_Q5_K}, {"q8_k_q6_k", PERDURE_Q6_K}};
-  for (const auto& [stem, type] : kProducts)
-    for (const char* isa : {"avx2", "avx512", "avx512vnni"}) {
-      const perdure_kernel& kernel = simd_kernel(std::string("mat_mul_") + stem + "_" + isa);
-      if (!runs_here(kernel)) continue;
-      const perdure_dtype x = perdure_block_values(type) == 32 ? PERDURE_Q8_0 : PERDURE_Q8_K;
-      for (uint64_t seed = 100; seed <= 120; ++seed) {
-        INFO(std::string(kernel.name), ", seed ", seed);
-        const KernelCase test =
-            seed == 120 ? large_block_product_case(x, type) : block_product_case(x, type, seed);
-        PreparedKernel prepared(kernel, test);
-        REQUIRE(prepared.accepted());
-        prepared.run();
-        CHECK(prepared.result().data == scalar_result(test).data);
-      }
+  for_each_block_product([](const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w) {
+    for (uint64_t seed = 100; seed < 120; ++seed) {
+      INFO("seed ", seed);
+      check_bits(kernel, block_product_case(x, w, seed));
     }
+    check_bits(kernel, large_block_product_case(x, w));
+  });
+}
+
+TEST_CASE("a single row times GGUF's blocks has the scalar definition's bits at any width") {
+  for_each_block_product([](const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w) {
+    for (const int64_t n : {1, 15, 16, 17, 48, 63})
+      for (const int64_t n_blocks : {1, 2, 3, 4, 7, 17, 36}) {
+        INFO(n, " columns, ", n_blocks, " blocks");
+        check_bits(kernel, single_row_block_case(x, w, n, n_blocks));
+      }
+  });
 }
 
 TEST_CASE("activations are within four units in the last place of the scalar definition") {

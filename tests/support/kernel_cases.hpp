@@ -197,10 +197,10 @@ inline KernelCase mat_mul_case(perdure_dtype dtype, bool quantised, uint64_t see
   return test;
 }
 
-// Weights in blocks of GGUF, rows F32 or Q8_0 or Q8_K; `n_blocks` to a row.
-inline KernelCase block_product_case_of(perdure_dtype x_type, perdure_dtype w_type,
+// Weights in blocks of GGUF, rows F32 or Q8_0 or Q8_K; `n` rows of weights, `n_blocks` to a row.
+inline KernelCase block_product_case_of(perdure_dtype x_type, perdure_dtype w_type, int64_t n,
                                         int64_t n_blocks, KernelCase test, Numbers& numbers) {
-  const int64_t k = perdure_block_values(w_type) * n_blocks, n = numbers.size();
+  const int64_t k = perdure_block_values(w_type) * n_blocks;
   if (x_type == PERDURE_F32) {
     test.add_rows(k, numbers.normals(n_rows(test) * k));
   } else {
@@ -218,7 +218,7 @@ inline KernelCase block_product_case(perdure_dtype x_type, perdure_dtype w_type,
   KernelCase test{.op = "mat_mul"};
   add_some_rows(test, numbers);
   const int64_t n_blocks = numbers.between(1, perdure_block_values(w_type) == 32 ? 6 : 3);
-  return block_product_case_of(x_type, w_type, n_blocks, test, numbers);
+  return block_product_case_of(x_type, w_type, numbers.size(), n_blocks, test, numbers);
 }
 
 // More rows, and longer ones, than a kernel takes in one piece.
@@ -226,7 +226,17 @@ inline KernelCase large_block_product_case(perdure_dtype x_type, perdure_dtype w
   Numbers numbers(5);
   KernelCase test{.op = "mat_mul"};
   test.add_session(3, 103);
-  return block_product_case_of(x_type, w_type, 1300 / perdure_block_values(w_type), test, numbers);
+  return block_product_case_of(x_type, w_type, numbers.size(), 1300 / perdure_block_values(w_type),
+                               test, numbers);
+}
+
+// One row, as in decoding.
+inline KernelCase single_row_block_case(perdure_dtype x_type, perdure_dtype w_type, int64_t n,
+                                        int64_t n_blocks) {
+  Numbers numbers(static_cast<uint64_t>(100 * n + n_blocks));
+  KernelCase test{.op = "mat_mul"};
+  test.add_session(0, 1);
+  return block_product_case_of(x_type, w_type, n, n_blocks, test, numbers);
 }
 
 inline KernelCase quantize_blocks_case(perdure_dtype type, uint64_t seed) {

@@ -28,12 +28,25 @@ inline Lanes low_bits(Lanes a) { return a & splat(0x0f0f0f0f); }
 inline Lanes high_bits(Lanes a) { return low_bits(a >> 4); }
 
 // The scales, and minima where the type has them, begin a block.
-template <bool kHasMinimum>
-inline void unpack_scales(const char* const* columns, int64_t offset, char* scale, char* minimum) {
+struct Scales {
+  Reals scale, minimum;
+};
+template <bool kHasMinimum, typename Columns>
+inline Scales load_scales(const Columns& columns, int64_t offset) {
   const Lanes both = transposed(columns, offset).q[0];
-  store(scale, halves(both));
-  if (kHasMinimum) store(minimum, halves(both >> 16));
+  return {halves(both), kHasMinimum ? halves(both >> 16) : splat(0.0f)};
 }
+template <bool kHasMinimum>
+inline void unpack_scales(const char* const* columns, int64_t offset, UnpackedBlock& to) {
+  const Scales scales = load_scales<kHasMinimum>(columns, offset);
+  store(to.scale, scales.scale);
+  if (kHasMinimum) store(to.minimum, scales.minimum);
+}
+
+// A block of four columns: values 0 to 15 of each side by side, and values 16 to 31.
+struct FourBlocks {
+  Lanes first, second;
+};
 
 template <int kBiasOfType, bool kHasMinimumOfType>
 struct FourBits {
@@ -44,12 +57,17 @@ struct FourBits {
   static constexpr bool kHasMinimum = kHasMinimumOfType;
 
   static void unpack(const char* const* columns, int64_t offset, UnpackedBlock& to) {
-    unpack_scales<kHasMinimum>(columns, offset, to.scale, to.minimum);
+    unpack_scales<kHasMinimum>(columns, offset, to);
     const Quads pairs = transposed(columns, offset + kBytes - 16);
     for (int i = 0; i < 4; ++i) {
       store(to.quads + i * 64, low_bits(pairs.q[i]));
       store(to.quads + (4 + i) * 64, high_bits(pairs.q[i]));
     }
+  }
+  // Columns i, i + 4, i + 8 and i + 12.
+  static FourBlocks load(const EvenColumns& columns, int i, int64_t offset) {
+    const Lanes pairs = every_fourth(columns, i, offset + kBytes - 16);
+    return {low_bits(pairs), high_bits(pairs)};
   }
 };
 
@@ -67,7 +85,7 @@ struct FiveBits {
                          quad % 2 == 0 ? 0x08040201 : static_cast<int32_t>(0x80402010u));
   }
   static void unpack(const char* const* columns, int64_t offset, UnpackedBlock& to) {
-    unpack_scales<kHasMinimum>(columns, offset, to.scale, to.minimum);
+    unpack_scales<kHasMinimum>(columns, offset, to);
     const Lanes bits = transposed(columns, offset + kBytes - 20).q[0];
     const Quads pairs = transposed(columns, offset + kBytes - 16);
     for (int i = 0; i < 4; ++i) {
@@ -82,14 +100,19 @@ struct Q8_0 {
   static constexpr int kBias = 128;
   static constexpr int kLargest = 255;
   static constexpr bool kHasMinimum = false;
+  static constexpr auto kFlip = static_cast<int32_t>(0x80808080u);
 
   static void unpack(const char* const* columns, int64_t offset, UnpackedBlock& to) {
-    unpack_scales<kHasMinimum>(columns, offset, to.scale, to.minimum);
-    const Lanes flip = splat(static_cast<int32_t>(0x80808080u));
+    unpack_scales<kHasMinimum>(columns, offset, to);
     for (int half = 0; half < 2; ++half) {
       const Quads values = transposed(columns, offset + 2 + half * 16);
-      for (int i = 0; i < 4; ++i) store(to.quads + (half * 4 + i) * 64, values.q[i] ^ flip);
+      for (int i = 0; i < 4; ++i) store(to.quads + (half * 4 + i) * 64, values.q[i] ^ splat(kFlip));
     }
+  }
+  // Columns i, i + 4, i + 8 and i + 12.
+  static FourBlocks load(const EvenColumns& columns, int i, int64_t offset) {
+    return {every_fourth(columns, i, offset + 2) ^ splat(kFlip),
+            every_fourth(columns, i, offset + 18) ^ splat(kFlip)};
   }
 };
 

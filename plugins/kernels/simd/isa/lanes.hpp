@@ -192,23 +192,54 @@ inline __m128i load_16(const char* p) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
 
-// Columns 0, 4, 8 and 12 of `columns` side by side.
+// Sixteen bytes of four columns side by side.
 #if defined(__AVX512F__)
-inline Lanes every_fourth(const char* const* columns, int64_t offset) {
-  __m512i v = _mm512_castsi128_si512(load_16(columns[0] + offset));
-  v = _mm512_inserti32x4(v, load_16(columns[4] + offset), 1);
-  v = _mm512_inserti32x4(v, load_16(columns[8] + offset), 2);
-  return {_mm512_inserti32x4(v, load_16(columns[12] + offset), 3)};
+inline Lanes side_by_side(const char* a, const char* b, const char* c, const char* d) {
+  __m512i v = _mm512_castsi128_si512(load_16(a));
+  v = _mm512_inserti32x4(v, load_16(b), 1);
+  v = _mm512_inserti32x4(v, load_16(c), 2);
+  return {_mm512_inserti32x4(v, load_16(d), 3)};
+}
+// The same sixteen bytes four times.
+inline Lanes four_times(const void* p) {
+  return {_mm512_broadcast_i32x4(load_16(static_cast<const char*>(p)))};
 }
 #else
 inline __m256i pair(const char* low, const char* high) {
   return _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(low)), load_16(high), 1);
 }
-inline Lanes every_fourth(const char* const* columns, int64_t offset) {
-  return {pair(columns[0] + offset, columns[4] + offset),
-          pair(columns[8] + offset, columns[12] + offset)};
+inline Lanes side_by_side(const char* a, const char* b, const char* c, const char* d) {
+  return {pair(a, b), pair(c, d)};
+}
+// The same sixteen bytes four times.
+inline Lanes four_times(const void* p) {
+  const __m256i twice = _mm256_broadcastsi128_si256(load_16(static_cast<const char*>(p)));
+  return {twice, twice};
 }
 #endif
+
+// Columns 0, 4, 8 and 12 of `columns` side by side.
+inline Lanes every_fourth(const char* const* columns, int64_t offset) {
+  return side_by_side(columns[0] + offset, columns[4] + offset, columns[8] + offset,
+                      columns[12] + offset);
+}
+
+// Sixteen columns at equal distances. Four pointers stay in registers, sixteen do not.
+struct EvenColumns {
+  const char* fourths[4];  // columns 0, 4, 8 and 12
+  int64_t distance;
+
+  EvenColumns(const char* first, int64_t column_distance) : distance(column_distance) {
+    for (int i = 0; i < 4; ++i) fourths[i] = first + 4 * i * distance;
+  }
+};
+
+// Columns i, i + 4, i + 8 and i + 12 side by side.
+inline Lanes every_fourth(const EvenColumns& columns, int i, int64_t offset) {
+  const int64_t at = i * columns.distance + offset;
+  return side_by_side(columns.fourths[0] + at, columns.fourths[1] + at, columns.fourths[2] + at,
+                      columns.fourths[3] + at);
+}
 
 // Four by four lanes, in each 128 bits.
 inline Quads transposed(const Quads& a) {
@@ -221,6 +252,17 @@ inline Quads transposed(const Quads& a) {
 inline Quads transposed(const char* const* columns, int64_t offset) {
   return transposed(Quads{{every_fourth(columns, offset), every_fourth(columns + 1, offset),
                            every_fourth(columns + 2, offset), every_fourth(columns + 3, offset)}});
+}
+inline Quads transposed(const EvenColumns& columns, int64_t offset) {
+  return transposed(Quads{{every_fourth(columns, 0, offset), every_fourth(columns, 1, offset),
+                           every_fourth(columns, 2, offset), every_fourth(columns, 3, offset)}});
+}
+
+// Lane 4 * i + j: the sum of the four lanes in the i-th 128 bits of a.q[j].
+inline Lanes sums_of_fours(const Quads& a) {
+  const Lanes low = unpack_low_32(a.q[0], a.q[1]) + unpack_high_32(a.q[0], a.q[1]);
+  const Lanes high = unpack_low_32(a.q[2], a.q[3]) + unpack_high_32(a.q[2], a.q[3]);
+  return unpack_low_64(low, high) + unpack_high_64(low, high);
 }
 
 }  // namespace

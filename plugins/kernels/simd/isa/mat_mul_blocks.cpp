@@ -22,16 +22,26 @@ inline Lanes load_four(const int8_t* x) {
 
 constexpr int kTileRows = 8;
 
-// exact[r] += kQuads quads of weights times those of row r. Assembly: see mat_mul_q80_vnni.cpp.
+// sum + four products of weights with x in every lane. Assembly: see mat_mul_q80_vnni.cpp.
+inline Lanes multiply_add(Lanes sum, Lanes weights, Lanes x) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(weights.v), "v"(x.v));
+  return sum;
+}
+
+// exact[r] += kQuads quads of weights times those of row r.
 template <int, int kQuads, int kRows>
 inline void multiply(const char* quads, const int8_t* x, int64_t x_stride, Lanes (&exact)[kRows]) {
   for (int q = 0; q < kQuads; ++q) {
     const Lanes weights = load_lanes(quads + q * 64);
     for (int r = 0; r < kRows; ++r)
-      asm("vpdpbusd %2, %1, %0"
-          : "+v"(exact[r].v)
-          : "v"(weights.v), "v"(load_four(x + r * x_stride + q * 4).v));
+      exact[r] = multiply_add(exact[r], weights, load_four(x + r * x_stride + q * 4));
   }
+}
+
+// Products of a block of x with those of four columns, eight added up in every lane.
+template <int>
+inline Lanes multiply(FourBlocks w, const int8_t* x) {
+  return multiply_add(multiply_add(splat(0), w.first, four_times(x)), w.second, four_times(x + 16));
 }
 
 #else
@@ -76,7 +86,34 @@ inline void multiply(const char* quads, const int8_t* x, int64_t x_stride, Lanes
   }
 }
 
+// Products of a block of x with those of four columns, of bytes of at most six bits: four added up
+// in every 16 bits.
+inline Lanes multiply_small(FourBlocks w, const int8_t* x) {
+  return add_words(multiply_bytes(w.first, four_times(x)),
+                   multiply_bytes(w.second, four_times(x + 16)));
+}
+
+// The same of any bytes, eight added up in every lane.
+template <int kLargest>
+inline Lanes multiply(FourBlocks w, const int8_t* x) {
+  if constexpr (kLargest == 255) {
+    const FourBlocks low = {low_bits(w.first), low_bits(w.second)};
+    const FourBlocks high = {high_bits(w.first), high_bits(w.second)};
+    return multiply_words(multiply_small(low, x), splat(0x00010001)) +
+           multiply_words(multiply_small(high, x), splat(0x00100010));
+  } else {
+    return multiply_words(multiply_small(w, x), splat(0x00010001));
+  }
+}
+
 #endif
+
+// sum + a block of x times those of sixteen columns; `exact`: products of their integers.
+template <typename Type>
+inline Reals add_block(Reals sum, Lanes exact, Scales w, const StagedBlock& x) {
+  sum = sum + to_reals(exact) * (w.scale * splat(x.scale));
+  return Type::kHasMinimum ? sum + splat(x.sum) * (w.minimum * splat(x.scale)) : sum;
+}
 
 // Adds kRows rows times one unpacked block to their sums.
 template <typename Type, int kRows>
@@ -88,13 +125,9 @@ inline void multiply_block(const StagedBlock* x, int64_t x_stride, const Unpacke
   Lanes exact[kRows];
   for (int r = 0; r < kRows; ++r) exact[r] = splat(row(r).offset);
   multiply<Type::kLargest, 8>(w.quads, x->values, x_stride, exact);
-  const Reals scale = load_reals(w.scale);
-  for (int r = 0; r < kRows; ++r)
-    sums[r] = sums[r] + to_reals(exact[r]) * (scale * splat(row(r).scale));
-  if (!Type::kHasMinimum) return;
-  const Reals minimum = load_reals(w.minimum);
-  for (int r = 0; r < kRows; ++r)
-    sums[r] = sums[r] + splat(row(r).sum) * (minimum * splat(row(r).scale));
+  const Scales scales = {load_reals(w.scale),
+                         Type::kHasMinimum ? load_reals(w.minimum) : splat(0.0f)};
+  for (int r = 0; r < kRows; ++r) sums[r] = add_block<Type>(sums[r], exact[r], scales, row(r));
 }
 
 template <typename Type, int kRows>
@@ -189,20 +222,68 @@ inline void tiles(const BlockProduct<Kind>& p, int64_t row, int64_t n_rows, int6
   if constexpr (kRows > 1) tiles<Type, Kind, kRows / 2>(p, row, n_rows, first, count);
 }
 
+// Asks for the b-th of `n` parts of the panel that begins at `panel`: a single row waits for
+// memory, not for instructions. A quarter of the part comes from each quarter of the panel, because
+// memory serves four places faster than one. Behind the last panel it asks in vain.
+template <typename Type>
+inline void prefetch(const char* panel, int64_t b, int64_t n) {
+  constexpr int64_t kQuarter = Type::kBytes * kPanelColumns / 4;
+  for (int64_t i = 0; i < kQuarter; i += 64)
+    for (int64_t quarter = 0; quarter < 4; ++quarter)
+      _mm_prefetch(panel + (quarter * n + b) * kQuarter + i, _MM_HINT_T1);
+}
+
+// Types whose blocks a single row is multiplied with where they lie.
+template <typename Type>
+concept ReadInPlace = requires(const EvenColumns& w) { Type::load(w, 0, 0); };
+
+// One row times a whole panel; `next`: the panel behind it. Unpacking to memory would cost more
+// than the products.
+template <typename Type>
+inline Reals row_times_panel(const StagedBlock* x, const EvenColumns& w, const char* next,
+                             int64_t n_blocks) {
+  Reals sums = splat(0.0f);
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    prefetch<Type>(next, b, n_blocks);
+    const int64_t offset = b * Type::kBytes;
+    Quads products;
+    for (int i = 0; i < 4; ++i)
+      products.q[i] = multiply<Type::kLargest>(Type::load(w, i, offset), x[b].values);
+    const Lanes exact = sums_of_fours(products) + splat(x[b].offset);
+    sums = add_block<Type>(sums, exact, load_scales<Type::kHasMinimum>(w, offset), x[b]);
+  }
+  return sums;
+}
+
 // All rows times one panel.
+template <typename Type, typename Kind>
+inline void unpacked_panel(const BlockProduct<Kind>& p, const Panel& weights, const char* next,
+                           int64_t n_blocks, int64_t n_rows) {
+  memset(p.sums, 0, static_cast<size_t>(n_rows * 64));
+  constexpr int64_t kMost = kPieceValues / Kind::kValues;
+  for (int64_t first = 0; first < n_blocks; first += kMost) {
+    const int64_t count = n_blocks - first < kMost ? n_blocks - first : kMost;
+    for (int64_t b = 0; b < count; ++b) {
+      prefetch<Type>(next, first + b, n_blocks);
+      Type::unpack(weights.columns, (first + b) * Type::kBytes, p.piece[b]);
+    }
+    tiles<Type, Kind, kTileRows>(p, 0, n_rows, first, count);
+  }
+}
+
 template <typename Type, typename Kind>
 inline void panel(const BlockProduct<Kind>& p, const perdure_tensor& w, const MatMulParams& params,
                   int64_t n_rows, int64_t column) {
   const Panel weights(w, params.n, column);
-  memset(p.sums, 0, static_cast<size_t>(n_rows * 64));
   const int64_t n_blocks = params.k / Kind::kValues;
-  constexpr int64_t kMost = kPieceValues / Kind::kValues;
-  for (int64_t first = 0; first < n_blocks; first += kMost) {
-    const int64_t count = n_blocks - first < kMost ? n_blocks - first : kMost;
-    for (int64_t b = 0; b < count; ++b)
-      Type::unpack(weights.columns, (first + b) * Type::kBytes, p.piece[b]);
-    tiles<Type, Kind, kTileRows>(p, 0, n_rows, first, count);
-  }
+  const char* next = weights.columns[0] + kPanelColumns * w.row_stride_bytes;
+  if constexpr (ReadInPlace<Type>)
+    if (n_rows == 1 && column + kPanelColumns <= params.n) {
+      const EvenColumns even(weights.columns[0], w.row_stride_bytes);
+      const auto* x = reinterpret_cast<const StagedBlock*>(p.x);
+      return store(p.sums, row_times_panel<Type>(x, even, next, n_blocks));
+    }
+  unpacked_panel<Type>(p, weights, next, n_blocks, n_rows);
 }
 
 // Requires: begin is a multiple of kPanelColumns.

@@ -19,7 +19,20 @@ namespace {
 
 struct Shape {
   int64_t k, n;
+  int64_t repeats = 1;  // of the n rows of the weight
+
+  int64_t columns() const { return n * repeats; }
 };
+
+// The same rows over and over: random ones would take longer than the measurement.
+void repeat(HarnessValue& w, int64_t times) {
+  for (Bytes* bytes : {&w.data, &w.scales}) {
+    const Bytes once = *bytes;
+    bytes->reserve(once.size() * static_cast<size_t>(times));
+    for (int64_t i = 1; i < times; ++i) bytes->insert(bytes->end(), once.begin(), once.end());
+  }
+  w.rows *= times;
+}
 
 KernelCase product_case(perdure_dtype x_type, perdure_dtype w_type, Shape shape, int64_t group,
                         int64_t n_rows) {
@@ -38,8 +51,9 @@ KernelCase product_case(perdure_dtype x_type, perdure_dtype w_type, Shape shape,
   test.inputs.push_back(x);
   HarnessValue w = weight(w_type, shape.n, shape.k, group, numbers);
   w.misalignment = 0;
-  test.inputs.push_back(w);
-  test.set_output(shape.n);
+  repeat(w, shape.repeats);
+  test.inputs.push_back(std::move(w));
+  test.set_output(shape.columns());
   return test;
 }
 
@@ -67,17 +81,21 @@ void measure(benchmark::State& state, const perdure_kernel* kernel, const Kernel
   if (operations > 0) state.counters["op/s"] = benchmark::Counter(operations, rate);
 }
 
+// The last shape is larger than the caches: bytes come from memory.
 void add_product(const perdure_kernel& kernel, perdure_dtype x, perdure_dtype w) {
-  constexpr Shape kShapes[] = {{288, 768}, {768, 2048}, {2048, 5632}, {288, 32000}};
+  constexpr Shape kShapes[] = {
+      {288, 768}, {768, 2048}, {2048, 5632}, {288, 32000}, {2048, 2048, 256}};
   for (const Shape shape : kShapes)
     for (const int64_t rows : {1, 4, 64, 256}) {
-      if ((rows >= 64 && shape.n > 5632) || shape.k % perdure_block_values(w) != 0) continue;
+      if ((rows >= 64 && shape.columns() > 5632) || shape.k % perdure_block_values(w) != 0)
+        continue;
+      if (shape.repeats > 1 && (rows > 1 || x == PERDURE_F32)) continue;
       const int64_t group = shape.k == 288 ? 32 : 64;
-      const double values = static_cast<double>(shape.k * shape.n);
-      const double bytes = static_cast<double>(shape.n * perdure_row_bytes(w, shape.k)) +
+      const double values = static_cast<double>(shape.k * shape.columns());
+      const double bytes = static_cast<double>(shape.columns() * perdure_row_bytes(w, shape.k)) +
                            (w == PERDURE_Q80 ? values * 4 / static_cast<double>(group) : 0);
       const std::string name = std::string(kernel.name) + "/" + std::to_string(shape.k) + "x" +
-                               std::to_string(shape.n) + "/rows:" + std::to_string(rows);
+                               std::to_string(shape.columns()) + "/rows:" + std::to_string(rows);
       benchmark::RegisterBenchmark(name.c_str(), [=, &kernel](benchmark::State& state) {
         measure(state, &kernel, product_case(x, w, shape, group, rows), bytes,
                 2.0 * values * static_cast<double>(rows));

@@ -86,7 +86,8 @@ void int8_limit(benchmark::State& state) {
 
 void add_limits() {
   if (!(cpu_features() & PERDURE_CPU_AVX512)) return;
-  for (const int64_t size : {int64_t{512} << 10, int64_t{16} << 20, int64_t{256} << 20})
+  for (const int64_t size :
+       {int64_t{512} << 10, int64_t{16} << 20, int64_t{256} << 20, int64_t{1} << 30})
     benchmark::RegisterBenchmark("limit/read", read_limit)->Arg(size);
   benchmark::RegisterBenchmark("limit/f32", f32_limit);
   if (cpu_features() & PERDURE_CPU_AVX512_VNNI)

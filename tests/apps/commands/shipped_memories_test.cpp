@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,17 @@ Figures compare(const Question& q) {
   return figures;
 }
 
+// The first questions of a task file that end in one of `endings`, `count` for each.
+std::string questions(const std::string& file, const std::vector<std::string>& endings, int count) {
+  std::istringstream lines(read_all(file));
+  std::map<std::string, int> taken;
+  std::string all;
+  for (std::string line; std::getline(lines, line);)
+    for (const std::string& ending : endings)
+      if (line.ends_with(ending) && taken[ending]++ < count) all += line + "\n";
+  return all;
+}
+
 // The tales and the dictionary are longer than the windows of 256 tokens that trained the models.
 std::string tales() {
   std::string text;
@@ -95,4 +107,18 @@ TEST_CASE("a dictionary of its own becomes easier for lexicon-rwkv the more of i
   REQUIRE(loss.size() == 3);
   CHECK(loss[1] < loss[0] - 0.1);
   CHECK(loss[2] < loss[1]);
+}
+
+TEST_CASE("recall-rmt answers from memory tokens what it was told segments before") {
+  const TemporaryFolder folder;
+  write_all(folder / "tasks.jsonl", questions(kModels + "recall-rmt/tasks.jsonl",
+                                              {"\"distance\": 1}", "\"distance\": 8}"}, 24));
+  const Figures figures = compare(
+      {"recall-rmt/recall-rmt.safetensors", "recall-rmt/tokenizer.bin", "fables/held_out.txt",
+       "[1024]",
+       "[{exact_match: {tasks: " + folder / "tasks.jsonl" + ", by: distance, samples: 24}}]"});
+  const std::vector<double>& right = figures.at("exact_match");
+  REQUIRE(right.size() == 2);
+  CHECK(right[0] >= 0.5);
+  CHECK(right[1] >= 0.3);
 }

@@ -142,6 +142,7 @@ void Engine::rewind(Session& session, int64_t position) {
   Session::Impl& s = session.impl();
   impl_->check_rewind(s, position);
   if (position == s.position) return;
+  s.state.wait_for_readers();
   const auto cut = static_cast<uint64_t>(s.position - position);
   s.tail.resize(s.tail.size() - static_cast<size_t>(std::min<uint64_t>(cut, s.tail.size())));
   if (position == 0) impl_->reset(s);

@@ -8,7 +8,8 @@
 //   Session session = engine.new_session();
 //   engine.feed(session, tokens, logits);       // logits of the last token
 //
-// Thread safety: one thread at a time per engine and its sessions.
+// Thread safety: one thread at a time per engine and its sessions; another one may save a session
+// while it is fed (background_save.hpp).
 #pragma once
 
 #include <cstdint>

@@ -189,6 +189,9 @@ struct Engine::Impl {
   StrategyNodes nodes_of_strategies(Builder& b) const;
   void check_classifier() const;
   void check_places(const Graph& graph) const;
+  void find_rewritten();
+  void find_rewritten(const CompiledGraph& compiled);
+  bool appends(const CompiledGraph& compiled, const Node& node, const StateSpec& spec) const;
   void check_live_ranges(const Graph& graph) const;
   Graph build_graph(const std::string& name, const std::function<void(Builder&)>& fill) const;
   int64_t logits_per_step() const;
@@ -295,6 +298,9 @@ struct Engine::Impl {
   std::optional<StateLayout> layout;
   StateTypes state_types;
   StateNumbers state_numbers;
+  // Of every state, whether rows below the position (of a stream: below its length) may be written
+  // again while its session only reads on.
+  std::vector<bool> is_rewritten;
   std::vector<PluginHost::KernelSet> own_kernels;
   std::optional<KernelChooser> chooser;
   PackedWeights packed;  // of constants; those of weights are the shared model's

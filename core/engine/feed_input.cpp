@@ -207,6 +207,7 @@ void Engine::forget_input(Session& session, const std::string& stream, size_t ch
   const int64_t first = std::accumulate(chunks.begin(), at, int64_t{0}), n = *at;
   const int64_t length = s.stream_lengths[number];
   const auto& specs = impl_->layout->specs();
+  s.state.wait_for_readers();
   for (size_t i = 0; i < specs.size(); ++i)
     if (specs[i].stream == stream)
       for (int64_t row = first + n; row < length; ++row)
@@ -219,6 +220,7 @@ void Engine::forget_input(Session& session, const std::string& stream, size_t ch
 void Engine::clear_input(Session& session, const std::string& stream) {
   impl_->check_session(session);
   const size_t number = impl_->input_number(stream);
+  session.impl().state.wait_for_readers();
   session.impl().stream_chunks[number].clear();
   impl_->set_stream_length(session.impl(), number, 0);
   session.impl().trust_state();

@@ -49,6 +49,17 @@ void judged(const ConfiguredStrategy& s, const Judge& judge) {
   }
 }
 
+// Whether a node is a `state_write` to the rows that this operation numbers, as they are.
+bool writes_at(const Graph& graph, const Node& node, std::string_view places) {
+  if (node.operation->name != "state_write") return false;
+  const auto maker = std::ranges::find_if(
+      graph.nodes, [&](const Node& other) { return other.result().id == node.inputs[2].id; });
+  return maker != graph.nodes.end() && maker->operation->name == places &&
+         std::ranges::all_of(maker->attributes, [](const Attribute& attribute) {
+           return attribute.second == AttributeValue(int64_t{0});
+         });
+}
+
 }  // namespace
 
 void Engine::Impl::add_architecture_operations() {
@@ -162,6 +173,7 @@ void Engine::Impl::build_graphs() {
           s.contribute_input(input.stream.name, b);
       });
     });
+  find_rewritten();
 }
 
 void Engine::Impl::build_phase(Phase phase, const char* name, int64_t n_rows,
@@ -219,14 +231,6 @@ void Engine::Impl::check_classifier() const {
 // Errors: Error if a ring or an appended state of the text is written at places that its
 // declaration says nothing of: which rows are live, and so are saved, follows from the position.
 void Engine::Impl::check_places(const Graph& graph) const {
-  const auto is_position = [&](Value place) {
-    const auto maker = std::ranges::find_if(
-        graph.nodes, [&](const Node& node) { return node.result().id == place.id; });
-    return maker != graph.nodes.end() && maker->operation->name == "row_index" &&
-           std::ranges::all_of(maker->attributes, [](const Attribute& attribute) {
-             return attribute.second == AttributeValue(int64_t{0});
-           });
-  };
   for (const Node& node : graph.nodes)
     for (const int written : node.operation->writes) {
       const ValueInfo& state = graph.info(node.inputs[static_cast<size_t>(written)]);
@@ -234,11 +238,41 @@ void Engine::Impl::check_places(const Graph& graph) const {
       const StateSpec& spec = layout->specs()[layout->number(state.name)];
       const bool by_position = spec.growth == Growth::kAppended || spec.growth == Growth::kRing;
       if (!by_position || spec.tokens_per_row > 0 || !spec.stream.empty()) continue;
-      if (node.operation->name != "state_write" || !is_position(node.inputs[2]))
+      if (!writes_at(graph, node, "row_index"))
         throw Error("the state '" + spec.name + "' is written by '" + node.operation->name +
                     "' in the graph '" + graph.name + "' at other places than `row_index`, so " +
                     "saving cannot know its live rows; the strategy must declare tokens_per_row " +
                     "or a counted state" + author_of_state(strategies, spec.name));
+    }
+}
+
+// Whether a node that writes a state appends to it: the step at the position, a stream's graph at
+// the places of the stream. A segment's end lies before the position.
+bool Engine::Impl::appends(const CompiledGraph& compiled, const Node& node,
+                           const StateSpec& spec) const {
+  if (&compiled == &step) return spec.stream.empty() && writes_at(step.graph, node, "row_index");
+  const auto input = std::ranges::find_if(
+      inputs, [&](const InputGraph& graph) { return &graph.compiled == &compiled; });
+  return input != inputs.end() && spec.stream == input->stream.name &&
+         writes_at(compiled.graph, node, "stream_index");
+}
+
+void Engine::Impl::find_rewritten() {
+  for (const StateSpec& spec : layout->specs())
+    is_rewritten.push_back(spec.growth != Growth::kAppended || spec.tokens_per_row > 0);
+  find_rewritten(step);
+  for (const auto* phase : {&begin, &end, &prompt_end})
+    if (*phase) find_rewritten(**phase);
+  for (const InputGraph& input : inputs) find_rewritten(input.compiled);
+}
+
+void Engine::Impl::find_rewritten(const CompiledGraph& compiled) {
+  for (const Node& node : compiled.graph.nodes)
+    for (const int written : node.operation->writes) {
+      const ValueInfo& state = compiled.graph.info(node.inputs[static_cast<size_t>(written)]);
+      if (state.origin != Origin::kState) continue;
+      const size_t number = layout->number(state.name);
+      if (!appends(compiled, node, layout->specs()[number])) is_rewritten[number] = true;
     }
 }
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Sessions: what can be read from them, and how they become snapshots and come back.
+// Sessions: what can be read from them, and how they come back from snapshots.
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
 #include <sstream>
 
 #include "core/base/buffer.hpp"
 #include "core/base/dtype.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/engine/identity.hpp"
-#include "core/engine/snapshot.hpp"
+#include "core/engine/session_contents.hpp"
 
 namespace perdure {
 namespace {
@@ -79,34 +76,10 @@ void check_tensors(const StateLayout& layout, const SnapshotContents& contents) 
   }
 }
 
-// Errors: Error if the values cannot be those of a computation that went well.
-void require_sound(const StateSpec& spec, std::span<const float> values) {
-  constexpr float kLargest = 1e30f;
-  const float largest = spec.extremes ? std::numeric_limits<float>::infinity() : kLargest;
-  const auto bad =
-      std::ranges::find_if(values, [&](float value) { return !(std::abs(value) <= largest); });
-  if (bad != values.end())
-    throw Error("the state '" + spec.name + "' holds the value " + std::to_string(*bad) +
-                ", which no sound computation leaves there: it is neither saved nor restored; go " +
-                "on from an older generation");
-}
-
 void require_own_name(std::string_view name) {
   if (name.starts_with(kEngineValues))
     throw Error("the session value '" + std::string(name) + "' begins with '" +
                 std::string(kEngineValues) + "', as only the engine's own do; choose another name");
-}
-
-// Names of the engine's session values, lists of numbers as text; what a snapshot does not hold is
-// as it is without them.
-constexpr const char* kSegmentValue = "engine.segment";
-constexpr const char* kCountsValue = "engine.counts";
-std::string chunks_value(const std::string& stream) { return "engine.chunks:" + stream; }
-
-SessionValue list_value(std::span<const int64_t> numbers) {
-  std::string text;
-  for (const int64_t n : numbers) text += (text.empty() ? "" : " ") + std::to_string(n);
-  return text;
 }
 
 // Removes a list from `values`. Errors: Error if it is none.
@@ -120,18 +93,6 @@ std::optional<std::vector<int64_t>> take_list(SessionValues& values, const std::
   if (!in.eof()) throw Error("the snapshot's value '" + name + "' is not a list of numbers");
   values.erase(found);
   return numbers;
-}
-
-SessionValues values_of(const Session::Impl& session) {
-  SessionValues values = session.values;
-  const Engine::Impl& engine = *session.engine;
-  const auto usual = Segment::of_full_ones(session.position, engine.traits.segment_length);
-  if (session.segment != usual) values[kSegmentValue] = list_value(session.segment.values());
-  if (!session.counts.empty()) values[kCountsValue] = list_value(session.counts.values());
-  for (size_t i = 0; i < engine.inputs.size(); ++i)
-    if (!session.stream_chunks[i].empty())
-      values[chunks_value(engine.inputs[i].stream.name)] = list_value(session.stream_chunks[i]);
-  return values;
 }
 
 // Errors: Error if the snapshot's segment is none of this strategy.
@@ -167,72 +128,6 @@ TokenCounts take_counts(const Engine::Impl& engine, SessionValues& values) {
   const auto found = take_list(values, kCountsValue);
   return found ? TokenCounts::from_values(*found, engine.model.spec().info.vocab_size)
                : TokenCounts();
-}
-
-// Tokens of a band, so many that no row of several tokens lies in two.
-int64_t band_tokens(const StateLayout& layout, const std::string& stream) {
-  constexpr int64_t kLeast = 16, kMost = 4096;
-  int64_t tokens = kLeast;
-  for (const StateSpec& spec : layout.specs())
-    if (spec.growth == Growth::kAppended && spec.stream == stream && tokens <= kMost)
-      tokens = std::lcm(tokens, std::clamp<int64_t>(spec.tokens_per_row, 1, kMost));
-  return tokens;
-}
-
-// What is appended to with the text comes behind what input streams append to, as it grows more
-// often.
-void lay_in_bands(SnapshotTensor& tensor, const Engine::Impl& engine, const StateSpec& spec) {
-  if (spec.growth != Growth::kAppended) return;
-  const size_t number =
-      spec.stream.empty() ? engine.inputs.size() : engine.input_number(spec.stream);
-  tensor.series = static_cast<uint32_t>(number + 1);
-  tensor.band_rows = std::max<int64_t>(
-      1, band_tokens(*engine.layout, spec.stream) / std::max<int64_t>(1, spec.tokens_per_row));
-}
-
-// Everything but the values of the tensors.
-SnapshotContents head_of(const Session::Impl& session) {
-  const Engine::Impl& engine = *session.engine;
-  SnapshotContents head;
-  head.identity = engine.identity();
-  head.notes["configuration"] = dump_settings(engine.settings, shown_options(engine.strategies));
-  head.values = values_of(session);
-  head.position = session.position;
-  head.random_state = session.random.state;
-  head.tail = session.tail;
-  for (size_t i = 0; i < engine.layout->specs().size(); ++i) {
-    const StateSpec& spec = engine.layout->specs()[i];
-    const int64_t rows = session.state.live_rows(i, session.position);
-    SnapshotTensor tensor{spec.name, rows, spec.columns, {}, spec.type};
-    lay_in_bands(tensor, engine, spec);
-    head.tensors.push_back(std::move(tensor));
-  }
-  return head;
-}
-
-// The live rows of a tensor, in logical order.
-template <typename T>
-using Runs = std::vector<std::span<T>>;
-
-// Calls `use` with the values of these rows, in order, in as few pieces as they lie.
-template <typename T, typename Use>
-void each_piece(const Runs<T>& runs, const SnapshotRun& rows, int64_t columns, Use&& use) {
-  auto skip = static_cast<size_t>(rows.first * columns),
-       left = static_cast<size_t>(rows.rows * columns);
-  for (const std::span<T> run : runs) {
-    const size_t skipped = std::min(skip, run.size());
-    const size_t taken = std::min(left, run.size() - skipped);
-    if (taken > 0) use(run.subspan(skipped, taken));
-    skip -= skipped;
-    left -= taken;
-  }
-}
-
-template <typename T, typename State>
-std::vector<Runs<T>> all_live_runs(State& state, size_t n_states, int64_t position) {
-  std::vector<Runs<T>> runs;
-  for (size_t i = 0; i < n_states; ++i) runs.push_back(state.live_runs(i, position));
-  return runs;
 }
 
 // Errors: Error if the snapshot is another engine's, or says what no session of this one can be.
@@ -388,21 +283,6 @@ void Session::set_value(std::string_view name, std::optional<SessionValue> value
     impl_->values.insert_or_assign(std::string(name), std::move(*value));
   else if (const auto found = impl_->values.find(name); found != impl_->values.end())
     impl_->values.erase(found);
-}
-
-void Session::snapshot(const SnapshotSink& sink) const {
-  impl_->require_intact();
-  const auto& specs = impl_->engine->layout->specs();
-  const StateSet& state = impl_->state;
-  const auto runs = all_live_runs<const float>(state, specs.size(), impl_->position);
-  const auto give_values = [&](const SnapshotRun& run, const ValueSink& values) {
-    const StateSpec& spec = specs[run.tensor];
-    each_piece(runs[run.tensor], run, spec.columns, [&](std::span<const float> piece) {
-      require_sound(spec, piece);
-      values(std::as_bytes(piece));
-    });
-  };
-  write_snapshot(head_of(*impl_), give_values, sink);
 }
 
 std::vector<std::byte> Session::snapshot() const {

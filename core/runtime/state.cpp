@@ -135,6 +135,18 @@ void StateLayout::check_memory() const {
                 "; use a smaller window or fewer rows of memory");
 }
 
+std::shared_ptr<const void> RowReaders::add() const {
+  count_->fetch_add(1);
+  return {count_.get(), [count = count_](const void*) {
+            if (count->fetch_sub(1) == 1) count->notify_all();
+          }};
+}
+
+void RowReaders::wait() const noexcept {
+  if (!count_) return;
+  while (const int n = count_->load()) count_->wait(n);
+}
+
 StateSet::StateSet(const StateLayout& layout) : StateSet(layout, nullptr) {}
 
 StateSet::StateSet(const StateLayout& layout, const BudgetShare* replaced)
@@ -226,6 +238,7 @@ void StateSet::take_planned() {
 void StateSet::use_planned() {
   const auto bytes = static_cast<size_t>(place_planned());
   const bool moves = bytes > range_.capacity();
+  if (moves) wait_for_readers();
   ReservedBuffer larger(moves ? bytes : 0);
   ReservedBuffer& range = moves ? larger : range_;
   for (size_t i = 0; i < rooms_.size(); ++i)

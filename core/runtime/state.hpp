@@ -132,7 +132,29 @@ class StateLayout {
   std::shared_ptr<StateBudget> budget_;
 };
 
-// One session's tensors. Movable; a copy holds the same rows. One thread at a time.
+// Those who read rows of a state while its owner goes on. Movable.
+class RowReaders {
+ public:
+  RowReaders() : count_(std::make_shared<std::atomic<int>>(0)) {}
+  RowReaders(RowReaders&&) noexcept = default;
+  // What is replaced has no reader any more.
+  RowReaders& operator=(RowReaders&& other) noexcept {
+    wait();
+    count_ = std::move(other.count_);
+    return *this;
+  }
+
+  // A reader until it is dropped, by any thread.
+  std::shared_ptr<const void> add() const;
+  // Until there is none. Requires: nobody adds one meanwhile.
+  void wait() const noexcept;
+
+ private:
+  std::shared_ptr<std::atomic<int>> count_;  // null once moved from
+};
+
+// One session's tensors. Movable; a copy holds the same rows. One thread at a time, but for who
+// reads rows under hold_rows().
 class StateSet {
  public:
   // All zero. Borrows the layout. Errors: Error if memory or address space cannot be had, or the
@@ -140,7 +162,9 @@ class StateSet {
   explicit StateSet(const StateLayout& layout);
   StateSet(const StateSet& other);
   StateSet(StateSet&&) = default;
+  // This and the destructor wait for readers of the rows that go.
   StateSet& operator=(StateSet&&) = default;
+  ~StateSet() { wait_for_readers(); }
 
   // One that will replace `*this`: it needs budget only for what it takes beyond. All zero.
   // Errors: as the first constructor.
@@ -149,8 +173,8 @@ class StateSet {
   void become(StateSet&& successor) noexcept;
 
   // Makes room for `end` tokens of a stream ("" = the text); no allocation unless a tensor outgrows
-  // a block. Rows may move: views are those of after the call. Errors: Error if memory or budget is
-  // short or `end` is over the longest; nothing changes then.
+  // a block. Rows may move, once nobody reads them (hold_rows): views are those of after the call.
+  // Errors: Error if memory or budget is short or `end` is over the longest; nothing changes then.
   void reserve(int64_t end, std::string_view stream = {});
   // Tokens so far of an input stream, in the states that grow with it. Requires: reserved.
   void set_stream_length(std::string_view stream, int64_t length);
@@ -171,6 +195,12 @@ class StateSet {
   // One logical row, [columns]. Requires: it is live.
   std::span<float> row(size_t number, int64_t index);
   std::span<const float> row(size_t number, int64_t index) const;
+  // As long as the result lives, rows of live_runs() that nobody writes keep their values and their
+  // place, for any thread that reads them: what would move or free them waits. Dropping it is what
+  // ends that wait, so the owner's thread may not hold it while it waits.
+  std::shared_ptr<const void> hold_rows() const { return readers_.add(); }
+  // For the owner, before rows are written again that somebody may read.
+  void wait_for_readers() const noexcept { readers_.wait(); }
   // Takes over the fixed tensors of another set of the same layout.
   void copy_fixed(const StateSet& other);
 
@@ -189,6 +219,7 @@ class StateSet {
   void take_planned();
   void use_planned();
 
+  RowReaders readers_;  // first: it waits before the others are replaced
   const StateLayout* layout_;
   BudgetShare share_;
   Buffer slab_;           // what does not grow

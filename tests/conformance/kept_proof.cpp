@@ -13,7 +13,7 @@
 namespace perdure::testing {
 namespace {
 
-constexpr int64_t kBlocks = 3, kCapacity = 6;
+constexpr int64_t kBlocks = 3, kMostBlocks = 4096, kCapacity = 6;
 
 // `keep_*`: k, v [rows, kv], states of keys and values -> [rows, 3] I64, the range that a row sees.
 struct KeepParams {
@@ -122,7 +122,8 @@ class BlockProofPlugin final : public AttentionPlugin {
   int version() const override { return 1; }
   std::vector<OptionSpec> options() const override {
     return {{"declared", OptionType::kBool, true, "Whether it says how many tokens share a row."},
-            {"asks_live", OptionType::kBool, false, "Asks for live rows, which nobody counts."}};
+            {"asks_live", OptionType::kBool, false, "Asks for live rows, which nobody counts."},
+            {"appended", OptionType::kBool, false, "Keeps the keys of all blocks."}};
   }
 
   // The row of a block is live before its key is kept: one row more.
@@ -131,8 +132,8 @@ class BlockProofPlugin final : public AttentionPlugin {
     return std::make_unique<KeptProof>(
         model, layers,
         StateSpec{.name = {},
-                  .growth = Growth::kRing,
-                  .rows = kBlocks + 1,
+                  .growth = options.flag("appended") ? Growth::kAppended : Growth::kRing,
+                  .rows = options.flag("appended") ? kMostBlocks : kBlocks + 1,
                   .tokens_per_row = options.flag("declared") ? kProofBlock : 0},
         "keep_block", 0, options.flag("asks_live"));
   }

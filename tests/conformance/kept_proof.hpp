@@ -11,8 +11,8 @@ namespace perdure::testing {
 
 inline constexpr int64_t kProofBlock = 5;  // tokens of a block
 
-// attention.block_proof, with the option `declared` (true): whether it says how many tokens share a
-// row.
+// attention.block_proof, with the options `declared` (true): whether it says how many tokens share
+// a row; and `appended` (false): the state is appended to, though its last row is written later.
 StaticPlugin block_proof_plugin();
 // attention.counted_proof.
 StaticPlugin counted_proof_plugin();

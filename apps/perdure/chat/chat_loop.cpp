@@ -36,6 +36,7 @@ ChatLoop::ChatLoop(Engine& engine, StoredSession& memory, LineInput& input, Text
   rule_.ends.assign(writer.ends().begin(), writer.ends().end());
   rule_.texts.push_back(writer.stop_text());
   generator_.set_room(turns_.make_room());
+  generator_.set_checkpoint(memory.checkpoint());
 }
 
 void ChatLoop::read_document(const std::string& text, const std::string& name, bool again) {
@@ -44,6 +45,7 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
     note(fmt::format("{} was read before; use --again to read it a second time", name), quiet_);
     return;
   }
+  close_open_turn();
   forget_read_ahead(memory_.session());
   memory_.read_document(generator_, document, name, quiet_);
   clear_interrupt();
@@ -53,7 +55,7 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
 void ChatLoop::read_contexts(std::span<const std::string> files) {
   clear_interrupt();
   memory_.mark_changed();
-  if (!app::read_contexts(engine_, memory_.session(), files, {}, quiet_))
+  if (!app::read_contexts(engine_, memory_.session(), files, {}, quiet_, memory_.checkpoint()))
     note(fmt::format("{} came while contexts were read", interrupt_name()), quiet_);
   clear_interrupt();
   memory_.save_by_itself(true);
@@ -105,6 +107,7 @@ bool ChatLoop::handle(const std::string& line) {
   } catch (const Error& error) {
     note(fmt::format("perdure: {}", error.what()));
   }
+  memory_.settle();
   flush();
   return true;
 }
@@ -152,6 +155,7 @@ void ChatLoop::obey(const ChatLine& line) {
 }
 
 void ChatLoop::talk(const std::string& user) {
+  close_open_turn();
   turns_.add(user);
   clear_interrupt();
   const bool whole = read_whole_turn(user);
@@ -204,8 +208,9 @@ bool ChatLoop::read_turn_tokens(const std::string& user) {
   const std::vector<int32_t> tokens =
       writer_.turn({.system = tell ? system_ : "", .user = words, .is_first = !notes.has_turns},
                    notes.read_ahead);
+  set_chat_notes(session, {notes.told_system, "", true, true});
   const bool whole = generator_.read(tokens, "reading", quiet_);
-  set_chat_notes(session, {tell && whole ? system_ : notes.told_system, "", true});
+  set_chat_notes(session, {tell && whole ? system_ : notes.told_system, "", true, true});
   return whole;
 }
 
@@ -311,6 +316,16 @@ void ChatLoop::forget(const std::string& number) {
 void ChatLoop::close_turn() {
   for (const int32_t token : writer_.closing())
     if (!generator_.is_full()) generator_.feed(token);
+  ChatNotes notes = chat_notes(memory_.session());
+  notes.is_open = false;
+  set_chat_notes(memory_.session(), notes);
+}
+
+// Of a turn that was saved in its middle and never ended.
+void ChatLoop::close_open_turn() {
+  if (!chat_notes(memory_.session()).is_open) return;
+  note("the last turn was cut short; it ends where it was saved", quiet_);
+  close_turn();
 }
 
 void ChatLoop::save() {

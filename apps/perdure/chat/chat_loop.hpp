@@ -62,6 +62,7 @@ class ChatLoop {
   void require_other(const std::string& name) const;
   void switch_to(const std::string& name);
   void close_turn();
+  void close_open_turn();
   void save();
   void reset();
   std::string put_aside();

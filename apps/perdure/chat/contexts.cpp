@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <functional>
 #include <sstream>
+#include <utility>
 
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
@@ -40,12 +41,14 @@ std::vector<int32_t> query_of(Session& session, size_t n, std::span<const int32_
 
 }  // namespace
 
-Contexts::Contexts(Engine& engine, Session& session, std::span<const int32_t> text)
+Contexts::Contexts(Engine& engine, Session& session, std::span<const int32_t> text,
+                   Checkpoint checkpoint)
     : engine_(engine),
       session_(session),
       stream_(context_stream(engine)),
       query_(query_of(session, static_cast<size_t>(stream_.query), text)),
-      record_(session, n_chunks()) {}
+      record_(session, n_chunks()),
+      checkpoint_(std::move(checkpoint)) {}
 
 bool Contexts::read(std::string_view name, std::string_view bytes, std::span<const int32_t> tokens,
                     bool quiet) {
@@ -58,20 +61,25 @@ bool Contexts::read(std::string_view name, std::string_view bytes, std::span<con
     return true;
   }
   const size_t n_before = n_chunks();
+  size_t n_kept = 0;
   const auto keep = [&] {
-    for (size_t i = 0; i < n_chunks() - n_before; ++i) record_.add(hash, missing[i]);
+    for (; n_kept < n_chunks() - n_before; ++n_kept, ++n_read_) record_.add(hash, missing[n_kept]);
     record_.save(session_);
-    n_read_ += n_chunks() - n_before;
   };
-  try {
-    Progress progress(std::string(name), std::ssize(tokens), quiet);
-    feed(chunks, missing, [&](int64_t n) { progress.update(std::min(n, std::ssize(tokens))); });
-  } catch (...) {
+  Progress progress(std::string(name), std::ssize(tokens), quiet);
+  while (true) {
+    try {
+      feed(chunks, std::span(missing).subspan(n_kept),
+           [&](int64_t n) { progress.update(std::min(n, std::ssize(tokens))); });
+    } catch (...) {
+      keep();
+      throw;
+    }
     keep();
-    throw;
+    if (n_kept == missing.size() || interrupted() || !checkpoint_due()) break;
+    checkpoint_.take();
   }
-  keep();
-  return n_chunks() - n_before == missing.size();
+  return n_kept == missing.size();
 }
 
 void Contexts::feed(std::span<const std::vector<int32_t>> chunks, std::span<const size_t> numbers,
@@ -82,7 +90,8 @@ void Contexts::feed(std::span<const std::vector<int32_t>> chunks, std::span<cons
   engine_.feed_input(kContextStream, feed, [&](std::span<const size_t> n_read) {
     const auto n_done = static_cast<int64_t>(chunks.size() - numbers.size() + n_read[0]);
     told(n_done * (std::ssize(chunks.front()) - stream_.query));
-    return !interrupted();
+    const bool due = checkpoint_due();  // asked before every step, also before none
+    return !due && !interrupted();
   });
 }
 
@@ -102,9 +111,9 @@ std::vector<std::string> context_files(const Engine& engine, std::span<const std
 }
 
 bool read_contexts(Engine& engine, Session& session, std::span<const std::string> files,
-                   std::span<const int32_t> text, bool quiet) {
+                   std::span<const int32_t> text, bool quiet, const Checkpoint& checkpoint) {
   if (files.empty()) return true;
-  Contexts contexts(engine, session, text);
+  Contexts contexts(engine, session, text, checkpoint);
   TextReader reader(engine.settings(), quiet);
   for (const std::string& file : files) {
     const std::string bytes = reader.read(file);

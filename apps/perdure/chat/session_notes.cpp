@@ -12,6 +12,7 @@ namespace {
 constexpr const char* kSystem = "chat.system";
 constexpr const char* kReadAhead = "chat.read_ahead";
 constexpr const char* kHasTurns = "chat.has_turns";
+constexpr const char* kIsOpen = "chat.is_open";
 constexpr const char* kNext = "generate.next";
 
 std::string text_of(const Session& session, const char* name) {
@@ -28,17 +29,20 @@ std::optional<std::string> text_value(const Session& session, const std::string&
 
 ChatNotes chat_notes(const Session& session) {
   return {text_of(session, kSystem), text_of(session, kReadAhead),
-          session.value(kHasTurns).has_value()};
+          session.value(kHasTurns).has_value(), session.value(kIsOpen).has_value()};
 }
 
 void set_chat_notes(Session& session, const ChatNotes& notes) {
   const auto unless_empty = [](const std::string& text) {
     return text.empty() ? std::nullopt : std::optional<SessionValue>(text);
   };
+  const auto if_true = [](bool is) {
+    return is ? std::optional<SessionValue>(int64_t{1}) : std::nullopt;
+  };
   session.set_value(kSystem, unless_empty(notes.told_system));
   session.set_value(kReadAhead, unless_empty(notes.read_ahead));
-  session.set_value(kHasTurns,
-                    notes.has_turns ? std::optional<SessionValue>(int64_t{1}) : std::nullopt);
+  session.set_value(kHasTurns, if_true(notes.has_turns));
+  session.set_value(kIsOpen, if_true(notes.is_open));
 }
 
 void forget_chat_words(SessionValues& values) {
@@ -46,7 +50,10 @@ void forget_chat_words(SessionValues& values) {
   values.erase(kReadAhead);
 }
 
-void forget_read_ahead(Session& session) { session.set_value(kReadAhead, std::nullopt); }
+void forget_read_ahead(Session& session) {
+  session.set_value(kReadAhead, std::nullopt);
+  session.set_value(kIsOpen, std::nullopt);
+}
 
 std::optional<NextToken> remembered_next(const Session& session) {
   std::istringstream in(text_of(session, kNext));

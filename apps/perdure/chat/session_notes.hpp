@@ -20,6 +20,7 @@ struct ChatNotes {
   std::string told_system;  // the system prompt it was told; "" if none
   std::string read_ahead;   // of the next turn, what the model wrote itself behind its last answer
   bool has_turns = false;
+  bool is_open = false;  // a turn has begun and not ended: a save in its middle
 };
 ChatNotes chat_notes(const Session& session);
 void set_chat_notes(Session& session, const ChatNotes& notes);
@@ -27,7 +28,8 @@ void set_chat_notes(Session& session, const ChatNotes& notes);
 // again.
 void forget_chat_words(SessionValues& values);
 
-// What the session reads next is no turn of a chat: nothing of the next turn is read ahead.
+// What the session reads next is no turn of a chat: nothing of the next turn is read ahead, and no
+// turn is open.
 void forget_read_ahead(Session& session);
 
 // What generate wrote down at its end; nullopt if it did not, or the session has read on since.

@@ -21,6 +21,22 @@ std::string name_aside(const std::string& name, int number) {
   return name.substr(0, kLongest - ending.size()) + ending;
 }
 
+// What it stored, and how large it was.
+StoredSnapshot put_counted(MemoryStore& store, const std::string& name, uint64_t newest,
+                           const SnapshotSource& snapshot) {
+  uint64_t size_bytes = 0;
+  const uint64_t generation = store.put(
+      name,
+      [&](const auto& piece) {
+        snapshot([&](std::span<const std::byte> bytes) {
+          size_bytes += bytes.size();
+          piece(bytes);
+        });
+      },
+      newest);
+  return {name, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
+}
+
 }  // namespace
 
 std::unique_ptr<MemoryStore> open_store(const Settings& settings, const PluginHost& plugins) {
@@ -62,7 +78,14 @@ StoredSession::StoredSession(Engine& engine, std::string name)
       session_(engine.new_session()),
       saved_(newest(*store_, name_)) {
   if (saved_.generation != 0) restore();
-  tried_position_ = saved_position_ = session_.position();
+  tried_tokens_ = saved_tokens_ = tokens_read();
+}
+
+int64_t StoredSession::tokens_read() const {
+  int64_t n = session_.position();
+  for (const InputStream& stream : engine_.input_streams())
+    n += session_.stream_length(stream.name);
+  return n;
 }
 
 std::unique_ptr<StoreLock> StoredSession::lock() const {
@@ -94,29 +117,64 @@ std::string StoredSession::remedy() {
   return other_name;
 }
 
-StoredSnapshot StoredSession::put(const std::string& name, uint64_t newest) {
+void StoredSession::require_model(const std::string& name) const {
   if (const auto changed = engine_.model().changed_on_disk())
     throw Error(fmt::format("session '{}' was not saved; saved generations are unchanged: {}", name,
                             *changed));
-  uint64_t size_bytes = 0;
-  const SnapshotSource snapshot = [&](const auto& piece) {
-    session_.snapshot([&](std::span<const std::byte> bytes) {
-      size_bytes += bytes.size();
-      piece(bytes);
-    });
-  };
-  const uint64_t generation = store_->put(name, snapshot, newest);
-  return {name, generation, size_bytes, static_cast<int64_t>(std::time(nullptr))};
+}
+
+StoredSnapshot StoredSession::put(const std::string& name, uint64_t newest) {
+  require_model(name);
+  return put_counted(*store_, name, newest, [&](const auto& piece) { session_.snapshot(piece); });
 }
 
 void StoredSession::save() {
+  settle();
   const Clock::time_point start = tried_at_ = Clock::now();
-  tried_position_ = session_.position();
+  tried_tokens_ = tokens_read();
   saved_ = put(name_, saved_.generation);
-  saved_position_ = session_.position();
+  saved_tokens_ = tokens_read();
   changed_ = false;
   tried_at_ = Clock::now();
   save_takes_ = tried_at_ - start;
+}
+
+void StoredSession::save_beside() {
+  settle();
+  tried_at_ = Clock::now();
+  tried_tokens_ = tokens_read();
+  require_model(name_);
+  auto running = std::make_unique<Running>();
+  running->tokens = tokens_read();
+  const auto work = [this, run = running.get(), newest = saved_.generation,
+                     start = tried_at_](const SnapshotSource& snapshot) {
+    run->saved = put_counted(*store_, name_, newest, snapshot);
+    run->took = Clock::now() - start;
+  };
+  running->save.emplace(session_, work);
+  running->changed = std::exchange(changed_, false);
+  running_ = std::move(running);
+}
+
+void StoredSession::settle() {
+  if (!running_) return;
+  const std::unique_ptr<Running> run = std::move(running_);
+  tried_at_ = Clock::now();
+  try {
+    run->save->finish();
+    saved_ = run->saved;
+    saved_tokens_ = run->tokens;
+    save_takes_ = run->took;
+  } catch (const std::exception& error) {
+    changed_ |= run->changed;
+    end_open_line();
+    note(fmt::format("perdure: {}", error.what()));
+  }
+}
+
+bool StoredSession::has(const std::string& name) {
+  settle();
+  return newest(*store_, name).generation != 0;
 }
 
 std::string StoredSession::save_aside() {
@@ -129,19 +187,21 @@ std::string StoredSession::save_aside() {
 }
 
 void StoredSession::reset() {
+  settle();
   session_ = engine_.new_session();
-  tried_position_ = saved_position_ = 0;
+  tried_tokens_ = saved_tokens_ = 0;
   changed_ = saved_.generation != 0;
 }
 
 void StoredSession::switch_to(const std::string& name) {
+  settle();
   StoredSession other(engine_, name);
   std::swap(name_, other.name_);
   std::swap(store_, other.store_);
   std::swap(lock_, other.lock_);
   std::swap(session_, other.session_);
   std::swap(saved_, other.saved_);
-  tried_position_ = saved_position_ = session_.position();
+  tried_tokens_ = saved_tokens_ = tokens_read();
   changed_ = false;
 }
 
@@ -150,6 +210,7 @@ bool StoredSession::saves_by_itself() const {
 }
 
 void StoredSession::save_by_itself(bool quiet) {
+  settle();
   if (!saves_by_itself() || !unsaved()) return;
   save();
   note(fmt::format("saved session '{}' at token {}", name_, grouped(session_.position())), quiet);
@@ -159,6 +220,7 @@ void StoredSession::keep_through(const std::function<void()>& work, bool quiet) 
   try {
     work();
   } catch (const NotFiniteError&) {
+    settle();
     throw;  // what was read last would spoil the memory
   } catch (const std::exception&) {
     try {
@@ -203,7 +265,7 @@ bool StoredSession::read_document(Generator& generator, Document& document, cons
                             },
                             save.take});
   const bool whole = generator.read(document.rest(), "reading " + name, quiet);
-  generator.set_checkpoint({});
+  generator.set_checkpoint(save);
   remember();
   note(fmt::format("read {} of {} tokens of {}{}", grouped(document.done()), total, name,
                    whole ? "" : ", then " + interrupt_name() + " came"),
@@ -213,21 +275,26 @@ bool StoredSession::read_document(Generator& generator, Document& document, cons
 
 // `auto`: after 60 times what a save takes, so that saving costs less than 2 % of the time. Before
 // the first save its time is guessed from a slow disk's speed.
-bool StoredSession::checkpoint_due() const {
+bool StoredSession::interval_is_over() const {
   const int64_t every = engine_.settings().store.save_every_tokens;
-  if (every > 0) return session_.position() - tried_position_ >= every;
+  if (every > 0) return tokens_read() - tried_tokens_ >= every;
   constexpr std::chrono::seconds kShortest(5);
   const Clock::duration passed = Clock::now() - tried_at_;
-  if (passed < kShortest) return false;
+  if (running_ || passed < kShortest) return false;
   constexpr double kBytesPerSecond = 50e6;
   const auto guess = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(static_cast<double>(session_.state_bytes()) / kBytesPerSecond));
   return passed >= 60 * (save_takes_ > Clock::duration::zero() ? save_takes_ : guess);
 }
 
+bool StoredSession::checkpoint_due() const {
+  return (running_ && running_->save->is_done()) || interval_is_over();
+}
+
 void StoredSession::take_checkpoint() {
+  if (!interval_is_over()) return settle();
   try {
-    save();
+    save_beside();
   } catch (const Error& error) {
     note(fmt::format("perdure: {}", error.what()));
   }

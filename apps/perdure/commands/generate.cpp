@@ -137,9 +137,7 @@ bool TextRun::read_document() {
     throw UsageError(fmt::format("session '{}' has read {} before; --again reads it a second time",
                                  request_.session, request_.file));
   if (!read_contexts(document_->tokens())) return false;
-  const bool whole = stored_->read_document(generator_, *document_, request_.file, quiet_);
-  generator_.set_checkpoint(stored_->checkpoint());
-  return whole;
+  return stored_->read_document(generator_, *document_, request_.file, quiet_);
 }
 
 bool TextRun::read_prompt(bool begins) {
@@ -156,7 +154,8 @@ bool TextRun::read_prompt(bool begins) {
 
 bool TextRun::read_contexts(std::span<const int32_t> tokens) {
   if (contexts_.empty()) return true;
-  const bool whole = app::read_contexts(engine_, session_, contexts_, tokens, quiet_);
+  const bool whole = app::read_contexts(engine_, session_, contexts_, tokens, quiet_,
+                                        stored_ != nullptr ? stored_->checkpoint() : Checkpoint());
   if (stored_ != nullptr) stored_->mark_changed();
   if (!whole) note(fmt::format("{} came while contexts were read", interrupt_name()), quiet_);
   return whole;

@@ -212,6 +212,42 @@ TEST_CASE("a long text is saved at intervals: kill -9 does not take all of it") 
   }
 }
 
+TEST_CASE("an answer that kill -9 cuts short is saved at intervals, and the next chat closes it") {
+  Place place;
+  const Words words = Words{"chat", "--session", "s"} + kEndless + place.store +
+                      Words{"--set", "store.save_every_tokens=64"};
+  Terminal answering(words + Words{"-n", "1000000000"}, place.folder / "state");
+  REQUIRE(answering.shows("User: "));
+  answering.type("hello\n");
+  CHECK(comes_true([&] { return place.position() > 200; }));
+  answering.send(SIGKILL);
+  CHECK(answering.wait() == 128 + SIGKILL);
+  const int64_t cut = place.position();
+  const auto says_so = [&](const char* input) {
+    const Outcome next = run_perdure(words + Words{"-n", "2"}, {.input = input});
+    CHECK(next.status == 0);
+    return next.err.find("the last turn was cut short") != std::string::npos;
+  };
+  CHECK(says_so("hello\n"));
+  CHECK(place.position() > cut);
+  CHECK_FALSE(says_so("hello\n"));
+}
+
+TEST_CASE("a save beside the reading that fails is reported, the reading goes on, status 1") {
+  Place place;
+  write_all(place.folder / "text.txt", std::string(2000, 'a'));
+  const Outcome outcome = run_perdure(
+      Words{"generate", "--session", "s", "-n", "1", "-f", place.folder / "text.txt"} + kEndless +
+      place.store + Words{"--set", "store.save_every_tokens=300", "--set", "store.max_bytes=1000"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err.find("read 2,0") != std::string::npos);
+  size_t n_said = 0;
+  for (size_t at = 0; (at = outcome.err.find("beyond store.max_bytes", at)) != std::string::npos;
+       ++at)
+    ++n_said;
+  CHECK(n_said >= 3);
+}
+
 TEST_CASE("Ctrl-C while a text is read says how far it got, and what was read is saved") {
   Place place;
   Terminal terminal(Words{"chat", "--session", "s", "-f", place.book()} + kMemory + place.store,

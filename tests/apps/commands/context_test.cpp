@@ -136,6 +136,20 @@ TEST_CASE("a stored session keeps its contexts and does not read a file twice") 
   CHECK(contains(third.err, "chunks of contexts"));
 }
 
+TEST_CASE("contexts are saved at intervals while they are read") {
+  const ContextModel model;
+  const auto generations = [&](const std::string& name, const Words& more) {
+    const Outcome outcome = generate(model, Words{"--session", name, "--context",
+                                                  model.path("sun.txt"), "--set", "store.keep=99"} +
+                                                more);
+    CHECK(outcome.status == 0);
+    const Outcome log = run_perdure(Words{"memory", "log", name, "--json"} + model.words());
+    return std::ranges::count(log.out, '{');
+  };
+  CHECK(generations("often", {"--set", "store.save_every_tokens=7"}) >=
+        generations("once", {}) + 2);
+}
+
 TEST_CASE("a model that reads the text's first tokens behind contexts gets them from the prompt") {
   const ContextModel model("with_query_no_hid-3");
   const Outcome with = generate(model, {"--context", model.path("sun.txt")});

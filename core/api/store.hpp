@@ -57,7 +57,8 @@ class StoreLock {
 };
 
 // Errors of all methods: Error with one sentence that names the session and the store's place.
-// Thread safety: one thread per object; several processes may use the same place.
+// Thread safety: one thread at a time per object, not always the same one: a thread of its own may
+// save a session. Several processes may use the same place.
 class MemoryStore {
  public:
   virtual ~MemoryStore() = default;

@@ -26,6 +26,12 @@ void note_second_loss(GgufDocument& document, const Model& model) {
   }
 }
 
+// Under another name it would be taken for another format.
+void require_gguf_name(const std::string& out) {
+  if (!out.ends_with(".gguf"))
+    throw UsageError(out + ": quantize writes GGUF files; choose a name that ends in .gguf");
+}
+
 }  // namespace
 
 int run_quantize(const Arguments& arguments) {
@@ -44,6 +50,7 @@ int run_quantize(const Arguments& arguments) {
   if (!line.parse(arguments)) return 0;
   if (out.empty() || type.empty())
     throw UsageError("quantize needs a model, the file to write and --type TYPE");
+  require_gguf_name(out.front());
   const perdure_dtype dtype = parse_stored_type(type);
   const Settings settings = line.model_settings();
   const Model model = Model::open(settings.model.path);

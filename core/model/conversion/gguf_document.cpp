@@ -18,7 +18,8 @@
 namespace perdure {
 namespace {
 
-// What llama.cpp calls a file whose matrices are of a type (enum llama_ftype).
+// What llama.cpp calls a file whose matrices are of a type (enum llama_ftype). It has no name for
+// one of Q4_K or Q5_K alone; a file that does not say and is mostly of these is Q4_K_M or Q5_K_M.
 struct StoredType {
   perdure_dtype dtype;
   uint32_t file_type;
@@ -27,7 +28,7 @@ struct StoredType {
 constexpr StoredType kTypes[] = {
     {PERDURE_F32, 0},   {PERDURE_F16, 1},   {PERDURE_BF16, 32}, {PERDURE_Q8_0, 7},
     {PERDURE_Q4_0, 2},  {PERDURE_Q4_1, 3},  {PERDURE_Q5_0, 8},  {PERDURE_Q5_1, 9},
-    {PERDURE_Q4_K, 14}, {PERDURE_Q5_K, 16}, {PERDURE_Q6_K, 18},
+    {PERDURE_Q4_K, 15}, {PERDURE_Q5_K, 17}, {PERDURE_Q6_K, 18},
 };
 
 // --- From GGUF files. ---
@@ -59,6 +60,8 @@ std::vector<std::pair<std::string_view, const T*>> by_offset(
 
 GgufDocument document_of_files(const Model& model) {
   GgufDocument document;
+  document.bos_id = model.spec().info.bos_id;
+  document.eos_ids = model.spec().info.eos_ids;
   for (const MappedFile& file : model.files()) {
     const Gguf part(file.bytes(), file.path());
     // The split and the alignment were the old files'.
@@ -300,7 +303,10 @@ bool write_gguf(const GgufDocument& document, const Model& model, const std::str
       return false;
   writer.verify();
   const Model written = Model::open(writer.unfinished_path());
-  require_same_model(model.spec(), written.spec(), "a GGUF file");
+  ModelSpec expected = model.spec();
+  expected.info.bos_id = document.bos_id;
+  expected.info.eos_ids = document.eos_ids;
+  require_same_model(expected, written.spec(), "a GGUF file");
   require_same_tensors(document, Gguf(written.files().front().bytes(), path));
   model.require_unchanged();
   writer.commit();

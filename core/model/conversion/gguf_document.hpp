@@ -16,6 +16,9 @@ namespace perdure {
 // Borrows the model that it was made of.
 struct GgufDocument {
   GgufKeys keys;
+  // What the keys say of the tokens before and behind a text; the vocabulary has the word.
+  int32_t bos_id = -1;
+  std::vector<int32_t> eos_ids = {};
   std::vector<StreamedTensor> tensors;
   std::vector<std::string> notes;             // sentences for people
   std::deque<std::vector<float>> owned = {};  // values of tensors that the model does not have

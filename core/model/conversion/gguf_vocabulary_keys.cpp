@@ -2,34 +2,77 @@
 
 #include "core/model/conversion/gguf_vocabulary_keys.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <optional>
+#include <memory>
 
 #include "core/api/error.hpp"
+#include "core/model/conversion/vocabulary_keys.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
 #include "core/model/tokenizers/gguf_vocabulary.hpp"
 #include "core/model/tokenizers/llama2c_tokenizer.hpp"
+#include "core/model/tokenizers/rwkv_world.hpp"
+#include "core/model/tokenizers/sentencepiece_model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
+#include "core/model/tokenizers/tokenizer_json.hpp"
 
 namespace perdure {
 namespace {
 
-const std::string kPrefix = "tokenizer.ggml.";
+const std::string kPrefix = kGgufTokenizer;
 
 void set_token(GgufKeys& keys, const char* name, int32_t id) {
   keys.set_whole(kPrefix + name, static_cast<uint32_t>(id));
 }
 
-void set_special_tokens(const ModelInfo& info, GgufKeys& keys) {
-  static constexpr const char* kEnds[] = {"eos_token_id", "eot_token_id", "eom_token_id"};
-  if (info.eos_ids.size() > std::size(kEnds))
-    throw Error("a GGUF file has no place for " + std::to_string(info.eos_ids.size()) +
-                " tokens that end a text; it has three");
-  if (info.bos_id >= 0) set_token(keys, "bos_token_id", info.bos_id);
-  for (size_t i = 0; i < info.eos_ids.size(); ++i) set_token(keys, kEnds[i], info.eos_ids[i]);
-  keys.set_flag(kPrefix + "add_bos_token", info.bos_id >= 0);
+// --- Special tokens. ---
+
+// The vocabulary's, and what else the model ends a text with. The first is the one that is written.
+std::vector<int32_t> ends_of(const ModelInfo& info, const Tokenizer* tokenizer) {
+  std::vector<int32_t> ends;
+  const auto add = [&](std::span<const int32_t> ids) {
+    for (const int32_t id : ids)
+      if (std::ranges::count(ends, id) == 0) ends.push_back(id);
+  };
+  if (tokenizer != nullptr) add(tokenizer->eos_ids());
+  add(info.eos_ids);
+  return ends;
 }
+
+void set_ends(GgufDocument& document) {
+  static constexpr const char* kEnds[] = {"eos_token_id", "eot_token_id", "eom_token_id"};
+  if (document.eos_ids.size() > std::size(kEnds))
+    throw Error("a GGUF file has no place for " + std::to_string(document.eos_ids.size()) +
+                " tokens that end a text; it has three");
+  for (size_t i = 0; i < std::size(kEnds); ++i)
+    if (i < document.eos_ids.size())
+      set_token(document.keys, kEnds[i], document.eos_ids[i]);
+    else
+      document.keys.erase(kPrefix + kEnds[i]);
+}
+
+// `tokenizer`: nullptr if the model has none; then the model has the word.
+void set_special_tokens(const ModelInfo& info, const Tokenizer* tokenizer, GgufDocument& document) {
+  document.bos_id = tokenizer == nullptr ? info.bos_id : tokenizer->bos_id();
+  document.eos_ids = ends_of(info, tokenizer);
+  const int32_t bos = document.bos_id < 0 ? info.bos_id : document.bos_id;
+  if (bos >= 0) set_token(document.keys, "bos_token_id", bos);
+  document.keys.set_flag(kPrefix + "add_bos_token", document.bos_id >= 0);
+  set_ends(document);
+}
+
+// What a folder says beside its tokenizer.
+void set_folder(const std::string& path, GgufDocument& document) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  const TokenizerConfig config = read_tokenizer_config(folder.string());
+  if (!config.chat_template.empty())
+    document.keys.set_text("tokenizer.chat_template", config.chat_template);
+  if (config.add_eos_token)
+    document.keys.set_flag(kPrefix + "add_eos_token", *config.add_eos_token);
+}
+
+// --- llama2.c's tokenizer.bin. ---
 
 // The pieces of a tokenizer.bin that has been checked, as GGUF writes them.
 struct Pieces {
@@ -75,32 +118,58 @@ struct Pieces {
   }
 };
 
-void set_pieces(const MappedFile& file, const ModelInfo& info, GgufKeys& keys) {
-  Llama2cTokenizer::read(file.bytes(), file.path(), info.vocab_size);
+VocabularyKeys llama2c_keys(const MappedFile& file, int64_t vocab_size) {
+  Llama2cTokenizer::read(file.bytes(), file.path(), vocab_size);
   const Pieces pieces(file.bytes());
-  keys.set_text(kPrefix + "model", "llama");
-  keys.set_text(kPrefix + "pre", "default");
-  keys.set_texts(kPrefix + "tokens", pieces.tokens);
-  keys.set_reals(kPrefix + "scores", pieces.scores);
-  keys.set_wholes(kPrefix + "token_type", pieces.kinds);
-  set_token(keys, "unknown_token_id", 0);
+  VocabularyKeys written;
+  written.keys.set_text(kPrefix + "model", "llama");
+  written.keys.set_text(kPrefix + "pre", "default");
+  written.keys.set_texts(kPrefix + "tokens", pieces.tokens);
+  written.keys.set_reals(kPrefix + "scores", pieces.scores);
+  written.keys.set_wholes(kPrefix + "token_type", pieces.kinds);
+  set_token(written.keys, "unknown_token_id", 0);
+  return written;
 }
 
-void copy_keys(const MappedFile& file, const ModelInfo& info, GgufKeys& keys) {
-  const GgufVocabulary vocabulary(file.bytes(), file.path(), info.vocab_size);
+// --- The choice. ---
+
+VocabularyKeys gguf_keys(const MappedFile& file, int64_t vocab_size) {
+  const GgufVocabulary vocabulary(file.bytes(), file.path(), vocab_size);
+  VocabularyKeys written;
   for (const auto& [key, value] : vocabulary.file().metadata())
-    if (key.starts_with("tokenizer.")) keys.set(std::string(key), value);
+    if (key.starts_with("tokenizer.")) written.keys.set(std::string(key), value);
+  return written;
 }
 
-// The one that a folder has beside its tokenizer.
-void set_chat_template(const std::string& tokenizer, GgufKeys& keys) {
-  const std::filesystem::path folder = std::filesystem::path(tokenizer).parent_path();
-  const TokenizerConfig config = read_tokenizer_config(folder.string());
-  if (!config.chat_template.empty()) keys.set_text("tokenizer.chat_template", config.chat_template);
+VocabularyKeys rwkv_keys(const MappedFile&, int64_t) {
+  throw GgufLacks("llama.cpp reads such a one for RWKV only");
 }
 
-bool is_llama2c(const std::string& tokenizer, const ModelInfo& info) {
-  return dynamic_cast<const Llama2cTokenizer*>(open_tokenizer(tokenizer, info).get()) != nullptr;
+using ReadKeys = VocabularyKeys (*)(const MappedFile& file, int64_t vocab_size);
+
+// As open_tokenizer chooses.
+ReadKeys reader_of(const MappedFile& file) {
+  if (is_gguf(file.bytes())) return gguf_keys;
+  if (is_rwkv_world(file.bytes())) return rwkv_keys;
+  if (is_sentencepiece_model(file.bytes())) return sentencepiece_keys;
+  return is_json(file.bytes()) ? huggingface_keys : llama2c_keys;
+}
+
+// Without a vocabulary only special tokens are written.
+void leave_out(GgufDocument& document, std::string note) {
+  document.keys.set_text(kPrefix + "model", "no_vocab");
+  document.notes.push_back(std::move(note));
+}
+
+void set_vocabulary(const MappedFile& file, const ModelInfo& info, GgufDocument& document) {
+  try {
+    const VocabularyKeys written = reader_of(file)(file, info.vocab_size);
+    document.keys.set_all(written.keys);
+    document.notes.insert(document.notes.end(), written.notes.begin(), written.notes.end());
+  } catch (const GgufLacks& reason) {
+    leave_out(document, "GGUF cannot hold the tokenizer of " + file.path() + ", because " +
+                            reason.what() + "; name it with model.tokenizer");
+  }
 }
 
 }  // namespace
@@ -114,20 +183,14 @@ bool has_vocabulary(const std::string& tokenizer) {
 
 void add_vocabulary_keys(const ModelInfo& info, const std::string& tokenizer,
                          GgufDocument& document) {
-  const std::optional<MappedFile> file =
-      has_vocabulary(tokenizer) ? std::optional<MappedFile>(tokenizer) : std::nullopt;
-  if (file && is_gguf(file->bytes())) return copy_keys(*file, info, document.keys);
-  if (file && is_llama2c(tokenizer, info)) {
-    set_pieces(*file, info, document.keys);
-  } else {
-    document.keys.set_text(kPrefix + "model", "no_vocab");
-    document.notes.push_back(
-        file ? "the vocabulary of " + tokenizer +
-                   " is not written into GGUF files: name it with model.tokenizer"
-             : "the file has no vocabulary: name one with model.tokenizer");
+  if (!has_vocabulary(tokenizer)) {
+    leave_out(document, "the file has no vocabulary: name one with model.tokenizer");
+    return set_special_tokens(info, nullptr, document);
   }
-  set_special_tokens(info, document.keys);
-  if (file) set_chat_template(tokenizer, document.keys);
+  const std::unique_ptr<const Tokenizer> opened = open_tokenizer(tokenizer, info);
+  set_vocabulary(MappedFile(tokenizer), info, document);
+  set_special_tokens(info, opened.get(), document);
+  set_folder(tokenizer, document);
 }
 
 }  // namespace perdure

@@ -12,9 +12,9 @@ namespace perdure {
 // Whether there is such a file with a vocabulary; a GGUF file may have none.
 bool has_vocabulary(const std::string& tokenizer);
 
-// Adds the vocabulary of the file `tokenizer` (GGUF's, or llama2.c's tokenizer.bin) to the
-// document, and the chat template beside it. Of another kind, or if there is none, the special
-// tokens and the template are added, with a note.
+// Adds the vocabulary of the file `tokenizer`, its special tokens and the chat template beside it
+// to the document. Of one that GGUF cannot hold, or if there is none, only the latter, with a note
+// that says why.
 // Errors: Error as of open_tokenizer, and if GGUF has no place for a special token.
 void add_vocabulary_keys(const ModelInfo& info, const std::string& tokenizer,
                          GgufDocument& document);

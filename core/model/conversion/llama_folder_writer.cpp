@@ -25,6 +25,7 @@
 #include "core/model/formats/gguf.hpp"
 #include "core/model/formats/gguf_writer.hpp"
 #include "core/model/formats/llama_names.hpp"
+#include "core/model/formats/tokenizer_config.hpp"
 
 namespace perdure {
 namespace {
@@ -205,6 +206,14 @@ void write_vocabulary(const Gguf& source, const std::string& path) {
   writer.commit();
 }
 
+// That of the GGUF file, where a folder has it.
+void write_chat_template(const Gguf& source, const NewFolder& folder) {
+  const auto text = source.text("tokenizer.chat_template");
+  if (text && !text->empty() &&
+      read_tokenizer_config(folder.unfinished_path()).chat_template.empty())
+    write_text(folder.file("chat_template.jinja"), *text);
+}
+
 void write_companions(const Model& model, const LlamaFolderOptions& options,
                       const NewFolder& folder, std::vector<std::string>& notes) {
   const fs::path source =
@@ -224,6 +233,8 @@ void write_companions(const Model& model, const LlamaFolderOptions& options,
   }
   const MappedFile tokenizer(options.tokenizer);
   const std::string name = fs::path(options.tokenizer).filename().string();
+  if (is_gguf(tokenizer.bytes()))
+    write_chat_template(Gguf(tokenizer.bytes(), tokenizer.path()), folder);
   if (is_gguf(tokenizer.bytes()) && name != "tokenizer.gguf") {
     write_vocabulary(Gguf(tokenizer.bytes(), tokenizer.path()), folder.file("tokenizer.gguf"));
     notes.push_back("the vocabulary is in tokenizer.gguf, which perdure finds and others do not");

@@ -84,6 +84,9 @@ void GgufKeys::set(const std::string& key, const GgufValue& value) {
   put(key, std::move(bytes));
 }
 
+void GgufKeys::set_all(const GgufKeys& keys) {
+  for (const Entry& entry : keys.entries_) put(entry.key, entry.value);
+}
 void GgufKeys::erase(std::string_view key) {
   std::erase_if(entries_, [&](const Entry& entry) { return entry.key == key; });
 }

@@ -28,6 +28,8 @@ class GgufKeys {
   void set_reals(const std::string& key, std::span<const float> values);
   // As it is in a file.
   void set(const std::string& key, const GgufValue& value);
+  // All of these.
+  void set_all(const GgufKeys& keys);
   void erase(std::string_view key);
 
   size_t size() const { return entries_.size(); }

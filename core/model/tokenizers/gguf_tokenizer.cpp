@@ -2,11 +2,13 @@
 
 #include "core/model/tokenizers/gguf_tokenizer.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "core/base/shown_name.hpp"
 #include "core/model/tokenizers/byte_level_bpe.hpp"
+#include "core/model/tokenizers/gguf_own_keys.hpp"
 #include "core/model/tokenizers/pre_patterns.hpp"
 #include "core/model/tokenizers/rwkv_world.hpp"
 #include "core/model/tokenizers/sentencepiece_bpe.hpp"
@@ -23,8 +25,9 @@ const PrePatterns& read_pre(const Gguf& file) {
   if (!name) file.fail_missing(kPre);
   const PrePatterns* pre = find_pre_patterns(*name);
   if (pre == nullptr)
-    file.fail(kPre, "is '" + shown_name(*name) +
-                        "', which is not supported; gpt-2, llama-bpe, qwen2 and smollm are");
+    file.fail(kPre,
+              "is '" + shown_name(*name) +
+                  "', which is not supported; gpt-2, llama-bpe, qwen2, smollm and tekken are");
   return *pre;
 }
 
@@ -45,10 +48,23 @@ MergeTable read_merges(const Gguf& file, const Vocabulary& vocabulary) {
   return table;
 }
 
+// Only files of this program say it.
+std::shared_ptr<const TextRewriter> read_normalizer(const Gguf& file) {
+  const auto name = file.text(kGgufNormalizer);
+  if (!name) return nullptr;
+  if (*name != kGgufComposes)
+    file.fail(kGgufNormalizer, "is '" + shown_name(*name) + "', which is not supported; " +
+                                   std::string(kGgufComposes) + " is");
+  const auto steps = std::make_shared<TextSteps>();
+  steps->compose();
+  return steps;
+}
+
 std::unique_ptr<const Tokenizer> make_byte_level(GgufVocabulary& read) {
   const PrePatterns& pre = read_pre(read.file());
   TextRules rules;
   rules.as_given = AddedTokens::user_defined(read.vocabulary());
+  rules.rewrite = read_normalizer(read.file());
   for (const char* pattern : pre.patterns) rules.words.emplace_back(pattern);
   MergeTable merges = read_merges(read.file(), read.vocabulary());
   return std::make_unique<ByteLevelBpe>(read.take(), std::move(rules), std::move(merges),
@@ -65,14 +81,26 @@ std::vector<float> read_scores(const Gguf& file, int32_t n_tokens) {
   return scores;
 }
 
+// Only files of this program say another than the first.
+PrefixRule read_prefix_rule(const Gguf& file) {
+  const auto name = file.text(kGgufSpacePrefix);
+  if (!name) return kGgufSpacePrefixes.front().rule;
+  const auto* found = std::ranges::find(kGgufSpacePrefixes, *name, &GgufSpacePrefix::name);
+  if (found == kGgufSpacePrefixes.end())
+    file.fail(kGgufSpacePrefix, "is '" + shown_name(*name) +
+                                    "', which is not supported; always, unless_there and "
+                                    "text_unless_there are");
+  return found->rule;
+}
+
 // A token that stands in the text as it is begins a new piece of text, with a prefix of its own, as
 // in llama.cpp.
 std::unique_ptr<const Tokenizer> make_sentencepiece(GgufVocabulary& read) {
   const bool prefix = read.file().flag("tokenizer.ggml.add_space_prefix").value_or(true);
   TextRules rules;
   rules.as_given = AddedTokens::user_defined(read.vocabulary());
-  if (prefix) rules.spaces.prepend(std::string(kSentencepieceSpace), PrefixRule::kAlways);
-  rules.spaces.replace(" ", std::string(kSentencepieceSpace));
+  if (prefix) rules.spaces = marked_spaces(read_prefix_rule(read.file()));
+  if (!prefix) rules.spaces.replace(" ", std::string(kSentencepieceSpace));
   SentencepieceRules pieces{.drops_prefix = prefix};
   std::vector<float> scores = read_scores(read.file(), read.vocabulary().size());
   return std::make_unique<SentencepieceBpe>(read.take(), std::move(rules), pieces,

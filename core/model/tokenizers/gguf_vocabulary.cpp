@@ -73,7 +73,7 @@ void GgufVocabulary::read_special_tokens(VocabularyParts& parts) const {
 std::string GgufVocabulary::hash() const {
   Hasher hasher;
   for (const auto& [key, value] : gguf_.metadata())
-    if (key.starts_with("tokenizer.ggml.")) {
+    if (key.starts_with("tokenizer.ggml.") || key.starts_with("tokenizer.perdure.")) {
       hasher.add(key);
       hasher.add(value.bytes);
     }

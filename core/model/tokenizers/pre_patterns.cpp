@@ -24,6 +24,15 @@ constexpr const char* kGpt2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^"
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" DIGITS "| ?[^" PERDURE_SPACES \
   "\\p{L}\\p{N}]+[\\r\\n]*|" PERDURE_SPACE "*[\\r\\n]+|" PERDURE_LAST_SPACES
 
+// Mistral's since Nemo: words change where small letters become capitals.
+#define PERDURE_CAPITALS "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define PERDURE_SMALL "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define PERDURE_BEFORE_WORD "[^\\r\\n\\p{L}\\p{N}]?"
+constexpr const char* kTekken = PERDURE_BEFORE_WORD PERDURE_CAPITALS
+    "*" PERDURE_SMALL "+|" PERDURE_BEFORE_WORD PERDURE_CAPITALS "+" PERDURE_SMALL
+    "*|\\p{N}| ?[^" PERDURE_SPACES "\\p{L}\\p{N}]+[\\r\\n/]*|" PERDURE_SPACE
+    "*[\\r\\n]+|" PERDURE_LAST_SPACES;
+
 constexpr const char* kSpaces = PERDURE_SPACES;
 constexpr size_t kMostPatternBytes = 4096;
 
@@ -103,28 +112,46 @@ class PatternCopier {
   bool in_set_ = false;
 };
 
-}  // namespace
-
-TextPattern gpt2_pattern() { return TextPattern(kGpt2); }
-
-// One line for each way of taking texts apart, by its names in files.
-const PrePatterns* find_pre_patterns(std::string_view name) {
+// One line for each way of taking texts apart, by its names in files; of several the first is the
+// one that is written.
+std::span<const Pre> pre_table() {
   static const Pre table[] = {
       {"gpt-2", {{kGpt2}}},
       {"llama-bpe", {{PERDURE_LATER_PATTERN("\\p{N}{1,3}")}, true}},
       {"llama3", {{PERDURE_LATER_PATTERN("\\p{N}{1,3}")}, true}},
       {"llama-v3", {{PERDURE_LATER_PATTERN("\\p{N}{1,3}")}, true}},
       {"qwen2", {{PERDURE_LATER_PATTERN("\\p{N}")}}},
+      {"deepseek-r1-qwen", {{PERDURE_LATER_PATTERN("\\p{N}")}}},
       {"smollm", {{"\\p{N}", kGpt2}}},
+      {"tekken", {{kTekken}, true}},
   };
-  const auto* found = std::ranges::find(table, name, &Pre::name);
-  return found == std::end(table) ? nullptr : &found->patterns;
+  return table;
+}
+
+}  // namespace
+
+TextPattern gpt2_pattern() { return TextPattern(kGpt2); }
+
+const PrePatterns* find_pre_patterns(std::string_view name) {
+  const auto found = std::ranges::find(pre_table(), name, &Pre::name);
+  return found == pre_table().end() ? nullptr : &found->patterns;
+}
+
+std::string_view pre_name_of(std::span<const TextPattern> words, bool whole_words) {
+  const auto found = std::ranges::find_if(pre_table(), [&](const Pre& pre) {
+    return pre.patterns.whole_words == whole_words &&
+           std::ranges::equal(pre.patterns.patterns, words, {}, {}, &TextPattern::source);
+  });
+  return found == pre_table().end() ? "" : found->name;
 }
 
 TextPattern pattern_of_file(std::string_view pattern) {
   return TextPattern(PatternCopier(pattern).copy());
 }
 
+#undef PERDURE_BEFORE_WORD
+#undef PERDURE_SMALL
+#undef PERDURE_CAPITALS
 #undef PERDURE_LATER_PATTERN
 #undef PERDURE_LAST_SPACES
 #undef PERDURE_SPACE

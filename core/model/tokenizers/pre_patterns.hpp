@@ -4,6 +4,7 @@
 // files bring, in the words of PCRE2.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct PrePatterns {
 TextPattern gpt2_pattern();
 // By GGUF's `tokenizer.ggml.pre`; nullptr: not known. Lives for ever.
 const PrePatterns* find_pre_patterns(std::string_view name);
+// The name of what takes texts apart so; "": there is none.
+std::string_view pre_name_of(std::span<const TextPattern> words, bool whole_words);
 
 // A pattern of tokenizer.json, which is written for Oniguruma, so that PCRE2 matches the same.
 // Errors: Error that names what is in it that could mean something else here, with its byte offset.

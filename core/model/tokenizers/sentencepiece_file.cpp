@@ -20,25 +20,20 @@ int32_t control_token(const VocabularyParts& parts, std::string_view text) {
   return id >= 0 && parts.kinds[static_cast<size_t>(id)] == TokenKind::kControl ? id : -1;
 }
 
-Vocabulary make_vocabulary(const SentencepieceModel& model, std::span<const std::byte> bytes,
-                           std::shared_ptr<const void> storage, const std::string& path,
-                           int64_t vocab_size) {
-  VocabularyParts parts{
-      .tokens = model.tokens, .kinds = model.kinds, .storage = std::move(storage)};
-  fit_to_model(parts, vocab_size, path);
-  set_ends(parts, {control_token(parts, model.bos), control_token(parts, model.eos)}, path);
+std::string hash(std::span<const std::byte> bytes, int32_t bos) {
   Hasher hasher;
   hasher.add(bytes);
-  hasher.add(" bos " + std::to_string(parts.bos));
-  parts.hash = hasher.hex();
-  return Vocabulary(std::move(parts));
+  hasher.add(" bos " + std::to_string(bos));
+  return hasher.hex();
 }
 
 std::unique_ptr<const Tokenizer> make(std::span<const std::byte> bytes,
                                       std::shared_ptr<const void> storage, const std::string& path,
                                       int64_t vocab_size) {
   SentencepieceModel model = read_sentencepiece_model(bytes, path);
-  Vocabulary vocabulary = make_vocabulary(model, bytes, std::move(storage), path, vocab_size);
+  VocabularyParts parts = sentencepiece_vocabulary(model, path, vocab_size, std::move(storage));
+  parts.hash = hash(bytes, parts.bos);
+  Vocabulary vocabulary(std::move(parts));
   AddedTokens user_defined = AddedTokens::user_defined(vocabulary);
   TextRules rules;
   rules.rewrite = std::make_shared<SentencepieceNormalizer>(model, user_defined, path);
@@ -58,6 +53,15 @@ std::unique_ptr<const Tokenizer> make(std::span<const std::byte> bytes,
 }
 
 }  // namespace
+
+VocabularyParts sentencepiece_vocabulary(const SentencepieceModel& model, const std::string& path,
+                                         int64_t vocab_size, std::shared_ptr<const void> storage) {
+  VocabularyParts parts{
+      .tokens = model.tokens, .kinds = model.kinds, .storage = std::move(storage)};
+  fit_to_model(parts, vocab_size, path);
+  set_ends(parts, {control_token(parts, model.bos), control_token(parts, model.eos)}, path);
+  return parts;
+}
 
 std::unique_ptr<const Tokenizer> make_sentencepiece_tokenizer(std::span<const std::byte> bytes,
                                                               const std::string& path,

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/mapped_file.hpp"
+#include "core/model/tokenizers/sentencepiece_model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure {
@@ -18,6 +19,11 @@ namespace perdure {
 std::unique_ptr<const Tokenizer> make_sentencepiece_tokenizer(std::span<const std::byte> bytes,
                                                               const std::string& path,
                                                               int64_t vocab_size);
+
+// The tokens of a file that has been read beside those of a model, without a hash. `storage` keeps
+// what they point into; the path is that of the file. Errors: as above.
+VocabularyParts sentencepiece_vocabulary(const SentencepieceModel& model, const std::string& path,
+                                         int64_t vocab_size, std::shared_ptr<const void> storage);
 
 // The entry of the table. Errors: as above.
 std::unique_ptr<const Tokenizer> read_sentencepiece_tokenizer(MappedFile file,

@@ -6,6 +6,7 @@
 #include <pcre2.h>
 
 #include <array>
+#include <utility>
 
 #include "core/api/error.hpp"
 #include "core/model/tokenizers/utf8.hpp"
@@ -13,9 +14,10 @@
 namespace perdure {
 
 struct TextPattern::Code {
+  std::string source;
   pcre2_code* code = nullptr;
 
-  Code() = default;
+  explicit Code(std::string pattern) : source(std::move(pattern)) {}
   Code(const Code&) = delete;
   Code& operator=(const Code&) = delete;
   ~Code() { pcre2_code_free(code); }
@@ -74,7 +76,7 @@ void match_stretch(const pcre2_code* code, pcre2_match_data* match, std::string_
 
 }  // namespace
 
-TextPattern::TextPattern(const std::string& pattern) : code_(std::make_unique<Code>()) {
+TextPattern::TextPattern(const std::string& pattern) : code_(std::make_unique<Code>(pattern)) {
   int error = 0;
   PCRE2_SIZE where = 0;
   // Without PCRE2_MATCH_INVALID_UTF: it makes every match check the whole rest of the text, unless
@@ -90,6 +92,8 @@ TextPattern::TextPattern(const std::string& pattern) : code_(std::make_unique<Co
 TextPattern::TextPattern(TextPattern&&) noexcept = default;
 TextPattern& TextPattern::operator=(TextPattern&&) noexcept = default;
 TextPattern::~TextPattern() = default;
+
+const std::string& TextPattern::source() const { return code_->source; }
 
 void TextPattern::split(std::string_view text, const Use& use) const {
   const MatchData match(code_->code);

@@ -22,6 +22,9 @@ class TextPattern {
   TextPattern& operator=(TextPattern&&) noexcept;
   ~TextPattern();
 
+  // As it was given.
+  const std::string& source() const;
+
   // Calls `use` for each match and for each stretch between matches, in order; together they are
   // the text; `matches` says which it is. Bytes that are no UTF-8 match nothing. Errors: Error if a
   // text needs more memory or steps than PCRE2 allows.

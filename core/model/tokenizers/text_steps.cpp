@@ -79,6 +79,13 @@ struct TextSteps::Step {
   PrefixRule rule = PrefixRule::kAlways;
   std::optional<TextPattern> pattern = std::nullopt;
 
+  bool operator==(const Step& other) const {
+    const bool same_pattern = pattern.has_value() == other.pattern.has_value() &&
+                              (!pattern || pattern->source() == other.pattern->source());
+    return kind == other.kind && from == other.from && to == other.to && rule == other.rule &&
+           same_pattern;
+  }
+
   std::string prepended(std::string_view text, Begins begins) const {
     const bool is_there = rule != PrefixRule::kAlways && text.starts_with(to);
     const bool is_place =
@@ -138,6 +145,11 @@ void TextSteps::compose() {
 bool TextSteps::has_prefix() const {
   return std::ranges::any_of(steps_,
                              [](const auto& step) { return step->kind == Step::Kind::kPrepend; });
+}
+
+bool TextSteps::operator==(const TextSteps& other) const {
+  return std::ranges::equal(steps_, other.steps_,
+                            [](const auto& a, const auto& b) { return *a == *b; });
 }
 
 std::string TextSteps::rewrite(std::string_view text, Begins begins) const {

@@ -44,6 +44,8 @@ class TextSteps final : public TextRewriter {
 
   bool empty() const { return steps_.empty(); }
   bool has_prefix() const;
+  // Whether both do the same, step by step.
+  bool operator==(const TextSteps& other) const;
   std::string rewrite(std::string_view text, Begins begins) const override;
 
  private:

@@ -129,6 +129,8 @@ TEST_CASE("what convert and quantize cannot do is one sentence") {
   const std::string out = folder / "out.gguf";
   contains(error({"quantize", kLlama, out}), "--type TYPE");
   contains(error({"quantize", kLlama, out, "--type", "q2_k"}), "'q2_k' is not a type of weights");
+  contains(error({"quantize", kLlama, folder / "m.bin", "--type", "q8_0"}),
+           "m.bin: quantize writes GGUF files; choose a name that ends in .gguf");
   contains(error({"convert", kLlama}), "needs a model and the file or folder to write");
   contains(error({"convert", kLlama, out, "--to", "onnx"}), "huggingface, llama2c and safetensors");
   contains(error({"convert", kLlama, folder / "m.safetensors", "--type", "q80"}),

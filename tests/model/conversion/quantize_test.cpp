@@ -88,7 +88,17 @@ TEST_CASE("quantising keeps every key, and says what the file is now") {
     REQUIRE(written.find(key) != nullptr);
     CHECK(as_text(written.find(key)->bytes) == as_text(value.bytes));
   }
-  CHECK(written.whole("general.file_type") == 14);
+  CHECK(written.whole("general.file_type") == 15);
+}
+
+TEST_CASE("a file of Q5_K is of llama.cpp's file type 17, and one of Q6_K of 18") {
+  const TemporaryFolder scratch;
+  const Model model = Model::open(golden_gguf("F32"));
+  for (const auto& [dtype, file_type] : {std::pair{PERDURE_Q5_K, 17}, {PERDURE_Q6_K, 18}}) {
+    quantize(model, dtype, scratch / "q.gguf");
+    const Bytes written = read_bytes(scratch / "q.gguf");
+    CHECK(Gguf(written, "q").whole("general.file_type") == file_type);
+  }
 }
 
 TEST_CASE("stored values are read as ggml de-quantises them") {

@@ -254,8 +254,8 @@ TEST_CASE("vocabularies that do not hold together are refused by their key") {
   file = sentencepiece_file();
   file.set_text("tokenizer.ggml.model", "t5");
   CHECK(contains(refusal(file, 275), "'tokenizer.ggml.model' is 't5', which is not supported"));
-  file = byte_level_file("tekken");
-  CHECK(contains(refusal(file, 96), "'tokenizer.ggml.pre' is 'tekken', which is not supported"));
+  file = byte_level_file("gpt-4o");
+  CHECK(contains(refusal(file, 96), "'tokenizer.ggml.pre' is 'gpt-4o', which is not supported"));
   file = byte_level_file("gpt-2");
   for (const char* merge : {"a b", "ab", "", " ", "a  b"}) {
     CAPTURE(merge);
@@ -264,4 +264,18 @@ TEST_CASE("vocabularies that do not hold together are refused by their key") {
   }
   file.erase("tokenizer.ggml.merges");
   CHECK(contains(refusal(file, 96), "'tokenizer.ggml.merges' is missing"));
+}
+
+TEST_CASE("what no version writes under this program's own keys is refused by name") {
+  GgufFile bytes = byte_level_file("gpt-2");
+  bytes.set_text("tokenizer.perdure.normalizer", "nfkc");
+  CHECK(contains(error_of([&] { Made(bytes, 96); }), "is 'nfkc', which is not supported; nfc is"));
+  GgufFile pieces = sentencepiece_file();
+  pieces.set_text("tokenizer.perdure.space_prefix", "often");
+  CHECK(contains(error_of([&] { Made(pieces, 275); }), "is 'often', which is not supported"));
+}
+
+TEST_CASE("Tekken's words change where a small letter becomes a capital") {
+  const std::vector<std::string> merged = {"ab", "Cd"};
+  CHECK(words("tekken", "abCd1", merged) == std::vector<std::string>{"ab", "Cd", "1"});
 }

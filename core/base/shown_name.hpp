@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Names and texts of files that nobody vouches for, in messages: one line, however they are
-// written.
+// Names and texts from files that are not trusted, for messages: always one line, with the codes
+// of escape.hpp.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace perdure {
 
-// Control characters become '?'; of what is longer than 80 bytes the beginning, and "...".
+// New lines and tabs are shown as codes too; what is longer than 80 bytes is cut, with "...".
 std::string shown_name(std::string_view name);
 
 }  // namespace perdure

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The guard of store plugins.
-#include <algorithm>
-
+#include "core/base/session_name.hpp"
 #include "core/config/settings.hpp"
 #include "core/runtime/declaration_check.hpp"
 #include "core/runtime/guarded_plugins.hpp"
@@ -10,15 +9,11 @@
 namespace perdure {
 namespace {
 
-bool is_session_name(std::string_view name) {
-  return !name.empty() && name.size() <= 64 && name != "." && name != ".." &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
+void require_session_name(std::string_view name) {
+  if (!is_session_name(name)) throw UsageError(session_name_fault(name));
 }
 
-// Whether a listing that is in order may go on with `next`: by name, newest generation first.
+// Whether a listing that is in order may continue with `next`: by name, newest generation first.
 bool follows(const StoredSnapshot& next, const StoredSnapshot& before) {
   return next.name == before.name ? next.generation < before.generation : next.name > before.name;
 }
@@ -41,6 +36,12 @@ class GuardedStore final : public MemoryStore {
     return call_plugin(origin_, what, std::forward<Function>(function));
   }
 
+  template <typename Function>
+  decltype(auto) call_for(std::string_view name, const char* what, Function&& function) const {
+    require_session_name(name);
+    return call(what, std::forward<Function>(function));
+  }
+
  public:
   GuardedStore(std::unique_ptr<MemoryStore> inner, PluginOrigin origin)
       : inner_(owned(std::move(inner), origin, "the destructor of a store")),
@@ -54,14 +55,15 @@ class GuardedStore final : public MemoryStore {
       snapshot(piece);
       read = true;
     };
-    const uint64_t generation = call("put", [&] { return inner_->put(name, watched, newest); });
+    const uint64_t generation =
+        call_for(name, "put", [&] { return inner_->put(name, watched, newest); });
     if (!read) plugin_fault(origin_, "returned from put without having read the snapshot");
     require_next(name, generation, newest);
     return generation;
   }
 
   std::vector<std::byte> get(std::string_view name, uint64_t generation) override {
-    return call("get", [&] { return inner_->get(name, generation); });
+    return call_for(name, "get", [&] { return inner_->get(name, generation); });
   }
 
   std::vector<StoredSnapshot> list() override {
@@ -69,22 +71,23 @@ class GuardedStore final : public MemoryStore {
   }
 
   std::vector<StoredSnapshot> generations(std::string_view name) override {
-    auto all = checked(call("generations", [&] { return inner_->generations(name); }));
+    auto all = checked(call_for(name, "generations", [&] { return inner_->generations(name); }));
     for (const StoredSnapshot& stored : all)
       if (stored.name != name) plugin_fault(origin_, "lists a generation of another session");
     return all;
   }
 
   void remove(std::string_view name) override {
-    call("remove", [&] { inner_->remove(name); });
+    call_for(name, "remove", [&] { inner_->remove(name); });
   }
 
   void remove(std::string_view name, uint64_t generation) override {
-    call("remove", [&] { inner_->remove(name, generation); });
+    call_for(name, "remove", [&] { inner_->remove(name, generation); });
   }
 
   std::unique_ptr<StoreLock> lock(std::string_view name) override {
-    return std::make_unique<GuardedLock>(call("lock", [&] { return inner_->lock(name); }), origin_);
+    return std::make_unique<GuardedLock>(call_for(name, "lock", [&] { return inner_->lock(name); }),
+                                         origin_);
   }
 
  private:

@@ -105,7 +105,7 @@ void print_tables(const ComparePlan& plan, const Survey& survey) {
     parts.push_back(make_comparison(plan, survey, machine));
     if (!parts.back().measures.empty()) print_raw(comparison_tables(parts.back(), colour));
   }
-  print_raw(reasons_text(parts));
+  print(reasons_text(parts));
   flush();
 }
 

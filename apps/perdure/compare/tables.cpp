@@ -15,6 +15,8 @@
 #include "apps/perdure/report/quantity.hpp"
 #include "apps/perdure/terminal/columns.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/escape.hpp"
+#include "core/base/shown_name.hpp"
 
 namespace perdure::app {
 namespace {
@@ -117,11 +119,11 @@ std::string marked(const Field& field, size_t width, bool colour) {
 std::string table(const Comparison& comparison, size_t number, bool colour) {
   const ComparedMeasure& measure = comparison.measures[number];
   const std::vector<Row> rows = fields_of(comparison, number);
-  std::string text = title_of(measure) + "\n";
+  std::string text = escaped(title_of(measure)) + "\n";
 
   size_t names = 0;
   for (const ComparedEntry& entry : comparison.entries)
-    names = std::max(names, display_width(entry.name));
+    names = std::max(names, display_width(shown_name(entry.name)));
   std::vector<size_t> widths;
   std::string header(names, ' ');
   for (size_t i = 0; i < comparison.lengths.size(); ++i) {
@@ -136,7 +138,7 @@ std::string table(const Comparison& comparison, size_t number, bool colour) {
   };
   text += line(header);
   for (size_t entry = 0; entry < rows.size(); ++entry) {
-    std::string row = fitted(comparison.entries[entry].name, names);
+    std::string row = fitted(shown_name(comparison.entries[entry].name), names);
     for (size_t i = 0; i < widths.size(); ++i)
       row += "  " + marked(rows[entry][i], widths[i], colour);
     text += line(row);
@@ -160,10 +162,11 @@ std::string guesses(const Comparison& comparison) {
   for (const auto& [place, at] : lengths) {
     const auto& [entry, figure, guessing] = place;
     const ComparedMeasure& measure = comparison.measures[static_cast<size_t>(figure)];
-    text += fmt::format("warning: {}: {} at {}: {} ({})\n",
-                        comparison.entries[static_cast<size_t>(entry)].name, measure.name,
-                        fmt::join(at, ", "), report::guessing_text(guessing),
-                        report::figure_text(chances[place], measure.unit));
+    text +=
+        fmt::format("warning: {}: {} at {}: {} ({})\n",
+                    shown_name(comparison.entries[static_cast<size_t>(entry)].name),
+                    shown_name(measure.name), fmt::join(at, ", "), report::guessing_text(guessing),
+                    report::figure_text(chances[place], measure.unit));
   }
   return text;
 }
@@ -172,7 +175,7 @@ std::string guesses(const Comparison& comparison) {
 std::string machines(const Comparison& comparison) {
   std::string text;
   for (const std::string& line : report::machine_lines(comparison))
-    text += "measured on " + line + "\n";
+    text += "measured on " + escaped(line) + "\n";
   return text;
 }
 

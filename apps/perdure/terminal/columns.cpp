@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/base/escape.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
 
 namespace perdure::app {
@@ -91,8 +92,10 @@ void WrappedText::append(std::string_view text) {
       lines_.emplace_back(), used_ = 0;
     else if (c.point == '\t')
       put(" ", 1);
-    else if (c.point >= 0x20 && c.point != 0x7f && !(c.point >= 0x80 && c.point < 0xa0))
+    else if (const std::string shown = escaped(c.bytes); shown == c.bytes)
       put(c.bytes, width_of(c.point));
+    else
+      put(shown, shown.size());
   }
 }
 

@@ -13,14 +13,14 @@
 #include <ctime>
 #include <utility>
 
-#include "apps/perdure/terminal/escape.hpp"
+#include "core/base/escape.hpp"
 
 namespace perdure::app {
 namespace {
 
 constexpr size_t kHeldBytes = size_t{1} << 16;
 
-// What was printed and not yet handed to the system. Not stdio's buffer: that gives up, half
+// What was printed and not yet written. Not stdio's buffer: that gives up, half
 // written, when Ctrl-C interrupts a slow terminal.
 std::string& held() {
   static std::string text;
@@ -31,7 +31,7 @@ std::string& held() {
 // what was meant.
 int g_failure = 0;
 
-// What was handed to the system last does not end a line.
+// What was written last does not end a line.
 bool g_line_is_open = false;
 
 // False, with errno, if the file takes no more.

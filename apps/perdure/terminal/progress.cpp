@@ -9,8 +9,8 @@
 #include <algorithm>
 
 #include "apps/perdure/terminal/columns.hpp"
-#include "apps/perdure/terminal/escape.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/base/escape.hpp"
 
 namespace perdure::app {
 namespace {

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <map>
 
-#include "core/model/tokenizers/utf8.hpp"
+#include "core/base/utf8.hpp"
 #include "core/model/tokenizers/vocabulary.hpp"
 
 namespace perdure {

@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "core/api/error.hpp"
+#include "core/base/utf8.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {

@@ -72,7 +72,7 @@ class PreTokenizers {
 
   void read(const JsonPlace& step) {
     const std::string type = step.type();
-    if (rules_.is_byte_level) step.fail("stands behind ByteLevel, which must be the last");
+    if (rules_.is_byte_level) step.fail("comes after ByteLevel, which must be the last");
     if (type == "ByteLevel") return read_byte_level(step);
     if (type == "Split") return read_split(step);
     if (type == "Metaspace") return read_metaspace(step);
@@ -106,7 +106,7 @@ class PreTokenizers {
 
   void read_metaspace(const JsonPlace& step) {
     const std::string space(kSentencepieceSpace);
-    if (!rules_.words.empty()) step.fail("stands behind what takes the text apart");
+    if (!rules_.words.empty()) step.fail("comes after what splits the text");
     if (step.text("replacement", space) != space)
       step.at("replacement").fail("is another character than U+2581, which is not supported");
     const std::string scheme =

@@ -14,8 +14,8 @@
 #include "core/api/error.hpp"
 #include "core/base/hash.hpp"
 #include "core/base/mapped_file.hpp"
+#include "core/base/utf8.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {

@@ -61,7 +61,7 @@ int32_t named_token(const VocabularyParts& parts, const std::string& text, const
   return id;
 }
 
-// Of vocabularies that nobody says anything of.
+// For vocabularies without further information.
 int32_t usual_end(const VocabularyParts& parts) {
   static constexpr std::array kNames = {"</s>", "<|endoftext|>", "<|end_of_text|>", "<|im_end|>"};
   for (const char* name : kNames)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Byte-pair merging: neighbours become one, the best pair of all first. Same result as looking for
-// the best pair anew after each merge, in O(n log n); words, which are short, are merged so indeed.
+// the best pair again after each merge, in O(n log n); short words are merged in exactly that way.
 #pragma once
 
 #include <array>

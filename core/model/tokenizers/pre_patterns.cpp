@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "core/api/error.hpp"
+#include "core/base/shown_name.hpp"
 
 namespace perdure {
 namespace {
@@ -95,7 +96,7 @@ class PatternCopier {
       const bool is_known = std::string_view("pPdDrntfx").find(c) != std::string_view::npos;
       const bool is_digit = c >= '0' && c <= '9';
       if ((is_letter && !is_known) || is_digit || static_cast<unsigned char>(c) >= 0x80)
-        fail(std::string("the escape \\") + (static_cast<unsigned char>(c) < 0x80 ? c : '?'));
+        fail("the escape \\" + shown_name({&c, 1}));
       made_ += {'\\', c};
     }
     at_ += 2;

@@ -8,7 +8,7 @@
 
 #include "core/api/error.hpp"
 #include "core/base/shown_name.hpp"
-#include "core/model/tokenizers/utf8.hpp"
+#include "core/base/utf8.hpp"
 
 namespace perdure {
 namespace {
@@ -23,8 +23,7 @@ class ContentsReader {
   void read() {
     while (!rest_.empty()) {
       const char c = take();
-      if (quote_ != 0 && c == quote_)
-        throw Error("a quote stands inside the token without a backslash");
+      if (quote_ != 0 && c == quote_) throw Error("a quote inside the token has no backslash");
       if (c == '\\')
         escape();
       else

@@ -12,7 +12,7 @@ namespace perdure {
 // Errors: Error with a clause that says what is wrong ("the escape '\q' is unknown").
 void append_python_literal(std::string_view literal, std::string& bytes);
 
-// The same for what stands between the quotes of a literal of bytes, whichever these were.
+// The same for the text between the quotes of a literal of bytes, of either kind.
 void append_escaped_bytes(std::string_view escaped, std::string& bytes);
 
 }  // namespace perdure

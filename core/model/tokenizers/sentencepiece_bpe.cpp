@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/utf8.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {

@@ -41,7 +41,7 @@ class SentencepieceBpe final : public SentencepieceTokenizer {
   std::vector<float> scores_;  // empty: merges_ counts
   MergeTable merges_;
   std::unordered_map<std::string_view, int32_t> unused_;
-  // No token goes on after a space that follows something else, so that texts fall into stretches
+  // No token continues after a space that follows something else, so that texts fall into stretches
   // which have nothing to do with each other.
   bool has_stretches_ = true;
 };

@@ -7,7 +7,7 @@
 #include <limits>
 #include <utility>
 
-#include "core/model/tokenizers/utf8.hpp"
+#include "core/base/utf8.hpp"
 
 namespace perdure {
 namespace {

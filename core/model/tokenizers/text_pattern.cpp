@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "core/api/error.hpp"
-#include "core/model/tokenizers/utf8.hpp"
+#include "core/base/utf8.hpp"
 
 namespace perdure {
 

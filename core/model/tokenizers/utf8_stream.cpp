@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/utf8.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {

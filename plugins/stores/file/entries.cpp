@@ -50,12 +50,8 @@ std::string kept_name(std::string_view name, uint64_t generation) {
 }
 
 void require_name(std::string_view name) {
-  if (is_name(name)) return;
-  std::string shown;
-  for (char c : name.substr(0, 80)) shown += c >= ' ' && c <= '~' ? c : '?';
-  throw UsageError(
-      "'" + shown +
-      "' is not a session name: use 1 to 64 of A-Z a-z 0-9 . _ -, and not . or .. alone");
+  if (!is_name(name))
+    throw UsageError("a session name has 1 to 64 of A-Z a-z 0-9 . _ -, and is not . or .. alone");
 }
 
 uint64_t bytes_of(const Descriptor& file) {
@@ -73,7 +69,7 @@ std::vector<std::byte> room_for(uint64_t size_bytes, const std::string& what) {
   try {
     return std::vector<std::byte>(size_bytes);
   } catch (const std::exception&) {
-    throw Error(what + ": its " + std::to_string(size_bytes) + " bytes do not fit into memory");
+    throw Error(what + ": its " + std::to_string(size_bytes) + " bytes do not fit into RAM");
   }
 }
 

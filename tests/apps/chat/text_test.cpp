@@ -10,13 +10,13 @@
 #include "apps/perdure/chat/session_notes.hpp"
 #include "apps/perdure/files.hpp"
 #include "apps/perdure/terminal/columns.hpp"
-#include "apps/perdure/terminal/escape.hpp"
 #include "apps/perdure/terminal/keys.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "apps/perdure/terminal/progress.hpp"
 #include "apps/perdure/terminal/statistics.hpp"
 #include "apps/perdure/terminal/stop_texts.hpp"
 #include "core/api/error.hpp"
+#include "core/base/escape.hpp"
 
 using namespace perdure;
 using namespace perdure::app;
@@ -38,7 +38,7 @@ struct Vocabulary final : Tokenizer {
 
 }  // namespace
 
-TEST_CASE("the model is told when a turn was said only if there is a clock") {
+TEST_CASE("the model gets the time of a turn only with chat.clock") {
   CHECK(timed("hello", "") == "hello");
   CHECK(timed("hello", "2026-11-20 11:34:56") == "(2026-11-20 11:34:56) hello");
   CHECK(user_prompt("2026-11-20 11:34:56") == "(2026-11-20 11:34:56)  User: ");

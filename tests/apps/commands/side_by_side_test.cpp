@@ -38,11 +38,12 @@ TEST_CASE("the width of text is that of its characters on a terminal") {
   CHECK(fitted("ab", 4) == "ab  ");
 }
 
-TEST_CASE("text is wrapped between words, by width, and without control characters") {
+TEST_CASE(
+    "text is wrapped between words, by width, and control characters are shown as their codes") {
   WrappedText text(8);
   text.append("one two three\tfour\x1b[2J\n\nunbreakable-word 西游记西游记");
-  CHECK(text.lines() == std::vector<std::string>{"one two", "three", "four[2J", "", "unbreaka",
-                                                 "ble-word", "西游记西", "游记"});
+  CHECK(text.lines() == std::vector<std::string>{"one two", "three", "four\\x1b", "[2J", "",
+                                                 "unbreaka", "ble-word", "西游记西", "游记"});
 }
 
 TEST_CASE("text wraps in the same way however it is cut into pieces") {
@@ -64,7 +65,7 @@ TEST_CASE("a row shows every column, empty where a text has ended") {
   CHECK(columns_row(columns, 2, 4) == "ef   |      |");
 }
 
-TEST_CASE("configurations are gone through in order, each as it would go alone") {
+TEST_CASE("configurations run in order, each with the result it has alone") {
   const Configurations files;
   const Words prompt = {"-p", "Once upon", "-n", "24", "--ignore-eos", "-q"};
   const Outcome both =

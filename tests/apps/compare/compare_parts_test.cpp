@@ -173,7 +173,17 @@ TEST_CASE("tables mark the best of each column, in colour only if asked") {
   CHECK(coloured.find("\033[1;32m2.000 ±0.10*\033[0m") != std::string::npos);
 }
 
-TEST_CASE("a reason is told once, with all lengths, whichever tables have it") {
+TEST_CASE("tables on a terminal show control characters of foreign names as their codes") {
+  Comparison c = some_comparison();
+  c.entries[1].name = "b\n\x1b[2J";
+  c.measures[0].title = "Loss\x1b]0;title\x07";
+  const std::string tables = comparison_tables(c, false);
+  CHECK(tables.find_first_of("\x1b\x07") == std::string::npos);
+  CHECK(tables.find("b\\x0a\\x1b[2J") != std::string::npos);
+  CHECK(tables.starts_with("Loss\\x1b]0;title\\x07"));
+}
+
+TEST_CASE("a reason is listed once, with all lengths, however many tables have it") {
   Comparison machine = some_comparison();
   machine.cells.back().length = 32;
   const Comparison parts[] = {some_comparison(), machine, some_comparison()};
@@ -212,7 +222,7 @@ TEST_CASE("a store without a name holds nothing") {
   CHECK(!store.find("a"));
 }
 
-TEST_CASE("nobody is marked where the marks say nothing, and guessing is mentioned") {
+TEST_CASE("no entry is marked where marks say nothing, and guessing is mentioned") {
   Comparison c = some_comparison();
   c.cells[2].best = false;
   for (ComparedCell& cell : c.cells) cell.chance = 2.3;

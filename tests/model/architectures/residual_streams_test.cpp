@@ -97,7 +97,7 @@ constexpr std::pair<int64_t, int64_t> kSizes[] = {{2, 1}, {3, 16}, {4, 21}, {4, 
 
 }  // namespace
 
-TEST_CASE("what a block reads of residual streams, and what goes on, are their weighted sums") {
+TEST_CASE("what a block reads of residual streams, and passes on, are their weighted sums") {
   for (const auto& [n_streams, width] : kSizes) {
     CAPTURE(n_streams);
     CAPTURE(width);
@@ -120,7 +120,7 @@ TEST_CASE("what a block reads of residual streams, and what goes on, are their w
   }
 }
 
-TEST_CASE("residual streams give a row the same bits alone, in company, and unmixed") {
+TEST_CASE("residual streams give a row the same bits alone, in a batch, and unmixed") {
   const Block block(4, 21);
   PreparedKernel whole(kernel_of("read_streams"), reading(block, true)),
       unmixed(kernel_of("read_streams"), reading(block, false)),

@@ -150,7 +150,7 @@ TEST_CASE("a state for another model is refused with the tensor that shows it") 
   CHECK(contains(flat.refusal(), "has the shape [768] but [3, 16, 16] is needed"));
 }
 
-TEST_CASE("a state says for which version it is, where whoever wrote it knew") {
+TEST_CASE("a state says for which version it is, where its writer knew") {
   const perdure::testing::TemporaryFolder folder;
   const std::string path = folder / "s.safetensors";
   const auto refusal_with = [&](const std::string& metadata) {
@@ -206,7 +206,7 @@ TEST_CASE("what is no state file is named as what it is") {
   CHECK(contains(error_of([&] { Model::open(golden_rwkv("rand_v7"), folder / "none"); }), "none"));
 }
 
-TEST_CASE("a state in the place of a model is told to be one") {
+TEST_CASE("a state in the place of a model is named as one") {
   const State state("rand_v7");
   CHECK(error_of([&] { Model::open(state.write()); }) ==
         state.path +

@@ -85,7 +85,7 @@ void check_same_weights(const Model& a, const Model& b) {
 
 }  // namespace
 
-TEST_CASE("RWKV's versions are told apart by their tensors") {
+TEST_CASE("RWKV's versions are recognised by their tensors") {
   const auto format = [](const char* name) { return Model::open(golden_rwkv(name)).spec().format; };
   CHECK(format("rand_v4") == "safetensors, RWKV 4");
   CHECK(format("rand_v5.0") == "safetensors, RWKV 5.0");

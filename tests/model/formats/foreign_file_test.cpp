@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/model/formats/foreign_file.hpp"
 #include "core/model/formats/tokenizer_config.hpp"
 #include "core/model/model.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
@@ -124,6 +125,24 @@ TEST_CASE("the files beside a model are named as what they are, where they are o
     CHECK(is_said(refusal(), path, "this is a picture (PNG), not the text that belongs there"));
     std::filesystem::remove(path);
   }
+}
+
+TEST_CASE("a document may be any text, and is no other file") {
+  const auto said = [](std::string_view bytes) {
+    return foreign_file(std::as_bytes(std::span(bytes)), Wanted::kDocument);
+  };
+  for (const char* text :
+       {"", "a", "BZh is a mark", "GGUF is a file format of llama.cpp.",
+        "{\"a\": 1, \"b\": [2, 3]}", "<!doctype html><html><p>a page</p></html>",
+        "%PDF-1.7 is how such a file begins", "\xef\xbb\xbfthe sun is up\r\nthe sun",
+        "\xe5\xa4\xaa\xe9\x99\xbd a \xff byte more"})
+    CHECK(said(text) == "");
+  CHECK(said("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n") ==
+        "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull");
+  CHECK(said(std::string("\x1f\x8b\x08\0\0\0\0\0\0\3packed..", 18)).find("gzip") !=
+        std::string::npos);
+  CHECK(said(as_text(GgufFile().bytes())) ==
+        "this is a GGUF model, not a text; name a text file in UTF-8");
 }
 
 TEST_CASE("a text in the place of a model is named as a text") {

@@ -156,7 +156,7 @@ TEST_CASE("arguments that a network of recurrent memory cannot have are refused 
                  "'residual_streams_flavor'"));
 }
 
-TEST_CASE("sizes that nobody's memory holds are refused before anything is reserved for them") {
+TEST_CASE("sizes beyond any RAM are refused before anything is reserved for them") {
   const auto sizes = [](const char* tokens, const char* streams) {
     return std::string(R"("dim": 32, "num_tokens": 67, "depth": 2, "num_memory_tokens": 4,
                           "dim_head": 16, "heads": 2, "seq_len": )") +

@@ -150,8 +150,8 @@ TEST_CASE("options that are missing, ill-typed or contradict each other are name
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 0"), "'args.dim' is 0"));
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 99999999999"), "'args.dim' is 99999999999"));
   CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": [32]"), "'args.dim' does not fit"));
-  CHECK(contains(refusal_with("\"dim\": 32", "\"dim\": 32, \"dim\": 32"),
-                 "'args.dim' stands there twice"));
+  CHECK(
+      contains(refusal_with("\"dim\": 32", "\"dim\": 32, \"dim\": 32"), "'args.dim' occurs twice"));
   CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 3"),
                  "'args.n_heads' does not divide dim"));
   CHECK(contains(refusal_with("\"n_heads\": 2", "\"n_heads\": 32"), "odd"));

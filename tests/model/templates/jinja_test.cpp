@@ -109,14 +109,14 @@ TEST_CASE("white space around tags goes as transformers sets Jinja up") {
   CHECK(rendered("{% generation %}a{% endgeneration %}") == "a");
 }
 
-TEST_CASE("dates are told in the format that a template asks for") {
+TEST_CASE("dates have the format that a template asks for") {
   CHECK(rendered("{{ strftime_now('%Y') }}") == "2001");
   CHECK(rendered("[{{ strftime_now('') }}]") == "[]");
   CHECK(refusal("{{ strftime_now('%999999d') }}") ==
         "T: line 1: 'strftime_now' cannot write '%999999d'");
 }
 
-TEST_CASE("whatever a template does to a message's words, they are told from its own") {
+TEST_CASE("whatever a template does to a message's words, they stay distinct from its own") {
   CHECK(origins(rendered_words("a{{ m }}b", "xy")) == "tmmt");
   CHECK(origins(rendered_words("{{ 'a' + m + 'b' }}", "xy")) == "tmmt");
   CHECK(origins(rendered_words("{{ m | trim }}{{ m.strip().upper() }}", " xy ")) == "mmmm");
@@ -163,9 +163,9 @@ TEST_CASE("a template that is wrong is refused in one sentence that names the li
   check("{% for x of [] %}{% endfor %}", "line 1: 'in' is expected before 'of'");
   check("{% set x %}", "line 1: the 'set' of line 1 has no end");
   check("{% set 1 = 2 %}", "line 1: the name of a variable is expected before '1'");
-  check("{% break %}", "line 1: 'break' stands in no loop");
+  check("{% break %}", "line 1: 'break' is outside a loop");
   check("{% for x in [1] %}{% macro f() %}{% continue %}{% endmacro %}{% endfor %}",
-        "line 1: 'continue' stands in no loop");
+        "line 1: 'continue' is outside a loop");
   check("{% %}", "line 1: the name of a tag is expected before '%}'");
 }
 
@@ -192,7 +192,7 @@ TEST_CASE("what the interpreter lacks is named with its line") {
   check("{{ {1: 2} }}", "line 1: the key of a mapping is an integer and no string");
 }
 
-TEST_CASE("what a template does wrong while it writes is told in one sentence with the line") {
+TEST_CASE("an error of a template while it writes is one sentence with the line") {
   const auto check = [](const std::string& source, const std::string& sentence) {
     CHECK(refusal(source) == "T: " + sentence);
   };

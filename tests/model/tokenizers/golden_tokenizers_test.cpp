@@ -73,7 +73,7 @@ TEST_CASE("what a byte vocabulary encodes it decodes again, invalid UTF-8 too") 
   }
 }
 
-TEST_CASE("special tokens come from the file where nobody beside it says more") {
+TEST_CASE("special tokens come from the file where no other file says more") {
   const auto json = open_golden("characters.json", 601), model = open_golden("bpe.model", 400);
   CHECK(json->bos_id() == 1);
   CHECK(json->eos_ids().front() == 2);

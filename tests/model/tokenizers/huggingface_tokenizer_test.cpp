@@ -153,7 +153,7 @@ TEST_CASE("byte fallback and unknown characters") {
 
 TEST_CASE("what a tokenizer.json has that is malformed or not supported is refused by its key") {
   CHECK(refusal("{").starts_with("byte offset 1: "));
-  CHECK(refusal("{\"a\": 1, \"a\": 2}") == "the key 'a' stands there twice");
+  CHECK(refusal("{\"a\": 1, \"a\": 2}") == "the key 'a' occurs twice");
   CHECK(refusal("[]") == "byte offset 0: a tokenizer.json is an object");
   CHECK(refusal(file_of("")) == "key 'model' is missing");
   CHECK(refusal(file_of("[]")) == "key 'model' must be an object");

@@ -118,7 +118,7 @@ constexpr Fault kGgufMergeFaults[] = {
     {"a pattern that is a number", [](GgufFile& f) { f.set_u32("tokenizer.ggml.pre", 1); },
      "the key 'tokenizer.ggml.pre' must be a text"},
     {"a pattern of no known name", [](GgufFile& f) { f.set_text("tokenizer.ggml.pre", "\x1b[2J"); },
-     "the key 'tokenizer.ggml.pre' is '?[2J', which is not supported"},
+     "the key 'tokenizer.ggml.pre' is '\\x1b[2J', which is not supported"},
     {"merges that are numbers", [](GgufFile& f) { f.set_reals("tokenizer.ggml.merges", {1}); },
      "the key 'tokenizer.ggml.merges' must hold texts"},
     {"a merge of what is no token",

@@ -200,7 +200,7 @@ TEST_CASE("a malformed literal is refused with its line") {
       {"'a\"", "the token is not in quotes"},
       {"b'", "the token is not in quotes"},
       {"r'a'", "the token is not in quotes"},
-      {"'a'b'", "a quote stands inside the token without a backslash"},
+      {"'a'b'", "a quote inside the token has no backslash"},
       {"'a\\'", "the token ends inside an escape"},
       {"'\\q'", "the escape '\\q' is unknown"},
       {"b'\\u0041'", "the escape '\\u' is unknown"},

@@ -94,7 +94,7 @@ TEST_CASE("what a tokenizer.model has that is malformed is refused by byte offse
   const std::string at = std::to_string(good.size()), inside = std::to_string(good.size() + 2);
   CHECK(refusal("\x0A") == "byte offset 1 cuts a number off");
   CHECK(refusal(good + "\x0A\x7F") ==
-        "byte offset " + inside + " ends a message that goes on for 127 bytes");
+        "byte offset " + inside + " ends before a message of 127 bytes does");
   CHECK(refusal(good + "\x0B") == "byte offset " + std::to_string(good.size() + 1) +
                                       " is a field of the wire type 3, which cannot be read");
   CHECK(refusal(good + std::string("\0", 1)) ==

@@ -311,7 +311,7 @@ class Evaluator {
     return chosen;
   }
 
-  // `loop`, made anew for every round.
+  // `loop`, made again for every iteration.
   Value loop_map(const std::vector<Value>& items, size_t at) {
     const auto number = [](size_t n) { return Value(static_cast<int64_t>(n)); };
     const size_t size = items.size();

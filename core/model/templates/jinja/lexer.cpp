@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/base/utf8.hpp"
 #include "core/model/templates/jinja/run.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure::jinja {
 namespace {

@@ -2,7 +2,10 @@
 
 #include "core/model/templates/jinja/run.hpp"
 
+#include <algorithm>
+
 #include "core/api/error.hpp"
+#include "core/base/escape.hpp"
 
 namespace perdure::jinja {
 
@@ -12,9 +15,8 @@ void fail_at(std::string_view name, int line, const std::string& what) {
 
 std::string shown(std::string_view text) {
   constexpr size_t kMost = 300;
-  std::string line;
-  for (const char c : text.substr(0, kMost))
-    line += static_cast<unsigned char>(c) < ' ' || c == '\x7f' ? ' ' : c;
+  std::string line = escaped(text.substr(0, kMost));
+  std::ranges::replace_if(line, [](char c) { return c == '\n' || c == '\t'; }, ' ');
   return text.size() > kMost ? line + "..." : line;
 }
 

@@ -31,7 +31,7 @@ std::string shown(std::string_view text);
 
 class Run {
  public:
-  // `input_bytes`: of all messages. `now`: what strftime_now() tells.
+  // `input_bytes`: of all messages. `now`: the time of strftime_now().
   Run(std::string_view name, size_t input_bytes, std::time_t now)
       : name_(name),
         now_(now),

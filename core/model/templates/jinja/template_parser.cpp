@@ -198,7 +198,7 @@ class TemplateParser {
   }
 
   std::unique_ptr<Node> parse_jump() {
-    if (loops_ == 0) tokens_.fail("'" + tokens_.next().text + "' stands in no loop");
+    if (loops_ == 0) tokens_.fail("'" + tokens_.next().text + "' is outside a loop");
     auto node =
         make<Node>(tokens_.next().is_name("break") ? NodeKind::kBreak : NodeKind::kContinue);
     tokens_.take();

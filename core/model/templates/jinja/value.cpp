@@ -7,8 +7,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "core/base/utf8.hpp"
 #include "core/model/templates/jinja/json_text.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure::jinja {
 namespace {

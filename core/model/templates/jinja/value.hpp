@@ -22,7 +22,7 @@ struct Map;
 struct Namespace;
 struct Function;
 
-// What a name that nobody has set gives; `name` as the template has it.
+// The value of a name that was not set; `name` as the template has it.
 struct Undefined {
   std::string name;
 };

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "apps/perdure/terminal/escape.hpp"
-
-#include <fmt/format.h>
+#include "core/base/escape.hpp"
 
 #include <cstdint>
 
-#include "core/model/tokenizers/utf8.hpp"
+#include "core/base/utf8.hpp"
 
-namespace perdure::app {
+namespace perdure {
 namespace {
+
+// "\\x1b", "\\u202e".
+std::string code_text(const char* prefix, uint32_t code, int n_digits) {
+  std::string text = prefix;
+  while (n_digits > 0) text += "0123456789abcdef"[(code >> 4 * --n_digits) & 0xf];
+  return text;
+}
 
 // Characters that change the order of those around them (Unicode's Bidi_Control): what is read then
 // is not what stands there.
@@ -28,8 +33,9 @@ size_t printable_bytes(std::string_view text) {
   const auto first = static_cast<uint8_t>(text[0]);
   if (first < 0x80) return first == '\n' || first == '\t' || (first >= 0x20 && first != 0x7f);
   const size_t size = utf8_character(text);
+  if (size == 1) return 0;
   const bool c1_control = first == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0;
-  return size == 1 || c1_control ? 0 : size;
+  return c1_control ? 0 : size;
 }
 
 }  // namespace
@@ -39,14 +45,14 @@ std::string escaped(std::string_view text) {
   while (!text.empty()) {
     const size_t size = printable_bytes(text);
     if (const char32_t control = bidi_control(text.substr(0, size)))
-      result += fmt::format("\\u{:04x}", static_cast<uint32_t>(control));
+      result += code_text("\\u", static_cast<uint32_t>(control), 4);
     else if (size > 0)
       result += text.substr(0, size);
     else
-      result += fmt::format("\\x{:02x}", static_cast<uint8_t>(text[0]));
+      result += code_text("\\x", static_cast<uint8_t>(text[0]), 2);
     text.remove_prefix(size > 0 ? size : 1);
   }
   return result;
 }
 
-}  // namespace perdure::app
+}  // namespace perdure

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The little that this room knows of UTF-8.
+// UTF-8: characters, code points and their bytes.
 #pragma once
 
 #include <cstddef>

@@ -23,7 +23,7 @@ struct Table {
   }
 };
 
-// Kernels hold these within bounds themselves, or nobody knows them.
+// Kernels hold these within bounds themselves, or they are unknown.
 bool is_held_elsewhere(Kind kind) {
   return kind == Kind::kReadNear || kind == Kind::kAddRange || kind == Kind::kAddList ||
          kind == Kind::kUnknown;

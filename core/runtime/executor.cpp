@@ -218,7 +218,7 @@ void Executor::take_ranges(size_t n, int participant) noexcept {
       if (range >= end) break;
       const int64_t begin = range * p.range_items;
       ++finished;
-      // After a failure ranges are only counted, so that nobody waits for them.
+      // After a failure ranges are only counted, so that no thread waits for them.
       if (failed_.load(std::memory_order_relaxed)) continue;
       // Only here its inputs are sure to stay: no node ends before this range of it is counted.
       if (finished == 1 && !within_bounds(node, *node.call.step)) continue;

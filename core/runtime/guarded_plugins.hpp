@@ -2,7 +2,7 @@
 
 // C++ plugins behind guards: objects of the same interfaces that pass every call on to the plugin,
 // turn what it throws into Errors that name it, and refuse results that break the contract. The
-// host gives out guards only, so whoever uses a plugin needs no checks of his own. An interface
+// host gives out guards only, so code that uses a plugin needs no checks of its own. An interface
 // that gets another virtual function gets it here too (tools/lint/guards.py).
 #pragma once
 

@@ -3,10 +3,12 @@
 #include "core/runtime/plugin_file.hpp"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -84,6 +86,26 @@ ExitMark& new_exit_mark(const std::string& plugin) {
   return *marks->emplace_back(std::make_unique<ExitMark>(plugin));
 }
 
+using Finalizer = void (*)();
+
+// What the loader calls for a library when the program ends: the functions of DT_FINI_ARRAY,
+// last one first, which destroy its static objects too, then DT_FINI.
+std::vector<Finalizer> finalizers_of(void* library) {
+  link_map* map = nullptr;
+  if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return {};
+  size_t array = 0, array_bytes = 0, last = 0;
+  for (const ElfW(Dyn)* entry = map->l_ld; entry->d_tag != DT_NULL; ++entry) {
+    if (entry->d_tag == DT_FINI_ARRAY) array = map->l_addr + entry->d_un.d_ptr;
+    if (entry->d_tag == DT_FINI_ARRAYSZ) array_bytes = entry->d_un.d_val;
+    if (entry->d_tag == DT_FINI) last = map->l_addr + entry->d_un.d_ptr;
+  }
+  const auto* first = reinterpret_cast<const Finalizer*>(array);
+  std::vector<Finalizer> all(std::make_reverse_iterator(first + array_bytes / sizeof(Finalizer)),
+                             std::make_reverse_iterator(first));
+  if (last != 0) all.push_back(reinterpret_cast<Finalizer>(last));
+  return all;
+}
+
 // The loader knows a library by the number of its descriptor, which must never be that of another.
 void keep(MappedFile file) {
   static std::mutex mutex;
@@ -99,7 +121,13 @@ PluginFile::PluginFile(const std::string& path) : path_(real_path(path)), file_(
   statement_ = read_statement(file_);
 }
 
-const void* PluginFile::load() && {
+const void* PluginFile::load() && { return load_library().plugin; }
+
+void PluginFile::rehearse() && {
+  for (const Finalizer finalize : finalizers_of(load_library().library)) finalize();
+}
+
+PluginFile::Loaded PluginFile::load_library() {
   const std::string plugin = PluginOrigin{statement_.kind, statement_.name, path_}.text();
   ExitMark& at_exit = new_exit_mark(plugin);
   at_exit.end_later();
@@ -116,7 +144,7 @@ const void* PluginFile::load() && {
   const PluginCall call(plugin, "its entry function");
   const void* result = call_plugin_entry(reinterpret_cast<const void* (*)()>(entry));
   at_exit.begin_later();
-  return result;
+  return {library, result};
 }
 
 std::string_view build_id_of(std::string_view kind) {

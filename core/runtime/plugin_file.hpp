@@ -32,7 +32,17 @@ class PluginFile {
   // Errors: Error if it cannot be loaded, lacks the entry, or the entry throws or returns nothing.
   const void* load() &&;
 
+  // Loads the library and then runs what it runs at the end of the program, the destructors of its
+  // static objects among it. For a process that is ended afterwards. Errors: as load().
+  void rehearse() &&;
+
  private:
+  struct Loaded {
+    void* library;
+    const void* plugin;
+  };
+  Loaded load_library();
+
   std::string path_;
   MappedFile file_;
   perdure_plugin_statement statement_;

@@ -49,7 +49,7 @@ using ByName = std::map<std::string, std::unique_ptr<Plugin>, std::less<>>;
 }  // namespace
 
 struct PluginHost::Impl {
-  // How a record's plugin is loaded, as long as nobody has tried.
+  // How a record's plugin is loaded, as long as it was not tried.
   struct Candidate {
     const void* (*entry)() = nullptr;  // of a linked plugin
     std::optional<PluginFile> file;
@@ -157,7 +157,7 @@ const void* PluginHost::Impl::entry_of(Candidate candidate) {
   if (const std::string outcome = probe_plugin(*candidate.file, candidate.asked_for);
       !outcome.empty())
     throw Error("its code " + outcome +
-                " while the library was loaded; remove it, or ask its author");
+                " when the library was tried in a child process; remove it, or ask its author");
   return std::move(*candidate.file).load();
 }
 

@@ -2,7 +2,7 @@
 
 // Finds, judges and loads plugins. A library's ELF note is read from the file first; what does not
 // fit (ABI, build id, CPU, permissions) is refused with a sentence before any of its code runs. The
-// code of what fits runs when somebody asks for it by name, in a child process first. Loaded
+// code of what fits runs when it is requested by name, in a child process first. Loaded
 // libraries stay for ever.
 #pragma once
 
@@ -48,7 +48,7 @@ class PluginHost {
   //   3. `linked`: what is built in,
   //   4. $XDG_DATA_HOME/perdure/plugins (~/.local/share/perdure/plugins),
   //   5. ../lib/perdure beside the program's folder.
-  // So what somebody asks for in this run wins over what is built in, and what merely lies in a
+  // So what is requested in this run precedes what is built in, and what merely lies in a
   // folder does not. Of a folder the *.so in alphabetical order; never the current directory.
   // Candidates of 2 to 5 that do not fit are recorded and otherwise ignored.
   PluginHost(std::span<const StaticPlugin> linked, std::span<const std::string> explicit_paths);

@@ -37,10 +37,11 @@ fs::path cache_file(const PluginFile& file) {
   return folder / name.hex();
 }
 
-// The state of the file that an outcome holds for.
+// The state of the file that an outcome holds for, and how it was tried (2: to the end of the
+// program).
 std::string state_line(const PluginFile& file) {
   const FileStamp& s = file.stamp();
-  std::string line = build_id_of("attention").data();
+  std::string line = "2 " + std::string(build_id_of("attention"));
   for (const auto number : {static_cast<int64_t>(s.device), static_cast<int64_t>(s.inode),
                             s.size_bytes, s.modified_ns, s.changed_ns})
     line += " " + std::to_string(number);
@@ -71,7 +72,7 @@ void remember(const PluginFile& file, const std::string& outcome) {
 
 std::string probe_plugin(PluginFile& file, bool try_again) {
   if (const auto known = remembered(file); known && (known->empty() || !try_again)) return *known;
-  const std::string outcome = outcome_in_child([&] { std::move(file).load(); }, kLimit);
+  const std::string outcome = outcome_in_child([&] { std::move(file).rehearse(); }, kLimit);
   remember(file, outcome);
   return outcome;
 }

@@ -11,9 +11,9 @@
 
 namespace perdure {
 
-// What loading the library and calling its entry does to a process: nothing (empty), or the rest of
-// a sentence as of outcome_in_child. `try_again`: a bad outcome from the cache is not believed.
-// A cache that cannot be read or written is no error.
+// What loading the library, calling its entry and its destructors at exit do to a process: nothing
+// (empty), or the rest of a sentence as of outcome_in_child. `try_again`: a bad outcome from the
+// cache is not believed. A cache that cannot be read or written is no error.
 std::string probe_plugin(PluginFile& file, bool try_again);
 
 }  // namespace perdure

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Whether a file may be run: whoever may change or replace it decides what this process does.
+// Whether a file may be run: a user who may change or replace it decides what this process does.
 #pragma once
 
 #include <filesystem>

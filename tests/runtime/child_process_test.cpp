@@ -23,7 +23,7 @@ TEST_CASE("a child that returns or throws comes to nothing") {
   CHECK(outcome_in_child([] { throw 7; }, 5s).empty());
 }
 
-TEST_CASE("a child that ends its process is told from one that returns") {
+TEST_CASE("a child that ends its process is distinguished from one that returns") {
   CHECK(outcome_in_child([] { kill(getpid(), SIGBUS); }, 5s).find("signal 7") != std::string::npos);
   CHECK(outcome_in_child([] { std::exit(0); }, 5s) == "ended the process with exit status 0");
   CHECK(outcome_in_child([] { std::quick_exit(4); }, 5s) == "ended the process with exit status 4");

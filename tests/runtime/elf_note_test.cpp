@@ -127,7 +127,7 @@ TEST_CASE("texts without an end are cut") {
   CHECK(std::string(statements[0].build_id) == std::string(95, 'x'));
 }
 
-TEST_CASE("a library for another machine is told apart from a damaged one") {
+TEST_CASE("a library for another machine is distinguished from a damaged one") {
   auto bytes = library_of_notes(4);
   bytes[offsetof(Elf64_Ehdr, e_machine)] = std::byte{8};
   CHECK_THROWS_WITH_AS(

@@ -232,7 +232,7 @@ TEST_CASE_FIXTURE(Faulty, "no two compute under one number at a time") {
   CHECK(seen.most == 1);
 }
 
-TEST_CASE_FIXTURE(Faulty, "a team has not gone before everybody who was let in has") {
+TEST_CASE_FIXTURE(Faulty, "a team has not returned before all its participants have") {
   const auto loaded = host("faulty_threads");
   loaded->load_all();
   const Environment environment("PERDURE_TEST_FAULT", "goes before its worker");

@@ -168,7 +168,7 @@ TEST_CASE_FIXTURE(Fixture, "the file that was judged is the one that is loaded")
   CHECK(kernel_of(host, "good") == "test_op_f32_scalar");
 }
 
-TEST_CASE_FIXTURE(Fixture, "no code of a library runs before somebody asks for its plugin") {
+TEST_CASE_FIXTURE(Fixture, "no code of a library runs before its plugin is requested") {
   const std::string paths[] = {copy("leaves_trace")};
   const PluginHost host({}, paths);
   CHECK_FALSE(host.records().front().loaded);
@@ -191,13 +191,16 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(host.records()[1].loaded);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a library whose code ends the process is named, and the host goes on") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a library whose code ends the process is named, and the host continues") {
   const std::map<const char*, const char*> deaths{
       {"abort", "ended the process by signal 6"},
       {"crash", "ended the process by signal 11"},
       {"exit", "ended the process with exit status 0"},
       {"_exit", "ended the process with exit status 3"},
       {"entry exits", "ended the process with exit status 0"},
+      {"static destructor", "ended the process by signal 6"},
+      {"destructor exits", "ended the process with exit status 4"},
   };
   const std::string file = copy("deadly");
   for (const auto& [death, words] : deaths) {

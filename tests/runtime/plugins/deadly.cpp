@@ -32,6 +32,10 @@ struct DiesLate {
   }
 } const dies_late;
 
+__attribute__((destructor)) void exits_late() {
+  if (death("destructor exits")) _exit(4);
+}
+
 class Threads final : public perdure::Threads {
   int max_participants() const override { return 1; }
   void team(void (*fn)(void*, int), void* context) noexcept override { fn(context, dead); }

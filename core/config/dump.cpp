@@ -25,8 +25,10 @@ std::string dump_real(double value) {
   return text;
 }
 
-// Of numbers for which 0 means that they choose themselves.
-std::string dump_auto(int64_t value) { return value == 0 ? "auto" : std::to_string(value); }
+// Of numbers for which 0 means "auto", or "none".
+std::string dump_unless(const char* word, int64_t value) {
+  return value == 0 ? word : std::to_string(value);
+}
 
 std::string dump_flag(bool value) { return value ? "true" : "false"; }
 
@@ -163,14 +165,14 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
   out += dump_attention(settings, resolved);
   out += dump_kernels(settings);
   out += "threads:\n  backend: " + dump_text(threads.backend) +
-         "\n  count: " + dump_auto(threads.count) + "\n";
+         "\n  count: " + dump_unless("auto", threads.count) + "\n";
   out += "store:\n  kind: " + dump_text(store.kind) + "\n  path: " + dump_text(store.path) +
          "\n  session: " + dump_text(store.session) +
          "\n  save_every: " + dump_text(store.save_every) +
-         "\n  save_every_tokens: " + dump_auto(store.save_every_tokens) +
+         "\n  save_every_tokens: " + dump_unless("auto", store.save_every_tokens) +
          "\n  keep: " + std::to_string(store.keep) +
          "\n  keep_days: " + dump_real(store.keep_days) +
-         "\n  max_bytes: " + std::to_string(store.max_bytes) + "\n";
+         "\n  max_bytes: " + dump_unless("none", store.max_bytes) + "\n";
   for (const auto& [name, raw] : store.options)
     out += "  " + dump_text(name) + ": " + dump_raw(raw) + "\n";
   out += "sampling:\n  temperature: " + dump_real(sampling.temperature) +
@@ -190,7 +192,7 @@ std::string dump_settings(const Settings& settings, std::span<const Options> res
          "\n  system: " + dump_text(chat.system) + "\n  clock: " + dump_flag(chat.clock) + "\n";
   out += "step:\n  max_rows: " + std::to_string(step.max_rows) +
          "\n  max_logits_bytes: " + std::to_string(step.max_logits_bytes) + "\n";
-  out += "state:\n  max_bytes: " + dump_auto(state.max_bytes) + "\n";
+  out += "state:\n  max_bytes: " + dump_unless("auto", state.max_bytes) + "\n";
   out += "plugins:\n  load: " + dump_list(plugins.load) + "\n";
   return out;
 }

@@ -13,7 +13,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <sstream>
+#include <iterator>
 #include <utility>
 
 namespace perdure {
@@ -64,11 +64,13 @@ size_t distance_of(const std::string& word, const std::string& candidate, size_t
   return part ? std::min(distance, limit) : distance;
 }
 
+// The fewest digits that read back to the value.
 std::string number_text(double value) {
-  std::ostringstream stream;
-  stream.precision(17);
-  stream << value;
-  return stream.str();
+  char buffer[32];
+  const bool is_whole = value == std::floor(value) && std::abs(value) <= 1e18;
+  return {buffer, is_whole
+                      ? std::to_chars(buffer, std::end(buffer), static_cast<int64_t>(value)).ptr
+                      : std::to_chars(buffer, std::end(buffer), value).ptr};
 }
 
 std::string home_directory() {
@@ -215,6 +217,15 @@ void MapReader::integer(const std::string& key, int64_t& value, int64_t min, int
                   : " (between " + std::to_string(min) + " and " + std::to_string(max) + ")") +
              ", but is '" + text + "'");
   value = *number;
+}
+
+void MapReader::integer_or(const std::string& key, std::string_view word, int64_t& value,
+                           int64_t min, int64_t max) {
+  const YamlNode* found = take(key);
+  if (found != nullptr && !found->quoted && found->text == word)
+    value = 0;
+  else
+    integer(key, value, min, max);
 }
 
 void MapReader::real(const std::string& key, double& value, double min, double max) {

@@ -48,6 +48,9 @@ class MapReader {
   void text(const std::string& key, std::string& value);
   void choice(const std::string& key, std::string& value, std::span<const std::string> valid);
   void integer(const std::string& key, int64_t& value, int64_t min, int64_t max);
+  // Or `word` ("auto", "none"), which stands for 0, also where 0 is below `min`.
+  void integer_or(const std::string& key, std::string_view word, int64_t& value, int64_t min,
+                  int64_t max);
   void real(const std::string& key, double& value, double min, double max);
   void flag(const std::string& key, bool& value);
   // A list of texts, or one text alone.

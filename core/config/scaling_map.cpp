@@ -45,7 +45,7 @@ std::string shortest(double value) {
   return {buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr};
 }
 
-// The default, whichever the form.
+// The default, in any form.
 void take_truncate(StrategyChoice& choice) {
   const auto found = choice.options.find("truncate");
   if (found != choice.options.end() && found->second.text == "true") choice.options.erase(found);

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <set>
 
+#include "core/base/session_name.hpp"
 #include "core/config/map_reader.hpp"
 #include "core/config/scaling_map.hpp"
 #include "core/config/settings_tree.hpp"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr int64_t kMaxLayers = 1 << 16;
 
-// The strategy and, as its options, every key that nobody has asked `reader` for.
+// The strategy and, as its options, every key that `reader` was not asked for.
 StrategyChoice read_choice(MapReader& reader, const YamlNode& node) {
   StrategyChoice choice;
   choice.place = node.place;
@@ -95,7 +96,7 @@ LayerOverride read_override(YamlEntry& entry, std::set<int64_t>& seen) {
 
 void read_attention(YamlNode& node, Settings& settings, const std::string& directory) {
   MapReader reader(node, "attention");
-  reader.integer("eval_length", settings.attention.eval_length, 0, INT64_MAX);
+  reader.integer_or("eval_length", "none", settings.attention.eval_length, 1, INT64_MAX);
   reader.paths("contexts", settings.attention.contexts, directory);
   YamlNode* layers = reader.take("layers");
   settings.attention.choice = read_choice(reader, node);
@@ -136,17 +137,10 @@ void read_kernels(YamlNode& node, Settings& settings) {
   reader.finish();
 }
 
-bool is_auto(const YamlNode* node) {
-  return node != nullptr && node->kind == YamlNode::Kind::kScalar && node->text == "auto";
-}
-
 void read_threads(YamlNode& node, Settings& settings) {
   MapReader reader(node, "threads");
   reader.text("backend", settings.threads.backend);
-  if (is_auto(reader.take("count")))
-    settings.threads.count = 0;
-  else
-    reader.integer("count", settings.threads.count, 1, 1024);
+  reader.integer_or("count", "auto", settings.threads.count, 1, 1024);
   reader.finish();
 }
 
@@ -162,14 +156,14 @@ void read_store(YamlNode& node, Settings& settings, const std::string& directory
   reader.text("kind", settings.store.kind);
   reader.path("path", settings.store.path, directory);
   reader.text("session", settings.store.session);
+  if (!is_session_name(settings.store.session))
+    reader.fail(*reader.take("session"), "session",
+                "cannot be used: " + session_name_fault(settings.store.session));
   reader.choice("save_every", settings.store.save_every, kSaveEvery);
-  if (is_auto(reader.take("save_every_tokens")))
-    settings.store.save_every_tokens = 0;
-  else
-    reader.integer("save_every_tokens", settings.store.save_every_tokens, 1, INT64_MAX);
+  reader.integer_or("save_every_tokens", "auto", settings.store.save_every_tokens, 1, INT64_MAX);
   reader.integer("keep", settings.store.keep, 1, INT64_MAX);
   reader.real("keep_days", settings.store.keep_days, 0, 1e6);
-  reader.integer("max_bytes", settings.store.max_bytes, 0, INT64_MAX);
+  reader.integer_or("max_bytes", "none", settings.store.max_bytes, 0, INT64_MAX);
   for (const YamlEntry* entry : reader.rest())
     settings.store.options[entry->key] = read_option(reader, entry->key, entry->value);
 }
@@ -230,6 +224,8 @@ void read_ensemble(YamlNode& node, Settings& settings, const std::string& direct
   reader.paths("passages", settings.ensemble.passages, directory);
   reader.texts("scores", scores);
   settings.ensemble.scores = numbers_of(scores, node.place);
+  if (settings.ensemble.passages.empty() && !scores.empty())
+    reader.fail(*reader.take("scores"), "scores", "has no effect without ensemble.passages");
   reader.real("temperature", settings.ensemble.temperature, 1e-6, 1e6);
   reader.finish();
 }
@@ -274,10 +270,7 @@ void read_step(YamlNode& node, Settings& settings) {
 
 void read_state(YamlNode& node, Settings& settings) {
   MapReader reader(node, "state");
-  if (is_auto(reader.take("max_bytes")))
-    settings.state.max_bytes = 0;
-  else
-    reader.integer("max_bytes", settings.state.max_bytes, 0, int64_t{1} << 60);
+  reader.integer_or("max_bytes", "auto", settings.state.max_bytes, 0, int64_t{1} << 60);
   reader.finish();
 }
 

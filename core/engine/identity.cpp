@@ -37,6 +37,7 @@ std::string shortest(const std::string& value) {
 }
 
 std::string shown_value(const StrategyLine& line, const std::vector<OptionSpec>& schema) {
+  if (line.name == "eval_length" && line.value == "0") return "none";
   const auto spec = std::ranges::find(schema, line.name, &OptionSpec::name);
   if (spec == schema.end()) return shortest(line.value);
   if (spec->type == OptionType::kBool) return line.value == "1" ? "true" : "false";

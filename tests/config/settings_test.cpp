@@ -385,6 +385,24 @@ TEST_CASE("the store's section has limits of its own and leaves other keys to th
   CHECK_THROWS_AS(parse("store: {keep: 0}"), UsageError);
 }
 
+TEST_CASE(
+    "no length and no limit are the word none, and what is documented as invalid is refused") {
+  CHECK(parse("attention: {eval_length: none}").attention.eval_length == 0);
+  CHECK(refusal("attention: {eval_length: 0}")
+            .find("eval_length must be a whole number (at least 1), but is '0'") !=
+        std::string::npos);
+  CHECK(parse("store: {max_bytes: none}").store.max_bytes == 0);
+  CHECK(dump_settings(parse("store: {max_bytes: 0}")).find("  max_bytes: none\n") !=
+        std::string::npos);
+  CHECK(parse(dump_settings(parse(""))).store.max_bytes == 0);
+  CHECK(refusal("store: {session: a/b}").find("'a/b' is not a session name") != std::string::npos);
+  CHECK(refusal("store: {session: ''}").find("'' is not a session name") != std::string::npos);
+  CHECK(refusal("ensemble: {scores: [1]}").find("has no effect without ensemble.passages") !=
+        std::string::npos);
+  CHECK(refusal("ensemble: {temperature: 0}").find("(between 1e-06 and 1000000)") !=
+        std::string::npos);
+}
+
 TEST_CASE("XDG_DATA_HOME moves the store, but not away from memories that lie in the old place") {
   namespace fs = std::filesystem;
   const testing::TemporaryFolder folder;

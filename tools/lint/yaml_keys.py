@@ -12,7 +12,7 @@ SETTINGS = ("core/config/settings.cpp", "core/config/comparison.cpp")
 READER = re.compile(r'MapReader (\w+)\([^;]*?"([\w.]*)"\)|MapReader& (\w+)[,)]')
 # The maps whose readers are handed to other functions, one in each file.
 PASSED_ON = {"core/config/settings.cpp": "attention", "core/config/comparison.cpp": "compare"}
-READ = re.compile(r'\b(\w+)\.(?:text|texts|integer|real|flag|path|paths|choice|take)\("(\w+)"')
+READ = re.compile(r'\b(\w+)\.(?:text|texts|integer|integer_or|real|flag|path|paths|choice|take)\("(\w+)"')
 OPTION = re.compile(r'\{\s*\.name = "(\w+)",\s*\.type = OptionType::')
 DOCUMENTED = re.compile(r"^\| `([\w.]+)` \|", re.M)
 HEADING = re.compile(r"^## (?:Options of `(\w+)`|(Options that strategies share)|.*)$", re.M)

@@ -50,7 +50,7 @@ std::string read_file(const std::string& path) {
     const ssize_t n = read(file, text.data() + size, kBlock);
     text.resize(size + static_cast<size_t>(n > 0 ? n : 0));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("read", path, errno);
+    if (n < 0) fail("read", standard_input ? "standard input" : path, errno);
     if (n == 0) return text;
   }
 }

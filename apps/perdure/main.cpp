@@ -10,6 +10,7 @@
 #include "apps/perdure/terminal/crash.hpp"
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "apps/perdure/terminal/standard_files.hpp"
 #include "core/api/error.hpp"
 
 namespace {
@@ -24,7 +25,7 @@ int fail(const char* what, int status) {
   return status;
 }
 
-// What a signal has ended is told, then ends as the signal wants it.
+// Says what a signal has ended, then dies of the signal.
 int fail_as_signalled(const char* what) {
   fail(what, 1);
   perdure::app::end_as_signalled();
@@ -34,6 +35,7 @@ int fail_as_signalled(const char* what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  perdure::app::occupy_closed_streams();
   perdure::app::ignore_write_signals();
   perdure::app::explain_bus_errors();
   perdure::app::explain_crashes();

@@ -76,6 +76,7 @@ Outcome run_perdure(const Words& words, const Circumstances& circumstances) {
     redirect(STDIN_FILENO, folder / "in", O_RDONLY);
     redirect(STDERR_FILENO, folder / "err", O_WRONLY | O_CREAT);
     redirect(STDOUT_FILENO, out, O_WRONLY | O_CREAT);
+    if (circumstances.closed_stream >= 0) close(circumstances.closed_stream);
     if (circumstances.most_file_bytes >= 0) {
       const auto most = static_cast<rlim_t>(circumstances.most_file_bytes);
       const rlimit limit{most, most};

@@ -29,6 +29,7 @@ struct Circumstances {
   std::string input;          // standard input
   std::string output_path;    // standard output goes to this file instead of Outcome::out
   long most_file_bytes = -1;  // files cannot grow beyond it, as on a full disk; -1 = no limit
+  int closed_stream = -1;     // this descriptor (0 or 1) is closed when the program starts
   bool as_nobody = false;     // if the tests run as root: as a user who owns nothing
 };
 

@@ -49,7 +49,7 @@ void ChatLoop::read_document(const std::string& text, const std::string& name, b
   forget_read_ahead(memory_.session());
   memory_.read_document(generator_, document, name, quiet_);
   clear_interrupt();
-  memory_.save_by_itself(true);
+  save_turn();
 }
 
 void ChatLoop::read_contexts(std::span<const std::string> files) {
@@ -58,7 +58,7 @@ void ChatLoop::read_contexts(std::span<const std::string> files) {
   if (!app::read_contexts(engine_, memory_.session(), files, {}, quiet_, memory_.checkpoint()))
     note(fmt::format("{} came while contexts were read", interrupt_name()), quiet_);
   clear_interrupt();
-  memory_.save_by_itself(true);
+  save_turn();
 }
 
 void ChatLoop::run() {
@@ -166,8 +166,11 @@ void ChatLoop::talk(const std::string& user) {
     throw;
   }
   close_turn();
-  memory_.save_by_itself(true);
+  save_turn();
 }
+
+// After every turn without a word, unless it is the last one.
+void ChatLoop::save_turn() { memory_.save_by_itself(quiet_ || !must_end()); }
 
 // A turn for which there is no room is not there at all, where what was read of it can be undone.
 bool ChatLoop::read_whole_turn(const std::string& user) {

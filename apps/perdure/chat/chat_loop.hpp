@@ -63,6 +63,7 @@ class ChatLoop {
   void switch_to(const std::string& name);
   void close_turn();
   void close_open_turn();
+  void save_turn();
   void save();
   void reset();
   std::string put_aside();

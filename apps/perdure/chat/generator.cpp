@@ -52,6 +52,11 @@ void require_finite(std::span<const float> logits, int32_t token, int64_t positi
       token, position, wrong - logits.begin(), *wrong));
 }
 
+void require_stop_texts(const StopRule& rule) {
+  if (std::ranges::count(rule.texts, "") > 0)
+    throw UsageError("--stop is an empty text; give one, or leave the option out");
+}
+
 bool ends_text(int32_t token, const StopRule& rule, const ModelInfo& model,
                const Tokenizer* tokenizer) {
   if (rule.ignore_eos) return false;

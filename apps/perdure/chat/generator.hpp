@@ -35,6 +35,9 @@ struct StopRule {
   bool read_last = false;  // the model also reads the last token: the session will go on later
 };
 
+// Errors: UsageError for an empty text, which would never be found.
+void require_stop_texts(const StopRule& rule);
+
 enum class Stop { kLimit, kEndToken, kText, kInterrupted, kFull };
 
 // A token that was sampled and not yet read, and the random numbers behind it.

@@ -43,6 +43,7 @@ void add_options(CommandLine& line, Request& request) {
 
 void check(const Request& request, const CommandLine& line) {
   require_at_least("--tokens", request.rule.max_tokens, 1);
+  require_stop_texts(request.rule);
   require_beside("--again", request.again, "-f", line.given("file"));
   if (request.document == "-")
     throw UsageError("-f - is not possible: chat reads your turns from standard input");

@@ -227,6 +227,7 @@ Json TextRun::result() const {
 
 void check(const Request& request, const CommandLine& line) {
   require_at_least("--tokens", request.stop.max_tokens, 0);
+  require_stop_texts(request.stop);
   require_beside("--again", request.again, "-f", line.given("file"));
   require_beside("--again", request.again, "--session", line.given("session"));
   if (line.given("prompt") && line.given("file"))

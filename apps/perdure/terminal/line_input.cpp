@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <clocale>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -17,6 +18,7 @@
 #include "apps/perdure/terminal/interrupt.hpp"
 #include "apps/perdure/terminal/keys.hpp"
 #include "apps/perdure/terminal/output.hpp"
+#include "core/api/error.hpp"
 
 namespace perdure::app {
 namespace {
@@ -57,7 +59,7 @@ class PlainInput final : public LineInput {
     while (true) {
       char byte = 0;
       const int n = next(byte);
-      if (n < 0 && interrupted()) return Result::kInterrupted;
+      if (n < 0) return Result::kInterrupted;
       if (n <= 0 && line.empty()) {
         print("\n");
         return Result::kEnd;
@@ -72,10 +74,12 @@ class PlainInput final : public LineInput {
   }
 
  private:
-  // The next byte: 1, 0 at the end, -1 after Ctrl-C or an error.
+  // The next byte: 1, 0 at the end, -1 after Ctrl-C. Errors: Error if nothing can be read.
   int next(char& byte) {
     if (at_ == size_) {
       const ssize_t n = read_input(block_.data(), block_.size());
+      if (n < 0 && !interrupted())
+        throw Error(std::string("cannot read standard input: ") + std::strerror(errno));
       if (n <= 0) return static_cast<int>(n);
       at_ = 0;
       size_ = static_cast<size_t>(n);

@@ -122,6 +122,7 @@ TEST_CASE("SIGTERM ends a chat, in an answer and at the prompt") {
   REQUIRE(answering.shows("]]]]"));
   answering.send(SIGTERM);
   CHECK(answering.wait() == 128 + SIGTERM);
+  CHECK(answering.screen().find("saved session 'c' at token ") != std::string::npos);
   CHECK(place.position("c") > 10);
   Terminal waiting(words, place.folder / "state");
   REQUIRE(waiting.shows("User: "));
@@ -181,6 +182,20 @@ TEST_CASE("a turn whose echo and answer cannot be printed is saved, whole, and i
   CHECK(place.position("c") > position);
   CHECK(run_perdure(words + other.store, {.input = "", .output_path = "/dev/full"}).status == 1);
   CHECK(other.position("c") == -1);
+}
+
+TEST_CASE("no file is taken for a standard stream that was closed") {
+  Place place;
+  const Words chat = Words{"chat", "--session", "c"} + kMemory + place.store;
+  const Outcome deaf = run_perdure(chat, {.closed_stream = STDIN_FILENO});
+  CHECK(deaf.status == 1);
+  CHECK(deaf.err.find("cannot read standard input: Bad file descriptor") != std::string::npos);
+  CHECK(place.position("c") <= 0);
+  const Outcome mute =
+      run_perdure(kWriteOn + kEndless + place.store, {.closed_stream = STDOUT_FILENO});
+  CHECK(mute.status == 1);
+  CHECK(mute.err.find("cannot write to standard output") != std::string::npos);
+  CHECK(run_perdure(Words{"memory", "verify"} + place.store).status == 0);
 }
 
 TEST_CASE("store.save_every: never also holds for what a signal ends, and for generate") {

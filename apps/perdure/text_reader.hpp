@@ -18,7 +18,8 @@ class TextReader {
   // With kKeep: of token ids, between which CR LF is white space like any other.
   TextReader(LineEnds line_ends, bool quiet) : line_ends_(line_ends), quiet_(quiet) {}
 
-  // The text of a file, or of standard input for "-". Errors: as read_file and normalise_text.
+  // The text of a file, or of standard input for "-". Errors: as read_file and normalise_text, and
+  // Error for a file of another kind (a model, a picture, a Git LFS pointer).
   std::string read(const std::string& path);
   // A text that is here already. Errors: as normalise_text.
   std::string take(std::string bytes, const std::string& name);

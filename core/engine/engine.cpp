@@ -4,21 +4,33 @@
 #include "core/engine/engine.hpp"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "core/base/json/json_write.hpp"
+#include "core/config/map_reader.hpp"
 #include "core/engine/engine_impl.hpp"
 #include "core/graph/passes.hpp"
 
 namespace perdure {
 namespace {
 
-const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& name) {
-  if (name == "step") return impl.step;
+std::vector<const CompiledGraph*> graphs_of(const Engine::Impl& impl) {
+  std::vector<const CompiledGraph*> graphs{&impl.step};
   for (const auto* graph : {&impl.init, &impl.begin, &impl.end, &impl.prompt_end})
-    if (*graph && (*graph)->graph.name == name) return **graph;
-  for (const InputGraph& input : impl.inputs)
-    if (input.compiled.graph.name == name) return input.compiled;
-  throw UsageError("this model and strategy have no graph '" + name + "'");
+    if (*graph) graphs.push_back(&**graph);
+  for (const InputGraph& input : impl.inputs) graphs.push_back(&input.compiled);
+  return graphs;
+}
+
+const CompiledGraph& graph_by_name(const Engine::Impl& impl, const std::string& name) {
+  std::vector<std::string> names;
+  for (const CompiledGraph* compiled : graphs_of(impl)) {
+    names.push_back(compiled->graph.name);
+    if (names.back() == name) return *compiled;
+  }
+  throw UsageError("this model and strategy have no graph '" + name + "'; " +
+                   suggestion(name, names));
 }
 
 }  // namespace
@@ -76,10 +88,8 @@ Session Engine::fork(const Session& session) const {
 }
 
 std::vector<std::string> Engine::graph_names() const {
-  std::vector<std::string> names{"step"};
-  for (const auto* graph : {&impl_->init, &impl_->begin, &impl_->end, &impl_->prompt_end})
-    if (*graph) names.push_back((*graph)->graph.name);
-  for (const InputGraph& input : impl_->inputs) names.push_back(input.compiled.graph.name);
+  std::vector<std::string> names;
+  for (const CompiledGraph* compiled : graphs_of(*impl_)) names.push_back(compiled->graph.name);
   return names;
 }
 

@@ -12,6 +12,7 @@
 #include "apps/perdure/commands/model_files.hpp"
 #include "apps/perdure/terminal/output.hpp"
 #include "core/config/dump_text.hpp"
+#include "core/config/map_reader.hpp"
 
 namespace perdure::app {
 namespace {
@@ -28,6 +29,26 @@ void check_shorthand(const std::string& option, const std::string& key, const st
       if (sentence.starts_with(place)) sentence.remove_prefix(place.size());
     throw UsageError(fmt::format("--{} {}", option, sentence));
   }
+}
+
+// "memory remove" of "memory remove NAME": the words before the first argument or choice.
+std::string command_of(std::string_view usage) {
+  const size_t end = usage.find_first_of("[|ABCDEFGHIJKLMNOPQRSTUVWXYZ-");
+  std::string_view words = usage.substr(0, end);
+  if (words.ends_with(' ')) words.remove_suffix(1);
+  const bool is_choice = end != std::string_view::npos && usage[end] == '|';
+  return std::string(is_choice ? words.substr(0, words.rfind(' ')) : words);
+}
+
+// The only values that Boost converts, and may refuse, are whole numbers. Its sentence quotes the
+// value first, then the option.
+std::string number_sentence(const po::invalid_option_value& error) {
+  const std::string_view what = error.what();
+  const size_t begin = what.find("('") + 2;
+  const std::string value(what.substr(begin, what.find("')", begin) - begin));
+  const std::string name = error.get_option_name();
+  return fmt::format("--{} must be {}, but is '{}'", name.substr(name.find_first_not_of('-')),
+                     whole_number_text(value, false, false), value);
 }
 
 }  // namespace
@@ -155,8 +176,7 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
     describe_to(*wanted);
     return false;
   }
-  const std::string more =
-      fmt::format("; see perdure {} --help", usage_.substr(0, usage_.find(' ')));
+  const std::string more = fmt::format("; see perdure {} --help", command_of(usage_));
   po::options_description all;
   all.add(options_).add(words_);
   try {
@@ -169,6 +189,8 @@ bool CommandLine::parse(const std::vector<std::string>& arguments) {
                                  near.empty() ? more : ""));
   } catch (const UsageError& error) {
     throw UsageError(error.what() + more);
+  } catch (const po::invalid_option_value& error) {
+    throw UsageError(number_sentence(error) + more);
   } catch (const po::error& error) {
     throw UsageError(error.what() + more);
   }

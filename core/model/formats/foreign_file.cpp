@@ -20,9 +20,10 @@ struct Wrapping {
   const char* sentence;
 };
 
+constexpr std::string_view kPointerMark = "version https://git-lfs";
+
 constexpr Wrapping kWrappings[] = {
-    {"version https://git-lfs",
-     "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
+    {kPointerMark, "this is a Git LFS pointer, not the file itself; fetch it with git lfs pull"},
     {"\x1f\x8b", "this is compressed with gzip; unpack it first"},
     {"\x28\xb5\x2f\xfd", "this is compressed with zstd; unpack it first"},
     {"\xfd"
@@ -94,6 +95,8 @@ Place place_of(Wanted wanted) {
       return {"a stored session", "name a file that perdure memory export wrote"};
     case Wanted::kText:
       return {"the text that belongs there", "fetch the file again"};
+    case Wanted::kDocument:
+      return {"a text", "name a text file in UTF-8"};
   }
   return {};
 }
@@ -125,12 +128,20 @@ std::string_view foreign_kind(std::string_view bytes, Wanted wanted) {
   return wanted != Wanted::kText && is_plain_text(bytes) ? "a text file" : "";
 }
 
+// Whether it is read as it is when any text is wanted, whatever text it begins with.
+bool may_be_document(std::string_view bytes) {
+  constexpr size_t kLongestMark = 16;
+  return bytes.size() < kLongestMark || (is_plain_text(bytes) && !bytes.starts_with(kPointerMark));
+}
+
 }  // namespace
 
 std::string foreign_file(std::span<const std::byte> bytes, Wanted wanted) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (wanted == Wanted::kDocument && may_be_document(text)) return "";
   if (text.empty()) return "the file is empty; fetch it again";
-  if (is_web_page(text)) return "this is a web page, not the file; download the file itself";
+  if (wanted != Wanted::kDocument && is_web_page(text))
+    return "this is a web page, not the file; download the file itself";
   for (const Wrapping& wrapping : kWrappings)
     if (text.starts_with(wrapping.mark)) return wrapping.sentence;
   const std::string_view kind = foreign_kind(text, wanted);

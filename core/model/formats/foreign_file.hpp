@@ -14,7 +14,8 @@ enum class Wanted {
   kModel,
   kTokenizer,
   kSession,  // as `perdure memory import` reads it
-  kText      // JSON and templates that stand beside weights
+  kText,     // JSON and templates that stand beside weights
+  kDocument  // a prompt, a document: any text, also none
 };
 
 // What the file is and what to do, as the end of a sentence that begins with its path; "" if it may

@@ -125,7 +125,7 @@ void encode_halves(uint16_t (*half)(float), std::span<const float> values, std::
   }
 }
 
-// A block of 32 values or 256, whichever the type has.
+// A block of 32 or 256 values, as the type has.
 void encode_block(perdure_dtype dtype, const float* x, std::byte* out) {
   switch (dtype) {
     case PERDURE_Q8_0:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Keys first, then tensors, each by the shape that the keys ask for. What nobody asked for is
+// Keys first, then tensors, each by the shape that the keys ask for. What was not asked for is
 // refused: it would change the numbers.
 #include "core/model/formats/gguf_model.hpp"
 
@@ -128,7 +128,7 @@ class KeyReader {
     spec.strategy_options["window"] = {std::to_string(*window)};
   }
 
-  // Keys below these would change the numbers; what is not said here nobody heeds.
+  // Keys below these would change the numbers; others are ignored.
   void refuse_other_keys() const {
     static constexpr std::string_view kKnown[] = {
         "attention.head_count",

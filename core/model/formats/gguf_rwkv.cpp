@@ -201,7 +201,7 @@ class Reader {
     put(block + std::string(ours), std::move(made));
   }
 
-  // llama.cpp fills those of the first layer with something that nobody reads.
+  // llama.cpp fills those of the first layer with something that is not read.
   static bool is_idle(std::string_view inside) {
     return inside == "time_mix_v0.weight" || inside == "time_mix_v1.weight" ||
            inside == "time_mix_v2.weight";

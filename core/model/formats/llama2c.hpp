@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Reader of the llama2.c checkpoints v0, v1, v2 and of llama2Rnn's v2 with memory, told apart by
+// Reader of the llama2.c checkpoints v0, v1, v2 and of llama2Rnn's v2 with memory, recognised by
 // their headers.
 #pragma once
 

@@ -36,7 +36,7 @@ LlamaTensors tensors_of(const std::string& folder, const std::vector<Safetensors
   LlamaTensors tensors = no_llama_tensors(folder, kHuggingFaceNames);
   for (const SafetensorsFile& shard : shards)
     for (const auto& [name, tensor] : shard.tensors())
-      // With tied embeddings a copy of the embedding that nobody reads.
+      // With tied embeddings a copy of the embedding that is not read.
       if (!tied || name != "lm_head.weight")
         add_llama_tensor(tensors, kHuggingFaceNames, shard, name, tensor);
   return tensors;

@@ -22,7 +22,7 @@ std::optional<ProtobufField> ProtobufReader::next() {
     case 2: {
       const uint64_t size = varint();
       if (size > message_.size() - at_)
-        fail("ends a message that goes on for " + std::to_string(size) + " bytes");
+        fail("ends before a message of " + std::to_string(size) + " bytes does");
       field.bytes_at = offset_ + at_;
       field.bytes = message_.substr(at_, size);
       at_ += size;

@@ -106,7 +106,7 @@ class Arguments {
     return *text == "mixed";
   }
 
-  // Errors: Error for an argument that nobody has read.
+  // Errors: Error for an argument that was not read.
   void refuse_others() const {
     for (const auto& [name, value] : arguments_->map()) {
       if (name == "token_shift" || name == "resi_dual_scale")

@@ -12,7 +12,7 @@ namespace perdure {
 namespace {
 
 // A zip archive, as torch.save writes since version 1.6, or the number that it pickled first
-// before; of other pickles nothing but the name tells.
+// before; other pickles are recognised by their name only.
 bool is_torch_checkpoint(const ModelSource& source) {
   constexpr std::string_view kMarks[] = {"PK\x03\x04", "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"};
   constexpr std::string_view kExtensions[] = {".pth", ".pt"};

@@ -95,7 +95,7 @@ TEST_CASE("sampling is repeatable by its seed") {
   CHECK(text("5") != text("6"));
 }
 
-TEST_CASE("a session that is gone on with gives the text of one long run") {
+TEST_CASE("a session that is continued gives the text of one long run") {
   const TemporaryFolder folder;
   const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};
   const Outcome first =
@@ -135,7 +135,7 @@ TEST_CASE(
   CHECK("the sun" + rest == whole);
 }
 
-TEST_CASE("a session that a chat was held in needs a prompt to go on, and says so") {
+TEST_CASE("a session of a chat needs a prompt to be continued by generate, and says so") {
   const TemporaryFolder folder;
   const Words store = {"--set", "store.path=" + (folder / "store"), "--session", "s"};
   CHECK(run_perdure(Words{"chat", "-n", "2"} + kMemory + store, {.input = "hello\n"}).status == 0);
@@ -176,6 +176,20 @@ TEST_CASE("text that is cut anywhere is read as a continuation, without a space 
   }
 }
 
+TEST_CASE("a model as a prompt is named as what it is, and zero bytes in a text are mentioned") {
+  const TemporaryFolder folder;
+  const std::string model = std::string(PERDURE_SOURCE_DIR) + "/models/fables/fables.bin";
+  const auto run = [&](const std::string& path) {
+    return run_perdure(generate(kEndless, {"-n", "1", "-f", path}));
+  };
+  CHECK(run(model).err == "perdure: " + model +
+                              ": this is a model of llama2.c or llama2Rnn, not a text; name a text "
+                              "file in UTF-8\n");
+  write_all(folder / "zeros", std::string("the sun\0is up, and so are we", 28));
+  CHECK(run(folder / "zeros").err.find("has zero bytes, so it is probably not a text\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("byte order marks and CR LF change nothing, are mentioned once, and UTF-16 is refused") {
   const TemporaryFolder folder;
   write_all(folder / "unix", "the sun\nis up\n");
@@ -209,7 +223,7 @@ TEST_CASE("a session that fills up has read every token that was printed") {
   CHECK(result.find("stop") != nullptr);
 }
 
-TEST_CASE("a session that is full says so in one sentence, and goes on where it may be longer") {
+TEST_CASE("a session that is full says so in one sentence, and continues where it may be longer") {
   const TemporaryFolder folder;
   const Words words =
       generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s"});
@@ -226,7 +240,7 @@ TEST_CASE("a session that is full says so in one sentence, and goes on where it 
   CHECK(whole.starts_with(first + rest));
 }
 
-TEST_CASE("a session that filled state.max_bytes says so, and goes on where it has more") {
+TEST_CASE("a session that filled state.max_bytes says so, and continues where it has more") {
   const TemporaryFolder folder;
   const Words words =
       generate(kEndless, {"--set", "store.path=" + (folder / "store"), "--session", "s"});

@@ -73,7 +73,7 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"inspect", "plan", "stpe"},
        "perdure: 'stpe' is neither a model nor a graph; did you mean 'step'?\n"},
       {{"inspect", "plan", "one", "step", "two"},
-       "perdure: unexpected word 'two'; see perdure inspect --help\n"},
+       "perdure: unexpected word 'two'; see perdure inspect plan --help\n"},
       {{"generate", "--temperature", "1"},
        "perdure: unknown option --temperature; did you mean --temp?\n"},
       {{"generate", "--max-tokens=5"},
@@ -88,6 +88,17 @@ TEST_CASE("a mistake on the command line is one sentence with the remedy and sta
       {{"inspect", "model", "/proc/self/fdinfo"},
        "perdure: the directory /proc/self/fdinfo has no model (.bin, .safetensors or .gguf); name "
        "a file\n"},
+      {{"generate", "-n", "1e3"},
+       "perdure: --tokens must be a whole number in plain digits, but is '1e3'; see perdure "
+       "generate "
+       "--help\n"},
+      {{"generate", "-n", "99999999999999999999"},
+       "perdure: --tokens must be a whole number of at most 9223372036854775807, but is "
+       "'99999999999999999999'; see perdure generate --help\n"},
+      {{"generate", "--stop", ""},
+       "perdure: --stop is an empty text; give one, or leave the option out\n"},
+      {{"completion", "bash", "zsh"},
+       "perdure: unexpected word 'zsh'; see perdure completion --help\n"},
       {{"generate", "one", "/tmp"},
        "perdure: unexpected word '/tmp'; see perdure generate --help\n"},
   };

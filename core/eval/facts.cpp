@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // One and two supporting facts scattered in the text (after BABILong, arXiv:2406.10149), by
-// distance in segments. Of four places that are told, the likeliest one must be the right one:
+// distance in segments. Of four places in the story, the likeliest one must be the right one:
 // models too small to answer freely can still tell them apart. Controls: nothing but the question
-// is read (reset), and nothing was told (absent); both should be at chance.
+// is read (reset), and the facts are left out (absent); both should be at chance.
 #include <string>
 
 #include "core/eval/measure_kind.hpp"

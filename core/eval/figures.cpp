@@ -41,7 +41,7 @@ std::optional<size_t> find_best(const FigureInfo& figure,
   return best;
 }
 
-// Whether a test tells the two apart. Bytes are exact; one sample of anything else says nothing.
+// Whether a test distinguishes the two. Bytes are exact; one sample of anything else says nothing.
 bool differs(const FigureInfo& figure, bool deterministic, std::span<const double> a,
              std::span<const double> b) {
   if (figure.unit == "bytes") return mean_of(a) != mean_of(b);

@@ -39,7 +39,7 @@ Interval unpaired_difference(std::span<const double> samples, std::span<const do
 
 // Of one figure of several entries: true for the best and for every other one that a test of the
 // differences (95 %) does not tell from it. All false where fewer than two have a number, or where
-// nothing tells any two apart. `entries`: the samples of each, empty where there is no figure; of
+// no two of them differ by it. `entries`: the samples of each, empty where there is no figure; of
 // deterministic measures sample i of every entry has the same targets. Pure; any thread.
 std::vector<bool> best_of(const FigureInfo& figure, bool deterministic,
                           std::span<const std::span<const double>> entries);

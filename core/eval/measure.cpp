@@ -14,7 +14,7 @@ const std::vector<MeasureKind>& kinds() {
   static const std::vector<MeasureKind> all{
       loss_measure(),        perplexity_measure(), position_measure(), passkey_measure(),
       facts_measure(),       recall_measure(),     copy_measure(),     choice_measure(),
-      exact_match_measure(), speed_measure(),      time_measure(),     memory_measure(),
+      exact_match_measure(), speed_measure(),      time_measure(),     ram_measure(),
       passages_measure()};
   return all;
 }
@@ -25,7 +25,7 @@ const MeasureKind& find_kind(const std::string& name) {
     if (kind.info.name == name) return kind;
     names.push_back(kind.info.name);
   }
-  const std::string near = nearest(name, names);
+  const std::string near = name == "memory" ? "ram" : nearest(name, names);  // its earlier name
   throw UsageError("there is no measure '" + name + "'" +
                    (near.empty() ? "" : "; did you mean '" + near + "'?"));
 }
@@ -69,7 +69,7 @@ std::string words_of(Control control) {
     case Control::kShuffled:
       return ", context shuffled";
     case Control::kAbsent:
-      return ", nothing told";
+      return ", without the facts";
     case Control::kNone:
       break;
   }

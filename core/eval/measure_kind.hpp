@@ -43,7 +43,7 @@ MeasureKind choice_measure();
 MeasureKind exact_match_measure();
 MeasureKind speed_measure();
 MeasureKind time_measure();
-MeasureKind memory_measure();
+MeasureKind ram_measure();
 MeasureKind passages_measure();
 
 }  // namespace perdure

@@ -107,7 +107,7 @@ std::span<const MeasureOption> measure_options() {
        set_integer<&M::samples>},
       {text("control", "none",
             "`reset`: nothing but targets or question is read; `shuffled`: the context in another "
-            "order; `absent`: no facts were told.",
+            "order; `absent`: without the facts.",
             {"none", "reset", "shuffled", "absent"}),
        set_control},
       {integer("tail", 256, 1, kMostTokens, "How many targets at the end of a window are scored."),

@@ -52,7 +52,7 @@ void require_alike(std::span<const float> alone, std::span<const float> together
 }
 
 // A whole window is a step of its own, and dear: three are compared, the first, a middle one and
-// the last, which has moved on if the text is long enough. Tokens that nobody wants logits of cost
+// the last, which has moved on if the text is long enough. Tokens without requested logits cost
 // nothing.
 void check_windows(Engine& engine, int64_t length) {
   const int64_t n = std::min({engine.traits().window_length + kCheckedTokens, length,
@@ -119,7 +119,7 @@ void check_accesses(const Engine& engine, std::span<const StaticPlugin> static_p
   try {
     read(checked, [](size_t, size_t, std::span<const float>) {});
   } catch (const Error& fault) {
-    // A model whose weights are broken is told of in words of its user, not by the node.
+    // A model whose weights are broken is reported in the user's terms, not by the node.
     settings.kernels.check = false;
     Engine plain(settings, static_plugins, engine.shared_model());
     read(plain, [&](size_t, size_t, std::span<const float> logits) {

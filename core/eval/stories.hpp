@@ -32,7 +32,7 @@ inline constexpr int64_t kStoryChoices = 4;
 // token.
 Story make_story(const Tokenizer& tokenizer, int64_t n_supporting, uint64_t seed, int64_t sample);
 
-// The same question where nothing was told.
+// The same question without the facts.
 Story untold(Story story);
 
 struct StoryPlace {
@@ -42,7 +42,7 @@ struct StoryPlace {
 };
 
 // The begin, the text before `end` with the facts in it, the question; its last token is scored,
-// among the choices. The last token of the supporting fact told first lies in the segment that
+// among the choices. The last token of the first supporting fact lies in the segment that
 // ends `distance` segments before the window's end; the others are anywhere, a second supporting
 // one behind the first. Requires: (distance + 1) * segment <= length <= end. Errors: UsageError if
 // the facts and the question do not fit into one segment.

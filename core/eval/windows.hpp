@@ -39,7 +39,7 @@ RowScore score_row(std::span<const float> logits, int32_t target);
 RowScore score_row_among(std::span<const float> logits, int32_t target,
                          std::span<const int32_t> among);
 
-// Windows are made when their turn comes, by index, and told of in order of index.
+// Windows are made when their turn comes, by index, and reported in order of index.
 using WindowMaker = std::function<Window(int64_t index)>;
 using WindowSink = std::function<void(int64_t index, std::span<const RowScore> scores)>;
 

@@ -61,7 +61,7 @@ Engine with_tokenizer(const std::vector<std::string>& more = {}) {
 
 }  // namespace
 
-TEST_CASE("the answer follows from the supporting facts, and the other places are told too") {
+TEST_CASE("the answer follows from the supporting facts, and the other places occur too") {
   const Llama2cTokenizer t = tokenizer();
   for (int64_t sample = 0; sample < 10; ++sample) {
     const Story story = make_story(t, 2, 1, sample);
@@ -84,7 +84,7 @@ TEST_CASE("the answer follows from the supporting facts, and the other places ar
   CHECK(make_story(t, 1, 1, 3).question == make_story(t, 1, 1, 3).question);
 }
 
-TEST_CASE("no place is right more often than another among which it is told") {
+TEST_CASE("no place is right more often than the others of its story") {
   const Llama2cTokenizer t = tokenizer();
   std::map<int32_t, int> told, right;  // several places begin with the same token here
   for (int64_t sample = 0; sample < 600; ++sample) {

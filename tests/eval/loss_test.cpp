@@ -219,7 +219,7 @@ TEST_CASE("a length that no session can reach is refused before anything is read
   CHECK(run_measure(engine, {.tail = 8}, 40, some_text(100)));
 }
 
-TEST_CASE("a measure stops when asked, and the engine goes on") {
+TEST_CASE("a measure stops when asked, and the engine stays usable") {
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
   const EvalText text = some_text(3000);
   const MeasureSpec spec{.samples = 4, .tail = 8};

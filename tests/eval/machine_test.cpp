@@ -64,7 +64,7 @@ TEST_CASE("state bytes are those of a session that has read the length") {
     Engine engine(golden_settings("llama.v0.bin", {"attention=" + strategy}), linked_plugins());
     Session session = engine.new_session();
     all_logits(engine, session, random_tokens(50, 320, 1));
-    const auto result = run_measure(engine, {.name = "memory"}, 50, {});
+    const auto result = run_measure(engine, {.name = "ram"}, 50, {});
     CHECK(points(result)[0].samples[0] == static_cast<double>(session.state_bytes()));
     CHECK(points(result, 1)[0].samples[0] > points(result)[0].samples[0]);
   }

@@ -52,6 +52,7 @@ TEST_CASE("options that cannot be are refused where they are written") {
                           const char* message) {
     CHECK_THROWS_WITH_AS(spec_of(name, o), message, UsageError);
   };
+  refused("memory", {}, "c.yaml:5: there is no measure 'memory'; did you mean 'ram'?");
   refused("lost", {}, "c.yaml:5: there is no measure 'lost'; did you mean 'loss'?");
   refused("loss", {{"tale", "1"}},
           "c.yaml:6: unknown option 'tale' of the measure 'loss'; did you mean 'tail'?");
@@ -65,8 +66,8 @@ TEST_CASE("options that cannot be are refused where they are written") {
   refused("recall", {{"pairs", "0"}}, "c.yaml:6: option 'pairs' must be 1 or more, but is '0'");
   refused("facts", {{"distances", "1,-1"}},
           "c.yaml:6: option 'distances' must be 0 or more, but is '1,-1'");
-  refused("memory", {{"tail", "1"}},
-          "c.yaml:6: unknown option 'tail' of the measure 'memory'; it has no options");
+  refused("ram", {{"tail", "1"}},
+          "c.yaml:6: unknown option 'tail' of the measure 'ram'; it has no options");
 }
 
 TEST_CASE("every option is some measure's, and its default is that of a spec") {

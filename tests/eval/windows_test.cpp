@@ -115,7 +115,7 @@ TEST_CASE("windows share steps so that segments fill them, and states stay below
   CHECK(windows_at_once(full, rows, 1) == 1);
 }
 
-TEST_CASE("windows are told of in order, and stop when asked") {
+TEST_CASE("windows are reported in order, and stop when asked") {
   Engine engine(golden_settings("llama.v0.bin"), linked_plugins());
   const std::vector<Window> windows = some_windows(40);
   int64_t total = 0, last = 0, told = 0;

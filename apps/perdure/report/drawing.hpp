@@ -11,8 +11,8 @@
 
 namespace perdure::report {
 
-// How many lines can be told apart: colours for every kind of sight, each with its own dashes and
-// its own marker. kGrey is the style of whatever only stands in the background.
+// How many lines can be distinguished: colours for every kind of sight, each with its own dashes
+// and its own marker. kGrey is the style of whatever only stands in the background.
 inline constexpr int kStyles = 8;
 inline constexpr int kGrey = -1;
 

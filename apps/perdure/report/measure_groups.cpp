@@ -23,7 +23,7 @@ std::string file_name(std::string name) {
 
 MeasureGroup group_of(const ComparedMeasure& measure) {
   if (is_speed(measure)) return {"speed", PictureKind::kMixed, {}, "Speed"};
-  if (measure.unit == "bytes") return {"memory", PictureKind::kOverLength, {}, "State and RAM"};
+  if (measure.unit == "bytes") return {"ram", PictureKind::kOverLength, {}, "State and RAM"};
   if (measure.axis.empty())
     return {file_name(without_control(measure.name)), PictureKind::kOverLength, {}, ""};
   if (measure.unit == "share" && measure.axis != "position")

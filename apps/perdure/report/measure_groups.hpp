@@ -19,7 +19,7 @@ enum class PictureKind {
 };
 
 struct MeasureGroup {
-  std::string name;  // "loss", "speed", "memory": fit for a file name
+  std::string name;  // "loss", "speed", "ram": fit for a file name
   PictureKind kind = PictureKind::kOverLength;
   std::vector<int64_t> measures;
   std::string shared_title;  // empty: the title of the first measure

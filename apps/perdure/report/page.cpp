@@ -177,8 +177,7 @@ void add_entries(Markup& page, const ComparisonView& view) {
 
 void add_repeat(Markup& page, const Comparison& comparison, const ReportContext& context) {
   page.open("section", {{"id", "repeat"}}).element("h2", {}, "To repeat it");
-  page.element("p", {},
-               "In the folder of this report, with the configuration that lies beside it:");
+  page.element("p", {}, "In the folder of this report, with the configuration beside it:");
   page.element("pre", {{"tabindex", "0"}}, context.command);
   add_facts(page, {{"text", comparison.text_name},
                    {"hash of the text", comparison.text_hash},

@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kNoNumber = "?";
 
-// Per cent without its sign and without digits that nobody reads in a small cell.
+// Per cent without its sign and without digits that are useless in a small cell.
 std::string short_share(double share) {
   return std::isfinite(share) ? fmt::format("{:.0f}", 100 * share) : kNoNumber;
 }

@@ -22,7 +22,7 @@ struct Picture {
   std::variant<LineFigure, HeatFigure> content;
 };
 
-// One per measure that has figures; speeds share "speed", bytes share "memory", and a measure with
+// One per measure that has figures; speeds share "speed", bytes share "ram", and a measure with
 // its controls shares one; then quality against state and time (pareto.hpp). Deterministic order:
 // as the measures.
 std::vector<Picture> pictures_of(const ComparisonView& view);

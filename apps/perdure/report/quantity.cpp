@@ -101,9 +101,10 @@ std::string interval_text(double low, double high, std::string_view unit) {
 std::string figure_with_interval(const Interval& figure, std::string_view unit) {
   const std::string text = figure_text(figure.value, unit);
   const double below = figure.value - figure.low, above = figure.high - figure.value;
-  if (!std::isfinite(below) || !std::isfinite(above) || !(below + above > 0)) return text;
+  if (!std::isfinite(figure.value) || !(below + above > 0)) return text;
   constexpr double kSymmetric = 0.05;
-  if (std::abs(above - below) > kSymmetric * (above + below))
+  const bool is_symmetric = std::abs(above - below) <= kSymmetric * (above + below);
+  if (!is_symmetric || std::isinf(above + below))
     return fmt::format("{} ({})", text, interval_text(figure.low, figure.high, unit));
   return text + " \u00B1" + spread_text((above + below) / 2, unit);
 }

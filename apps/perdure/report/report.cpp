@@ -14,7 +14,7 @@
 namespace perdure::report {
 namespace {
 
-// Pictures are told from others' files by how they begin.
+// Pictures of a report are recognised by how they begin.
 bool is_own_picture(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   std::string head(400, '\0');

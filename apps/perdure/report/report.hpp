@@ -21,7 +21,7 @@ struct ReportContext {
 // thread.
 std::string report_page(const Comparison& comparison, const ReportContext& context);
 
-// Writes report.html and one .svg per picture (loss.svg, speed.svg, memory.svg, ...) into a folder
+// Writes report.html and one .svg per picture (loss.svg, speed.svg, ram.svg, ...) into a folder
 // that exists, each file whole or not at all; what lay there under these names is replaced, and
 // pictures of an earlier report that are not among them are removed. Returns the names of the
 // files, report.html first. Errors: Error if the two do not have the same entries, or naming the

@@ -13,8 +13,8 @@ struct Range {
   double low = 0, high = 1;
 };
 
-// Maps `range` to the pixels `from` to `to`; values outside go on outside. On logarithmic scales
-// what is not above 0 counts as the smallest positive number.
+// Maps `range` to the pixels `from` to `to`; values outside map to pixels outside. On logarithmic
+// scales what is not above 0 counts as the smallest positive number.
 struct Scale {
   ScaleKind kind = ScaleKind::kLinear;
   Range range;

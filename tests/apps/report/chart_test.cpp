@@ -88,7 +88,7 @@ TEST_CASE("the legend stands at the side of wide drawings, below the first panel
   CHECK(narrow.shapes.str().find("class=\"name\">a<") < narrow.shapes.str().find(">second<"));
 }
 
-TEST_CASE("a title that is wider than its panel goes on in the next line") {
+TEST_CASE("a title that is wider than its panel continues in the next line") {
   LineFigure figure = figure_of({{"a", 0, {point(1, 1), point(2, 2)}}});
   figure.panels[0].title = "Top-1 accuracy of the last 256 targets, context shuffled";
   const Drawing wide = draw_lines(figure, 900, "id"), narrow = draw_lines(figure, 350, "id");

@@ -48,9 +48,11 @@ TEST_CASE("an interval is half its width, or both ends where they are not alike"
   CHECK(figure_with_interval({7.9e226, 7.9e226, 7.9e226}, "") == "7.90e+226");
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(figure_with_interval({nan, nan, nan}, "nats") == "no number");
+  const double inf = std::numeric_limits<double>::infinity();
+  CHECK(figure_with_interval({1e268, 1e215, inf}, "") == "1.00e+268 (1.00e+215\u2013inf)");
 }
 
-TEST_CASE("ticks are told apart by their texts") {
+TEST_CASE("the texts of ticks differ") {
   CHECK(tick_text(1.25, 0.05, "nats") == "1.25");
   CHECK(tick_text(0, 0.5, "nats") == "0.0");
   CHECK(tick_text(-1e-17, 20, "bytes") == "0 B");
@@ -75,7 +77,7 @@ TEST_CASE("ticks are round and lie within the range") {
   CHECK(ticks(ScaleKind::kLog10, {150, 700}, 8) == std::vector{200.0, 500.0});
 }
 
-TEST_CASE("scales put the ends of their range where they were told") {
+TEST_CASE("scales put the ends of their range where they should be") {
   const Scale log = {ScaleKind::kLog2, {256, 4096}, 0, 100};
   CHECK(log(256) == doctest::Approx(0));
   CHECK(log(1024) == doctest::Approx(50));

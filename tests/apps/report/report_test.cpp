@@ -81,7 +81,7 @@ TEST_CASE("figures of one kind share a picture") {
   for (const Picture& picture : pictures_of(ComparisonView(comparison)))
     names.push_back(picture.name);
   CHECK(names == std::vector<std::string>{"loss", "passkey", "recall", "loss_by_position", "speed",
-                                          "memory", "quality_by_state", "quality_by_time"});
+                                          "ram", "quality_by_state", "quality_by_time"});
 }
 
 TEST_CASE("entries with the same bytes share a line whose points name them all") {
@@ -249,7 +249,7 @@ TEST_CASE("writing gives the names of what was written, and fails where it canno
   std::filesystem::create_directories(folder);
   const test::Sample sample = test::two_entries();
   const auto names = write_report(sample.results, sample.measured, {}, folder.string());
-  CHECK(names == std::vector<std::string>{"report.html", "loss.svg", "speed.svg", "memory.svg",
+  CHECK(names == std::vector<std::string>{"report.html", "loss.svg", "speed.svg", "ram.svg",
                                           "quality_by_state.svg", "quality_by_time.svg"});
   for (const std::string& name : names) CHECK(std::filesystem::file_size(folder / name) > 1000);
   std::filesystem::remove_all(folder);

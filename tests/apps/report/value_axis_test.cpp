@@ -51,7 +51,7 @@ TEST_CASE("figures that differ by much get a logarithmic axis, others one from z
   CHECK(axis.range->low == 0);
 }
 
-TEST_CASE("a close-up is drawn only where somebody runs away") {
+TEST_CASE("a close-up is drawn only where an entry runs away") {
   Panel panel;
   panel.series = {line(0, {1.2, 9}), line(1, {1.2, 1.3}), line(2, {1.2, 1.25})};
   panel.y = value_axis(kLoss, panel.series);

@@ -32,7 +32,7 @@ std::vector<FigureInfo> figures(const MeasureSpec&) {
 
 int64_t tokens(const MeasureSpec&, int64_t length) { return length; }
 
-std::optional<MeasureResult> run_memory(const MeasureRun& run) {
+std::optional<MeasureResult> run_ram(const MeasureRun& run) {
   reset_peak();
   TimedReader reader(run);
   if (!reader.read_to(run.length)) return std::nullopt;
@@ -43,15 +43,15 @@ std::optional<MeasureResult> run_memory(const MeasureRun& run) {
 
 }  // namespace
 
-MeasureKind memory_measure() {
-  return {.info = {.name = "memory",
+MeasureKind ram_measure() {
+  return {.info = {.name = "ram",
                    .help = "Bytes of a session's state at the length, and peak RAM of the "
                            "process while a text of that length is read.",
                    .cls = MeasureClass::kMachine,
                    .reads_text = false},
           .figures = figures,
           .tokens = tokens,
-          .run = run_memory};
+          .run = run_ram};
 }
 
 }  // namespace perdure

@@ -22,7 +22,7 @@
 
 namespace perdure {
 
-// `attention.eval_length`, which the core hands to every strategy.
+// `attention.eval_length`, which the core passes to every strategy.
 inline OptionSpec eval_length_option() {
   return {.name = "eval_length",
           .type = OptionType::kInt,
@@ -101,7 +101,7 @@ inline RotaryOptions trained_rotation(const ModelInfo& model) {
 }
 
 // Requires: `options` holds what rotary_option_specs() states. `n_places`: the places of a session,
-// for a strategy that can turn its keys anew for every row; 0: it cannot.
+// for a strategy that can rotate its keys again for every row; 0: it cannot.
 // Errors: UsageError if an option needs a length that neither the options nor the model give, or
 // acts on nothing; as require_keys.
 inline RotaryOptions read_rotary_options(const ModelInfo& model, const Options& options,

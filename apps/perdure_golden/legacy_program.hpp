@@ -32,7 +32,7 @@ struct LegacyArguments {
 // Errors: Error for an option the originals do not have.
 LegacyArguments parse_legacy_arguments(const Json::List& args);
 
-// Sees the logits and the token sampled from them; says with which token to go on.
+// Sees the logits and the token sampled from them; says with which token to continue.
 using Chooser = std::function<int32_t(std::span<const float> logits, int32_t sampled)>;
 
 class LegacyProgram {

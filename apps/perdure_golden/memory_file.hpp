@@ -12,7 +12,7 @@
 
 namespace perdure::golden {
 
-// A path in the system's temporary folder that nobody else uses; the file goes with the object.
+// A path in the system's temporary folder that is not shared; the file is deleted with the object.
 class ScratchFile {
  public:
   ScratchFile();

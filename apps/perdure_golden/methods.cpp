@@ -40,7 +40,7 @@ class Args {
   }
   bool has(const std::string& name) const { return values_.contains(name); }
 
-  // E / T0 where it is below 1: the original compresses there, perdure only when told.
+  // E / T0 where it is below 1: the original compresses there, perdure only when asked to.
   std::optional<double> compression() const {
     if (!has("extend_seq_len") || !has("max_seq_len")) return std::nullopt;
     const double factor = static_cast<double>(integer("extend_seq_len")) /

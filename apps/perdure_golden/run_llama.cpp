@@ -50,7 +50,7 @@ void compare_caches(Judge& judge, const Session& session, int64_t mem_len, const
   compare_cache(judge, session, c.tensor("value_cache_" + when), "attn_v", live);
 }
 
-// The case that saves the memory after `split` tokens and goes on from the file.
+// The case that saves the memory after `split` tokens and continues from the file.
 void run_from_file(Judge& judge, Engine& engine, const Case& c, size_t split) {
   const ScratchFile scratch;
   Session first = engine.new_session();

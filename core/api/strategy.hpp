@@ -2,7 +2,7 @@
 
 // Attention strategies: how a layer mixes tokens with what it remembers. A strategy states facts,
 // declares state and contributes nodes; it owns no memory, no threads and no file. Because state is
-// declared, the framework saves and restores it. Interfaces here are C++: a plugin is let in only
+// declared, the framework saves and restores it. Interfaces here are C++: a plugin is accepted only
 // if its build id equals the host's.
 #pragma once
 
@@ -36,7 +36,7 @@ struct Traits {
   // the next one reads.
   int64_t max_rows_per_step = 0;
   // 0 = rows see what came before them. Otherwise the network looks ahead inside a window of so
-  // many tokens: every step computes the last window_length tokens of the session anew and gives
+  // many tokens: every step computes the last window_length tokens of the session again and gives
   // the logits of the last. Such a strategy declares no state, no segments and no extra rows.
   int64_t window_length = 0;
 };
@@ -46,7 +46,7 @@ enum class Growth {
   kFixed,     // `rows` rows, all live
   kAppended,  // one row per token of `stream`, all live; `rows` is the most there may be
   kRing,      // the first `sinks` rows and the last `rows` of the others stay readable
-  // The first so many of `rows` rows; how many, says whoever writes them, whatever the reason (keys
+  // The first so many of `rows` rows; how many, the writer says, whatever the reason (keys
   // that were evicted, chunks that were padded): perdure_state_view.count. 0 at first; saved.
   kCounted
 };

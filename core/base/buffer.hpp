@@ -12,7 +12,7 @@
 namespace perdure {
 
 // What this process may use, in bytes: the machine's memory, or less where a control group (a
-// container, a service) is given less. Read anew at each call.
+// container, a service) is given less. Read again at each call.
 int64_t physical_memory_bytes();
 // The same with control groups as `proc_file` (as /proc/self/cgroup) names them below `root` (as
 // /sys/fs/cgroup), of version 2 or 1; INT64_MAX if nothing there limits it.
@@ -37,7 +37,7 @@ class Buffer {
 };
 
 // Gives back the memory of the whole pages among these bytes. Requires: they are of a private
-// allocation, and nobody reads them again.
+// allocation, and they are not read again.
 void release_pages(std::span<std::byte> bytes) noexcept;
 
 // One range of address space in one mapping; the address never changes. Fresh memory reads as zero

@@ -12,7 +12,7 @@
 
 namespace perdure {
 
-// What tells one state of a file from another without reading it. Times are in nanoseconds since
+// What distinguishes two states of a file without reading it. Times are in nanoseconds since
 // the epoch: of the last write, and of the last change of contents or attributes.
 struct FileStamp {
   uint64_t device = 0, inode = 0;

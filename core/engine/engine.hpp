@@ -55,7 +55,7 @@ class Session {
   int64_t segment_number() const;
   int64_t segment_tokens() const;
   RandomState& random();
-  // What was written lately, as whoever writes counts it; for penalties. Nothing counts by itself.
+  // What was written lately, as the caller counts it; for penalties. Nothing counts by itself.
   TokenCounts& counts();
   int64_t state_bytes() const;  // live bytes of all state tensors
   static constexpr int64_t kTailLength = 64;
@@ -68,7 +68,7 @@ class Session {
   // Overwrites rows of a fixed state (import of foreign memory files). Errors: as read_state, or a
   // size that differs.
   void write_state(const std::string& name, int64_t first, std::span<const float> values);
-  // For imports: the position from which the session goes on. Errors: Error if it is below 0 or
+  // For imports: the position at which the session continues. Errors: Error if it is below 0 or
   // above 2^62, or where state grows.
   void set_position(int64_t position);
 
@@ -162,7 +162,7 @@ class Engine {
   // Its random numbers start at sampling.seed if it is the engine's first, else at a number made of
   // that and of how many there were before.
   Session new_session() const;
-  // A second session that goes on from where `session` is, bit for bit, and knows nothing of it
+  // A second session that continues where `session` is, bit for bit, and knows nothing of it
   // from then on. Costs a copy of the state. Errors: StateBudgetError where state.max_bytes has no
   // room; Error if memory is short, or the session is another engine's or failed in a step.
   Session fork(const Session& session) const;

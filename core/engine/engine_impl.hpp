@@ -111,7 +111,7 @@ struct Segment {
 
 struct Session::Impl {
   Impl(const Engine::Impl& owner, const StateLayout& layout);
-  // A session that goes on from where `other` is. Requires: `other` is intact.
+  // A session that continues where `other` is. Requires: `other` is intact.
   Impl(const Impl& other);
 
   const Engine::Impl* engine;
@@ -277,7 +277,7 @@ struct Engine::Impl {
   // The most tokens that a session remembers: its tail, or a whole window.
   int64_t tail_length() const { return std::max(Session::kTailLength, traits.window_length); }
 
-  // Declaration order is destruction order reversed: whoever borrows comes later.
+  // Declaration order is destruction order reversed: borrowers are declared later.
   Settings settings;
   std::shared_ptr<const PluginHost> plugin_host;
   const PluginHost& plugins;  // of plugin_host

@@ -29,7 +29,7 @@ void Engine::Impl::add_input(const InputStream& stream) {
   inputs.push_back({stream, {}});
 }
 
-// A snapshot tells the length of a stream by the rows of the states that grow with it.
+// In a snapshot the length of a stream follows from the rows of the states that grow with it.
 void Engine::Impl::check_inputs() const {
   const auto& specs = layout->specs();
   for (const StateSpec& spec : specs)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Named values that a session carries beside its state tensors and that are saved with it: what the
-// engine must know to go on, and what an application wants to remember.
+// engine must know to continue, and what an application wants to remember.
 #pragma once
 
 #include <cstdint>

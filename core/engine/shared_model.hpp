@@ -35,7 +35,7 @@ class SharedModel {
     const std::lock_guard lock(packing_);
     return packed_.size_bytes();
   }
-  // Gives `use` the packed weights; nobody else has them meanwhile.
+  // Gives `use` the packed weights; exclusively, for as long as it runs.
   void with_packed(const std::function<void(PackedWeights& packed)>& use) {
     const std::lock_guard lock(packing_);
     use(packed_);

@@ -72,7 +72,7 @@ void each_run(std::span<const SnapshotTensor> tensors,
 using SnapshotSink = snapshot_frame::Sink;
 
 // Writes a snapshot in pieces. `head`: everything but the tensors' values. `give_values` is called
-// for every run of each_run and hands over its bytes_of_rows(), front to back, in any number of
+// for every run of each_run and passes on its bytes_of_rows(), front to back, in any number of
 // pieces; of F32 whole values. Holds 1 MiB. Errors: Error if the contents are over a limit of the
 // format or a run was given not as many bytes as its rows have; whatever the sink throws. What the
 // sink received then is worth nothing.

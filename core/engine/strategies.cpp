@@ -102,7 +102,7 @@ void check_segments(const ConfiguredStrategy& s, const Traits& traits) {
                 s.author());
 }
 
-// A window computed anew in every step leaves nothing to keep but its tokens.
+// A window computed again in every step leaves nothing to keep but its tokens.
 void check_window(const ConfiguredStrategy& s, const Traits& traits) {
   if (traits.window_length == 0) return;
   if (traits.window_length < 0 || traits.window_length > kMaxSnapshotTail)

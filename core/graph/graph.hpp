@@ -85,7 +85,7 @@ class Builder final : public GraphBuilder {
   // Who adds the nodes from here on (Node::author).
   void set_author(std::string author) { author_ = std::move(author); }
 
-  // Nodes nobody needs are dropped. The builder is empty afterwards.
+  // Unused nodes are dropped. The builder is empty afterwards.
   Graph finish();
 
  private:

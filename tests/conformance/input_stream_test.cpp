@@ -242,7 +242,8 @@ TEST_CASE("input streams: sessions that are given chunks in one call equal thems
   }
 }
 
-TEST_CASE("input streams: a call that is told to stop has read whole chunks, and can go on") {
+TEST_CASE(
+    "input streams: a call that is asked to stop has read whole chunks, and can be continued") {
   const auto engine = make_engine(kParallel, {"step.max_rows=40"});
   const auto tokens = some_text(*engine);
   const Chunks chunks = random_chunks(*engine, {30, 20, 40, 10}, 31);
@@ -258,7 +259,7 @@ TEST_CASE("input streams: a call that is told to stop has read whole chunks, and
   CHECK(all_logits(*engine, session, tokens) == logits_with(*engine, chunks, tokens));
 }
 
-TEST_CASE("input streams: a chunk that is taken out was never there, whichever it is") {
+TEST_CASE("input streams: a chunk that is taken out was never there, any of them") {
   const auto engine = make_engine(kParallel);
   const auto tokens = some_text(*engine);
   const Chunks chunks = random_chunks(*engine, {7, 12, 1, 40}, 41);

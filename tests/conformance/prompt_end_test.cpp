@@ -63,7 +63,7 @@ TEST_CASE("prompt end: sessions that end theirs together equal themselves alone"
   }
 }
 
-TEST_CASE("prompt end: a snapshot behind it goes on bit for bit") {
+TEST_CASE("prompt end: a snapshot behind it continues bit for bit") {
   const auto engine = make_engine(kPrompt), other = make_engine(kPrompt);
   const auto tokens = random_tokens(24, engine->spec().info.vocab_size, 3);
   const std::span<const int32_t> all(tokens);

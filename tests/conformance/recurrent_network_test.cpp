@@ -125,7 +125,7 @@ TEST_CASE("recurrent networks that see whole segments give the same bits alone a
   CHECK(all_logits(*engine, other, others)[0] != expected[0]);
 }
 
-TEST_CASE("a restored session of a network that sees whole segments goes on bit for bit") {
+TEST_CASE("a restored session of a network that sees whole segments continues bit for bit") {
   const auto engine = network(kAllSeeing);
   const auto tokens = text(*engine, kSegment);
   Session session = engine->new_session(), restored = engine->new_session();

@@ -23,7 +23,7 @@ Settings settings_of(const std::string& model, std::vector<std::string> override
 
 }  // namespace
 
-TEST_CASE("a session of RWKV 4 begins with no exponent, and a saved one goes on from it") {
+TEST_CASE("a session of RWKV 4 begins with no exponent, and a saved one continues from it") {
   Engine engine(settings_of("rand_v4"), linked_plugins());
   Session session = engine.new_session();
   CHECK(session.read_state("blk.1.wkv", 0, 2) == std::vector<float>(64, 0.0f));
@@ -106,7 +106,7 @@ TEST_CASE("a session of RWKV of another version or size is refused by what diffe
   CHECK(refusal.find("rwkv.version '6' (here '7')") != std::string::npos);
 }
 
-TEST_CASE("RWKV's bits depend neither on the cut of a text, nor on company, nor on threads") {
+TEST_CASE("RWKV's bits depend neither on the cut of a text, nor on the batch, nor on threads") {
   for (const char* model : {"rand_v4", "rand_v5.0", "rand_v5.2", "rand_v6", "rand_v7"})
     for (const InstructionSet& isa : kInstructionSets) {
       if ((cpu_features() & isa.feature) == 0) continue;

@@ -224,7 +224,8 @@ TEST_CASE("segments: extra rows of many sessions count among the rows of a step"
     }
 }
 
-TEST_CASE("segments: extra rows are part of a fair share, so that nobody is left out of a step") {
+TEST_CASE(
+    "segments: extra rows are part of a fair share, so that no session is left out of a step") {
   // All rows of a step: with those of the begin and of the end that the engine adds, four tokens
   // with four times the rows of the begin.
   const auto engine =
@@ -269,7 +270,7 @@ TEST_CASE("segments: an aligned text equals the same pieces ended by hand, and f
   CHECK(memory_of(aligned) == memory_of(by_hand));
 }
 
-TEST_CASE("segments: a snapshot in the middle of an aligned text goes on with its alignment") {
+TEST_CASE("segments: a snapshot in the middle of an aligned text keeps its alignment") {
   const auto engine = make_engine(kProof), other = make_engine(kProof);
   const auto tokens = random_tokens(30, engine->spec().info.vocab_size, 10);
   const std::span<const int32_t> all(tokens);

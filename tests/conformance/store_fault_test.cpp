@@ -167,7 +167,7 @@ int check_every_call(int saves_before, int error, bool lasting) {
 
 }  // namespace
 
-TEST_CASE("whichever call of a save fails, success is not reported and the old memory is intact") {
+TEST_CASE("if any call of a save fails, success is not reported and the old session is intact") {
   for (int saves_before : {0, 1, 3}) {
     for (int error : {ENOSPC, EIO, EROFS, EDQUOT, EINTR, 0}) {
       const int calls = check_every_call(saves_before, error, false);
@@ -184,7 +184,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("whichever call of a save that shares blocks fails, what is stored stays readable") {
+TEST_CASE("if any call of a save that shares blocks fails, what is stored stays readable") {
   const auto grown = [](int n) {
     Bytes bytes = blob(static_cast<size_t>(1000 + 700 * n), 0);
     const Bytes end = blob(50, n);
@@ -235,7 +235,7 @@ TEST_CASE("interrupted and short writes are carried on with, an interrupted sync
   CHECK_THROWS_AS(put_with({EIO, 5}), Error);
 }
 
-TEST_CASE("a generation that was neither made durable nor taken back is told, and continued") {
+TEST_CASE("a generation that was neither made durable nor taken back is reported, and continued") {
   Place place(2);
   FaultySystem system({EIO, 5, true});  // from the sync of the folder on
   FileStore store(place.folder / "place", system);
@@ -325,7 +325,7 @@ TEST_CASE("a full disk says what to do") {
   }
 }
 
-TEST_CASE("whichever call of a read fails, wrong bytes are never returned") {
+TEST_CASE("if any call of a read fails, wrong bytes are never returned") {
   for (int error : {EIO, EINTR, ENOMEM, 0}) {
     bool fired = true;
     for (int call = 1; fired; ++call) {

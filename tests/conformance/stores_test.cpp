@@ -216,7 +216,7 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("a second owner is refused and told who holds the session, until the first lets go") {
+TEST_CASE("a second owner is refused, with the holder's name, until the first lets go") {
   for_each_store([](const Open& open) {
     auto lock = open()->lock("alice");
     const std::string message = failure([&] { open()->lock("alice"); });

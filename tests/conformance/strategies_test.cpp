@@ -198,7 +198,7 @@ TEST_CASE("strategies: a session restored at any point continues bit for bit") {
   });
 }
 
-TEST_CASE("strategies: a fork and its origin go on as two sessions that never met") {
+TEST_CASE("strategies: a fork and its origin continue as two independent sessions") {
   for_each_candidate([](const Candidate& c, Engine& engine) {
     const auto tokens = text(engine, c, 16);
     auto other_tokens = text(engine, c, 17);
@@ -244,7 +244,8 @@ TEST_CASE("strategies: a snapshot with more counted rows than there is room for 
   CHECK(session.snapshot() == before);
 }
 
-TEST_CASE("strategies: a sink that throws leaves the session at rest, and it goes on bit for bit") {
+TEST_CASE(
+    "strategies: a sink that throws leaves the session at rest, and it continues bit for bit") {
   for_each_candidate([](const Candidate& c, Engine&) {
     const auto engine = make_engine(c, {"step.max_rows=5"});
     const auto tokens = text(*engine, c, 14);

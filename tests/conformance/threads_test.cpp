@@ -67,7 +67,7 @@ TEST_CASE("a team runs the caller as participant 0 and everybody else at most on
   });
 }
 
-TEST_CASE("nobody is still at work, or begins, when team() has returned") {
+TEST_CASE("no thread is still at work, or begins, when team() has returned") {
   for_every_pool([](Threads& threads, int count) {
     struct Shared {
       std::atomic<bool> over{false};

@@ -156,7 +156,7 @@ TEST_CASE("a session cannot be fed to another engine, nor twice in one call") {
   CHECK_THROWS_AS(a.feed(one, {}), Error);
 }
 
-TEST_CASE("a call that is told to stop ends after whole steps and can be continued") {
+TEST_CASE("a call that is asked to stop ends after whole steps and can be continued") {
   Engine engine(golden_settings(kMemoryModel, {"step.max_rows=4"}), linked_plugins());
   const auto tokens = random_tokens(40, engine.spec().info.vocab_size, 5);
   Session stopped = engine.new_session(), whole = engine.new_session();

@@ -88,7 +88,7 @@ TEST_CASE("long feeds share the steps equally and leave no row of them empty") {
   for (const auto& steps : given.steps) CHECK(steps.back() >= given.n_steps - 1);
 }
 
-TEST_CASE("more feeds than a step has rows come in turn, and nobody waits twice as long") {
+TEST_CASE("more feeds than a step has rows take turns, and none waits twice as long") {
   Engine engine(golden_settings("memA.q80.bin", {"step.max_rows=4"}), linked_plugins());
   const auto tokens = random_tokens(3, engine.spec().info.vocab_size, 3);
   auto sessions = new_sessions(engine, 10);
@@ -148,7 +148,7 @@ TEST_CASE("a feed that wants no logits is not held up by those that do") {
   CHECK(read == std::vector<size_t>{1, 50});
 }
 
-TEST_CASE("tokens that no step has room for are an error, not left out without a word") {
+TEST_CASE("tokens that no step has room for are an error, not silently left out") {
   Engine engine(golden_settings("memA.q80.bin"), linked_plugins());
   Session session = engine.new_session();
   session.impl().segment.end = session.position();  // as no session is: full before it begins

@@ -119,7 +119,7 @@ TEST_CASE("threads, kernels, paths, step sizes and sampling do not keep a memory
   }
 }
 
-TEST_CASE("a memory fits however the same is written in a configuration, and goes on bit for bit") {
+TEST_CASE("a session fits any wording of the same configuration, and continues bit for bit") {
   struct Candidate {
     const char* one;
     const char* other;

@@ -81,7 +81,7 @@ std::string failure(Engine& engine, Session& session, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a memory that the original saved goes on as the original did") {
+TEST_CASE("a memory that the original saved continues as in the original") {
   Engine engine = memory_engine();
   Session session = engine.new_session();
   import_legacy_memory(engine, session, kCase + "memory_after_first.bin");

@@ -135,7 +135,7 @@ TEST_CASE("a snapshot that is given away while it is read restores the same sess
   CHECK(restored.snapshot() == memory);
 }
 
-TEST_CASE("a snapshot begins with what is appended to with the text, and goes on as it began") {
+TEST_CASE("a snapshot begins with the states that grow, and its beginning stays the same") {
   Engine engine = make_engine(
       {"attention={strategy: sliding_window, window: 7, layers: {'1': {strategy: full}}}"});
   Session session = engine.new_session();
@@ -242,7 +242,7 @@ TEST_CASE("state that is not finite is neither restored nor saved, and the tenso
   CHECK_THROWS_WITH_AS(session.snapshot(), doctest::Contains("'blk.0.attn_k'"), Error);
 }
 
-TEST_CASE("a memory of a text that is longer than any is refused, and feeding goes on") {
+TEST_CASE("a session of an impossible length is refused, and feeding continues") {
   Engine engine = make_engine({"attention={strategy: sliding_window, window: 7, sinks: 2}"});
   Session session = advanced(engine, kSavedAt);
   SnapshotContents contents = decode_snapshot(session.snapshot());

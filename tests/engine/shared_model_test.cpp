@@ -51,7 +51,7 @@ TEST_CASE("engines of one opened model hash its weights once") {
   CHECK(hashes_computed() == before + 1);
 }
 
-TEST_CASE("an engine goes on when the one that its model was opened by has gone") {
+TEST_CASE("an engine works on after the one that opened its model is destroyed") {
   const Settings settings = settings_with("attention.strategy=full");
   auto first = std::make_unique<Engine>(settings, linked_plugins());
   const std::vector<float> expected = logits_of(*first);

@@ -421,7 +421,7 @@ TEST_CASE("impossible bands under valid checksums are refused") {
   CHECK(refused(bytes));
 }
 
-TEST_CASE("a difference of identities is told in one sentence, the first lines first") {
+TEST_CASE("a difference of identities is one sentence, the first lines first") {
   const std::string here = "weights: a\nstrategy: memory 1\nupdate: segment\n";
   CHECK(describe_identity_difference(here, here).empty());
   CHECK(describe_identity_difference(here, "weights: b\nstrategy: full 1\nupdate: segment\n") ==

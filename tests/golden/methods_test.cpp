@@ -154,7 +154,7 @@ TEST_CASE("unknown words, methods that do not exist and lengths that are not num
                   UsageError);
 }
 
-TEST_CASE("below the training length the original compresses, which perdure does only when told") {
+TEST_CASE("below the training length the original compresses, which perdure does only when asked") {
   CHECK(attention("interpolation", "", "8") ==
         "{eval_length: 8, strategy: full, train_length: 16, rope_scaling: linear, factor: 0.5}");
   CHECK(attention("interpolation", "", "16") ==

@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(op::state_read(b, b.state("cache"), i).id != first.id);
 }
 
-TEST_CASE_FIXTURE(Fixture, "nodes that nobody needs are dropped, writes of state are kept") {
+TEST_CASE_FIXTURE(Fixture, "unused nodes are dropped, writes of state are kept") {
   Builder b = builder();
   const Value x = op::row_input(b, b.weight("table"));
   op::silu(b, x);

@@ -107,7 +107,7 @@ std::string as_text(const Report& report) {
          line("prefill", rate(report.reading, report.request.prompt)) +
          line("decode", rate(report.writing, report.request.generate)) +
          line("runs", std::to_string(report.request.repeat)) +
-         line("peak memory", bytes_text(static_cast<double>(report.peak_bytes))) +
+         line("peak RAM", bytes_text(static_cast<double>(report.peak_bytes))) +
          line("state", bytes_text(static_cast<double>(report.state_bytes))) +
          line("weights", bytes_text(static_cast<double>(report.weight_bytes)) + " read per token") +
          line("bandwidth", fmt::format("{}/s measured; decode reads weights at {:.1f} % of it",

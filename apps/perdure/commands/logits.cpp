@@ -122,8 +122,9 @@ void add_options(CommandLine& line, Request& request) {
            "token ids that the model consults, in chunks of attention.chunk; - is standard input; "
            "may be repeated",
            "FILE")
-      .add_flag("window", &request.window,
-                "all tokens as one window, each seeing all; encoders are run so by themselves")
+      .add_flag(
+          "window", &request.window,
+          "read all tokens as one window in which each sees all others, as encoders always do")
       .add("out", &request.out, "the file to write", "FILE")
       .add_flag("force", &request.force, "replace the file if it exists")
       .add_json()

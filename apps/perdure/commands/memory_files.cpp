@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Memories as files: the portable snapshot, or with --legacy the raw file of llama2Rnn's C program.
-// Import replaces nothing that exists, export only what it is told to.
+// Import replaces nothing that exists, export only with --force.
 #include "apps/perdure/commands/memory_files.hpp"
 
 #include <fmt/format.h>

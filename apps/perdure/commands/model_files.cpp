@@ -63,7 +63,7 @@ std::string model_in(const fs::path& folder) {
                                folder.native(), fmt::join(names, ", ")));
 }
 
-// What cannot be read is told by whoever opens it as a model.
+// What cannot be read is reported when it is opened as a model.
 bool brings_vocabulary(const std::string& path) {
   try {
     return has_vocabulary(path);

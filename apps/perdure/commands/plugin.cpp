@@ -3,6 +3,8 @@
 // perdure plugin: every candidate and what became of it, and one plugin in detail.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apps/perdure/commands/command_line.hpp"
 #include "apps/perdure/commands/commands.hpp"
 #include "apps/perdure/commands/plugin_info.hpp"
@@ -33,12 +35,15 @@ const char* state_of(const PluginRecord& record) {
 
 std::string as_text(const PluginHost& host) {
   std::string text = fmt::format("CPU: {}\n", cpu_feature_names(cpu_features()));
+  size_t width = 0;
+  for (const PluginRecord& record : host.records())
+    width = std::max(width, full_name(record).size());
   for (const PluginRecord& record : host.records()) {
     const size_t kernels = kernel_count(host, record);
-    text += fmt::format("{:<26} {:<9} {}{}\n", full_name(record), state_of(record), record.origin,
-                        kernels > 0 ? fmt::format(", {} kernels", kernels) : "");
+    text += fmt::format("{:<{}} {:<9} {}{}\n", full_name(record), width, state_of(record),
+                        record.origin, kernels > 0 ? fmt::format(", {} kernels", kernels) : "");
     if (!record.loaded && !record.shadowed)
-      text += fmt::format("{:26}   because {}\n", "", record.reason);
+      text += fmt::format("{:{}}   because {}\n", "", width, record.reason);
   }
   return text;
 }

@@ -75,8 +75,8 @@ std::set<std::string, std::less<>> known_operations(const PluginHost& host) {
   return known;
 }
 
-// Kernels of the plugin for operations that nobody has: of a later version, of a strategy that is
-// not loaded, or misspelt.
+// Kernels of the plugin for operations that no strategy has: of a later version, of a strategy that
+// is not loaded, or misspelt.
 std::vector<std::string> unknown_operations(const PluginInfo& info, const PluginHost& host) {
   const OperationTable built_in;
   const auto others = known_operations(host);

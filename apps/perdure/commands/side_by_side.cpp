@@ -74,7 +74,7 @@ class Column {
   bool active_ = false;
 };
 
-// The part of the table that may still change is drawn anew; what is above it stays.
+// The part of the table that may still change is redrawn; what is above it stays.
 class Table {
  public:
   Table(size_t n_columns, TerminalSize size)

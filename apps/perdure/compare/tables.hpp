@@ -18,7 +18,7 @@ namespace perdure::app {
 std::string comparison_tables(const Comparison& comparison, bool colour);
 
 // Why cells are refused or failed: "window: refused: ... [256, 512]", each reason of an entry once,
-// whichever of the comparisons have it. Pure.
+// however many comparisons have it. Pure.
 std::string reasons_text(std::span<const Comparison> parts);
 
 // The same tables as Markdown, and as LaTeX of class article (booktabs), with the best in bold.

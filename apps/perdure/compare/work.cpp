@@ -66,7 +66,7 @@ class Sharing {
     done_.estimated += cell.seconds;
   }
 
-  // Answers whoever has written. `tokens`: read so far of cell `index`, by this rank.
+  // Answers the rank that has written. `tokens`: read so far of cell `index`, by this rank.
   void serve(size_t index, int64_t tokens, const std::string& name) {
     while (const auto message = team_.receive()) answer(*message);
     const SurveyedCell& cell = survey_.cells[index];

@@ -14,7 +14,7 @@
 
 namespace perdure::app {
 
-// What rank 0 says to the others. When it is gone, everybody who still asks is told to end: nobody
+// What rank 0 says to the others. When it is gone, every rank that still asks is told to end: none
 // waits for a rank 0 that has failed.
 class Team {
  public:
@@ -35,9 +35,9 @@ class Team {
   int ended_ = 0;
 };
 
-// Rank 0: runs open deterministic cells, and hands them out to whoever asks; every outcome is kept
-// in the store at once and written into the survey. Ctrl-C drops the running cell. Returns when
-// every other rank has ended. Errors: Error if a cell cannot be kept.
+// Rank 0: runs open deterministic cells, and assigns them to the ranks that ask; every outcome is
+// kept in the store at once and written into the survey. Ctrl-C drops the running cell. Returns
+// when every other rank has ended. Errors: Error if a cell cannot be kept.
 void share_cells(const ComparePlan& plan, Survey& survey, CellRunner& runner,
                  const CellStore& store, Team& team, bool quiet);
 

@@ -47,7 +47,7 @@ extern "C" void on_crash(int number, siginfo_t* info, void*) {
     if (const PluginCall* call = PluginCall::current()) tell(*call, crash.text);
     sigaction(number, &crash.before, nullptr);
   }
-  // A fault happens again when this returns; what somebody has sent has to be sent again.
+  // A fault happens again when this returns; a signal that was sent has to be sent again.
   if (info->si_code <= 0) std::raise(number);
 }
 

@@ -42,7 +42,7 @@ std::string interrupt_name();
 void end_as_signalled();
 
 // Waits until `file` can be read (or is at its end): true. False if a signal came, also just
-// before and whichever thread it found.
+// before and in any thread.
 bool wait_for_input(int file);
 
 }  // namespace perdure::app

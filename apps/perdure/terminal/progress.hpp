@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The progress bar: one line on standard error that is drawn anew in its place, never wider than
+// The progress bar: one line on standard error that is redrawn in place, never wider than
 // the terminal.
 #pragma once
 

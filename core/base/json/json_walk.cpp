@@ -51,7 +51,7 @@ class Walker {
     keys_.back() = std::move(text_);
     text_.clear();
     if (!levels_.back().insert(keys_.back()).second)
-      throw Error(path_ + ": the key '" + json_key(keys_) + "' stands there twice");
+      throw Error(path_ + ": the key '" + json_key(keys_) + "' occurs twice");
     return true;
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Strict JSON as a walk over its values, for headers of files that nobody vouches for: no document
+// Strict JSON as a walk over its values, for headers of files that are not trusted: no document
 // is built, duplicate keys and deep nesting are refused (a document parser would silently take the
 // last of two equal keys).
 #pragma once

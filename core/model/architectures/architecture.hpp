@@ -54,7 +54,7 @@ struct Architecture {
   // the values of strategies.sources. Errors: Error for a missing weight.
   void (*build_step)(GraphBuilder& graph, const ModelSpec& spec, const StrategyNodes& strategies,
                      const std::vector<Value>& sources) = nullptr;
-  // Operations that its blocks need and nobody else has, each with a scalar kernel at least.
+  // Operations that only its blocks need, each with a scalar kernel at least.
   std::vector<Operation> (*operations)() = nullptr;
   std::span<const perdure_kernel> (*kernels)() = nullptr;
   // Makes what a file holds the state that the model's sessions begin with (model.initial_state);

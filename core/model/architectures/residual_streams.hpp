@@ -15,7 +15,7 @@
 namespace perdure {
 
 // Of one block, all F32. Column 0 of the first S + 1 is for what the block reads, columns 1 .. S
-// for the streams that go on, the last for what the block adds.
+// for the next streams, the last for what the block adds.
 struct StreamWeights {
   Value norm;      // [1, d]
   Value dynamic;   // [S + 2, d]

@@ -2,9 +2,9 @@
 
 // From the tensors of an RWKV file to a Model. Readers of formats (safetensors, rwkv.cpp, Hugging
 // Face folders) bring tensors under BlinkDL's names and say in which form their values are; here
-// the version is told by the names, shapes are checked, and the weights get the one form that the
-// strategy `rwkv` computes with. Notation: L layers, C = hidden size, H heads of N = C / H, F the
-// width of the channel mix, V the vocabulary.
+// the version is recognised by the names, shapes are checked, and the weights get the one form that
+// the strategy `rwkv` computes with. Notation: L layers, C = hidden size, H heads of N = C / H, F
+// the width of the channel mix, V the vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct RwkvTensor {
   Weight weight;               // type, data; for Q80 scales and group size
 };
 
-// What a reader hands over.
+// The result of a reader.
 struct RwkvFile {
   std::string path;    // stands in messages
   std::string format;  // for people: "safetensors", "rwkv.cpp 101"

@@ -39,7 +39,7 @@ class RwkvTensors {
   // The `n` values of a small tensor, whatever its shape.
   std::vector<float> values_of(const std::string& name, int64_t n) const;
 
-  // Those that nobody has asked for, in the file's order.
+  // Those that were not asked for, in the file's order.
   std::vector<std::string_view> unused() const;
 
   // Errors: Error, always: of the path and `what`; of a tensor's shape and the one that is needed.

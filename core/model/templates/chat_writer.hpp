@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A conversation without end in a chat template's words. Templates write whole conversations; here
-// the model has read the former turns already, and nobody keeps their words. So the template writes
+// the model has read the former turns already, and their words are not kept. So the template writes
 // a small one,
 //
 //   [system,] question, answer [, system], question

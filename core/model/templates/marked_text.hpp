@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A text that knows of each byte where it came from. Whatever a template does with the words of a
-// message, they stay told apart from its own, and never become control tokens.
+// message, they stay distinct from its own, and never become control tokens.
 #pragma once
 
 #include <string>

@@ -54,7 +54,7 @@ constexpr std::string_view kMistral = R"(
     {%- endif %}
 {%- endfor %})";
 
-// Before ChatML: the system prompt that Qwen 2 was trained with where nobody gives one.
+// Before ChatML: the system prompt that Qwen 2 was trained with where none is given.
 constexpr std::string_view kQwenSystem = R"(
 {%- if messages[0].role != 'system' %}
     {{- '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}

@@ -2,7 +2,7 @@
 
 // attention.bidirectional: every token sees all tokens of the window, later ones included, for
 // models that fill in masked tokens. Nothing can be kept: each step computes the last
-// max_position_embeddings tokens anew. `Feed::Logits::kWindow` gives the logits of all of them.
+// max_position_embeddings tokens again. `Feed::Logits::kWindow` gives the logits of all of them.
 #include "core/api/plugin.h"
 #include "sdk/rotary_attention.hpp"
 

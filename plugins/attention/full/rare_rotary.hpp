@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Ways of llama2Rnn (specification, section 4) to bring places into attention that are kept for its
-// models and for comparisons, and that nobody else uses: places that wrap around (`rotate`) or are
-// clipped (`PEClip`), angles without sign (`freqsAbs`), sums in the place of rotations (`sumCis`),
-// and places beside the input of the projections (`ConcatPE`). Its other rare forms are a base
+// models and for comparisons, and that are otherwise unused: places that wrap around (`rotate`) or
+// are clipped (`PEClip`), angles without sign (`freqsAbs`), sums in the place of rotations
+// (`sumCis`), and places beside the input of the projections (`ConcatPE`). Its other rare forms are
+// a base
 // (`rope_scaling: radix`) and layers without places (`positions: none` in some layers).
 #pragma once
 

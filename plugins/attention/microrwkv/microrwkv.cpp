@@ -2,7 +2,7 @@
 
 // attention.microrwkv: MicroRWKV as it was published and trained. Every block mixes all rows of the
 // window, later ones included, so nothing can be kept: each step computes the last block_size
-// tokens anew and gives the logits of the last. The causal way is the strategy rwkv.
+// tokens again and gives the logits of the last. The causal way is the strategy rwkv.
 #include "core/api/plugin.h"
 #include "core/api/strategy.hpp"
 #include "plugins/attention/microrwkv/operations.hpp"

@@ -145,8 +145,8 @@ int run(const perdure_call* call, int64_t begin, int64_t end, void* scratch) {
   return PERDURE_OK;
 }
 
-// Items are columns of the weights of sessions: whoever computes one goes through all rows of the
-// session in order, so that each sum is made by one participant, always in the same order.
+// Items are columns of the weights of sessions: the thread that computes one goes through all rows
+// of the session in order, so that each sum is made by one participant, always in the same order.
 void divide_weighing(const perdure_call* call, perdure_work* work) {
   const auto& p = *static_cast<const AttendParams*>(call->params);
   *work = {call->step->n_sessions * p.n_weight_columns, 1};

@@ -40,7 +40,7 @@ std::vector<std::byte> room_for(uint64_t size_bytes, const std::string& what);
 bool exists_at(const Descriptor& folder, const std::string& entry);
 // What the entry is, if it is no file that a store has written: "a symbolic link"; otherwise empty.
 std::string oddity(const Descriptor& folder, const std::string& entry);
-// Whether the entry is the file that had this status: nobody has replaced or written it.
+// Whether the entry is the file that had this status: not replaced or written since.
 bool is_file_at(const Descriptor& folder, const std::string& entry, const struct stat& file);
 
 }  // namespace perdure::file_store

@@ -90,7 +90,7 @@ class FileStore final : public MemoryStore {
   // still, see errno.
   bool take_away(const Descriptor& folder, const std::string& name, uint64_t generation,
                  const std::set<uint64_t>& needed) const;
-  // Deletes files that are kept for nobody. Requires: what took away those that needed them is on
+  // Deletes files that no generation needs. Requires: what took away those that needed them is on
   // the disk.
   void remove_unneeded(const Descriptor& folder, const std::string& name,
                        const std::set<uint64_t>& needed) const;

@@ -2,7 +2,7 @@
 
 // What a generation's file is made of (docs/formats.md). A plain file is the snapshot itself. One
 // that shares has its own bytes, then a table of runs that say where the snapshot's bytes lie: here
-// or in the file of an earlier generation, which stays for as long as somebody names it.
+// or in the file of an earlier generation, which stays for as long as it is named.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ struct Layout {
   uint64_t size_bytes() const;  // of the snapshot
   // Generations whose files are needed beside the own one.
   std::set<uint64_t> others() const;
-  // Joins it to the last run if it goes on there.
+  // Joins it to the last run if it continues it.
   void add(const Run& run);
   // Where `length` bytes from `at` on lie, if in one run.
   std::optional<Run> find(uint64_t at, uint64_t length) const;

@@ -42,7 +42,7 @@ class TbbThreads final : public Threads {
   void warm_up();
 
   const int count_;
-  // TBB offers as many threads as there are processors, unless it is told that more are wanted.
+  // TBB offers as many threads as there are processors, unless more are requested.
   std::optional<tbb::global_control> more_threads_;
   tbb::task_arena arena_;
   tbb::task_group group_;

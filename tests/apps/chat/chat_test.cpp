@@ -62,7 +62,7 @@ TEST_CASE("one space stands before an answer") {
   CHECK(out.find("Assistant: Your name is Halbert.") != std::string::npos);
 }
 
-TEST_CASE("the memory is saved after every turn and goes on by itself") {
+TEST_CASE("the session is saved after every turn and continues by itself") {
   Talk talk;
   talk.say("hello\n");
   const int64_t first = talk.position();
@@ -163,7 +163,7 @@ TEST_CASE("/reset drops nothing that it cannot keep") {
   CHECK(talk.position() == saved);
 }
 
-TEST_CASE("the system prompt is told once, in the first turn") {
+TEST_CASE("the system prompt is given once, in the first turn") {
   const Words one = {"-n", "1"}, kind = {"-n", "1", "--set", "chat.system=be kind"};
   Talk plain, system;
   plain.say("hi\n", one, kEndless);
@@ -175,7 +175,7 @@ TEST_CASE("the system prompt is told once, in the first turn") {
   CHECK(system.position() - plain.position() == difference);
 }
 
-TEST_CASE("a system prompt is told whenever it has not been, and what has no effect says so") {
+TEST_CASE("a system prompt is given whenever it has not been, and what has no effect says so") {
   const Words one = {"-n", "1"}, kind = {"-n", "1", "--set", "chat.system=be kind"};
   Talk plain, late;
   plain.say("hi\nho\n", one, kEndless);
@@ -329,7 +329,7 @@ TEST_CASE("a turn for which state.max_bytes has no room is not there, and what w
   CHECK(talk.position() == plain.position());
 }
 
-TEST_CASE("an answer that fills state.max_bytes ends, and the chat goes on") {
+TEST_CASE("an answer that fills state.max_bytes ends, and the chat continues") {
   Talk talk;
   const Outcome outcome = talk.say("hello\n/memory\nhello\n/reset\nhello\n",
                                    {"-n", "2000", "--set", "state.max_bytes=600000"}, kEndless);
@@ -417,7 +417,7 @@ TEST_CASE("the longest answer is limited by -n") {
   CHECK(other.position() == three + 7);
 }
 
-TEST_CASE("a full memory and a full disk are told, and the chat goes on") {
+TEST_CASE("a full session and a full disk are reported, and the chat continues") {
   Talk talk;
   const Outcome full = talk.say("hello\nhello\n/memory\n",
                                 {"--set", "attention.max_length=60", "-n", "400"}, kEndless);

@@ -48,7 +48,7 @@ TEST_CASE("a model that is missing, truncated or no model is refused by path") {
   check_refused({"model.path=" + (folder / "empty")}, 2, {"directory", "has no model"});
 }
 
-TEST_CASE("a directory of models that cannot be read is told in one sentence") {
+TEST_CASE("a directory of models that cannot be read is one sentence") {
   const TemporaryFolder folder;
   const std::string locked = folder / "locked";
   fs::create_directory(locked);

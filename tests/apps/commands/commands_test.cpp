@@ -104,7 +104,8 @@ TEST_CASE("a byte order mark before token ids is dropped, and mentioned") {
   CHECK(text.out == run_perdure(Words{"detokenize", "30", "55", "31"} + model).out);
 }
 
-TEST_CASE("logits that are no numbers are told with token and position, and nothing is written") {
+TEST_CASE(
+    "logits that are not finite are reported with token and position, and nothing is written") {
   const TemporaryFolder folder;
   write_all(folder / "ids", "1 5 9 300 7");
   const std::string out = folder / "out.safetensors";
@@ -193,7 +194,7 @@ TEST_CASE("bench reports speed with its spread, memory and bandwidth, as text an
   const Outcome text = run_perdure(words);
   CHECK(text.status == 0);
   for (const char* word :
-       {"prefill", "decode", "peak memory", "state", "weights", "bandwidth", "kernels"})
+       {"prefill", "decode", "peak RAM", "state", "weights", "bandwidth", "kernels"})
     CHECK(text.out.find(word) != std::string::npos);
   const Json json = Json::parse(run_perdure(words + Words{"--json"}).out, "out");
   const Json& decode = json.at("decode_tokens_per_second");

@@ -112,7 +112,7 @@ TEST_CASE("a run that is killed again and again ends with the bytes of one that 
         read_all(small.folder / "whole/results.csv"));
 }
 
-TEST_CASE("Ctrl-C ends a comparison with what is there; the same command goes on") {
+TEST_CASE("Ctrl-C ends a comparison with what is there; the same command continues it") {
   const SmallComparison small(
       "  measures: [{loss: {tail: 8}}, {loss: {tail: 8, control: reset}}]\n  samples: 300\n");
   Running program(small.words("out"));
@@ -228,7 +228,7 @@ TEST_CASE("a comparison replaces no file that it did not write, nor what it is r
 
 TEST_CASE("with equal states no entry holds more than the baseline") {
   const SmallComparison small(
-      "  measures: [{loss: {tail: 8}}, memory]\n  samples: 4\n  equal_state: true\n");
+      "  measures: [{loss: {tail: 8}}, ram]\n  samples: 4\n  equal_state: true\n");
   Words words = small.words("out");
   words.pop_back();  // not quiet
   const Outcome outcome = run_perdure(words + Words{"--set", "compare.baseline=window"});
@@ -309,7 +309,7 @@ TEST_CASE("--only makes the cells it names and leaves the results alone") {
 
 TEST_CASE("cells of the machine are made in processes of their own and stand in measured.json") {
   const SmallComparison small(
-      "  measures: [{loss: {tail: 8}}, memory, {speed: {decode_tokens: 4, repeats: 1}}]\n"
+      "  measures: [{loss: {tail: 8}}, ram, {speed: {decode_tokens: 4, repeats: 1}}]\n"
       "  samples: 4\n");
   const Outcome outcome = run_perdure(small.words("out"));
   CHECK(outcome.status == 0);
@@ -435,7 +435,7 @@ TEST_CASE("two processes give the bytes of one" * doctest::skip(kThreadSanitized
 
 TEST_CASE("two processes find what a process of its own measured, whatever their threads" *
           doctest::skip(kThreadSanitized)) {
-  const SmallComparison small("  measures: [memory]\n");
+  const SmallComparison small("  measures: [ram]\n");
   Words words = small.words("two");
   for (const char* word : {"--set", "threads.backend=tbb", "--set", "threads.count=auto"})
     words.emplace_back(word);

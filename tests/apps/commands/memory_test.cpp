@@ -97,6 +97,8 @@ TEST_CASE("inspect shows options in the words of a configuration, not by signs")
   CHECK(text.find("rope_theta: 0") == std::string::npos);
   CHECK(text.find(" norm eps: 1e-05\n") != std::string::npos);
   CHECK(text.find("near") == std::string::npos);
+  CHECK(text.find(" eval_length: none\n") != std::string::npos);
+  CHECK(text.find("\n    max_bytes: none\n") != std::string::npos);
   CHECK(text.find("factor: 0.0") == std::string::npos);
   CHECK(text.find("state:\n    max_bytes: auto\n") != std::string::npos);
   // What is compared stays as it is stored.
@@ -161,7 +163,7 @@ TEST_CASE("store.keep keeps generations, and prune deletes what it does not keep
   CHECK(store.memory({"verify"}).out == "s generation 6: ok\n");
 }
 
-TEST_CASE("prune goes on until the store is small enough, though generations share their bytes") {
+TEST_CASE("prune deletes until the store is small enough, though generations share their bytes") {
   const TemporaryFolder folder;
   const Words words = {"--set", "store.path=" + (folder / "store"), "--set", "store.keep=9"};
   const PluginHost plugins(linked_plugins(), {});
@@ -291,7 +293,7 @@ TEST_CASE("an empty store is no error") {
   CHECK(run_perdure(Words{"memory", "verify", "x"} + words).status == 1);
 }
 
-TEST_CASE("an exported memory is imported elsewhere and goes on alike") {
+TEST_CASE("an exported session is imported elsewhere and continues alike") {
   Store store, other;
   const std::string file = store.folder / "s.memory";
   REQUIRE(store.memory({"export", "s", file}).status == 0);
@@ -299,7 +301,7 @@ TEST_CASE("an exported memory is imported elsewhere and goes on alike") {
   CHECK(store.write(" again").out == other.write(" again", kModel, "moved").out);
 }
 
-TEST_CASE("export and import replace nothing that exists, unless told") {
+TEST_CASE("export and import replace nothing that exists without --force") {
   Store store;
   const std::string file = store.folder / "s.memory";
   REQUIRE(store.memory({"export", "s", file}).status == 0);
@@ -402,9 +404,16 @@ TEST_CASE("a session in use is refused and its holder is named") {
   CHECK(store.list().size() == 2);
 }
 
+TEST_CASE("a session name is shown with control characters as their codes") {
+  Store store;
+  CHECK(
+      store.memory({"inspect", "a\n\x1b[2J"}).err.find("'a\\x0a\\x1b[2J' is not a session name") !=
+      std::string::npos);
+}
+
 TEST_CASE("names that climb out of the store are refused") {
   Store store;
-  for (const char* name : {"../s", "a/b", "..", ".", "", "a b"}) {
+  for (const char* name : {"../s", "a/b", "..", ".", "", "a b", "a\x1b"}) {
     CAPTURE(name);
     const Outcome outcome = store.write("x", kModel, name);
     CHECK(outcome.status == 2);

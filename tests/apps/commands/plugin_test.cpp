@@ -219,14 +219,14 @@ TEST_CASE("commands that need no plugin run no code of the libraries that a conf
   CHECK(library.has_run());
 }
 
-TEST_CASE("config says that it shows options as written, and loads libraries when told") {
+TEST_CASE("config says that it shows options as written, and loads libraries when asked") {
   const Library library("leaves_trace");
   const Outcome written = run_perdure(Words{"config"} + library.loading());
   CHECK(written.err.find("--load-plugins") != std::string::npos);
   CHECK(run_perdure(Words{"config", "--load-plugins"} + library.loading()).status == 0);
 }
 
-TEST_CASE("a library that ends the process is named, by a command that goes on where it can") {
+TEST_CASE("a library that ends the process is named, by a command that continues where it can") {
   Library library("deadly");
   setenv("PERDURE_TEST_DEATH", "exit", 1);
   const Outcome named = run_perdure(Words{"plugin", "list"} + library.loading());
@@ -279,7 +279,7 @@ TEST_CASE("plugin info shows the options of a store") {
   CHECK(holds(run_perdure({"plugin", "info", "stores.file"}).out, "durability"));
 }
 
-TEST_CASE("plugin info says which kernels are for operations that nobody has") {
+TEST_CASE("plugin info says which kernels are for unknown operations") {
   const Library library("good_kernel");
   const Outcome text = run_perdure(Words{"plugin", "info", "kernels.good"} + library.loading());
   CHECK(text.status == 0);

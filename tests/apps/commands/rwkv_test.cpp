@@ -91,7 +91,7 @@ bool is_one_sentence(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a recurrent model writes, and goes on in another process as one would") {
+TEST_CASE("a recurrent model writes, and continues in another process as in one") {
   const Store store;
   const std::string prompt = "Once upon a time";
   const Outcome whole = store.generate({"-p", prompt, "-n", "24"});
@@ -159,7 +159,7 @@ compare:
                                                R"(}, attention: {strategy: rwkv}}
   baseline: plain
   lengths: [16, 64]
-  measures: [{loss: {tail: 8}}, memory]
+  measures: [{loss: {tail: 8}}, ram]
   samples: 4
   text: [)" + kModels + "fables/held_out.txt]\n");
   const Outcome outcome = run_perdure(

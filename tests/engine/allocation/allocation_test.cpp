@@ -75,7 +75,7 @@ TEST_CASE("the counters see every way to take memory, on every thread") {
   std::free(p);
 }
 
-TEST_CASE("a worker that comes late takes no memory for its signal stack") {
+TEST_CASE("a worker that starts late allocates nothing for its signal stack") {
   reserve_signal_stacks(1);
   std::atomic<int> turn{0};
   std::thread worker([&] {

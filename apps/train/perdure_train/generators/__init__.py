@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text made by rule. A generator takes (split, count, random, distance) and yields `count` documents; `distance` words at
 most lie between what is told and what is asked. The splits of `dialogue` share no values and no phrasings; those of `recall`
-share no words that are asked for, but the digits that are told of them; those of `lexicon` share words but no worlds; those
+share no words that are asked for, but the digits given for them; those of `lexicon` share words but no worlds; those
 of `sentences` differ by chance alone."""
 
 from .dialogue import dialogue

@@ -112,7 +112,7 @@ constexpr Malformed kMalformed[] = {
      },
      "the value of 'k' is a flag of 255"},
     {"a control character in a key", [](GgufFile& f) { f.keys.push_back({"a\nb", 99, ""}); },
-     "the value of 'a?b' has the type 99"},
+     "the value of 'a\\x0ab' has the type 99"},
     {"alignment 0", [](GgufFile& f) { f.set_u32("general.alignment", 0); },
      "'general.alignment' is 0"},
     {"alignment 48", [](GgufFile& f) { f.set_u32("general.alignment", 48); },

@@ -109,7 +109,7 @@ constexpr Fault kGgufFaults[] = {
      "the key 'tokenizer.ggml.model' is missing"},
     {"a kind of vocabulary on two lines",
      [](GgufFile& f) { f.set_text("tokenizer.ggml.model", "bert\nperdure: all is well"); },
-     "the key 'tokenizer.ggml.model' is 'bert?perdure: all is well', which is not supported"},
+     "the key 'tokenizer.ggml.model' is 'bert\\x0aperdure: all is well', which is not supported"},
 };
 
 constexpr Fault kGgufMergeFaults[] = {
@@ -125,7 +125,7 @@ constexpr Fault kGgufMergeFaults[] = {
      [](GgufFile& f) { f.set_texts("tokenizer.ggml.merges", {"a c"}); },
      "the key 'tokenizer.ggml.merges' has the merge 0, 'a c'"},
     {"a merge on two lines", [](GgufFile& f) { f.set_texts("tokenizer.ggml.merges", {"a \n"}); },
-     "the key 'tokenizer.ggml.merges' has the merge 0, 'a ?'"},
+     "the key 'tokenizer.ggml.merges' has the merge 0, 'a \\x0a'"},
     {"one text in the place of merges",
      [](GgufFile& f) { f.set_text("tokenizer.ggml.merges", "a b"); },
      "the key 'tokenizer.ggml.merges' must be an array"},

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "core/base/shown_name.hpp"
+#include "core/base/utf8.hpp"
 #include "core/model/conversion/vocabulary_keys.hpp"
 #include "core/model/tokenizers/pair_merger.hpp"
-#include "core/model/tokenizers/utf8.hpp"
 
 namespace perdure {
 namespace {

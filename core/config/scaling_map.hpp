@@ -15,7 +15,7 @@ RawOption read_option(const MapReader& reader, const std::string& key, const Yam
 
 // {rope_type: yarn, factor: 4}: the type is the option's value and the other entries are options
 // beside it. Nulls, equal duplicates and keys that change nothing for a text are left out.
-// Errors: UsageError naming a key that stands there twice with different values, or both types if
+// Errors: UsageError naming a key that occurs twice with different values, or both types if
 // `type` and `rope_type` differ.
 void read_scaling_map(const MapReader& reader, const YamlEntry& entry, StrategyChoice& choice);
 

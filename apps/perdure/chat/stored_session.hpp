@@ -50,7 +50,7 @@ class StoredSession {
   // Durable when it returns. Errors: Error; saved generations are unchanged.
   void save();
   // Whether anything changed since the last save that is known to be durable.
-  bool unsaved() const { return running_ || changed_ || session_.position() != saved_tokens_; }
+  bool unsaved() const { return running_ || changed_ || tokens_read() != saved_tokens_; }
   // Waits for the save that runs beside the work, if any; says so if it failed.
   void settle();
   // The session is not what was saved, though it may be as long.

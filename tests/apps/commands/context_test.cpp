@@ -150,6 +150,29 @@ TEST_CASE("contexts are saved at intervals while they are read") {
         generations("once", {}) + 2);
 }
 
+TEST_CASE("a session with contexts is saved whenever it has read on, and only then") {
+  const ContextModel model;
+  const Words kept{"--session", "s", "--set", "store.keep=99", "--ignore-eos"};
+  const auto generations = [&] {
+    const Outcome log = run_perdure(Words{"memory", "log", "s", "--json"} + model.words());
+    return std::ranges::count(log.out, '{');
+  };
+  REQUIRE(generate(model, kept + Words{"--context", model.path("sun.txt")}).status == 0);
+  const auto before = generations();
+  // As many tokens as the context has are among these.
+  constexpr int kRuns = 40;
+  for (int n = 1; n <= kRuns; ++n) {
+    CAPTURE(n);
+    CHECK(run_perdure(Words{"generate", "-p", "a", "-n", std::to_string(n)} + model.words() + kept)
+              .status == 0);
+    CHECK(generations() == before + n);
+  }
+  const Outcome opened =
+      run_perdure(Words{"chat", "-q", "--session", "s"} + model.words(), {.input = "/quit\n"});
+  CHECK(opened.status == 0);
+  CHECK(generations() == before + kRuns);
+}
+
 TEST_CASE("a model that reads the text's first tokens behind contexts gets them from the prompt") {
   const ContextModel model("with_query_no_hid-3");
   const Outcome with = generate(model, {"--context", model.path("sun.txt")});

@@ -32,7 +32,8 @@ void forget_chat_words(SessionValues& values);
 // turn is open.
 void forget_read_ahead(Session& session);
 
-// What generate wrote down at its end; nullopt if it did not, or the session has read on since.
+// What generate noted at its end or before a save in its middle; nullopt if it did not, or the
+// session has read on since.
 std::optional<NextToken> remembered_next(const Session& session);
 void remember_next(Session& session, const NextToken& next);
 

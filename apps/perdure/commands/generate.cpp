@@ -100,7 +100,7 @@ class TextRun {
   void resume();
   void write_behind_prompt();
   void write();
-  // How a run without a prompt will go on.
+  // How a run without a prompt will continue.
   void remember();
   void show(const std::string& text);
   void report() const;
@@ -161,7 +161,7 @@ bool TextRun::read_contexts(std::span<const int32_t> tokens) {
   return whole;
 }
 
-// Without a prompt a session goes on with the token that it would have written next.
+// Without a prompt a session continues with the token that it would have written next.
 void TextRun::resume() {
   const auto next = remembered_next(session_);
   if (!next && generator_.is_full()) throw Error(generator_.why_full());
@@ -181,6 +181,13 @@ void TextRun::write_behind_prompt() {
 }
 
 void TextRun::write() {
+  if (stored_ != nullptr) {
+    const Checkpoint save = stored_->checkpoint();
+    generator_.set_checkpoint({save.due, [this, save] {
+                                 remember();
+                                 save.take();
+                               }});
+  }
   TokenText text(engine_.tokenizer(), session_.tail().back(), StopTexts(request_.stop.texts));
   stop_ = generator_.write(request_.stop, [&](int32_t token) {
     show(text.push(token));

@@ -227,6 +227,29 @@ TEST_CASE("a long text is saved at intervals: kill -9 does not take all of it") 
   }
 }
 
+TEST_CASE("a text that kill -9 cuts short while it is written continues as one long run") {
+  Place place;
+  const Words model = kMemory + place.store + Words{"--set", "sampling.temperature=1"};
+  const Words begin = {"-p", "Once upon a time", "--ignore-eos", "-n"};
+  const auto generate = [&](const Words& words) {
+    const Outcome outcome = run_perdure(Words{"generate", "-q", "--session"} + words + model);
+    CHECK(outcome.status == 0);
+    return outcome.out;
+  };
+  generate(Words{"none"} + begin + Words{"0"});
+  Running writing(Words{"generate", "--session", "s"} + begin + Words{"1000000000"} + model +
+                  Words{"--set", "store.save_every_tokens=16"});
+  CHECK(comes_true([&] { return place.position() > 60; }));
+  writing.send(SIGKILL);
+  CHECK(writing.wait() == 128 + SIGKILL);
+  const std::string continued = generate({"s", "--ignore-eos", "-n", "25"});
+  const int64_t written = place.position() - place.position("none");
+  const std::string whole = generate(Words{"u"} + begin + Words{std::to_string(written)});
+  CHECK(place.position("u") == place.position());
+  CHECK(continued.size() > 10);
+  CHECK(whole.ends_with(continued));
+}
+
 TEST_CASE("an answer that kill -9 cuts short is saved at intervals, and the next chat closes it") {
   Place place;
   const Words words = Words{"chat", "--session", "s"} + kEndless + place.store +

@@ -70,6 +70,7 @@ class PrepareTest(support.TrainerTest):
         ids = TokenFile(out, "test").ids
         self.assertEqual(ids[0], BOS)
         self.assertEqual(Tokenizer(out / "tokenizer.model").decode(ids[1:]), texts["test"].removesuffix("\n"))
+        self.assertNotIn(str(out).encode(), (out / "tokenizer.model").read_bytes())  # where it was made is nobody's business
 
     def test_ids_above_the_vocabulary_are_refused_with_the_file(self):
         folder = self.scratch / "wrong_ids"

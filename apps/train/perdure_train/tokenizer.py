@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sentencepiece vocabulary: trained as llama2.c does, written as tokenizer.bin, and text to ids."""
 
+import io
 import pathlib
 import struct
 
@@ -21,9 +22,10 @@ def train(lines, vocab_size: int, folder: pathlib.Path, few_words: bool = False)
     """Learns byte pairs from `lines` and writes tokenizer.model and tokenizer.bin into `folder`.
 
     `few_words`: the text may have too few for the vocabulary, which is then smaller."""
+    model = io.BytesIO()  # not a path, which the model would name for ever
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines), model_prefix=str(folder / "tokenizer"), model_type="bpe",
+            sentence_iterator=iter(lines), model_writer=model, model_type="bpe",
             vocab_size=vocab_size, character_coverage=_COVERAGE, byte_fallback=True, split_digits=True,
             allow_whitespace_only_pieces=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
             hard_vocab_limit=not few_words, num_threads=1, max_sentence_length=1 << 20,
@@ -31,7 +33,7 @@ def train(lines, vocab_size: int, folder: pathlib.Path, few_words: bool = False)
     except RuntimeError as error:
         raise UsageError(f"no tokenizer of {vocab_size} pieces can be learnt from this text ({error}); "
                          "choose another --vocab-size") from None
-    (folder / "tokenizer.vocab").unlink()
+    write_atomically(folder / "tokenizer.model", lambda file: file.write(model.getvalue()))
     write_tokenizer_bin(folder / "tokenizer.model", folder / "tokenizer.bin")
 
 

@@ -35,7 +35,7 @@ class WithoutSignals {
 }  // namespace
 
 BackgroundSave::BackgroundSave(const Session& session, Work work)
-    : view_(std::in_place, session), copied_bytes_(view_->copied_bytes()), work_(std::move(work)) {
+    : view_(std::in_place, session), work_(std::move(work)) {
   reserve_signal_stacks(1);
   try {
     start();

@@ -36,15 +36,11 @@ class BackgroundSave {
   // Waits for the end of `work`, once. Errors: what `work` threw.
   void finish();
 
-  // Bytes of state that were copied (SessionView::copied_bytes).
-  int64_t copied_bytes() const { return copied_bytes_; }
-
  private:
   void run() noexcept;
   void start();
 
   std::optional<SessionView> view_;
-  int64_t copied_bytes_;
   Work work_;
   std::exception_ptr failure_;
   std::atomic<bool> done_{false};

@@ -51,12 +51,9 @@ struct SessionView::Impl {
 
 SessionView::SessionView(const Session& session)
     : impl_(std::make_unique<const Impl>(session.impl())) {}
-SessionView::SessionView(SessionView&&) noexcept = default;
-SessionView& SessionView::operator=(SessionView&&) noexcept = default;
 SessionView::~SessionView() = default;
 
 void SessionView::write(const SnapshotSink& sink) const { write_parts(impl_->parts, sink); }
-int64_t SessionView::position() const { return impl_->parts.head.position; }
 int64_t SessionView::copied_bytes() const { return static_cast<int64_t>(impl_->copies.size()); }
 
 }  // namespace perdure

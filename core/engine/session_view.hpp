@@ -24,15 +24,12 @@ class SessionView {
  public:
   // Errors: Error if a step failed in the session, or memory is short.
   explicit SessionView(const Session& session);
-  SessionView(SessionView&&) noexcept;
-  SessionView& operator=(SessionView&&) noexcept;
   ~SessionView();
 
   // Gives the sink what Session::snapshot would have given it at that moment, bit for bit. May be
   // called again. Errors: as Session::snapshot.
   void write(const SnapshotSink& sink) const;
 
-  int64_t position() const;
   // Bytes of state that it copied; all the memory it takes beside a snapshot's head.
   int64_t copied_bytes() const;
 

@@ -11,6 +11,7 @@
 #include "core/model/conversion/llama_folder_writer.hpp"
 #include "core/model/templates/chat_template.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
+#include "tests/model/decoded.hpp"
 #include "tests/model/gguf_file.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -91,16 +92,6 @@ ModelInfo info_of(int64_t vocab_size) {
   info.bos_id = -1;
   info.eos_ids = {};
   return info;
-}
-
-std::string decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-  std::string text;
-  int32_t previous = tokenizer.bos_id();
-  for (const int32_t id : ids) {
-    text += tokenizer.decode(previous, id);
-    previous = id;
-  }
-  return text;
 }
 
 // A tokenizer and what is written of it.

@@ -6,6 +6,7 @@
 
 #include "core/base/json/json.hpp"
 #include "core/model/tokenizers/tokenizer.hpp"
+#include "tests/model/decoded.hpp"
 #include "tests/model/model_files.hpp"
 
 using namespace perdure;
@@ -32,16 +33,6 @@ std::unique_ptr<const Tokenizer> open_golden(const std::string& name, int64_t vo
   ModelInfo info;
   info.vocab_size = vocab_size;
   return open_tokenizer(golden_tokenizer(name), info);
-}
-
-std::string decoded(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
-  std::string text;
-  int32_t previous = tokenizer.bos_id();
-  for (const int32_t id : ids) {
-    text += tokenizer.decode(previous, id);
-    previous = id;
-  }
-  return text;
 }
 
 }  // namespace

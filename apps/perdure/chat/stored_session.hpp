@@ -75,7 +75,8 @@ class StoredSession {
   void keep_through(const std::function<void()>& work, bool quiet);
   // Saves every store.save_every_tokens, beside the work: its taker only takes the view. Where the
   // last save still runs when the next is due, the work waits for it, so that SIGKILL takes no more
-  // than two intervals. A save that fails is reported at the next step, and the work goes on.
+  // than two intervals (or steps, where these are longer). A save that fails is reported at the
+  // next step, and the work continues.
   Checkpoint checkpoint();
   // Reads what is left of a document called `name`, saving as checkpoint() says; says where it
   // begins and how far it got, and lets the session remember that. False if a signal stopped it.

@@ -211,9 +211,10 @@ bool ChatLoop::read_turn_tokens(const std::string& user) {
   const std::vector<int32_t> tokens =
       writer_.turn({.system = tell ? system_ : "", .user = words, .is_first = !notes.has_turns},
                    notes.read_ahead);
-  set_chat_notes(session, {notes.told_system, "", true, true});
+  set_chat_notes(session, {.told_system = notes.told_system, .has_turns = true, .is_open = true});
   const bool whole = generator_.read(tokens, "reading", quiet_);
-  set_chat_notes(session, {tell && whole ? system_ : notes.told_system, "", true, true});
+  if (tell && whole)
+    set_chat_notes(session, {.told_system = system_, .has_turns = true, .is_open = true});
   return whole;
 }
 

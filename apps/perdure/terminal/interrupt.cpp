@@ -19,7 +19,7 @@ namespace {
 
 volatile std::sig_atomic_t g_interrupt = 0;  // SIGINT came
 volatile std::sig_atomic_t g_ending = 0;     // the first of the others that came
-std::atomic_flag g_told_of_bus_error;        // always lock-free, so a handler may use it
+std::atomic_flag g_bus_error_is_reported;    // always lock-free, so a handler may use it
 
 constexpr std::array kEndingSignals = {SIGTERM, SIGHUP,  SIGQUIT, SIGALRM,
                                        SIGXCPU, SIGUSR1, SIGUSR2};
@@ -46,7 +46,7 @@ extern "C" void on_signal(int number) {
 // others wait for the end that it brings.
 extern "C" void on_bus_error(int, siginfo_t* info, void*) {
   if (info->si_code == BUS_ADRERR) {
-    while (g_told_of_bus_error.test_and_set()) ::pause();
+    while (g_bus_error_is_reported.test_and_set()) ::pause();
     constexpr std::string_view kSentence =
         "\nperdure: a file that is mapped into memory was cut short while it was read (the model, "
         "most likely); put the whole file back and start again, saved sessions are unchanged\n";

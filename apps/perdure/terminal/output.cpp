@@ -20,8 +20,8 @@ namespace {
 
 constexpr size_t kHeldBytes = size_t{1} << 16;
 
-// What was printed and not yet written. Not stdio's buffer: that gives up, half
-// written, when Ctrl-C interrupts a slow terminal.
+// What was printed and not yet written. Not stdio's buffer: that gives up, half written, when
+// Ctrl-C interrupts a slow terminal.
 std::string& held() {
   static std::string text;
   return text;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A small JSON tree for files of our own, so that no Boost.JSON type leaves this room. For text of
-// any size that are not trusted there is json_walk.hpp.
+// any size that is not trusted there is json_walk.hpp.
 #pragma once
 
 #include <cstdint>

@@ -64,8 +64,7 @@ class KeysOfHuggingFace {
     written_.keys.set_text(std::string(kGgufNormalizer), kGgufComposes);
     written_.notes.emplace_back(
         "the tokenizer composes characters (NFC), as perdure does with the file too; llama.cpp "
-        "does "
-        "not, and gives other ids where a text is not composed");
+        "does not, and gives other ids where a text is not composed");
   }
 
   std::vector<std::string> merges() const {
